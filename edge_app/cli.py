@@ -1,0 +1,71 @@
+"""The command line: parses arguments, runs one command, and is the only place that exits the process."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from edge_app import __version__
+from edge_app.errors import EdgeAppError
+
+COMMANDS = ("demo", "teach", "classify", "evaluate", "bench", "models", "warmup", "info")
+
+EPILOG = """\
+exit status:
+  0  done
+  1  an error that edge-app can explain, none of those below
+  2  wrong usage, or bad input
+  3  encoder model not found, altered, or not the one that the state was taught with
+  4  a library that the action needs is not installed
+  5  stored state is damaged
+  6  another process holds the state folder
+  7  the state folder cannot be written
+  8  a device (camera, buttons, lights) cannot be used
+  130  interrupted
+
+examples:
+  edge-app demo
+  edge-app teach --state ~/things mug mug1.jpg mug2.jpg
+  edge-app classify --state ~/things what-is-this.jpg
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; imports no command's libraries."""
+    parser = argparse.ArgumentParser(
+        prog="edge-app",
+        description="A camera that learns: hold something up, press a button, and the device knows it from then on.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edge-app {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"edge_app.commands.{name}")
+        module.add_parser(subparsers).set_defaults(run=module.run)
+    return parser
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; errors are printed to stderr, never as a traceback."""
+    args = build_parser().parse_args(argv)
+    try:
+        status: int = args.run(args)
+    except EdgeAppError as error:
+        print(f"edge-app {args.command}: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away (`| head`): the interpreter must not complain about it at exit
+        return 0
+    return status
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

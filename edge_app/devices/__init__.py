@@ -1,0 +1,1 @@
+"""Cameras, buttons, indicators and clocks, real and simulated."""

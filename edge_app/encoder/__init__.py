@@ -1,0 +1,1 @@
+"""From a frame to an embedding, and from an embedding to spike counts."""
