@@ -1,1 +1,46 @@
-"""Cameras, buttons, indicators and clocks, real and simulated."""
+"""Cameras, buttons, indicators and clocks, real and simulated; opened by URI, the driver imported when it is named."""
+
+import importlib
+from typing import Any, cast
+
+from edge_app.devices.ports import Buttons, Camera, Clock
+from edge_app.devices.uri import split_scheme
+from edge_app.errors import InputError
+
+CAMERAS = {
+    "sim": "edge_app.devices.simulated:camera_from_uri",
+    "dir": "edge_app.devices.files:directory_from_uri",
+    "file": "edge_app.devices.files:video_from_uri",
+}
+"""Scheme -> "module:factory"; a factory takes the URI and a clock and returns a camera that is not open yet."""
+
+BUTTONS = {
+    "sim": "edge_app.devices.simulated:buttons_from_uri",
+    "keyboard": "edge_app.devices.keyboard:keyboard_from_uri",
+}
+"""Scheme -> "module:factory"; a factory takes the URI and a clock and returns buttons ready to be read."""
+
+
+def open_camera(uri: str, clock: Clock) -> Camera:
+    """Open the camera that `uri` names.
+
+    Raises InputError for an unknown scheme or option, DeviceError when the driver cannot open, RuntimeMissing when the
+    driver's library is not installed. Never another camera than the one that was asked for.
+    """
+    camera = cast(Camera, _factory("camera", CAMERAS, uri)(uri, clock))
+    camera.open()
+    return camera
+
+
+def open_buttons(uri: str, clock: Clock) -> Buttons:
+    """Open the buttons that `uri` names; errors as for `open_camera`."""
+    return cast(Buttons, _factory("buttons", BUTTONS, uri)(uri, clock))
+
+
+def _factory(kind: str, registry: dict[str, str], uri: str) -> Any:
+    scheme, _ = split_scheme(uri)
+    if scheme not in registry:
+        known = ", ".join(f"{name}:" for name in registry)
+        raise InputError(f"{uri!r}: no {kind} driver is called {scheme!r}; known: {known}")
+    module, _, name = registry[scheme].partition(":")
+    return getattr(importlib.import_module(module), name)

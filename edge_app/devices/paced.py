@@ -1,0 +1,114 @@
+"""What the cameras share that produce a picture at every tick of a clock: simulations and recordings."""
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.devices.ports import NS_PER_S, CameraStalled, Clock
+from edge_app.errors import DeviceError, InputError
+from edge_app.messages import Frame
+
+
+class PacedCamera(ABC):
+    """A camera whose frame of tick i is due at opening time + i / fps on the clock it was given.
+
+    A read hands out the newest frame that is due; earlier ones that nobody asked for are dropped. With a simulated
+    clock time stands still between reads, so nothing is ever dropped and every run sees the same frames.
+    """
+
+    def __init__(self, uri: str, clock: Clock, fps: float) -> None:
+        if not 0.01 <= fps <= 1000:
+            raise InputError(f"{uri}: fps = {fps:g}, expected 0.01 to 1000")
+        self._uri = uri
+        self._clock = clock
+        self._period_ns = round(NS_PER_S / fps)
+        self._opened_ns: int | None = None
+        self._tick = -1
+        self._produced = 0
+        self._dropped = 0
+
+    @property
+    def uri(self) -> str:
+        """Return the URI that names this camera in messages."""
+        return self._uri
+
+    @property
+    def dropped(self) -> int:
+        """Return how many frames fell due that nobody read."""
+        return self._dropped
+
+    def open(self) -> None:
+        """Start the clock of the recording or simulation. Raises DeviceError."""
+        if self._opened_ns is None:
+            self._start()
+            self._opened_ns = self._clock.monotonic_ns()
+            self._tick = -1
+
+    def close(self) -> None:
+        """Stop; opening again starts a recording anew."""
+        if self._opened_ns is not None:
+            self._opened_ns = None
+            self._stop()
+
+    def __enter__(self) -> Self:
+        """Open, and return the camera."""
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the newest frame that is due, None at the end of a recording; see `Camera.read`."""
+        deadline_ns = self._clock.monotonic_ns() + round(timeout_s * NS_PER_S)
+        while True:
+            if self._opened_ns is None:
+                raise DeviceError(f"{self._uri}: the camera is closed; open it before reading")
+            opened_ns = self._opened_ns
+            due = self._newest_due(opened_ns)
+            if due is not None:
+                image = self._image(due, opened_ns + due * self._period_ns)
+                if image is None:
+                    return None
+                image.flags.writeable = False
+                return Frame(image, opened_ns + due * self._period_ns, self._produced - 1)
+            now_ns = self._clock.monotonic_ns()
+            next_ns = opened_ns + (self._tick + 1) * self._period_ns
+            if next_ns > deadline_ns:
+                self._clock.sleep((deadline_ns - now_ns) / NS_PER_S)
+                raise CameraStalled(f"{self._uri}: no frame within {timeout_s:g} s")
+            self._clock.sleep((next_ns - now_ns) / NS_PER_S)
+
+    def _newest_due(self, opened_ns: int) -> int | None:
+        """Take every tick up to now; return the newest that produced a frame, None when none did."""
+        newest = None
+        now_tick = (self._clock.monotonic_ns() - opened_ns) // self._period_ns
+        for tick in range(self._tick + 1, now_tick + 1):
+            if self._produces(opened_ns + tick * self._period_ns):
+                self._produced += 1
+                self._dropped += newest is not None
+                newest = tick
+        self._tick = max(self._tick, now_tick)
+        return newest
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Acquire what the pictures come from; raises DeviceError."""
+
+    @abstractmethod
+    def _stop(self) -> None:
+        """Release it."""
+
+    def _produces(self, time_ns: int) -> bool:
+        """Say whether a frame falls due at `time_ns`; a stalled camera says no."""
+        return True
+
+    @abstractmethod
+    def _image(self, tick: int, time_ns: int) -> NDArray[np.uint8] | None:
+        """Return the picture of a tick, uint8 (H, W, 3) RGB and not shared, or None after the last one."""

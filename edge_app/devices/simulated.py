@@ -1,0 +1,251 @@
+"""Fakes that behave: a clock, a camera, buttons and an indicator without hardware, for tests, the demo and a laptop."""
+
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Literal, NamedTuple, Protocol, Self, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.devices.paced import PacedCamera
+from edge_app.devices.ports import NS_PER_S, ButtonEdge, Clock, Signal
+from edge_app.devices.uri import Reader, read_options, read_size, split_scheme
+from edge_app.errors import DeviceError, InputError
+from edge_app.messages import Decision
+
+FaultKind = Literal["stall", "unplug", "garbage", "black", "repeat"]
+
+
+class SimulatedClock:
+    """A clock that moves when someone sleeps or waits on it, or when it is told to; safe to use from any thread."""
+
+    def __init__(self, start_ns: int = NS_PER_S) -> None:
+        self._now_ns = start_ns
+        self._lock = threading.Lock()
+
+    def monotonic_ns(self) -> int:
+        """Return the simulated time."""
+        with self._lock:
+            return self._now_ns
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass. Raises InputError for a negative step: a monotonic clock never goes back."""
+        if seconds < 0:
+            raise InputError(f"a monotonic clock cannot advance by {seconds:g} s; expected zero or more")
+        with self._lock:
+            self._now_ns += round(seconds * NS_PER_S)
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass at once."""
+        self.advance(max(0.0, seconds))
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        """Return at once: True when `event` is set, else False with the whole timeout passed."""
+        if not event.is_set():
+            self.sleep(timeout_s)
+        return event.is_set()
+
+
+class Scene(Protocol):
+    """What a simulated camera looks at."""
+
+    def image(self, time_ns: int) -> NDArray[np.uint8]:
+        """Return the view `time_ns` after the scene began: uint8 (height, width, 3) RGB, a new array.
+
+        The same time gives the same bytes.
+        """
+
+
+class Fault(NamedTuple):
+    """Something wrong with a simulated camera for a while.
+
+    stall: no frames. unplug: reading and opening fail. garbage: random bytes. black: black frames. repeat: the last
+    good picture again and again, with new times.
+    """
+
+    kind: FaultKind
+    start_s: float
+    """Seconds after the camera was made."""
+    length_s: float
+    """Seconds that it lasts; float("inf") for good."""
+
+
+class SimulatedCamera(PacedCamera):
+    """A camera that looks at a scene, with faults on request. The scene begins when the camera is made."""
+
+    def __init__(
+        self, scene: Scene, clock: Clock, *, fps: float = 30.0, faults: Sequence[Fault] = (), uri: str = "sim:"
+    ) -> None:
+        super().__init__(uri, clock, fps)
+        self._scene = scene
+        self._faults = tuple(faults)
+        self._made_ns = clock.monotonic_ns()
+        self._last: NDArray[np.uint8] | None = None
+
+    def _fault(self, time_ns: int) -> FaultKind | None:
+        seconds = (time_ns - self._made_ns) / NS_PER_S
+        for fault in self._faults:
+            if fault.start_s <= seconds < fault.start_s + fault.length_s:
+                return fault.kind
+        return None
+
+    def _check_plugged(self) -> None:
+        if self._fault(self._clock.monotonic_ns()) == "unplug":
+            raise DeviceError(f"{self.uri}: the camera is unplugged; plug it in and open it again")
+
+    def _start(self) -> None:
+        self._check_plugged()
+
+    def _stop(self) -> None:
+        self._last = None  # what a reopened camera repeats must be its own
+
+    def _produces(self, time_ns: int) -> bool:
+        self._check_plugged()
+        return self._fault(time_ns) not in ("stall", "unplug")
+
+    def _image(self, tick: int, time_ns: int) -> NDArray[np.uint8]:
+        fault = self._fault(time_ns)
+        if fault == "repeat" and self._last is not None:
+            return self._last.copy()
+        image = self._scene.image(time_ns - self._made_ns)
+        if fault == "black":
+            return np.zeros_like(image)
+        if fault == "garbage":
+            return np.random.default_rng(time_ns).integers(0, 256, image.shape, np.uint8)
+        self._last = image
+        return image
+
+
+class SimulatedButtons:
+    """Buttons that a test or the demo presses; edges are seen once the clock has reached them."""
+
+    def __init__(self, names: Sequence[str], clock: Clock, *, uri: str = "sim:") -> None:
+        if len(set(names)) != len(names) or not all(names):
+            raise InputError(f"button names {list(names)} must be unique and not empty")
+        self._names = tuple(names)
+        self._clock = clock
+        self._uri = uri
+        self._edges: list[ButtonEdge] = []
+        self._open = True
+        self._lock = threading.Lock()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the buttons' names."""
+        return self._names
+
+    def press(self, name: str, *, at_ns: int | None = None) -> None:
+        """Press and let go a tenth of a second later, now or at a monotonic time; see `hold`."""
+        self.hold(name, 0.1, at_ns=at_ns)
+
+    def hold(self, name: str, seconds: float, *, at_ns: int | None = None) -> None:
+        """Press, and let go `seconds` later. Raises InputError when there is no button of that name."""
+        if name not in self._names:
+            raise InputError(f"{self._uri}: no button is called {name!r}; there are {', '.join(self._names)}")
+        start_ns = self._clock.monotonic_ns() if at_ns is None else at_ns
+        with self._lock:
+            self._edges += [
+                ButtonEdge(name, True, start_ns),
+                ButtonEdge(name, False, start_ns + round(seconds * NS_PER_S)),
+            ]
+            self._edges.sort(key=lambda edge: edge.time_ns)
+
+    def read(self, timeout_s: float) -> list[ButtonEdge]:
+        """Return the edges that the clock has reached, letting up to `timeout_s` pass for the first."""
+        if not self._open:
+            raise DeviceError(f"{self._uri}: the buttons are closed")
+        with self._lock:
+            now_ns = self._clock.monotonic_ns()
+            wait_s = min(timeout_s, (self._edges[0].time_ns - now_ns) / NS_PER_S) if self._edges else timeout_s
+        self._clock.sleep(wait_s)
+        with self._lock:
+            now_ns = self._clock.monotonic_ns()
+            seen = [edge for edge in self._edges if edge.time_ns <= now_ns]
+            del self._edges[: len(seen)]
+        return seen
+
+    def close(self) -> None:
+        """Release the buttons."""
+        self._open = False
+
+    def __enter__(self) -> Self:
+        """Return the buttons."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+class SimulatedIndicator:
+    """An indicator that remembers what it was told."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.shown: list[tuple[int, str | None]] = []
+        """(monotonic ns, label) of every decision shown."""
+        self.blinks: list[tuple[int, Signal]] = []
+        """(monotonic ns, signal) of every blink."""
+        self.closed = False
+
+    def show(self, decision: Decision) -> None:
+        """Remember the decision's label."""
+        self.shown.append((self._clock.monotonic_ns(), decision.label))
+
+    def blink(self, signal: Signal) -> None:
+        """Remember the signal."""
+        self.blinks.append((self._clock.monotonic_ns(), signal))
+
+    def close(self) -> None:
+        """Remember that it was closed."""
+        self.closed = True
+
+
+def camera_from_uri(uri: str, clock: Clock) -> SimulatedCamera:
+    """Make the camera of `sim:OPTIONS`: seed, fps, size=WxH, scene=photographs|shapes, and faults KIND=START+LENGTH.
+
+    `sim:scene=shapes,stall=10+5` stands still for 5 s after 10 s. Raises InputError for a bad option, RuntimeMissing
+    when the photographs' library is not installed.
+    """
+    readers: dict[str, Reader] = {"seed": int, "fps": float, "size": read_size, "scene": _read_scene}
+    kinds = cast(tuple[FaultKind, ...], get_args(FaultKind))
+    options = read_options(uri, split_scheme(uri)[1], readers | dict.fromkeys(kinds, _read_span))
+    seed, size = options.get("seed", 0), options.get("size", (640, 480))
+    scene: Scene
+    if options.get("scene", "photographs") == "shapes":
+        from edge_app.devices.shapes import ShapesScene
+
+        scene = ShapesScene(seed=seed, size=size)
+    else:
+        from edge_app.devices.photographs import load_photographs
+        from edge_app.devices.scene import PhotographScene, endless_shots
+
+        photographs = load_photographs()
+        scene = PhotographScene(photographs, endless_shots(photographs, seed), size=size)
+    faults = [Fault(kind, *options[kind]) for kind in kinds if kind in options]
+    return SimulatedCamera(scene, clock, fps=options.get("fps", 30.0), faults=faults, uri=uri)
+
+
+def buttons_from_uri(uri: str, clock: Clock) -> SimulatedButtons:
+    """Make the buttons of `sim:NAME,NAME,...`."""
+    return SimulatedButtons([name for name in split_scheme(uri)[1].split(",") if name], clock, uri=uri)
+
+
+def _read_scene(text: str) -> str:
+    if text not in ("photographs", "shapes"):
+        raise ValueError("expected photographs or shapes")
+    return text
+
+
+def _read_span(text: str) -> tuple[float, float]:
+    start, _, length = text.partition("+")
+    try:
+        span = float(start), float(length or "inf")
+    except ValueError:
+        raise ValueError("expected START or START+LENGTH in seconds, for example 10+5") from None
+    if not (span[0] >= 0 and span[1] > 0):
+        raise ValueError("expected a start of zero or more and a length above zero")
+    return span

@@ -1,0 +1,64 @@
+"""Device URIs: `sim:seed=3,fps=30`, `dir:PATH?fps=5`, `keyboard:1=cup,2=cat`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edge_app.errors import InputError
+
+Reader = Callable[[str], Any]
+
+
+def split_scheme(uri: str) -> tuple[str, str]:
+    """Return scheme and rest; raises InputError when there is no scheme."""
+    scheme, colon, rest = uri.partition(":")
+    if not colon or not scheme:
+        raise InputError(
+            f"{uri!r} is not a device URI: expected SCHEME:DETAILS, for example sim:seed=3 or dir:pictures"
+        )
+    return scheme.lower(), rest
+
+
+def split_path(uri: str) -> tuple[str, str]:
+    """Return path and option text of SCHEME:PATH?OPTIONS; raises InputError when the path is empty."""
+    scheme, rest = split_scheme(uri)
+    path, _, text = rest.partition("?")
+    if not path:
+        raise InputError(f"{uri!r} names no path: expected {scheme}:PATH")
+    return path, text
+
+
+def read_options(uri: str, text: str, known: Mapping[str, Reader]) -> dict[str, Any]:
+    """Return the values of `name=value,name=value`, each read by its reader in `known`.
+
+    Raises InputError that names the option: unknown, given twice, without a value, or refused by its reader.
+    """
+    options: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        name, equals, value = part.partition("=")
+        if name not in known:
+            raise InputError(f"{uri!r}: unknown option {name!r}; known: {', '.join(known)}")
+        if not equals or not value:
+            raise InputError(f"{uri!r}: option {name!r} needs a value: {name}=...")
+        if name in options:
+            raise InputError(f"{uri!r}: option {name!r} is given twice")
+        try:
+            options[name] = known[name](value)
+        except ValueError as error:
+            raise InputError(f"{uri!r}: {name} = {value!r}: {error}") from error
+    return options
+
+
+def read_flag(text: str) -> bool:
+    """Read yes or no; raises ValueError for anything else."""
+    try:
+        return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}[text.lower()]
+    except KeyError:
+        raise ValueError("expected yes or no") from None
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """Read WIDTHxHEIGHT in pixels, 16 to 8192 each; raises ValueError for anything else."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and 16 <= int(width) <= 8192 and 16 <= int(height) <= 8192):
+        raise ValueError("expected WIDTHxHEIGHT in pixels, 16 to 8192 each, for example 640x480")
+    return int(width), int(height)
