@@ -1,0 +1,149 @@
+"""Conventional classifiers on the same embeddings, to stand beside CoLaNET's accuracy.
+
+Every function takes `train` (m, n) and `test` (k, n) float32 rows of unit length (`unit_rows`), `labels` (m,) class
+indices below `n_classes`, and returns (k,) predicted class indices. A class without a training example is never
+predicted. Order matters to the one-pass learners: they see the rows of `train` from first to last.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float32]
+Labels = NDArray[np.intp]
+
+NEIGHBOUR_CHUNK = 512
+SHRINKAGE = 1e-4
+SOFTMAX_RATE = 8.0
+LOGISTIC_C = 10.0
+
+
+def unit_rows(embeddings: NDArray[np.uint8], zero_point: int = 0) -> Rows:
+    """Return embeddings (m, n) as float32 rows of length 1; the scale cancels, so only the zero point matters."""
+    return _unit(embeddings.astype(np.float32) - np.float32(zero_point))
+
+
+def nearest_class_mean(train: Rows, labels: Labels, test: Rows, n_classes: int) -> Labels:
+    """Cosine to the mean of each class's unit rows."""
+    means, counts = _class_means(train, labels, n_classes)
+    scores = test @ _unit(means).T
+    scores[:, counts == 0] = -np.inf
+    return _best(scores)
+
+
+def nearest_neighbours(train: Rows, labels: Labels, test: Rows, n_classes: int, *, k: int = 3) -> Labels:
+    """Majority of the k training examples of highest cosine; a tie goes to the class of the nearest among the tied."""
+    k = min(k, len(train))
+    found = []
+    for start in range(0, len(test), NEIGHBOUR_CHUNK):
+        cosine = test[start : start + NEIGHBOUR_CHUNK] @ train.T
+        nearest = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
+        order = np.argsort(-np.take_along_axis(cosine, nearest, axis=1), axis=1, kind="stable")
+        votes = labels[np.take_along_axis(nearest, order, axis=1)]
+        counts = (votes[:, :, None] == votes[:, None, :]).sum(axis=2)
+        found.append(np.take_along_axis(votes, counts.argmax(axis=1)[:, None], axis=1)[:, 0])
+    return np.concatenate(found) if found else np.zeros(0, np.intp)
+
+
+def streaming_lda(train: Rows, labels: Labels, test: Rows, n_classes: int) -> Labels:
+    """Streaming linear discriminant analysis (Hayes & Kanan 2020, Lifelong machine learning with deep streaming LDA).
+
+    Running class means and one shared covariance, updated with one example at a time and shrunk by 1e-4 towards the
+    identity. The update S <- (t S + t/(t+1) d d^T)/(t+1), d the distance to the class's mean before the example, is a
+    weighted sum over the examples and is computed as such: the result is that of the stream. A class's first example
+    has no mean before it and adds nothing.
+    """
+    means, counts = _class_means(train, labels, n_classes)
+    distances = _distance_to_running_mean(train, labels)
+    step = np.arange(len(train), dtype=np.float64)
+    distances *= np.sqrt(step / (step + 1)).astype(np.float32)[:, None]
+    covariance = (distances.T @ distances).astype(np.float64) / max(len(train), 1)
+    covariance *= 1 - SHRINKAGE
+    covariance[np.diag_indices_from(covariance)] += SHRINKAGE
+    weights = np.linalg.solve(covariance, means.T.astype(np.float64))
+    bias = -0.5 * (means.T * weights).sum(axis=0)
+    scores = test @ weights + bias
+    scores[:, counts == 0] = -np.inf
+    return _best(scores)
+
+
+def online_softmax(train: Rows, labels: Labels, test: Rows, n_classes: int) -> Labels:
+    """Multinomial logistic regression by plain stochastic gradient, one pass, weights averaged over all steps.
+
+    (Polyak & Juditsky 1992.) The first-order learner that, like CoLaNET, sees each example once.
+    """
+    weights = np.zeros((n_classes, train.shape[1]), np.float32)
+    total = np.zeros_like(weights)
+    present = np.zeros(n_classes, bool)
+    present[labels] = True
+    for row, label in zip(train, labels, strict=True):
+        scores = weights @ row
+        chance = np.exp(scores - scores.max()) * present
+        gradient = chance / chance.sum()
+        gradient[label] -= 1
+        weights -= np.outer(SOFTMAX_RATE * gradient, row)
+        total += weights
+    scores = test @ total.T
+    scores[:, ~present] = -np.inf
+    return _best(scores)
+
+
+def logistic_regression(train: Rows, labels: Labels, test: Rows, n_classes: int) -> Labels:
+    """Multinomial logistic regression that sees all examples at once; needs scikit-learn."""
+    from sklearn.linear_model import LogisticRegression
+
+    seen = np.unique(labels)
+    if len(seen) == 1:
+        return np.full(len(test), seen[0], np.intp)
+    model = LogisticRegression(C=LOGISTIC_C, max_iter=1000)
+    model.fit(train, labels)
+    predicted: Labels = model.predict(test).astype(np.intp)
+    return predicted
+
+
+def available() -> dict[str, Callable[..., Labels]]:
+    """Return the baselines by name; `logistic_regression` is among them where scikit-learn is installed."""
+    from importlib.util import find_spec
+
+    found: dict[str, Callable[..., Labels]] = {
+        "nearest_class_mean": nearest_class_mean,
+        "knn3": nearest_neighbours,
+        "streaming_lda": streaming_lda,
+        "online_softmax": online_softmax,
+    }
+    if find_spec("sklearn") is not None:
+        found["logistic_regression"] = logistic_regression
+    return found
+
+
+def _best(scores: NDArray[Any]) -> Labels:
+    decided: Labels = scores.argmax(axis=1)
+    return decided
+
+
+def _unit(rows: Rows) -> Rows:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    scaled: Rows = rows / np.maximum(norms, np.finfo(np.float32).tiny)
+    return scaled
+
+
+def _class_means(train: Rows, labels: Labels, n_classes: int) -> tuple[Rows, Labels]:
+    """Return means (n_classes, n), zero where there is no example, and examples per class (n_classes,)."""
+    counts = np.bincount(labels, minlength=n_classes)
+    one_hot = np.zeros((n_classes, len(train)), np.float32)
+    one_hot[labels, np.arange(len(train))] = 1
+    means = one_hot @ train / np.maximum(counts, 1).astype(np.float32)[:, None]
+    return means, counts
+
+
+def _distance_to_running_mean(train: Rows, labels: Labels) -> Rows:
+    """Return each row less the mean of the rows of its class before it; zero for a class's first row."""
+    distances = np.zeros_like(train)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        before = np.cumsum(train[rows], axis=0, dtype=np.float64)[:-1]
+        before /= np.arange(1, len(rows))[:, None]
+        distances[rows[1:]] = train[rows[1:]] - before
+    return distances
