@@ -187,7 +187,7 @@ def _draw_look(shot: Shot, backgrounds: int) -> _Look:
         roll=wave(0.0, 1.1, 0.25),
         tilt=wave(0.0, 0.55, 0.15),
         swivel=wave(0.0, 0.65, 0.20),
-        light=wave(-0.2, 0.9, 0.2, 0.5),
+        light=wave(0.0, 0.9, 0.2, 0.5),
         pan=wave(0.0, 1.0, 0.1, 0.2),
         zoom=float(rng.uniform(1.0, 2.2)),
         tint=(float(rng.uniform(0.80, 1.1)), float(rng.uniform(0.85, 1.08)), float(rng.uniform(0.72, 1.1))),

@@ -1,0 +1,1 @@
+"""The main job on a laptop: simulated camera and thumb, real photographs, encoder, classifier and memory."""

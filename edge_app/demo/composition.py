@@ -1,0 +1,105 @@
+"""Where the demo's parts are put together, opened and closed."""
+
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+from edge_app.demo.device import Device, Event, run_demo
+from edge_app.demo.script import FPS, NEW, SHOT_S, TAUGHT, UNDO, write_script
+from edge_app.demo.sheet import ContactSheet
+from edge_app.demo.tally import Tally
+from edge_app.demo.transcript import DIM, Transcript
+from edge_app.devices.photographs import load_photographs
+from edge_app.devices.scene import PhotographScene
+from edge_app.devices.simulated import SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
+from edge_app.errors import InputError
+
+PICTURE = "demo.png"
+
+
+class Options(NamedTuple):
+    """What a person may choose."""
+
+    seed: int = 0
+    shots: int = 4
+    frames: int = 64
+    out: Path = Path()
+    """Folder of the picture; made when it is missing."""
+    state: Path | None = None
+    """Folder of what is learnt; None: a temporary one."""
+    model: str | None = None
+
+
+def play(options: Options, stream: TextIO) -> dict[str, Any]:
+    """Run the demo, write its transcript to `stream` and its picture to a file; return the result for a program.
+
+    Raises RuntimeMissing without scikit-image or a TFLite runtime, InputError for an option out of range, a folder
+    that cannot be written or a state that is not empty, and what encoder and learner raise.
+    """
+    from edge_app.encoder.model import load_manifest
+    from edge_app.encoder.preprocess import Preprocessor
+    from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.learner import Learner
+
+    started = time.perf_counter()
+    clock = SimulatedClock()
+    photographs = load_photographs()
+    script = write_script(
+        photographs, seed=options.seed, shots=options.shots, frames=options.frames, start_ns=clock.monotonic_ns()
+    )
+    path = _writable(options.out) / PICTURE
+    manifest = load_manifest(options.model)
+    tally = Tally()
+    transcript = Transcript(stream, tally, script.start_ns)
+    sheet = ContactSheet(options.shots)
+    with ExitStack() as stack:
+        encoder = stack.enter_context(TFLiteEncoder(manifest))
+        transcript.say(f"encoder {manifest.name} on {encoder.runtime}; seed {options.seed}", DIM)
+        _warm_up(transcript)
+        folder = options.state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-app-demo-")))
+        learner = stack.enter_context(Learner.open(folder, manifest))
+        if learner.labels:
+            raise InputError(
+                f"--state {folder}: holds {len(learner.labels)} classes already; the demo needs an empty or new folder"
+            )
+        scene = PhotographScene(photographs, script.shot, shot_s=SHOT_S)
+        camera = stack.enter_context(SimulatedCamera(scene, clock, fps=FPS))
+        buttons = stack.enter_context(SimulatedButtons((*TAUGHT, NEW, UNDO), clock))
+        script.press_all(buttons)
+        device = Device(camera, buttons, SimulatedIndicator(clock), Preprocessor(manifest.input_size), encoder, learner)
+
+        def report(event: Event) -> None:
+            tally.add(event)
+            transcript.add(event)
+            sheet.add(event)
+
+        run_demo(device, script, report)
+    transcript.summary()
+    sheet.save(path, tally)
+    seconds = time.perf_counter() - started
+    transcript.say(f"  picture          {path}")
+    transcript.say(f"  all in           {seconds:.1f} s")
+    return {
+        "seed": options.seed,
+        "shots": options.shots,
+        **tally.to_dict(),
+        "picture": str(path),
+        "seconds": round(seconds, 2),
+    }
+
+
+def _writable(folder: Path) -> Path:
+    """Make the folder and try it before a minute's work is spent; raises InputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"--out {folder}: cannot write there: {error.strerror}; name another folder") from error
+    return folder
+
+
+def _warm_up(transcript: Transcript) -> None:
+    """Let numba compile before the clock of the first frame runs."""
