@@ -20,7 +20,7 @@ MAX_SIDE = 420
 """Cut-outs are scaled down to this many pixels on their longer side: no view shows them larger."""
 
 BACKGROUNDS: dict[Use, tuple[str, ...]] = {
-    "teach": ("brick.png", "grass.png", "ihc.png", "moon.png"),
+    "teach": ("brick.png", "grass.png", "ihc.png", "rocket.jpg"),
     "test": ("gravel.png", "hubble_deep_field.jpg", "text.png", "retina.jpg", "coffee.png"),
 }
 """What objects are held before: the pictures before which they are tested never appear while they are taught."""
