@@ -1,0 +1,76 @@
+"""Each case runs in a process of its own: numba decides on its cache when a kernel's module is imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_app.colanet import compiling
+
+KERNELS = """\
+from edge_app.colanet.compiling import compiled
+
+@compiled()
+def twice(x):
+    return 2 * x
+
+if __name__ == "__main__":
+    import sys
+    assert twice(21) == 42
+    print(sum(twice.stats.cache_hits.values()), sum(twice.stats.cache_misses.values()), twice.stats.cache_path)
+"""
+
+
+def run(folder: Path, **environment: str) -> list[str]:
+    """Run the kernel once; returns [hits, misses, cache folder]."""
+    (folder / "kernels.py").write_text(KERNELS)
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "kernels.py"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(compiling.__file__).parents[2])} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout.split()
+
+
+def test_second_start_compiles_nothing(tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    assert run(tmp_path, NUMBA_CACHE_DIR=cache)[:2] == ["0", "1"]
+    hits, misses, folder = run(tmp_path, NUMBA_CACHE_DIR=cache)
+    assert (hits, misses) == ("1", "0")
+    assert folder.startswith(cache)
+
+
+def test_without_a_folder_that_can_be_written_it_compiles_every_time(tmp_path: Path) -> None:
+    """A file where each folder would be stops the superuser too."""
+    for name in ("cache", "__pycache__", "home"):
+        (tmp_path / name).write_text("in the way")
+    blocked = {name: str(tmp_path / "home") for name in ("HOME", "XDG_CACHE_HOME")}
+    for _ in range(2):
+        assert run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache"), **blocked) == ["0", "1", "None"]
+
+
+@pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
+@pytest.mark.parametrize("content", [b"", None])
+def test_damaged_cache_is_replaced(tmp_path: Path, pattern: str, content: bytes | None) -> None:
+    cache = tmp_path / "cache"
+    run(tmp_path, NUMBA_CACHE_DIR=str(cache))
+    (file,) = cache.rglob(pattern)
+    file.write_bytes(file.read_bytes()[:-30] if content is None else content)
+    assert run(tmp_path, NUMBA_CACHE_DIR=str(cache))[1] == "1"
+    assert run(tmp_path, NUMBA_CACHE_DIR=str(cache))[:2] == ["1", "0"]
+
+
+def test_file_that_cannot_be_written_at_the_first_call_is_no_failure(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    run(tmp_path, NUMBA_CACHE_DIR=str(cache))
+    for file in cache.rglob("*.nb*"):
+        file.unlink()
+        file.mkdir()
+        (file / "keeps").write_text("numba from replacing it")
+    assert run(tmp_path, NUMBA_CACHE_DIR=str(cache))[0] == "0"
