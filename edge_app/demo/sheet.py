@@ -61,7 +61,8 @@ class ContactSheet:
         elif event.chapter == "add" and event.truth == ADDED and ADDED in event.decision.labels:
             self._added.append(_answer(event))
         elif event.chapter == "stranger":
-            self._stranger.append(_answer(event)._replace(colour=AMBER))
+            colour = GREEN if event.decision.label is None else AMBER
+            self._stranger.append(_answer(event)._replace(colour=colour))
 
     def _add_learnt(self, event: Learnt) -> None:
         if event.chapter == "teach":
@@ -129,12 +130,19 @@ class ContactSheet:
     def _draw_rest(self, canvas: Canvas, y: int, tally: Tally) -> int:
         step = COLUMN + GAP
         parts = (
-            (0, f"New class by one press: {tally.added} right", "", [*self._added[:1], *_spaced(self._added[1:], 2)]),
+            (
+                0,
+                f"New class by one press: {tally.added} right",
+                f"the others {tally.others}",
+                [*self._added[:1], *_spaced(self._added[1:], 2)],
+            ),
             (3, "A wrong press, undone", "", self._slip[:2]),
-            (5, f"Never taught: {STRANGER}", "", _spaced(self._stranger, 3)),
+            (5, f"Never taught: {STRANGER}", '"unknown" would be right', _spaced(self._stranger, 3)),
         )
         for column, title, note, tiles in parts:
-            _heading(canvas, y, title, note, x=MARGIN + column * step, right=MARGIN + (column + 3) * step - GAP)
+            _heading(
+                canvas, y, title, note, x=MARGIN + column * step, right=MARGIN + (column + len(tiles)) * step - GAP
+            )
             for place, tile in enumerate(tiles):
                 _draw_tile(canvas, MARGIN + (column + place) * step, y + 36, tile)
         return y + 36 + TILE + GAP

@@ -25,8 +25,11 @@ BACKGROUNDS: dict[Use, tuple[str, ...]] = {
 }
 """What objects are held before: the pictures before which they are tested never appear while they are taught."""
 
-WOOD = (slice(0, 150), slice(430, 600))
-"""The part of coffee.png that shows the table alone."""
+CROPS = {
+    "coffee.png": (slice(0, 150), slice(430, 600)),  # the table alone
+    "rocket.jpg": (slice(0, 427), slice(0, 290)),  # sky, tower and lights, no rocket
+}
+"""Rows and columns of pictures that are no background as a whole."""
 
 
 class Cutout(NamedTuple):
@@ -69,7 +72,7 @@ def load_photographs() -> Photographs:
         name: tuple(_cut_out(pictures[view["picture"]], view) for view in views) for name, views in outlines.items()
     }
     backgrounds = {
-        use: tuple(_background(pictures[name][WOOD] if name == "coffee.png" else pictures[name]) for name in names)
+        use: tuple(_background(pictures[name][CROPS[name]] if name in CROPS else pictures[name]) for name in names)
         for use, names in BACKGROUNDS.items()
     }
     return Photographs(objects, backgrounds)

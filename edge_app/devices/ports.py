@@ -44,7 +44,7 @@ class Clock(Protocol):
 
 @runtime_checkable
 class Camera(Protocol):
-    """A source of frames. Newest frame wins: what a slow reader misses is dropped and counted, never queued."""
+    """A source of frames, read by one thread. Newest frame wins: what a slow reader misses is dropped and counted."""
 
     @property
     def uri(self) -> str:
