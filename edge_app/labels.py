@@ -1,0 +1,22 @@
+"""What may be the name of a class."""
+
+import unicodedata
+
+from edge_app.errors import InputError
+
+MAX_LENGTH = 100
+
+
+def check_label(label: str) -> str:
+    """Return `label` in Unicode's composed form, so that one name typed on two systems is one class.
+
+    Raises InputError for an empty or too long name, control characters, and white space at either end.
+    """
+    if not isinstance(label, str):
+        raise InputError(f"class name {label!r} is {type(label).__name__}, expected text")
+    name = unicodedata.normalize("NFC", label)
+    if not 1 <= len(name) <= MAX_LENGTH:
+        raise InputError(f"class name {name[:20]!r} has {len(name)} characters, expected 1..{MAX_LENGTH}")
+    if name != name.strip() or not name.isprintable():
+        raise InputError(f"class name {name!r} has control characters, or white space at an end: leave them out")
+    return name

@@ -1,0 +1,372 @@
+"""The one owner of learned state: what a person taught, and the network that follows from it, kept in step.
+
+Threads: every method may be called from any thread. The lock `_writing` is held for a whole change, its commit to disk
+included, and serialises the store; the lock of the network in use (live.py) for one decision, one step of learning or
+one swap, never across disk access. So `classify` waits for a few presentations at most, never for an fsync, nor for a
+rebuild. Order of locks: the saver's, `_writing`, the network's.
+
+A correction (undo, relabel, forget, rename, merge) is stored at once; the network is then rebuilt by replay beside the
+one in use and swapped in at its end. Examples taught meanwhile are stored, and learnt by both.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app import corrections
+from edge_app.errors import InputError, StateNotWritable
+from edge_app.labels import check_label
+from edge_app.live import LiveNetwork
+from edge_app.messages import Decision
+from edge_app.rebuilder import Rebuilder
+from edge_app.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, replay, resume
+from edge_app.saver import Saver
+from edge_app.storage.folder import FolderLock
+from edge_app.storage.limits import Limits, make_room, room_for_many
+from edge_app.storage.records import Action, Example, NewExample
+from edge_app.storage.snapshots import SnapshotKey, Snapshots
+from edge_app.storage.store import Store
+
+if TYPE_CHECKING:
+    from edge_app.colanet.params import Params
+    from edge_app.encoder.model import ModelManifest
+
+SNAPSHOT_EVERY = 500
+"""Presentations after which a snapshot is saved while teaching goes on: what a start has to replay at most, about."""
+
+
+class Taught(NamedTuple):
+    """An example that is stored and learnt."""
+
+    example_id: int
+    label: str
+    before: Decision
+    """What the network said of it before it learnt it (test, then train)."""
+
+
+class Learner:
+    """Teach, classify, and everything a person does with what was taught. A context manager; `open` composes it."""
+
+    def __init__(
+        self,
+        store: Store,
+        snapshots: Snapshots,
+        rate_code: RateCoder,
+        factory: NetworkFactory,
+        *,
+        lock: FolderLock | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        limits: Limits | None = None,
+        progress: Progress | None = None,
+        snapshot_every: int = SNAPSHOT_EVERY,
+    ) -> None:
+        """Bring the network to where the journal is; takes over `store` and `lock` and closes them in the end.
+
+        `clock` gives the wall clock in nanoseconds since 1970, for display only. `progress(done, total)` is called
+        while a network is rebuilt. Raises StateCorrupt.
+        """
+        self.limits = limits or Limits()
+        self._store = store
+        self._snapshots = snapshots
+        self._lock = lock
+        self._clock = clock
+        self._writing = threading.RLock()
+        self._closed = False
+        try:
+            if not store.read_only:
+                snapshots.clean()
+            trained, notices = resume(store.binding, snapshots, factory, store.journal)
+            start = trained.key(store.binding)
+            replay(trained, rate_code, store.journal, store.count_presentations(), progress)
+        except BaseException:
+            self._release()
+            raise
+        self._live = LiveNetwork(trained, rate_code)
+        self._saver = Saver(snapshots, self._freeze, every=snapshot_every, saved=start)
+        self._rebuilder = Rebuilder(
+            store,
+            snapshots,
+            rate_code,
+            factory,
+            self._swap,
+            writing=self._writing,
+            saving=self._saver.lock,
+            progress=progress,
+        )
+        self.notices: tuple[str, ...] = tuple(notices)
+        """What was wrong, and mended, when the state was opened."""
+        self._saver.learnt(trained.journal.count - start.presentations)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        manifest: "ModelManifest",
+        *,
+        params: "Params | None" = None,
+        threads: int = 1,
+        clock: Callable[[], int] = time.time_ns,
+        limits: Limits | None = None,
+        read_only: bool = False,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Open the state in `folder`, creating it where it is missing, with CoLaNET and the model's rate code.
+
+        `params` None means those that the state was taught with, or the default for a new state. With `read_only`
+        the state is read once, as it is now, without a lock: a running service is neither disturbed nor followed.
+
+        Raises ModelMismatch when the state was taught with another encoder, rate code or parameters, StateBusy when
+        another process holds the folder, StateCorrupt, StateNotWritable, and InputError for a missing state to read.
+        """
+        from edge_app.state import open_parts
+
+        parts = open_parts(folder, manifest, params=params, threads=threads, read_only=read_only)
+        return cls(
+            parts.store,
+            parts.snapshots,
+            parts.rate_code,
+            parts.factory,
+            lock=parts.lock,
+            clock=clock,
+            limits=limits,
+            progress=progress,
+        )
+
+    # Deciding
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes that the network knows, in the order of their first example."""
+        return self._live.labels
+
+    def classify(self, embedding: NDArray[np.uint8]) -> Decision:
+        """Return the network's decision on an embedding, (n,) uint8. Raises InputError."""
+        self._check_embedding(embedding)
+        return self._live.predict(embedding)
+
+    # Teaching
+
+    def teach(self, embedding: NDArray[np.uint8], label: str, *, source: str, thumbnail: bytes | None = None) -> Taught:
+        """Store an example, durably, and learn it; a new label is a new class.
+
+        `embedding` is (n,) uint8; `thumbnail` the model's input as JPEG. A full class, with the policy to replace,
+        loses its oldest example, and the network is rebuilt in the background. Raises InputError, and
+        StateNotWritable when it could not be stored: then nothing changed.
+        """
+        self._check_embedding(embedding)
+        label = check_label(label)
+        data = embedding.tobytes()
+        with self._writing:
+            self._check_writable()
+            size = len(data) + len(thumbnail or b"")
+            leaving = make_room(self._store, self.limits, label, self._snapshots.used_bytes(), size)
+            before = self._live.predict(embedding)
+            new = NewExample(data, label, self._clock(), source, thumbnail)
+            action = self._store.commit("teach", new.time_ns, add=[new], labels=dict.fromkeys(leaving))
+            if leaving:
+                self._rebuilder.outdate()
+            self._catch_up()
+        if leaving:
+            self._rebuilder.run(background=True)
+        return Taught(action.changes[-1].example, label, before)
+
+    def adopt(
+        self,
+        examples: Sequence[NewExample],
+        *,
+        order: Sequence[int] | None = None,
+        thumbnail: Callable[[int], bytes | None] | None = None,
+        thumbnail_bytes: int = 0,
+    ) -> Action | None:
+        """Store and learn many examples, all or none, as one action; return it.
+
+        Those of the same class and the same embedding as a stored one are left out; None when none is left. `order`
+        as in `Store.commit`; `thumbnail(index)` reads the pictures, about `thumbnail_bytes` in all, one at a time.
+        Raises InputError, StateNotWritable, and what `thumbnail` raises.
+        """
+        with self._writing:
+            self._check_writable()
+            known = {(entry.label, entry.embedding) for entry in self._store.journal()}
+            fresh = [i for i, new in enumerate(examples) if (new.label, new.embedding) not in known]
+            if not fresh:
+                return None
+            position = {index: place for place, index in enumerate(fresh)}
+            news = [examples[index] for index in fresh]
+            room_for_many(self._store, self.limits, news, self._snapshots.used_bytes() + thumbnail_bytes)
+            pictured = (examples[i]._replace(thumbnail=thumbnail(i)) for i in fresh) if thumbnail else iter(news)
+            places = [position[i] for i in (range(len(examples)) if order is None else order) if i in position]
+            action = self._store.commit("import", self._clock(), add=pictured, order=places)
+            self._catch_up()
+        return action
+
+    def rehearse(self, examples: Sequence[int]) -> None:
+        """Learn stored examples once more, in this order; the journal keeps it. Raises InputError, StateNotWritable."""
+        with self._writing:
+            self._check_writable()
+            self._store.rehearse(examples)
+            self._catch_up()
+
+    # Corrections: exact, as if it had never been otherwise. They return when the network has followed; with
+    # `background` at once, while it follows in a thread (`wait`, `rebuilding`, `failure`).
+
+    def undo(self, *, background: bool = False) -> Action:
+        """Take back the last action, whatever it was, and return it. Raises InputError when there is none."""
+        return self._correct(lambda: self._store.undo(), background)
+
+    def relabel(self, example: int, label: str, *, background: bool = False) -> Action:
+        """Give an example another class, as if it had been taught so. Raises InputError."""
+        return self._relabel("relabel", lambda: corrections.relabel(self._store, example, label), background)
+
+    def forget_example(self, example: int, *, background: bool = False) -> Action:
+        """Forget one example. Raises InputError when there is none with that id."""
+        return self._relabel("forget", lambda: corrections.forget_example(self._store, example), background)
+
+    def forget_class(self, label: str, *, background: bool = False) -> Action:
+        """Forget a class with all its examples. Raises UnknownLabel."""
+        return self._relabel("forget", lambda: corrections.forget_class(self._store, label), background)
+
+    def rename_class(self, old: str, new: str, *, background: bool = False) -> Action:
+        """Give a class another name. Raises UnknownLabel, and InputError when the new name is taken."""
+        return self._relabel("rename", lambda: corrections.rename_class(self._store, old, new), background)
+
+    def merge_classes(self, into: str, other: str, *, background: bool = False) -> Action:
+        """Let the examples of class `other` belong to class `into`. Raises UnknownLabel, InputError."""
+        return self._relabel("merge", lambda: corrections.merge_classes(self._store, into, other), background)
+
+    def purge(self, examples: Sequence[int], *, background: bool = False) -> None:
+        """Delete examples for good, and the snapshots, which may have learnt them; undo cannot bring them back."""
+        with self._writing:
+            self._check_writable()
+        self._saver.clear()  # first: on a full disk it makes the room in which the deletion can be written
+        with self._writing:
+            self._store.purge(examples)
+            self._rebuilder.outdate()
+        self._rebuilder.run(background=background)
+
+    @property
+    def rebuilding(self) -> bool:
+        """Whether decisions still come from the network before the last correction."""
+        return self._rebuilder.stale
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why the last rebuild in the background failed; None when all is well."""
+        return self._rebuilder.failure
+
+    def wait(self) -> None:
+        """Wait until a rebuild in the background is done; raises what made it fail."""
+        self._rebuilder.wait()
+
+    # Looking
+
+    def examples(self, label: str | None = None) -> list[Example]:
+        """Return what is stored, in the order in which it was taught, all or of one class."""
+        with self._writing:
+            return self._store.examples(label)
+
+    def classes(self) -> dict[str, int]:
+        """Return the number of stored examples of each class, classes in the order of their first."""
+        with self._writing:
+            return self._store.classes()
+
+    def history(self) -> list[Action]:
+        """Return the actions that `undo` can take back, the oldest first."""
+        with self._writing:
+            return self._store.history()
+
+    def forgotten(self) -> list[int]:
+        """Return the examples that are kept only so that undo can bring them back."""
+        with self._writing:
+            return self._store.forgotten()
+
+    def thumbnail(self, example: int) -> bytes | None:
+        """Return an example's thumbnail (JPEG), None when it has none. Raises StateCorrupt."""
+        with self._writing:
+            return self._store.thumbnail(example)
+
+    # Keeping
+
+    def save(self) -> None:
+        """Write a snapshot, when there is something new; a start is then quick. Raises StateNotWritable."""
+        self._saver.save()
+
+    def network_state(self) -> bytes:
+        """Return the network as bytes: equal for equal parameters, rate code and journal."""
+        return self._live.state()
+
+    def close(self) -> None:
+        """Save a snapshot and let the folder go; a rebuild under way is given up, the next start does it."""
+        with self._writing:
+            if self._closed:
+                return
+            self._closed = True
+        self._rebuilder.stop()
+        self._saver.close()
+        with self._writing:
+            self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Inside
+
+    def _correct(self, change: Callable[[], Action], background: bool) -> Action:
+        with self._writing:
+            self._check_writable()
+            action = change()
+            self._rebuilder.outdate()
+        self._rebuilder.run(background=background)
+        return action
+
+    def _relabel(self, kind: str, labels: Callable[[], corrections.Labels], background: bool) -> Action:
+        return self._correct(lambda: self._store.commit(kind, self._clock(), labels=labels()), background)
+
+    def _catch_up(self) -> None:
+        """Learn what was stored since; the caller holds `_writing`."""
+        try:
+            while entries := self._store.journal(self._live.seq, CHUNK):
+                self._live.learn(entries)
+                self._saver.learnt(len(entries))
+        except BaseException:
+            self._rebuilder.outdate()  # it is stored, but perhaps half learnt: a replay puts that right
+            self._rebuilder.run(background=True)
+            raise
+
+    def _swap(self, trained: Trained, replayed: int) -> None:
+        self._live.replace(trained)
+        self._saver.learnt(replayed)
+
+    def _freeze(self, saved: SnapshotKey | None) -> tuple[SnapshotKey, bytes] | None:
+        with self._writing:
+            key = self._live.key(self._store.binding)
+            if self._store.read_only or self._rebuilder.stale or key == saved:
+                return None
+            return key, self._live.state()
+
+    def _check_embedding(self, embedding: NDArray[np.uint8]) -> None:
+        size = self._store.binding.embedding_size
+        if not isinstance(embedding, np.ndarray) or embedding.dtype != np.uint8 or embedding.shape != (size,):
+            found = f"{embedding.dtype} {embedding.shape}" if isinstance(embedding, np.ndarray) else repr(embedding)
+            raise InputError(f"embedding is {found}, expected a uint8 array of ({size},)")
+
+    def _check_writable(self) -> None:
+        if self._closed:
+            raise StateNotWritable(f"{self._store.path.parent} was closed: open it again to change what it holds")
+        if self._store.read_only:
+            raise StateNotWritable(f"{self._store.path.parent} was opened to be read only: nothing can be changed")
+
+    def _release(self) -> None:
+        self._store.close()
+        if self._lock is not None:
+            self._lock.release()

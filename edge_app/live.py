@@ -1,0 +1,61 @@
+"""The network in use: it decides for one thread while another teaches it, and is replaced as a whole."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.messages import Decision
+from edge_app.replay import RateCoder, Trained
+from edge_app.storage.records import Binding, Entry
+from edge_app.storage.snapshots import SnapshotKey
+
+STEP = 32
+"""Presentations learnt at a time: a decision waits for so many at most."""
+
+
+class LiveNetwork:
+    """A trained network behind a lock that is held for one decision, one step of learning, or one swap."""
+
+    def __init__(self, trained: Trained, rate_code: RateCoder) -> None:
+        self._trained = trained
+        self._rate_code = rate_code
+        self._deciding = threading.Lock()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes that the network knows."""
+        with self._deciding:
+            return self._trained.network.labels
+
+    @property
+    def seq(self) -> int:
+        """Sequence number of the last presentation learnt."""
+        return self._trained.seq
+
+    def predict(self, embedding: NDArray[np.uint8]) -> Decision:
+        """Decide on one embedding, (n,)."""
+        counts = self._rate_code(embedding)
+        with self._deciding:
+            return self._trained.network.predict_one(counts)
+
+    def learn(self, entries: Sequence[Entry]) -> None:
+        """Learn further presentations; decisions come in between."""
+        for start in range(0, len(entries), STEP):
+            with self._deciding:
+                self._trained.learn(entries[start : start + STEP], self._rate_code)
+
+    def replace(self, trained: Trained) -> None:
+        """Decide with another network from now on."""
+        with self._deciding:
+            self._trained = trained
+
+    def key(self, binding: Binding) -> SnapshotKey:
+        """Return what identifies a snapshot of the network as it is."""
+        return self._trained.key(binding)
+
+    def state(self) -> bytes:
+        """Return all that was learnt."""
+        with self._deciding:
+            return self._trained.network.snapshot()

@@ -1,0 +1,140 @@
+"""Moves a state to another encoder, rate code or set of parameters; the old one stays until the new one is whole.
+
+Same encoder: the stored embeddings are replayed, nothing is lost. Another encoder: every example is encoded anew from
+its thumbnail (the old encoder's input as JPEG), the examples without one are lost, and the old database is kept aside.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.errors import InputError, ModelMismatch
+from edge_app.replay import NetworkFactory, Progress, RateCoder, Trained, replay
+from edge_app.storage.errors import os_errors
+from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path, sync_folder
+from edge_app.storage.records import Binding
+from edge_app.storage.snapshots import Snapshots
+from edge_app.storage.store import Store
+
+if TYPE_CHECKING:
+    from edge_app.colanet.params import Params
+    from edge_app.encoder.model import ModelManifest
+
+Encode = Callable[[bytes], NDArray[np.uint8]]
+"""A thumbnail (JPEG) to its embedding, (n,) uint8."""
+
+
+class Rebuilt(NamedTuple):
+    """What a rebuild did."""
+
+    examples: int
+    reencoded: bool
+    lost: int
+    """Examples that had no thumbnail; the old database has them."""
+    kept: Path | None
+    """Where the old database is, when the encoder changed."""
+
+
+def rebuild(
+    folder: Path,
+    binding: Binding,
+    rate_code: RateCoder,
+    factory: NetworkFactory,
+    *,
+    encode: Encode | None = None,
+    accept_loss: bool = False,
+    progress: Progress | None = None,
+) -> Rebuilt:
+    """Bind the state to `binding`, encode anew where the encoder is another, and learn everything again.
+
+    Raises ModelMismatch when examples would be lost and `accept_loss` is false, StateBusy, StateCorrupt,
+    StateNotWritable, InputError.
+    """
+    require_state(folder)
+    lock = FolderLock(folder)
+    try:
+        with Store.open(database_path(folder)) as store:
+            reencode = binding.encoder_sha256 != store.binding.encoder_sha256
+            lost, kept = 0, None
+            if reencode:
+                lost, kept = _reencode(store, binding, encode, accept_loss, progress)
+            trained = Trained(factory.new())
+            replay(trained, rate_code, store.journal, store.count_presentations(), progress)
+            Snapshots(snapshots_path(folder)).save(trained.key(binding), trained.network.snapshot())
+            store.rebind(binding)
+            return Rebuilt(len(store.examples()), reencode, lost, kept)
+    finally:
+        lock.release()
+
+
+def _reencode(
+    store: Store, binding: Binding, encode: Encode | None, accept_loss: bool, progress: Progress | None
+) -> tuple[int, Path]:
+    if encode is None:
+        raise InputError("another encoder needs the model itself, to encode the thumbnails with")
+    examples = store.examples()
+    without = [example.id for example in examples if not example.has_thumbnail]
+    if without and not accept_loss:
+        raise ModelMismatch(
+            f"{len(without)} of {len(examples)} examples have no thumbnail, so that {binding.encoder_name} cannot "
+            "encode them: they would be lost. Say that they may be (--accept-loss); the old database is kept aside"
+        )
+    kept = _keep(store)
+    done = 0
+
+    def embedding(example: int) -> bytes:
+        nonlocal done
+        picture = store.thumbnail(example)
+        if picture is None:
+            raise InputError(f"example {example} has no thumbnail")
+        values = encode(picture)
+        done += 1
+        if progress is not None:
+            progress(done, len(examples) - len(without))
+        return values.tobytes()
+
+    store.rebind(binding, embedding, drop=[*without, *store.forgotten()])
+    return len(without), kept
+
+
+def _keep(store: Store) -> Path:
+    """Copy the database to a name that says which encoder it is of; return it."""
+    mark = hashlib.sha256(store.binding.to_json().encode()).hexdigest()[:8]
+    number = 1
+    while (target := store.path.with_name(f"before-rebuild-{number}-{mark}.sqlite")).exists():
+        number += 1
+    draft = target.with_suffix(".tmp")
+    with os_errors(target.parent, "keep the old database"):
+        draft.unlink(missing_ok=True)
+        store.backup(draft)
+        draft.rename(target)
+        sync_folder(target.parent)
+    return target
+
+
+def rebuild_for(
+    folder: Path,
+    manifest: "ModelManifest",
+    *,
+    params: "Params | None" = None,
+    threads: int = 1,
+    encode: Encode | None = None,
+    accept_loss: bool = False,
+    progress: Progress | None = None,
+) -> Rebuilt:
+    """`rebuild` for CoLaNET and a model's rate code; `params` None keeps those that the state was taught with."""
+    from edge_app.encoder.ratecode import RateCode
+    from edge_app.state import CoLaNETFactory, binding_of, stored_params
+
+    require_state(folder)
+    rate_code = RateCode.for_model(manifest)
+    if params is None:
+        with Store.reader(database_path(folder)) as store:
+            params = stored_params(store.binding.params)
+    new = binding_of(manifest, rate_code, params)
+    factory = CoLaNETFactory(params, rate_code.n_inputs, threads)
+    return rebuild(folder, new, rate_code, factory, encode=encode, accept_loss=accept_loss, progress=progress)

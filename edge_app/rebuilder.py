@@ -1,0 +1,134 @@
+"""Rebuilds the network beside the one in use after a correction, in the caller's thread or in one of its own."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from edge_app.errors import EdgeAppError
+from edge_app.replay import NetworkFactory, Progress, RateCoder, Trained, replay, resume
+from edge_app.storage.records import Entry
+from edge_app.storage.snapshots import Snapshots
+from edge_app.storage.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+class Superseded(Exception):  # noqa: N818 a signal within this file, no error
+    """The journal was corrected again, or the learner is being closed: this replay leads nowhere."""
+
+
+class Rebuilder:
+    """Counts the corrections of a journal, and brings the network to the newest of them.
+
+    `writing` is the lock of the store: it is held while a chunk of the journal is read, and for the last step, in which
+    the rest of the journal is learnt and `swap(trained, replayed)` puts the network in place. `saving` keeps snapshots
+    from being replaced while one is read.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        snapshots: Snapshots,
+        rate_code: RateCoder,
+        factory: NetworkFactory,
+        swap: Callable[[Trained, int], None],
+        *,
+        writing: threading.RLock,
+        saving: threading.Lock,
+        progress: Progress | None = None,
+    ) -> None:
+        self._store = store
+        self._snapshots = snapshots
+        self._rate_code = rate_code
+        self._factory = factory
+        self._swap = swap
+        self._writing = writing
+        self._saving = saving
+        self._progress = progress
+        self._corrections = 0
+        self._reached = 0
+        self._running = threading.Lock()
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self.failure: Exception | None = None
+        """Why the last rebuild in the background failed; the network in use is then older than the journal."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether the network in use is older than the last correction."""
+        return self._reached != self._corrections
+
+    @property
+    def busy(self) -> bool:
+        """Whether a rebuild runs in the background."""
+        return self._thread is not None
+
+    def outdate(self) -> None:
+        """Note that the journal was corrected; the caller holds the store's lock."""
+        self._corrections += 1
+
+    def run(self, *, background: bool) -> None:
+        """Bring the network up to date: before this returns, or in a thread."""
+        if not background:
+            self._catch_up()
+            return
+        with self._guard:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="rebuild", daemon=True)
+                self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for a rebuild in the background; raises what made it fail."""
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+        if self.failure is not None:
+            raise self.failure
+
+    def stop(self) -> None:
+        """Give up a rebuild that is under way; the next start does it again."""
+        self._stopping = True
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                self._catch_up()
+                self.failure = None
+            except Exception as error:  # noqa: BLE001 whatever it is, the owner must learn of it, and the thread must end
+                self.failure = error
+                level = logging.ERROR if isinstance(error, EdgeAppError) else logging.CRITICAL
+                logger.log(level, "the network could not be rebuilt, the old one stays in use: %s", error)
+            with self._guard:
+                if not self.stale or self._stopping or self.failure is not None:
+                    self._thread = None
+                    return
+
+    def _catch_up(self) -> None:
+        with self._running:
+            while self.stale and not self._stopping:
+                self._attempt(self._corrections)
+
+    def _attempt(self, correction: int) -> None:
+        def read(after: int, limit: int) -> list[Entry]:
+            with self._writing:
+                if correction != self._corrections or self._stopping:
+                    raise Superseded
+                return self._store.journal(after, limit)
+
+        try:
+            with self._saving:
+                trained, _ = resume(self._store.binding, self._snapshots, self._factory, read)
+            start = trained.journal.count
+            with self._writing:
+                total = self._store.count_presentations()
+            replay(trained, self._rate_code, read, total, self._progress)
+            with self._writing:
+                replay(trained, self._rate_code, read, total)
+                self._swap(trained, trained.journal.count - start)
+                self._reached = correction
+        except Superseded:
+            return

@@ -1,0 +1,68 @@
+"""Saves snapshots: now and then in a thread of its own, so that teaching never waits for one, and at the end."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from edge_app.errors import EdgeAppError
+from edge_app.storage.snapshots import SnapshotKey, Snapshots
+
+logger = logging.getLogger(__name__)
+
+Freeze = Callable[[SnapshotKey | None], tuple[SnapshotKey, bytes] | None]
+"""Returns key and bytes of the network, or None when its key is the one given, or when it must not be saved."""
+
+
+class Saver:
+    """Counts what was learnt since the last snapshot, and saves the next one after `every` presentations.
+
+    `lock` keeps the files from changing under a rebuild that reads one.
+    """
+
+    def __init__(self, snapshots: Snapshots, freeze: Freeze, *, every: int, saved: SnapshotKey) -> None:
+        self.lock = threading.Lock()
+        self._snapshots = snapshots
+        self._freeze = freeze
+        self._every = every
+        self._saved: SnapshotKey | None = saved
+        self._unsaved = 0
+        self._thread: threading.Thread | None = None
+
+    def learnt(self, presentations: int) -> None:
+        """Note that the network has learnt more than its last snapshot; the caller holds the lock of the store."""
+        self._unsaved += presentations
+        if self._unsaved >= self._every and (self._thread is None or not self._thread.is_alive()):
+            self._unsaved = 0
+            self._thread = threading.Thread(target=self._save_or_tell, name="snapshot")
+            self._thread.start()
+
+    def save(self) -> None:
+        """Save a snapshot when there is something new. Raises StateNotWritable."""
+        with self.lock:
+            frozen = self._freeze(self._saved)
+            if frozen is not None:
+                self._snapshots.save(*frozen)
+                self._saved = frozen[0]
+
+    def clear(self) -> None:
+        """Remove every snapshot. Raises StateNotWritable."""
+        with self.lock:
+            self._snapshots.clear()
+            self._saved = None
+
+    def wait(self) -> None:
+        """Wait for a save that is under way."""
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def close(self) -> None:
+        """Save for the last time; what keeps it from that is logged, since a replay makes up for it."""
+        self.wait()
+        self._save_or_tell()
+
+    def _save_or_tell(self) -> None:
+        try:
+            self.save()
+        except EdgeAppError as error:
+            logger.warning("%s; the next start takes longer, nothing taught is lost", error)

@@ -1,0 +1,141 @@
+"""Opens a state folder for one encoder, rate code and set of parameters, and refuses it for others."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edge_app.errors import ModelMismatch
+from edge_app.replay import NetworkFactory, RateCoder
+from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
+from edge_app.storage.records import Binding
+from edge_app.storage.snapshots import Snapshots
+from edge_app.storage.store import Store
+
+if TYPE_CHECKING:
+    from edge_app.colanet.network import CoLaNET
+    from edge_app.colanet.params import Params
+    from edge_app.encoder.model import ModelManifest
+    from edge_app.encoder.ratecode import RateCode
+
+
+class CoLaNETFactory:
+    """Makes CoLaNETs with one set of parameters."""
+
+    def __init__(self, params: "Params", n_inputs: int, threads: int = 1) -> None:
+        self._params = params
+        self._n_inputs = n_inputs
+        self._threads = threads
+
+    def new(self) -> "CoLaNET":
+        """Return a network without classes."""
+        from edge_app.colanet.network import CoLaNET
+
+        return CoLaNET(self._params, self._n_inputs, threads=self._threads)
+
+    def load(self, data: bytes) -> "CoLaNET":
+        """Return the network of a snapshot. Raises StateCorrupt."""
+        from edge_app.colanet.network import CoLaNET
+
+        return CoLaNET.from_snapshot(data, threads=self._threads)
+
+
+class Parts(NamedTuple):
+    """What a learner is made of."""
+
+    store: Store
+    snapshots: Snapshots
+    rate_code: RateCoder
+    factory: NetworkFactory
+    lock: FolderLock | None
+
+
+def open_parts(
+    folder: Path,
+    manifest: "ModelManifest",
+    *,
+    params: "Params | None" = None,
+    threads: int = 1,
+    read_only: bool = False,
+) -> Parts:
+    """Open the state in `folder`, creating it where it is missing (not with `read_only`).
+
+    Raises ModelMismatch, StateBusy, StateCorrupt, StateNotWritable; InputError for a missing state to read.
+    """
+    from edge_app.encoder.ratecode import RateCode
+
+    rate_code = RateCode.for_model(manifest)
+    lock = None
+    if read_only:
+        require_state(folder)
+    else:
+        lock = FolderLock(folder)
+    try:
+        store = _open_store(folder, manifest, rate_code, params, read_only=read_only)
+        try:
+            params = params or stored_params(store.binding.params)
+            check_binding(store, binding_of(manifest, rate_code, params))
+        except BaseException:
+            store.close()
+            raise
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+    factory = CoLaNETFactory(params, rate_code.n_inputs, threads)
+    return Parts(store, Snapshots(snapshots_path(folder)), rate_code, factory, lock)
+
+
+def binding_of(manifest: "ModelManifest", rate_code: "RateCode", params: "Params") -> Binding:
+    """Return what a state is bound to that is taught with these."""
+    return Binding(
+        encoder_name=manifest.name,
+        encoder_sha256=manifest.sha256,
+        embedding_size=manifest.embedding_size,
+        rate_code_digest=rate_code.digest,
+        params_digest=params.digest,
+        params=params.to_dict(),
+    )
+
+
+def stored_params(values: Mapping[str, Any]) -> "Params":
+    """Return the parameters that a state was taught with. Raises ParameterError when one is not known any more."""
+    from edge_app.colanet.params import Params
+
+    return Params.from_dict(dict(values))
+
+
+def check_binding(store: Store, wanted: Binding) -> None:
+    """Raise ModelMismatch, with the way out, unless the state was taught with what is `wanted`."""
+    stored, folder = store.binding, store.path.parent
+    if stored.encoder_sha256 != wanted.encoder_sha256:
+        examples = store.examples()
+        pictures = sum(example.has_thumbnail for example in examples)
+        raise ModelMismatch(
+            f"{folder} was taught with the encoder {stored.encoder_name} (SHA-256 {stored.encoder_sha256[:12]}...), "
+            f"the one in use is {wanted.encoder_name} ({wanted.encoder_sha256[:12]}...). Use the first (`--model`), or "
+            f"have the examples encoded anew from their thumbnails (`edge-app rebuild --state {folder}`): "
+            f"{pictures} of {len(examples)} have one"
+        )
+    for what, old, new in (
+        ("rate code", stored.rate_code_digest, wanted.rate_code_digest),
+        ("classifier parameters", stored.params_digest, wanted.params_digest),
+    ):
+        if old != new:
+            raise ModelMismatch(
+                f"{folder} was taught with other {what} ({old[:12]}...) than those in use ({new[:12]}...): "
+                f"`edge-app rebuild --state {folder}` has the stored examples learnt again with these; none is lost, "
+                "and the old state stays until the new one is whole"
+            )
+
+
+def _open_store(
+    folder: Path, manifest: "ModelManifest", rate_code: "RateCode", params: "Params | None", *, read_only: bool
+) -> Store:
+    path = database_path(folder)
+    if read_only:
+        return Store.reader(path)
+    if path.exists():
+        return Store.open(path)
+    from edge_app.colanet.params import Params
+
+    return Store.create(path, binding_of(manifest, rate_code, params or Params()))

@@ -1,0 +1,191 @@
+"""The SQLite file under the store: how it is opened, its schema, and transactions that keep the ledger.
+
+WAL with synchronous=FULL: a commit has reached the disk when it returns. One writer (see folder.py); readers see a
+consistent state and neither wait for the writer nor keep it waiting.
+"""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from edge_app.errors import StateCorrupt
+from edge_app.storage.errors import corrupt, os_errors, sqlite_errors
+from edge_app.storage.folder import sync_folder
+from edge_app.storage.records import Binding, Ledger, checksum
+
+APPLICATION_ID = 0x45444745  # "EDGE", so that file(1) and a reader can tell the file from any other SQLite database
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE binding (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, checksum BLOB NOT NULL);
+CREATE TABLE ledger (id INTEGER PRIMARY KEY CHECK (id = 1), rows INTEGER NOT NULL, total BLOB NOT NULL);
+CREATE TABLE examples (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  label TEXT,  -- NULL: forgotten, kept while undo can bring it back
+  embedding BLOB NOT NULL,
+  time_ns INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  thumbnail BLOB,  -- checksum of the JPEG in the table thumbnails; NULL: there is none
+  checksum BLOB NOT NULL
+);
+CREATE INDEX examples_by_label ON examples (label);
+CREATE TABLE presentations (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  example INTEGER NOT NULL REFERENCES examples (id) ON DELETE CASCADE,
+  checksum BLOB NOT NULL
+);
+CREATE INDEX presentations_by_example ON presentations (example);
+CREATE TABLE actions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  time_ns INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  changes TEXT NOT NULL,  -- JSON: [[example, label before, label after], ...]
+  checksum BLOB NOT NULL
+);
+CREATE TABLE thumbnails (
+  example INTEGER PRIMARY KEY REFERENCES examples (id) ON DELETE CASCADE,
+  jpeg BLOB NOT NULL
+);
+"""
+
+
+def create(path: Path, binding: Binding) -> None:
+    """Make a new, empty database at `path`, whole or not at all. Raises StateNotWritable."""
+    fresh = path.with_name(path.name + ".new")
+    with os_errors(path.parent, "create the database"):
+        for leftover in (fresh, fresh.with_name(fresh.name + "-wal"), fresh.with_name(fresh.name + "-shm")):
+            leftover.unlink(missing_ok=True)
+        with sqlite_errors(fresh, "create the database"), closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            with transaction(db):
+                write_binding(db, binding)
+                write_ledger(db, Ledger(0, 0))
+        fresh.rename(path)
+        sync_folder(path.parent)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the database for its one writer. Raises StateNotWritable, StateCorrupt."""
+    with sqlite_errors(path, "open the database"):
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        try:
+            _check_kind(db, path)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+                db.execute(f"PRAGMA {pragma}")
+            db.execute("PRAGMA wal_autocheckpoint = 256")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open the database for reading, beside a writer or on a read-only disk. Raises StateCorrupt, StateNotWritable."""
+    wal = path.with_name(path.name + "-wal")
+    with sqlite_errors(path, "read the database"):
+        try:
+            return _readable(f"{path.absolute().as_uri()}?mode=ro", path)
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+                raise
+        # SQLite wants to put its shared index beside the file; where it may not, nobody writes the file either
+        if not wal.exists() or wal.stat().st_size == 0:
+            return _readable(f"{path.absolute().as_uri()}?mode=ro&immutable=1", path)
+        return _copied_to_memory(path, wal)
+
+
+def _copied_to_memory(path: Path, wal: Path) -> sqlite3.Connection:
+    """Return the database with what its write-ahead log holds, for a read-only disk after a power cut."""
+    with tempfile.TemporaryDirectory(prefix="edge-app-") as folder, os_errors(Path(folder), "copy the database"):
+        copy = Path(folder) / path.name
+        shutil.copyfile(path, copy)
+        shutil.copyfile(wal, copy.with_name(copy.name + "-wal"))
+        with closing(_readable(str(copy), path, uri=False)) as source:
+            memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            source.backup(memory)
+            return memory
+
+
+def _readable(name: str, path: Path, *, uri: bool = True) -> sqlite3.Connection:
+    db = sqlite3.connect(name, uri=uri, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        _check_kind(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check_kind(db: sqlite3.Connection, path: Path) -> None:
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    _check_length(path)
+    if application != APPLICATION_ID:
+        raise corrupt(path, f"it is empty, or a database of another program (application id {application:#x})")
+    if version > SCHEMA_VERSION:
+        raise StateCorrupt(
+            f"{path} was written by a newer edge-app (schema {version}, known is {SCHEMA_VERSION}): update edge-app"
+        )
+    if version < SCHEMA_VERSION:
+        raise corrupt(path, f"its schema is numbered {version}, and the first that was ever released is 1")
+
+
+def _check_length(path: Path) -> None:
+    """Refuse a file that is shorter than its header says; with a log beside it, that may still be in the log."""
+    wal = path.with_name(path.name + "-wal")
+    with os_errors(path, "read the database"), path.open("rb") as file:
+        header = file.read(100)
+        length = file.seek(0, 2)
+    page = int.from_bytes(header[16:18]) or 1
+    pages = int.from_bytes(header[28:32])
+    if length < pages * (65536 if page == 1 else page) and not (wal.exists() and wal.stat().st_size):
+        raise corrupt(path, f"it is cut off: {length} bytes are there of {pages * page}")
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    """Commit what the body does, or nothing of it."""
+    db.execute(f"BEGIN {kind}")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # SQLite rolls back by itself when the disk is full
+            db.execute("ROLLBACK")
+        raise
+
+
+def read_binding(db: sqlite3.Connection, path: Path) -> Binding:
+    """Return what the state was taught with. Raises StateCorrupt."""
+    with sqlite_errors(path, "read what the state was taught with"):
+        row = db.execute("SELECT json, checksum FROM binding WHERE id = 1").fetchone()
+    if row is None or checksum("binding", row[0]) != row[1]:
+        raise corrupt(path, "the row that names the encoder fails its checksum")
+    return Binding.from_json(row[0])
+
+
+def write_binding(db: sqlite3.Connection, binding: Binding) -> None:
+    """Store what the state is taught with; inside a transaction."""
+    text = binding.to_json()
+    db.execute("INSERT OR REPLACE INTO binding VALUES (1, ?, ?)", (text, checksum("binding", text)))
+
+
+def read_ledger(db: sqlite3.Connection) -> Ledger | None:
+    """Return the ledger, or None when its row is missing or malformed."""
+    row = db.execute("SELECT rows, total FROM ledger WHERE id = 1").fetchone()
+    if row is None or not isinstance(row[0], int) or not isinstance(row[1], bytes):
+        return None
+    return Ledger(row[0], int.from_bytes(row[1]))
+
+
+def write_ledger(db: sqlite3.Connection, ledger: Ledger) -> None:
+    """Store the ledger; inside a transaction."""
+    total = ledger.total.to_bytes(16)
+    db.execute("INSERT OR REPLACE INTO ledger VALUES (1, ?, ?)", (ledger.rows, total))

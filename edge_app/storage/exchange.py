@@ -1,0 +1,262 @@
+"""Examples as one zip file, to keep or to carry to another device.
+
+    manifest.json      what is in it: encoder, examples (label, time, source), order of presentation, checksums
+    manifest.sha256    SHA-256 of manifest.json
+    embeddings.bin     the embeddings, one after the other
+    thumbnails/N.jpg   the picture of example N (from 0), where there is one
+
+A file that comes from outside is checked from end to end before anything of it is used.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from edge_app import __version__
+from edge_app.errors import EdgeAppError, InputError
+from edge_app.labels import check_label
+from edge_app.storage.errors import os_errors
+from edge_app.storage.folder import sync_folder
+from edge_app.storage.records import NewExample
+from edge_app.storage.store import Store
+
+FORMAT, VERSION = "edge-app examples", 1
+MANIFEST, MANIFEST_SUM, EMBEDDINGS = "manifest.json", "manifest.sha256", "embeddings.bin"
+MAX_MANIFEST = 64 << 20
+MAX_EMBEDDING = 1 << 16
+MAX_THUMBNAIL = 4 << 20
+MAX_TOTAL = 4 << 30
+MAX_SOURCE = 1000
+
+
+def write_archive(store: Store, target: Path, label: str | None = None, *, overwrite: bool = False) -> int:
+    """Write all examples, or those of one class, to the zip file `target`, whole or not at all; return their number.
+
+    The same examples give the same bytes. Raises InputError when there are none or the file exists already,
+    StateNotWritable, StateCorrupt.
+    """
+    examples = store.examples(label)
+    if not examples:
+        raise InputError(
+            f"nothing to export: no examples{f' of class {label!r}' if label else ''} in {store.path.parent}"
+        )
+    if target.exists() and not overwrite:
+        raise InputError(f"{target} exists already: choose another name, or say that it may be replaced (--force)")
+    draft = target.with_name(target.name + ".part")
+    with os_errors(target.parent, f"write {target.name}"):
+        try:
+            with draft.open("wb") as file:
+                _write(store, [example.id for example in examples], file, label)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(target)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
+        sync_folder(target.absolute().parent)
+    return len(examples)
+
+
+def _write(store: Store, ids: Sequence[int], file: Any, label: str | None) -> None:
+    rows, digest = [], hashlib.sha256()
+    with zipfile.ZipFile(file, "w") as archive:
+        with archive.open(_entry(EMBEDDINGS, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as embeddings:
+            for example in ids:
+                data = store.embedding(example)
+                digest.update(data)
+                embeddings.write(data)
+        for index, stored in enumerate(store.examples(label)):
+            picture = store.thumbnail(stored.id)
+            if picture is not None:
+                archive.writestr(_entry(thumbnail_name(index)), picture)
+            mark = hashlib.sha256(picture).hexdigest() if picture is not None else None
+            rows.append({"label": stored.label, "time_ns": stored.time_ns, "source": stored.source, "thumbnail": mark})
+        place = {example: index for index, example in enumerate(ids)}
+        manifest = {
+            "format": FORMAT,
+            "version": VERSION,
+            "program": __version__,
+            "encoder": {
+                "name": store.binding.encoder_name,
+                "sha256": store.binding.encoder_sha256,
+                "embedding_size": store.binding.embedding_size,
+            },
+            "embeddings_sha256": digest.hexdigest(),
+            "examples": rows,
+            "order": [place[example] for example in store.presentations() if example in place],
+        }
+        text = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
+        archive.writestr(_entry(MANIFEST, zipfile.ZIP_DEFLATED), text)
+        archive.writestr(_entry(MANIFEST_SUM), hashlib.sha256(text).hexdigest() + "\n")
+
+
+def _entry(name: str, compression: int = zipfile.ZIP_STORED) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.compress_type = compression
+    info.external_attr = 0o644 << 16
+    return info
+
+
+def thumbnail_name(index: int) -> str:
+    """Return the name inside the zip of the picture of example `index`."""
+    return f"thumbnails/{index}.jpg"
+
+
+class Archive:
+    """An exported file that was checked from end to end; a context manager.
+
+    `examples` lack their thumbnails, which `thumbnail(index)` reads (and checks) one at a time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open and check the file. Raises InputError, naming what is wrong with it."""
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except FileNotFoundError as error:
+            raise InputError(f"{path} does not exist") from error
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise InputError(f"{path} cannot be read as a zip file: {error}") from error
+        try:
+            self._infos = self._check_entries()
+            manifest = self._manifest()
+            self._read(manifest)
+            for index in range(len(self.examples)):
+                self.thumbnail(index)
+        except BaseException:
+            self._zip.close()
+            raise
+
+    def thumbnail(self, index: int) -> bytes | None:
+        """Return the picture of an example, None when it has none. Raises InputError."""
+        mark = self._thumbnails[index]
+        if mark is None:
+            return None
+        data = self._content(thumbnail_name(index), MAX_THUMBNAIL)
+        if hashlib.sha256(data).hexdigest() != mark:
+            self._refuse(f"{thumbnail_name(index)} fails its checksum")
+        return data
+
+    @property
+    def pictures(self) -> int:
+        """How many examples have a thumbnail."""
+        return sum(mark is not None for mark in self._thumbnails)
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """Size of all that is in the file, unpacked."""
+        return sum(info.file_size for info in self._infos.values())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._zip.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check_entries(self) -> dict[str, zipfile.ZipInfo]:
+        infos: dict[str, zipfile.ZipInfo] = {}
+        for info in self._zip.infolist():
+            if info.filename in infos:
+                self._refuse(f"it holds {info.filename!r} twice")
+            if info.flag_bits & 1:
+                self._refuse(f"{info.filename!r} is encrypted")
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                self._refuse(f"{info.filename!r} is compressed in a way that export does not use")
+            infos[info.filename] = info
+        total = sum(info.file_size for info in infos.values())
+        if total > MAX_TOTAL:
+            self._refuse(f"it unpacks to {total} bytes, at most {MAX_TOTAL} are read")
+        return infos
+
+    def _manifest(self) -> dict[str, Any]:
+        text = self._content(MANIFEST, MAX_MANIFEST)
+        if self._content(MANIFEST_SUM, 100).decode("ascii", "replace").strip() != hashlib.sha256(text).hexdigest():
+            self._refuse(f"{MANIFEST} fails its checksum")
+        try:
+            manifest = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            self._refuse(f"{MANIFEST} cannot be read ({error})")
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            self._refuse("it is no export of edge-app")
+        if manifest.get("version") != VERSION:
+            self._refuse(f"it has version {manifest.get('version')!r}, this edge-app reads {VERSION}: update edge-app")
+        return manifest
+
+    def _read(self, manifest: dict[str, Any]) -> None:
+        try:
+            encoder = manifest["encoder"]
+            self.encoder_name = _text(encoder["name"], MAX_SOURCE)
+            self.encoder_sha256 = _text(encoder["sha256"], 64)
+            self.embedding_size = _whole(encoder["embedding_size"], 1, MAX_EMBEDDING)
+            rows = list(manifest["examples"])
+            self._thumbnails = [row["thumbnail"] and _text(row["thumbnail"], 64) for row in rows]
+            self.order = [_whole(index, 0, len(rows) - 1) for index in manifest["order"]]
+            wanted = _text(manifest["embeddings_sha256"], 64)
+            heads = [
+                (
+                    check_label(row["label"]),
+                    _whole(row["time_ns"], -(1 << 63), (1 << 63) - 1),
+                    _text(row["source"], MAX_SOURCE),
+                )
+                for row in rows
+            ]
+        except EdgeAppError as error:
+            self._refuse(f"{MANIFEST}: {error}")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            self._refuse(f"{MANIFEST} lacks something or holds something unexpected ({error!r})")
+        if list(dict.fromkeys(self.order)) != list(range(len(rows))):
+            self._refuse(f"{MANIFEST}: the order of presentation does not agree with the examples")
+        self._check_names()
+        data = self._content(EMBEDDINGS, len(rows) * self.embedding_size)
+        if len(data) != len(rows) * self.embedding_size or hashlib.sha256(data).hexdigest() != wanted:
+            self._refuse(f"{EMBEDDINGS} fails its checksum, or has not the right length")
+        size = self.embedding_size
+        self.examples = [
+            NewExample(data[index * size : (index + 1) * size], label, time_ns, source)
+            for index, (label, time_ns, source) in enumerate(heads)
+        ]
+
+    def _check_names(self) -> None:
+        pictures = {thumbnail_name(index) for index, mark in enumerate(self._thumbnails) if mark is not None}
+        expected = {MANIFEST, MANIFEST_SUM, EMBEDDINGS} | pictures
+        for name in sorted(expected ^ self._infos.keys()):
+            self._refuse(f"{name!r} {'is missing' if name in expected else 'does not belong into it'}")
+
+    def _content(self, name: str, limit: int) -> bytes:
+        info = self._infos.get(name)
+        if info is None:
+            self._refuse(f"{name!r} is missing: it is no export of edge-app")
+        if info.file_size > limit:
+            self._refuse(f"{name!r} unpacks to {info.file_size} bytes, at most {limit} are expected")
+        try:
+            return self._zip.read(info)
+        except Exception as error:  # noqa: BLE001 zlib, zipfile and the disk have many ways to say "damaged"
+            self._refuse(f"{name!r} cannot be unpacked ({error})")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise InputError(f"{self.path} cannot be imported: {what}; nothing was taken from it")
+
+
+def _text(value: object, limit: int) -> str:
+    if not isinstance(value, str) or len(value) > limit:
+        raise ValueError(f"{str(value)[:40]!r} is no text of at most {limit} characters")
+    return value
+
+
+def _whole(value: object, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{str(value)[:40]} is no whole number of {least}..{most}")
+    return value

@@ -1,0 +1,133 @@
+"""What the state folder stores, as values, and the checksums that guard each row.
+
+A row's checksum is blake2b-128 over its table's name and all its values. The ledger holds the number of rows and the
+sum of their checksums modulo 2^128, so that a row that vanished with a damaged page is noticed too.
+"""
+
+import hashlib
+import json
+import struct
+from typing import Any, NamedTuple, Self
+
+CHECKSUM_BYTES = 16
+MODULUS = 1 << (8 * CHECKSUM_BYTES)
+
+
+class Binding(NamedTuple):
+    """What the state was taught with; the network is a function of this and of the journal."""
+
+    encoder_name: str
+    encoder_sha256: str
+    embedding_size: int
+    """Values in an embedding, one byte each."""
+    rate_code_digest: str
+    params_digest: str
+    params: dict[str, Any]
+    """The classifier's parameters as its own `to_dict` gives them; must survive JSON."""
+
+    def to_json(self) -> str:
+        """Return the binding as JSON with sorted keys."""
+        return json.dumps(self._asdict(), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the binding that `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+class NewExample(NamedTuple):
+    """An example that is about to be stored."""
+
+    embedding: bytes
+    label: str
+    time_ns: int
+    """Wall clock, nanoseconds since 1970; for people only, the order never depends on it."""
+    source: str
+    thumbnail: bytes | None = None
+    """The model's input as JPEG, so that another encoder can learn from it."""
+
+
+class Example(NamedTuple):
+    """A stored example, without its embedding."""
+
+    id: int
+    label: str
+    time_ns: int
+    source: str
+    has_thumbnail: bool
+
+
+class Entry(NamedTuple):
+    """One presentation of the journal."""
+
+    seq: int
+    label: str
+    embedding: bytes
+
+
+class Change(NamedTuple):
+    """What an action did to one example; label None means "not there"."""
+
+    example: int
+    before: str | None
+    after: str | None
+
+
+class Action(NamedTuple):
+    """One thing a person did, as undo sees it."""
+
+    id: int
+    time_ns: int
+    kind: str
+    """teach, relabel, forget, rename, merge or import."""
+    changes: tuple[Change, ...]
+
+
+class Ledger(NamedTuple):
+    """How many rows there are, and the sum of their checksums."""
+
+    rows: int
+    total: int
+
+    def plus(self, checksum: bytes) -> "Ledger":
+        """Return the ledger with one more row."""
+        return Ledger(self.rows + 1, (self.total + int.from_bytes(checksum)) % MODULUS)
+
+    def minus(self, checksum: bytes) -> "Ledger":
+        """Return the ledger with one row less."""
+        return Ledger(self.rows - 1, (self.total - int.from_bytes(checksum)) % MODULUS)
+
+
+def checksum(table: str, *values: str | int | bytes | None) -> bytes:
+    """Return the 16-byte checksum of a row; values of different types or lengths never run into one another."""
+    digest = hashlib.blake2b(digest_size=CHECKSUM_BYTES)
+    for value in (table, *values):
+        if isinstance(value, bytes):
+            tag, data = b"b", value
+        elif isinstance(value, str):
+            tag, data = b"s", value.encode()
+        else:
+            tag, data = (b"n", b"") if value is None else (b"i", str(value).encode("ascii"))
+        digest.update(tag + struct.pack("<I", len(data)))
+        digest.update(data)
+    return digest.digest()
+
+
+class JournalDigest:
+    """Identifies a journal up to a point: how many presentations, and blake2b-256 over labels and embeddings."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._digest = hashlib.blake2b(digest_size=32)
+
+    def add(self, label: str, embedding: bytes) -> None:
+        """Take in the next presentation."""
+        name = label.encode()
+        self._digest.update(struct.pack("<II", len(name), len(embedding)))
+        self._digest.update(name)
+        self._digest.update(embedding)
+        self.count += 1
+
+    def hexdigest(self) -> str:
+        """Return the digest of what was added so far."""
+        return self._digest.hexdigest()

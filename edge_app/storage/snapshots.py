@@ -1,0 +1,149 @@
+"""Snapshots of the network: files that spare a replay, never the only place of anything.
+
+One file: 8 bytes of magic (the last is the version), the header's length (uint32, little-endian), the header (JSON:
+what the network was made of, and the payload's length), the payload, and blake2b-256 over all of that. A file is
+whole or it is refused.
+"""
+
+import hashlib
+import json
+import os
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from edge_app.errors import StateCorrupt
+from edge_app.storage.errors import os_errors
+from edge_app.storage.folder import sync_folder
+
+MAGIC = b"EDGESNP"
+VERSION = 1
+DIGEST_BYTES = 32
+KEPT = 2
+MAX_HEADER = 65536
+NAME = re.compile(r"(\d{8,})\.snapshot")
+
+
+class SnapshotKey(NamedTuple):
+    """What a network is a function of: a snapshot serves when all of it agrees."""
+
+    program: str
+    """Version of edge-app: another one may compute otherwise, and then replays."""
+    encoder_sha256: str
+    rate_code_digest: str
+    params_digest: str
+    presentations: int
+    """How much of the journal the network has learnt."""
+    journal_digest: str
+    """`JournalDigest` of that part of the journal."""
+
+
+def pack(key: SnapshotKey, payload: bytes) -> bytes:
+    """Return the content of a snapshot file."""
+    header = json.dumps({**key._asdict(), "payload": len(payload)}, sort_keys=True).encode()
+    body = MAGIC + bytes([VERSION]) + struct.pack("<I", len(header)) + header + payload
+    return body + hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest()
+
+
+def unpack(data: bytes) -> tuple[SnapshotKey, bytes]:
+    """Return the key and the payload of a snapshot file's content. Raises StateCorrupt for anything but a whole one."""
+    start = len(MAGIC) + 5
+    if len(data) < start + DIGEST_BYTES:
+        raise StateCorrupt(f"it is cut off: {len(data)} bytes")
+    if data[: len(MAGIC)] != MAGIC:
+        raise StateCorrupt("it is not a snapshot of edge-app")
+    if data[len(MAGIC)] != VERSION:
+        raise StateCorrupt(f"it has format {data[len(MAGIC)]}, this edge-app knows {VERSION}")
+    body = memoryview(data)[:-DIGEST_BYTES]
+    if hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest() != data[-DIGEST_BYTES:]:
+        raise StateCorrupt("its checksum does not match: it is cut off or was altered")
+    (length,) = struct.unpack_from("<I", data, len(MAGIC) + 1)
+    try:
+        header = json.loads(bytes(body[start : start + length]))
+        size = header.pop("payload")
+        key = SnapshotKey(**header)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StateCorrupt(f"its header cannot be read ({error})") from error
+    if start + length + size != len(body):
+        raise StateCorrupt(f"its length is {len(data)} bytes, its header says otherwise")
+    return key, bytes(body[start + length :])
+
+
+class Snapshots:
+    """The snapshots of one state folder, newest first; at most two good ones are kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.damaged: dict[Path, str] = {}
+        """Files that were found damaged, and why; `save` removes them."""
+
+    def save(self, key: SnapshotKey, payload: bytes) -> Path:
+        """Write a snapshot, whole or not at all, and let go of all but the newest two. Raises StateNotWritable."""
+        with os_errors(self.folder, "save a snapshot"):
+            self.folder.mkdir(exist_ok=True)
+            files = self.files()
+            number = int(files[0].stem) + 1 if files else 1
+            path = self.folder / f"{number:08d}.snapshot"
+            self._write(path, pack(key, payload))
+            for old in [*self.damaged, *[file for file in files if file not in self.damaged][KEPT - 1 :]]:
+                old.unlink(missing_ok=True)
+            self.damaged.clear()
+        return path
+
+    def candidates(self) -> Iterator[tuple[Path, SnapshotKey, bytes]]:
+        """Yield path, key and payload of each whole snapshot, the newest first; damaged ones go to `damaged`."""
+        for path in self.files():
+            try:
+                key, payload = unpack(path.read_bytes())
+            except FileNotFoundError:
+                continue  # a running service replaced it meanwhile
+            except StateCorrupt as error:
+                self.damaged[path] = str(error)
+            except OSError as error:
+                self.damaged[path] = f"it cannot be read ({error})"
+            else:
+                yield path, key, payload
+
+    def files(self) -> list[Path]:
+        """Return the snapshot files, the newest first."""
+        if not self.folder.is_dir():
+            return []
+        found = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
+        return sorted(found, key=lambda path: int(path.stem), reverse=True)
+
+    def used_bytes(self) -> int:
+        """Return the bytes that the snapshots take on the disk."""
+        total = 0
+        for path in self.files():
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
+        return total
+
+    def clean(self) -> None:
+        """Remove what an interrupted save left behind; only for the one writer. Raises StateNotWritable."""
+        with os_errors(self.folder, "clear an interrupted save"):
+            for leftover in self.folder.glob("*.tmp") if self.folder.is_dir() else ():
+                leftover.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove every snapshot. Raises StateNotWritable."""
+        with os_errors(self.folder, "remove the snapshots"):
+            for path in self.files():
+                path.unlink(missing_ok=True)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        draft = path.with_suffix(".tmp")
+        try:
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(path)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
+        sync_folder(self.folder)

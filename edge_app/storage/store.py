@@ -1,0 +1,329 @@
+"""The examples and the journal of a state folder: every change is one transaction, durable when the call returns."""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from edge_app.errors import InputError
+from edge_app.storage import database, rows
+from edge_app.storage.errors import corrupt, sqlite_errors
+from edge_app.storage.records import Action, Binding, Change, Entry, Example, Ledger, NewExample, checksum
+
+logger = logging.getLogger(__name__)
+
+HISTORY = 100
+"""Actions that undo can take back; what an older one forgot is deleted for good."""
+
+CHECKED = {
+    "examples": rows.EXAMPLE,
+    "presentations": "seq, example",
+    "actions": "id, time_ns, kind, changes",
+}
+
+LISTED = "SELECT id, label, time_ns, source, thumbnail IS NOT NULL FROM examples"
+
+
+class Store:
+    """The database of one state folder. One writer at a time (folder.FolderLock); not safe to share between threads."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection, *, read_only: bool) -> None:
+        """Take an open connection and read everything that the network depends on, checking each row.
+
+        Raises StateCorrupt when a row fails its checksum or is missing, naming it.
+        """
+        self.path = path
+        self.read_only = read_only
+        self._db = db
+        try:
+            if read_only:
+                db.execute("BEGIN")  # one consistent view for as long as the reader lives
+            self.binding = database.read_binding(db, path)
+            self._ledger = self._verify()
+        except BaseException:
+            db.close()
+            raise
+
+    @classmethod
+    def create(cls, path: Path, binding: Binding) -> Self:
+        """Make a new, empty store. Raises StateNotWritable."""
+        database.create(path, binding)
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a store to read and write. Raises StateCorrupt, StateNotWritable."""
+        return cls(path, database.connect(path), read_only=False)
+
+    @classmethod
+    def reader(cls, path: Path) -> Self:
+        """Open a store as it is now, beside its writer; every change raises StateNotWritable. Raises StateCorrupt."""
+        return cls(path, database.connect_reader(path), read_only=True)
+
+    def close(self) -> None:
+        """Close the database; the write-ahead log is folded into it."""
+        with suppress(sqlite3.Error):
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What is stored
+
+    def examples(self, label: str | None = None) -> list[Example]:
+        """Return the examples in the order in which they were taught, all or of one class."""
+        where = " WHERE label = ?" if label is not None else " WHERE label IS NOT NULL"
+        found = self._all(LISTED + where + " ORDER BY id", () if label is None else (label,))
+        return [_example(row) for row in found]
+
+    def example(self, example: int) -> Example:
+        """Return one example. Raises InputError when there is none with that id, or when it was forgotten."""
+        found = self._all(LISTED + " WHERE label IS NOT NULL AND id = ?", (example,))
+        if not found:
+            raise InputError(f"there is no example {example}; `edge-app examples` lists them")
+        return _example(found[0])
+
+    def classes(self) -> dict[str, int]:
+        """Return the number of examples of each class, classes in the order of their first example."""
+        sql = "SELECT label, COUNT(*) FROM examples WHERE label IS NOT NULL GROUP BY label ORDER BY MIN(id)"
+        return dict(self._all(sql))
+
+    def oldest(self, label: str, count: int = 1) -> list[int]:
+        """Return the ids of the first `count` examples of a class."""
+        return [i for (i,) in self._all("SELECT id FROM examples WHERE label = ? ORDER BY id LIMIT ?", (label, count))]
+
+    def embedding(self, example: int) -> bytes:
+        """Return the embedding of an example. Raises InputError, StateCorrupt."""
+        return bytes(self._row(example)[2])
+
+    def thumbnail(self, example: int) -> bytes | None:
+        """Return the thumbnail (JPEG) of an example, None when it has none. Raises InputError, StateCorrupt."""
+        mark = self._row(example)[5]
+        if mark is None:
+            return None
+        found = self._all("SELECT jpeg FROM thumbnails WHERE example = ?", (example,))
+        if not found or checksum("thumbnails", found[0][0]) != mark:
+            raise corrupt(self.path, f"the thumbnail of example {example} is missing, or fails its checksum")
+        return bytes(found[0][0])
+
+    def journal(self, after: int = 0, limit: int = -1) -> list[Entry]:
+        """Return the presentations after sequence number `after`, in order, at most `limit` (-1: all).
+
+        Forgotten examples are left out. Raises StateCorrupt.
+        """
+        columns = ", ".join(f"e.{name}" for name in f"{rows.EXAMPLE}, checksum".split(", "))
+        sql = f"""SELECT p.seq, {columns} FROM presentations p JOIN examples e ON e.id = p.example
+                  WHERE p.seq > ? AND e.label IS NOT NULL ORDER BY p.seq LIMIT ?"""  # noqa: S608 our own names
+        entries = []
+        for seq, *row in self._all(sql, (after, limit)):
+            if checksum("examples", *row[:-1]) != row[-1]:
+                raise corrupt(self.path, f"example {row[0]} fails its checksum")
+            entries.append(Entry(seq, row[1], row[2]))
+        return entries
+
+    def presentations(self) -> list[int]:
+        """Return the examples in the order in which they were presented; a rehearsed one is there more than once."""
+        sql = "SELECT p.example FROM presentations p JOIN examples e ON e.id = p.example WHERE e.label IS NOT NULL"
+        return [example for (example,) in self._all(sql + " ORDER BY p.seq")]
+
+    def count_presentations(self) -> int:
+        """Return the length of the journal."""
+        sql = "SELECT COUNT(*) FROM presentations p JOIN examples e ON e.id = p.example WHERE e.label IS NOT NULL"
+        return int(self._all(sql)[0][0])
+
+    def history(self) -> list[Action]:
+        """Return the actions that undo can take back, the oldest first."""
+        return rows.actions_from(self._all("SELECT id, time_ns, kind, changes FROM actions ORDER BY id"))
+
+    def used_bytes(self) -> int:
+        """Return the bytes in use in the database; pages that deleted rows left free do not count."""
+        pages = self._all("PRAGMA page_count")[0][0] - self._all("PRAGMA freelist_count")[0][0]
+        return int(pages * self._all("PRAGMA page_size")[0][0])
+
+    # Changes
+
+    def commit(
+        self,
+        kind: str,
+        time_ns: int,
+        *,
+        add: Iterable[NewExample] = (),
+        order: Sequence[int] | None = None,
+        labels: Mapping[int, str | None] | None = None,
+    ) -> Action:
+        """Do one action, all or nothing: give the examples in `labels` another label (None: forget), then add new ones.
+
+        `order` lists the new examples (by their index in `add`) as they are to be presented; None means each once.
+        Returns the action as undo will see it. Raises StateNotWritable, InputError.
+        """
+        with self._changing(kind):
+            changes = []
+            for example, label in (labels or {}).items():
+                changes.append(Change(example, self.example(example).label, label))
+                self._ledger = rows.update_example(self._db, self._ledger, example, label=label)
+            added = []
+            for new in add:
+                example, self._ledger = rows.insert_example(self._db, self._ledger, new)
+                added.append(example)
+                changes.append(Change(example, None, new.label))
+            for index in range(len(added)) if order is None else order:
+                self._ledger = rows.insert_presentation(self._db, self._ledger, added[index])
+            action, self._ledger = rows.insert_action(self._db, self._ledger, kind, time_ns, changes)
+            self._trim_history()
+        return action
+
+    def rehearse(self, examples: Sequence[int]) -> None:
+        """Append presentations of stored examples, in this order. Raises InputError, StateNotWritable."""
+        with self._changing("rehearse"):
+            for example in examples:
+                self._ledger = rows.insert_presentation(self._db, self._ledger, self.example(example).id)
+
+    def restore(self, examples: Mapping[int, NewExample], order: Sequence[int]) -> None:
+        """Store examples under the ids that they had, presented in this order. Raises StateNotWritable."""
+        with self._changing("restore"):
+            for example, new in sorted(examples.items()):
+                _, self._ledger = rows.insert_example(self._db, self._ledger, new, example)
+            for example in order:
+                self._ledger = rows.insert_presentation(self._db, self._ledger, example)
+
+    def undo(self) -> Action:
+        """Take back the last action and return it. Raises InputError when there is none, StateNotWritable."""
+        with self._changing("undo"):
+            history = self.history()
+            if not history:
+                raise InputError("there is nothing to undo: nothing was taught or corrected yet")
+            for change in reversed(history[-1].changes):
+                if change.before is None:
+                    self._ledger = rows.delete_example(self._db, self._ledger, change.example)
+                else:
+                    self._ledger = rows.update_example(self._db, self._ledger, change.example, label=change.before)
+            self._ledger = rows.delete_action(self._db, self._ledger, history[-1])
+        return history[-1]
+
+    def purge(self, examples: Sequence[int]) -> None:
+        """Delete examples for good, forgotten ones included; undo cannot bring them back. Raises StateNotWritable."""
+        gone = set(examples)
+        with self._changing("delete"):
+            for action in self.history():
+                kept = [change for change in action.changes if change.example not in gone]
+                if not kept:
+                    self._ledger = rows.delete_action(self._db, self._ledger, action)
+                elif len(kept) < len(action.changes):
+                    self._ledger = rows.update_action(self._db, self._ledger, action, kept)
+            for example in gone:
+                self._ledger = rows.delete_example(self._db, self._ledger, example)
+        try:
+            cleared = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+        except sqlite3.OperationalError:
+            cleared = False
+        if not cleared:
+            logger.warning("%s: deleted, but its log keeps traces of it until the next clean stop", self.path)
+
+    def forgotten(self) -> list[int]:
+        """Return the examples that are kept for undo only, the oldest first."""
+        return [example for (example,) in self._all("SELECT id FROM examples WHERE label IS NULL ORDER BY id")]
+
+    def rebind(
+        self, binding: Binding, embeddings: Callable[[int], bytes] | None = None, drop: Sequence[int] = ()
+    ) -> None:
+        """Bind the state to another encoder, rate code or parameters, in one transaction.
+
+        With `embeddings` every example gets the embedding that it returns for its id; the examples in `drop` are
+        deleted, and undo's history with them. Raises StateNotWritable, and what `embeddings` raises.
+        """
+        with self._changing("rebuild"):
+            if embeddings is not None:
+                for action in self.history():
+                    self._ledger = rows.delete_action(self._db, self._ledger, action)
+                for example in drop:
+                    self._ledger = rows.delete_example(self._db, self._ledger, example)
+                for kept in self.examples():
+                    self._ledger = rows.update_example(
+                        self._db, self._ledger, kept.id, label=kept.label, embedding=embeddings(kept.id)
+                    )
+            database.write_binding(self._db, binding)
+        self.binding = binding
+
+    def check(self) -> None:
+        """Check what opening does not read: the thumbnails and SQLite's own structures. Raises StateCorrupt."""
+        with sqlite_errors(self.path, "check the thumbnails"):
+            for (example,) in self._db.execute("SELECT id FROM examples").fetchall():
+                self.thumbnail(example)
+            verdict = self._db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise corrupt(self.path, f"SQLite's check says: {verdict}")
+
+    def backup(self, target: Path) -> None:
+        """Copy the database, as it is, to the new file `target`. Raises StateNotWritable."""
+        with sqlite_errors(target, "copy the database"):
+            copy = sqlite3.connect(target)
+            try:
+                self._db.backup(copy)
+            finally:
+                copy.close()
+
+    # Inside
+
+    def _all(self, sql: str, values: tuple[int | str, ...] = ()) -> list[tuple[Any, ...]]:
+        with sqlite_errors(self.path, "read the examples"):
+            return self._db.execute(sql, values).fetchall()
+
+    def _row(self, example: int) -> tuple[Any, ...]:
+        found = self._all(f"SELECT {rows.EXAMPLE}, checksum FROM examples WHERE id = ?", (example,))  # noqa: S608
+        if not found:
+            raise InputError(f"there is no example {example}; `edge-app examples` lists them")
+        if checksum("examples", *found[0][:-1]) != found[0][-1]:
+            raise corrupt(self.path, f"example {example} fails its checksum")
+        return found[0]
+
+    @contextmanager
+    def _changing(self, doing: str) -> Iterator[None]:
+        before = self._ledger
+        try:
+            with sqlite_errors(self.path, f"{doing}: store the change"), database.transaction(self._db):
+                yield
+                database.write_ledger(self._db, self._ledger)
+        except BaseException:
+            self._ledger = before
+            raise
+
+    def _trim_history(self) -> None:
+        sql = "SELECT id, time_ns, kind, changes FROM actions ORDER BY id DESC LIMIT -1 OFFSET ?"
+        for action in rows.actions_from(self._all(sql, (HISTORY,))):
+            for change in action.changes:
+                if change.after is None:
+                    self._ledger = rows.delete_example(self._db, self._ledger, change.example)
+            self._ledger = rows.delete_action(self._db, self._ledger, action)
+
+    def _verify(self) -> Ledger:
+        """Return the ledger as the rows give it. Raises StateCorrupt when one is damaged or missing."""
+        ledger = Ledger(0, 0)
+        with sqlite_errors(self.path, "check the examples"):
+            for table, columns in CHECKED.items():
+                for row in self._db.execute(f"SELECT {columns}, checksum FROM {table}"):  # noqa: S608 our own names
+                    if checksum(table, *row[:-1]) != row[-1]:
+                        raise corrupt(self.path, f"row {row[0]} of the table {table} fails its checksum")
+                    ledger = ledger.plus(row[-1])
+            stored = database.read_ledger(self._db)
+            sizes = self._db.execute("SELECT DISTINCT LENGTH(embedding) FROM examples").fetchall()
+        if stored != ledger:
+            written = stored.rows if stored else "an unknown number"
+            raise corrupt(
+                self.path, f"rows are missing or out of date: {ledger.rows} are there, {written} were written"
+            )
+        if sizes not in ([], [(self.binding.embedding_size,)]):
+            raise corrupt(self.path, f"embeddings hold {sizes} values, not {self.binding.embedding_size}")
+        return ledger
+
+
+def _example(row: tuple[Any, ...]) -> Example:
+    example, label, time_ns, source, has_thumbnail = row
+    return Example(example, label, time_ns, source, bool(has_thumbnail))

@@ -1,0 +1,143 @@
+"""A small classifier that starts at once, for tests of memory; like CoLaNET it depends on the order of every call."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.errors import StateCorrupt, UnknownLabel
+from edge_app.learner import Learner
+from edge_app.messages import Decision
+from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
+from edge_app.storage.records import Binding
+from edge_app.storage.snapshots import Snapshots
+from edge_app.storage.store import Store
+
+SIZE = 32
+"""Values in an embedding of these tests."""
+
+
+class SimpleNetwork:
+    """A drifting mean per class, stirred by a random stream that all classes share."""
+
+    def __init__(self) -> None:
+        self.means: dict[str, NDArray[np.int64]] = {}
+        self.stream = 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.means)
+
+    def add_class(self, label: str) -> None:
+        self.stream = (self.stream * 48271 + len(self.means)) % 2147483647
+        self.means[label] = np.full(SIZE, self.stream % 7, np.int64)
+
+    def learn_one(self, counts: NDArray[np.uint8], label: str) -> None:
+        if label not in self.means:
+            raise UnknownLabel(label)
+        self.stream = self.stream * 48271 % 2147483647
+        mean = self.means[label]
+        mean += (counts.astype(np.int64) * 64 - mean + self.stream % 5) >> 2
+
+    def learn_many(self, counts: NDArray[np.uint8], labels: Sequence[str]) -> None:
+        for row, label in zip(counts, labels, strict=True):
+            self.learn_one(row, label)
+
+    def predict_one(self, counts: NDArray[np.uint8]) -> Decision:
+        far = [int(np.abs(mean - counts.astype(np.int64) * 64).sum()) for mean in self.means.values()]
+        spikes = np.array([max(0, 10 - distance // (64 * SIZE // 4)) for distance in far], np.int32)
+        best = int(spikes.argmax()) if len(far) and spikes.max() > 0 else None
+        ranked = [*sorted(spikes.tolist(), reverse=True), 0]
+        label = None if best is None else self.labels[best]
+        margin = 0 if best is None else ranked[0] - ranked[1]
+        return Decision(label, self.labels, spikes, (10 - spikes).astype(np.int32), margin)
+
+    def snapshot(self) -> bytes:
+        means = {label: mean.tolist() for label, mean in self.means.items()}
+        return json.dumps({"means": means, "stream": self.stream}).encode()
+
+
+class SimpleFactory:
+    """Makes SimpleNetworks, and counts how often each way."""
+
+    def __init__(self) -> None:
+        self.made = self.loaded = 0
+
+    def new(self) -> SimpleNetwork:
+        self.made += 1
+        return SimpleNetwork()
+
+    def load(self, data: bytes) -> SimpleNetwork:
+        self.loaded += 1
+        network = SimpleNetwork()
+        try:
+            values = json.loads(data)
+            network.means = {label: np.array(mean, np.int64) for label, mean in values["means"].items()}
+            network.stream = values["stream"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise StateCorrupt(f"no SimpleNetwork: {error}") from error
+        return network
+
+
+def rate_code(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Spike counts 0..10 of embeddings, (n,) or (m, n)."""
+    return (values // 25).astype(np.uint8)
+
+
+def binding(encoder: str = "a", params: str = "1", rate: str = "r") -> Binding:
+    """What a state of these tests is bound to."""
+    return Binding(f"encoder-{encoder}", encoder * 64, SIZE, rate * 64, params * 64, {"params": params})
+
+
+def embedding(seed: int, kind: int = 0) -> NDArray[np.uint8]:
+    """An embedding; those of one `kind` are near to one another."""
+    centre = np.random.default_rng(1000 + kind).integers(20, 230, SIZE)
+    noise = np.random.default_rng(seed).integers(-8, 9, SIZE)
+    return np.clip(centre + noise, 0, 255).astype(np.uint8)
+
+
+def open_learner(
+    folder: Path,
+    *,
+    read_only: bool = False,
+    bound: Binding | None = None,
+    factory: SimpleFactory | None = None,
+    **how: object,
+) -> Learner:
+    """Open a learner on `folder` as `Learner.open` does, with the simple network."""
+    lock = None
+    path = database_path(folder)
+    if read_only:
+        require_state(folder)
+        store = Store.reader(path)
+    else:
+        lock = FolderLock(folder)
+        try:
+            store = Store.open(path) if path.exists() else Store.create(path, bound or binding())
+        except BaseException:
+            lock.release()
+            raise
+    return Learner(store, Snapshots(snapshots_path(folder)), rate_code, factory or SimpleFactory(), lock=lock, **how)  # type: ignore[arg-type]
+
+
+def clean_replay(folder: Path) -> bytes:
+    """What a network is that learns the stored journal from the beginning, one example at a time."""
+    network = SimpleNetwork()
+    with Store.reader(database_path(folder)) as store:
+        for entry in store.journal():
+            if entry.label not in network.labels:
+                network.add_class(entry.label)
+            network.learn_one(rate_code(np.frombuffer(entry.embedding, np.uint8)), entry.label)
+    return network.snapshot()
+
+
+def taught_only(examples: Sequence[tuple[NDArray[np.uint8], str]]) -> bytes:
+    """What a network is that was taught these examples and nothing else."""
+    network = SimpleNetwork()
+    for values, label in examples:
+        if label not in network.labels:
+            network.add_class(label)
+        network.learn_one(rate_code(values), label)
+    return network.snapshot()

@@ -1,0 +1,577 @@
+"""The learner: teach, correct, classify; the network is always what the journal says."""
+
+import threading
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from simple_network import (
+    SIZE,
+    SimpleFactory,
+    SimpleNetwork,
+    clean_replay,
+    embedding,
+    open_learner,
+    rate_code,
+    taught_only,
+)
+
+from edge_app.errors import InputError, StateBusy, StateNotWritable, UnknownLabel
+from edge_app.learner import Learner
+from edge_app.storage.limits import Limits
+from edge_app.storage.store import HISTORY
+
+KINDS = ("mug", "pen", "cup")
+
+
+def fill(learner: Learner, count: int = 12) -> list[int]:
+    """Teach `count` examples of three classes in turn."""
+    return [learner.teach(embedding(i, i % 3), KINDS[i % 3], source="test").example_id for i in range(count)]
+
+
+def test_teaching_makes_a_class_and_the_network_knows_it_afterwards(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        first = learner.teach(embedding(1), "mug", source="test")
+        assert first.before.label is None
+        assert first.before.labels == ()
+        fill(learner)
+        assert learner.labels == ("mug", "pen", "cup")
+        assert [learner.classify(embedding(100 + k, k)).label for k in range(3)] == list(KINDS)
+        assert learner.teach(embedding(50, 1), "pen", source="test").before.label == "pen"
+
+
+def test_reopened_network_is_the_same_to_the_bit_with_and_without_snapshot(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+        before = learner.network_state()
+    factory = SimpleFactory()
+    with open_learner(tmp_path, factory=factory) as learner:
+        assert (factory.loaded, factory.made) == (1, 0)
+        assert learner.network_state() == before == clean_replay(tmp_path)
+        fill(learner, 5)
+        after = learner.network_state()
+    for file in (tmp_path / "snapshots").iterdir():
+        file.unlink()
+    factory = SimpleFactory()
+    with open_learner(tmp_path, factory=factory) as learner:
+        assert (factory.loaded, factory.made) == (0, 1)
+        assert learner.network_state() == after == clean_replay(tmp_path)
+
+
+def test_a_snapshot_is_followed_by_a_replay_of_what_came_after(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+        learner.save()
+        saved = {file: file.read_bytes() for file in (tmp_path / "snapshots").iterdir()}
+        fill(learner, 7)
+        after = learner.network_state()
+    for file in (tmp_path / "snapshots").iterdir():
+        file.unlink()
+    for file, data in saved.items():
+        file.write_bytes(data)
+    steps: list[tuple[int, int]] = []
+    factory = SimpleFactory()
+    with open_learner(tmp_path, factory=factory, progress=lambda done, total: steps.append((done, total))) as learner:
+        assert factory.loaded == 1
+        assert steps == [(19, 19)]
+        assert learner.network_state() == after
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_every_correction_is_as_if_it_had_never_been_otherwise(tmp_path: Path, background: bool) -> None:
+    shown = [(embedding(i, i % 3), KINDS[i % 3]) for i in range(12)]
+    with open_learner(tmp_path) as learner:
+        ids = fill(learner)
+
+        def expect(examples: list[tuple[np.ndarray, str]]) -> None:
+            learner.wait()
+            assert not learner.rebuilding
+            assert learner.network_state() == taught_only(examples) == clean_replay(tmp_path)
+            assert learner.labels == tuple(dict.fromkeys(label for _, label in examples))
+
+        learner.undo(background=background)
+        expect(shown[:-1])
+        learner.relabel(ids[0], "pen", background=background)
+        now = [(shown[0][0], "pen"), *shown[1:-1]]
+        expect(now)
+        learner.forget_example(ids[1], background=background)
+        del now[1]
+        expect(now)
+        learner.rename_class("cup", "bowl", background=background)
+        now = [(values, "bowl" if label == "cup" else label) for values, label in now]
+        expect(now)
+        learner.merge_classes("mug", "pen", background=background)
+        merged = [(values, "mug" if label == "pen" else label) for values, label in now]
+        expect(merged)
+        learner.forget_class("bowl", background=background)
+        expect([(values, label) for values, label in merged if label != "bowl"])
+        for _ in range(2):
+            learner.undo(background=background)
+        expect(now)
+
+
+def test_undo_goes_back_through_everything_to_the_beginning(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        states = [learner.network_state()]
+        for step in range(4):
+            learner.teach(embedding(step, step), f"class {step}", source="test")
+            states.append(learner.network_state())
+        learner.forget_class("class 1")
+        states.append(learner.network_state())
+        learner.merge_classes("class 0", "class 2")
+        states.append(learner.network_state())
+        for state in reversed(states[:-1]):
+            learner.undo()
+            assert learner.network_state() == state
+        with pytest.raises(InputError, match="nothing to undo"):
+            learner.undo()
+        assert learner.examples() == []
+
+
+def test_undo_reaches_back_as_far_as_stated_and_what_is_beyond_is_gone_for_good(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        ids = fill(learner, 3)
+        learner.forget_example(ids[0])
+        for i in range(HISTORY - 1):
+            learner.teach(embedding(i, 1), "pen", source="test")
+        assert learner.forgotten() == [ids[0]]
+        learner.teach(embedding(1, 1), "pen", source="test")
+        assert learner.forgotten() == []
+        assert len(learner.history()) == HISTORY
+        for _ in range(HISTORY):
+            learner.undo(background=True)
+        learner.wait()
+        with pytest.raises(InputError, match="nothing to undo"):
+            learner.undo()
+        assert [example.id for example in learner.examples()] == ids[1:]
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+def test_an_id_is_never_used_twice(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        first = fill(learner, 3)
+        learner.undo()
+        assert learner.teach(embedding(9), "mug", source="test").example_id == first[-1] + 1
+
+
+def test_rehearsing_is_learnt_again_and_leaves_with_its_example(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        ids = fill(learner, 4)
+        before = learner.network_state()
+        learner.rehearse([ids[2], ids[0]])
+        shown = [(embedding(i, i % 3), KINDS[i % 3]) for i in (0, 1, 2, 3, 2, 0)]
+        assert learner.network_state() == taught_only(shown) == clean_replay(tmp_path) != before
+        learner.forget_example(ids[2])
+        assert learner.network_state() == taught_only([shown[i] for i in (0, 1, 3, 5)])
+        with pytest.raises(InputError, match=f"no example {ids[2]}"):
+            learner.rehearse([ids[0], ids[2]])
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("action", "error", "words"),
+    [
+        (lambda learner: learner.relabel(77, "mug"), InputError, "no example 77"),
+        (lambda learner: learner.relabel(1, "mug"), InputError, "already"),
+        (lambda learner: learner.forget_example(77), InputError, "no example 77"),
+        (lambda learner: learner.forget_class("dog"), UnknownLabel, "'dog'; known are: mug, pen, cup"),
+        (lambda learner: learner.rename_class("dog", "cat"), UnknownLabel, "'dog'"),
+        (lambda learner: learner.rename_class("mug", "pen"), InputError, "merge"),
+        (lambda learner: learner.merge_classes("mug", "dog"), UnknownLabel, "'dog'"),
+        (lambda learner: learner.merge_classes("dog", "mug"), UnknownLabel, "'dog'"),
+        (lambda learner: learner.merge_classes("mug", "mug"), InputError, "itself"),
+        (lambda learner: learner.teach(embedding(1), "", source="t"), InputError, "0 characters"),
+        (lambda learner: learner.teach(embedding(1), " mug", source="t"), InputError, "white space"),
+        (lambda learner: learner.teach(embedding(1), "a\nb", source="t"), InputError, "control characters"),
+        (lambda learner: learner.teach(embedding(1)[:5], "mug", source="t"), InputError, r"uint8 \(5,\)"),
+        (lambda learner: learner.teach(embedding(1).astype(float), "mug", source="t"), InputError, "float64"),
+        (lambda learner: learner.classify(np.zeros((2, SIZE), np.uint8)), InputError, r"\(2, 32\)"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_changes_nothing(
+    tmp_path: Path, action: object, error: type[Exception], words: str
+) -> None:
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+        before = learner.network_state(), learner.examples(), learner.history()
+        with pytest.raises(error, match=words):
+            action(learner)  # type: ignore[operator]
+        assert (learner.network_state(), learner.examples(), learner.history()) == before
+        assert not learner.rebuilding
+
+
+def test_one_name_typed_on_two_systems_is_one_class(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        learner.teach(embedding(1), "caf\u00e9", source="test")
+        learner.teach(embedding(2), "cafe\u0301", source="test")
+        assert learner.labels == ("caf\u00e9",)
+
+
+class SlowNetwork(SimpleNetwork):
+    """Waits in the middle of a replay until the test has seen what it wanted to see."""
+
+    started = threading.Event()
+    go_on = threading.Event()
+    slow = False
+
+    def learn_many(self, counts: np.ndarray, labels: object) -> None:
+        if SlowNetwork.slow:
+            self.started.set()
+            assert self.go_on.wait(30)
+        super().learn_many(counts, labels)  # type: ignore[arg-type]
+
+
+class SlowFactory(SimpleFactory):
+    """Makes SlowNetworks."""
+
+    def new(self) -> SimpleNetwork:
+        return SlowNetwork()
+
+
+@pytest.fixture
+def slow_learner(tmp_path: Path) -> Learner:
+    SlowNetwork.started, SlowNetwork.go_on, SlowNetwork.slow = threading.Event(), threading.Event(), False
+    learner = open_learner(tmp_path, factory=SlowFactory())
+    fill(learner)
+    SlowNetwork.slow = True
+    yield learner
+    SlowNetwork.go_on.set()
+    learner.close()
+
+
+def test_decisions_and_teaching_go_on_while_the_network_is_rebuilt(slow_learner: Learner, tmp_path: Path) -> None:
+    old = slow_learner.network_state()
+    slow_learner.forget_class("mug", background=True)
+    assert SlowNetwork.started.wait(30)
+    assert slow_learner.rebuilding
+    assert slow_learner.network_state() == old
+    assert slow_learner.classify(embedding(100, 0)).label == "mug"
+    slow_learner.teach(embedding(60, 7), "key", source="test")
+    assert slow_learner.labels == ("mug", "pen", "cup", "key")
+    SlowNetwork.go_on.set()
+    slow_learner.wait()
+    assert not slow_learner.rebuilding
+    assert slow_learner.labels == ("pen", "cup", "key")
+    assert slow_learner.network_state() == clean_replay(tmp_path)
+
+
+def test_a_correction_during_a_rebuild_makes_it_start_again(slow_learner: Learner, tmp_path: Path) -> None:
+    slow_learner.forget_class("mug", background=True)
+    assert SlowNetwork.started.wait(30)
+    slow_learner.rename_class("pen", "pencil", background=True)
+    SlowNetwork.go_on.set()
+    slow_learner.wait()
+    assert slow_learner.labels == ("pencil", "cup")
+    assert slow_learner.network_state() == clean_replay(tmp_path)
+
+
+def test_closing_gives_a_rebuild_up_and_the_next_start_does_it(slow_learner: Learner, tmp_path: Path) -> None:
+    slow_learner.forget_class("mug", background=True)
+    assert SlowNetwork.started.wait(30)
+    closing = threading.Thread(target=slow_learner.close)
+    closing.start()
+    SlowNetwork.go_on.set()
+    closing.join(30)
+    assert not closing.is_alive()
+    with open_learner(tmp_path) as learner:
+        assert learner.labels == ("pen", "cup")
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+class FailingFactory(SimpleFactory):
+    """Cannot make a network when it is told to fail."""
+
+    fail = False
+
+    def new(self) -> SimpleNetwork:
+        if self.fail:
+            raise MemoryError("no room for a second network")
+        return super().new()
+
+
+def test_a_failed_rebuild_is_seen_and_the_next_one_heals(tmp_path: Path) -> None:
+    factory = FailingFactory()
+    with open_learner(tmp_path, factory=factory) as learner:
+        fill(learner)
+        factory.fail = True
+        learner.forget_class("mug", background=True)
+        with pytest.raises(MemoryError, match="no room"):
+            learner.wait()
+        assert isinstance(learner.failure, MemoryError)
+        assert learner.rebuilding
+        assert learner.classify(embedding(100, 1)).label == "pen"
+        factory.fail = False
+        learner.undo(background=True)
+        learner.wait()
+        assert learner.failure is None
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+class StumblingNetwork(SimpleNetwork):
+    """Fails once, half-way through learning."""
+
+    stumble = False
+
+    def learn_one(self, counts: np.ndarray, label: str) -> None:
+        super().learn_one(counts, label)
+        if StumblingNetwork.stumble:
+            StumblingNetwork.stumble = False
+            raise MemoryError("in the middle of learning")
+
+
+class StumblingFactory(SimpleFactory):
+    """Makes StumblingNetworks."""
+
+    def new(self) -> SimpleNetwork:
+        return StumblingNetwork()
+
+
+def test_an_example_that_was_stored_but_half_learnt_is_put_right_by_replay(tmp_path: Path) -> None:
+    with open_learner(tmp_path, factory=StumblingFactory()) as learner:
+        fill(learner)
+        StumblingNetwork.stumble = True
+        with pytest.raises(MemoryError):
+            learner.teach(embedding(70, 1), "pen", source="test")
+        learner.wait()
+        assert len(learner.examples()) == 13
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+def test_teaching_and_classifying_from_many_threads(tmp_path: Path) -> None:
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def guarded(work: object) -> None:
+        try:
+            work()  # type: ignore[operator]
+        except BaseException as error:  # noqa: BLE001 the test reports it
+            failures.append(error)
+
+    with open_learner(tmp_path, snapshot_every=10) as learner:
+
+        def classify() -> None:
+            while not done.is_set():
+                decision = learner.classify(embedding(5, 1))
+                assert len(decision.labels) == len(decision.spikes)
+
+        def teach(kind: int) -> None:
+            for i in range(30):
+                learner.teach(embedding(i, kind), KINDS[kind], source="test")
+                if i % 10 == 9:
+                    learner.forget_example(learner.examples(KINDS[kind])[0].id, background=i % 20 == 9)
+
+        readers = [threading.Thread(target=guarded, args=(classify,)) for _ in range(2)]
+        writers = [threading.Thread(target=guarded, args=(lambda kind=kind: teach(kind),)) for kind in range(3)]
+        for thread in readers + writers:
+            thread.start()
+        for thread in writers:
+            thread.join()
+        done.set()
+        for thread in readers:
+            thread.join()
+        learner.wait()
+        assert failures == []
+        assert len(learner.examples()) == 81
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+def test_snapshots_are_saved_on_the_way_and_two_are_kept(tmp_path: Path) -> None:
+    with open_learner(tmp_path, snapshot_every=5) as learner:
+        for i in range(4):
+            fill(learner, 6)
+            assert learner._saver._thread is not None
+            learner._saver.wait()
+            assert len(list((tmp_path / "snapshots").iterdir())) == min(i + 1, 2)
+
+
+def test_the_clock_may_jump_backwards(tmp_path: Path) -> None:
+    times = iter([5_000, 4_000, 1, 10**18, 7])
+    with open_learner(tmp_path, clock=lambda: next(times)) as learner:
+        ids = [learner.teach(embedding(i, i), f"class {i}", source="test").example_id for i in range(5)]
+        assert [example.time_ns for example in learner.examples()] == [5_000, 4_000, 1, 10**18, 7]
+        assert [example.id for example in learner.examples()] == ids == sorted(ids)
+        before = learner.network_state()
+    with open_learner(tmp_path) as learner:
+        assert learner.labels == tuple(f"class {i}" for i in range(5))
+        assert learner.network_state() == before == clean_replay(tmp_path)
+        assert learner.undo().changes[0].example == ids[-1]
+
+
+def test_a_second_learner_is_refused_and_a_reader_is_not(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+        with pytest.raises(StateBusy, match="process"):
+            open_learner(tmp_path)
+        with open_learner(tmp_path, read_only=True) as reader:
+            assert reader.network_state() == learner.network_state()
+            learner.teach(embedding(3, 1), "pen", source="test")
+            assert reader.classify(embedding(3, 1)).label == "pen"
+            with pytest.raises(StateNotWritable, match="read only"):
+                reader.teach(embedding(3, 1), "pen", source="test")
+            with pytest.raises(StateNotWritable, match="read only"):
+                reader.undo()
+            assert len(reader.examples()) == 12
+        assert len(learner.examples()) == 13
+    open_learner(tmp_path).close()
+
+
+def test_reading_a_folder_that_was_never_taught_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="edge-app teach"):
+        open_learner(tmp_path, read_only=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_learner_refuses_changes(tmp_path: Path) -> None:
+    learner = open_learner(tmp_path)
+    fill(learner)
+    learner.close()
+    learner.close()
+    with pytest.raises(StateNotWritable, match="closed"):
+        learner.teach(embedding(1), "mug", source="test")
+    assert learner.classify(embedding(100, 0)).label == "mug"
+
+
+def test_purging_leaves_nothing_behind(tmp_path: Path) -> None:
+    secret = b"S3CRET-PICTURE" * 20
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+        gone = learner.teach(embedding(55, 4), "face", source="camera-of-a-person", thumbnail=secret).example_id
+        learner.save()
+        learner.forget_class("face")
+        assert learner.forgotten() == [gone]
+        learner.purge([gone])
+        assert learner.forgotten() == []
+        assert all(change.example != gone for action in learner.history() for change in action.changes)
+        kept = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+        assert b"S3CRET" not in kept
+        assert b"camera-of-a-person" not in kept
+        assert embedding(55, 4).tobytes() not in kept
+        assert learner.network_state() == clean_replay(tmp_path)
+        assert learner.undo().kind == "teach"
+
+
+def test_a_full_class_refuses(tmp_path: Path) -> None:
+    with open_learner(tmp_path, limits=Limits(per_class=4)) as learner:
+        fill(learner)
+        before = learner.network_state()
+        with pytest.raises(StateNotWritable, match=r"'mug' is full: 4 .* the cap is 4 .*replace-oldest"):
+            learner.teach(embedding(99, 0), "mug", source="test")
+        assert learner.network_state() == before
+        learner.teach(embedding(99, 5), "key", source="test")
+
+
+def test_a_full_class_loses_its_oldest_as_if_it_had_never_been(tmp_path: Path) -> None:
+    with open_learner(tmp_path, limits=Limits(per_class=4, when_full="replace-oldest")) as learner:
+        fill(learner)
+        before = learner.network_state()
+        learner.teach(embedding(99, 0), "mug", source="test")
+        learner.wait()
+        shown = [(embedding(i, i % 3), KINDS[i % 3]) for i in range(1, 12)]
+        assert learner.network_state() == taught_only([*shown, (embedding(99, 0), "mug")]) == clean_replay(tmp_path)
+        assert learner.classes() == {"pen": 4, "cup": 4, "mug": 4}
+        learner.undo()
+        assert learner.network_state() == before
+
+
+def test_a_full_folder(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).bytes(60_000)
+    with open_learner(tmp_path, limits=Limits(disk_bytes=1 << 20)) as learner:
+        for kept in range(12):
+            learner.teach(embedding(kept, kept % 2), KINDS[kept % 2], source="test", thumbnail=picture)
+        with pytest.raises(StateNotWritable, match="the cap is 1048576"):  # noqa: PT012 which of the six is the page size's
+            for kept in range(6):
+                learner.teach(embedding(kept, kept % 2), KINDS[kept % 2], source="test", thumbnail=picture)
+        learner.forget_example(learner.examples()[0].id)
+        learner.teach(embedding(50), "mug", source="test", thumbnail=picture)
+        assert learner.forgotten() == []  # what undo alone needed went first
+        learner.limits = Limits(disk_bytes=1 << 20, when_full="replace-oldest")
+        largest = max(learner.classes(), key=lambda label: learner.classes()[label])
+        oldest = learner.examples(largest)[0].id
+        learner.teach(embedding(51), "mug", source="test", thumbnail=picture)
+        learner.wait()
+        assert oldest not in [example.id for example in learner.examples()]
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+@pytest.mark.parametrize("values", [{"per_class": 0}, {"disk_bytes": 5}, {"when_full": "explode"}])
+def test_limits_out_of_range_are_refused_by_name(values: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=next(iter(values))):
+        Limits(**values)  # type: ignore[arg-type]
+
+
+OPERATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["teach"] * 6 + ["undo", "relabel", "forget", "class", "rename", "merge", "rehearse", "reopen"]
+        ),
+        st.integers(0, 7),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(OPERATIONS)
+def test_any_sequence_of_actions_leaves_what_a_clean_replay_gives(  # noqa: C901 one branch an action
+    tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[str, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("state")
+    learner = open_learner(folder, snapshot_every=3)
+    model: list[tuple[int, str]] = []
+    history: list[list[tuple[int, str]]] = []
+    rehearsed = False
+    try:
+        for name, number in operations:
+            labels = list(dict.fromkeys(label for _, label in model))
+            pick = model[number % len(model)] if model else None
+            before = list(model)
+            if name == "teach":
+                seed = zlib.crc32(str((len(history), number)).encode())
+                taught = learner.teach(embedding(seed, number), f"c{number % 4}", source="test")
+                model.append((taught.example_id, f"c{number % 4}"))
+            elif name == "undo" and history:
+                learner.undo(background=bool(number % 2))
+                model = history.pop()
+                continue
+            elif name == "relabel" and pick and pick[1] != "other":
+                learner.relabel(pick[0], "other")
+                model = [(i, "other" if i == pick[0] else label) for i, label in model]
+            elif name == "forget" and pick:
+                learner.forget_example(pick[0])
+                model.remove(pick)
+            elif name == "class" and labels:
+                learner.forget_class(labels[number % len(labels)], background=bool(number % 2))
+                model = [pair for pair in model if pair[1] != labels[number % len(labels)]]
+            elif name == "rename" and labels and "new" not in labels:
+                learner.rename_class(labels[-1], "new")
+                model = [(i, "new" if label == labels[-1] else label) for i, label in model]
+            elif name == "merge" and len(labels) > 1:
+                learner.merge_classes(labels[-1], labels[0])
+                model = [(i, labels[-1] if label == labels[0] else label) for i, label in model]
+            elif name == "rehearse" and pick:
+                learner.rehearse([pick[0]])
+                rehearsed = True
+                continue
+            else:
+                if name == "reopen":
+                    learner.close()
+                    learner = open_learner(folder, snapshot_every=3)
+                continue
+            history.append(before)
+        learner.wait()
+        assert [(example.id, example.label) for example in learner.examples()] == model
+        assert learner.network_state() == clean_replay(folder)
+        if not rehearsed:
+            values = dict.fromkeys(i for i, _ in model)
+            for i in values:
+                values[i] = np.frombuffer(learner._store.embedding(i), np.uint8)
+            assert learner.network_state() == taught_only([(values[i], label) for i, label in model])
+    finally:
+        learner.close()
+
+
+def test_the_rate_code_of_the_tests_is_in_range() -> None:
+    assert rate_code(np.array([0, 24, 25, 255], np.uint8)).tolist() == [0, 0, 1, 10]
