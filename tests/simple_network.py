@@ -1,10 +1,13 @@
 """A small classifier that starts at once, for tests of memory; like CoLaNET it depends on the order of every call."""
 
 import json
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from edge_app.errors import StateCorrupt, UnknownLabel
@@ -141,3 +144,13 @@ def taught_only(examples: Sequence[tuple[NDArray[np.uint8], str]]) -> bytes:
             network.add_class(label)
         network.learn_one(rate_code(values), label)
     return network.snapshot()
+
+
+def folder_in_memory(factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh folder in memory where the system has such a place: a commit to a disk takes milliseconds."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield factory.mktemp("state")
+        return
+    with tempfile.TemporaryDirectory(dir=memory, prefix="edge-app-test-") as name:
+        yield Path(name)

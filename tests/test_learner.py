@@ -2,6 +2,7 @@
 
 import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from simple_network import (
     SimpleNetwork,
     clean_replay,
     embedding,
+    folder_in_memory,
     open_learner,
     rate_code,
     taught_only,
@@ -25,6 +27,12 @@ from edge_app.storage.limits import Limits
 from edge_app.storage.store import HISTORY
 
 KINDS = ("mug", "pen", "cup")
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh folder."""
+    yield from folder_in_memory(tmp_path_factory)
 
 
 def fill(learner: Learner, count: int = 12) -> list[int]:
@@ -515,10 +523,14 @@ OPERATIONS = st.lists(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(OPERATIONS)
-def test_any_sequence_of_actions_leaves_what_a_clean_replay_gives(  # noqa: C901 one branch an action
+def test_any_sequence_of_actions_leaves_what_a_clean_replay_gives(
     tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[str, int]]
 ) -> None:
-    folder = tmp_path_factory.mktemp("state")
+    for folder in folder_in_memory(tmp_path_factory):
+        _follow(folder, operations)
+
+
+def _follow(folder: Path, operations: list[tuple[str, int]]) -> None:  # noqa: C901 one branch an action
     learner = open_learner(folder, snapshot_every=3)
     model: list[tuple[int, str]] = []
     history: list[list[tuple[int, str]]] = []

@@ -19,6 +19,9 @@ from edge_app.storage.folder import FolderLock, database_path, require_state, sy
 from edge_app.storage.records import Binding, NewExample, checksum
 from edge_app.storage.store import Store
 
+MOST_TRIED = 1_000_000
+"""Ids that are tried one by one at most."""
+
 
 class Salvage(NamedTuple):
     """What could be read, and what could not."""
@@ -99,26 +102,30 @@ def read_damaged(path: Path) -> Salvage:
         db = sqlite3.connect(path, isolation_level=None)
     with closing(db):
         examples: dict[int, NewExample] = {}
-        lost, no_picture = 0, 0
-        for example in _ids(db):
+        traces: set[int] = set()
+        forgotten: set[int] = set()
+        no_picture = 0
+        for example in _ids(db, path.stat().st_size):
             row = _row(db, f"SELECT {rows.EXAMPLE}, checksum FROM examples WHERE id = ?", example)  # noqa: S608
             if row is None:
                 continue
             if checksum("examples", *row[:-1]) != row[-1]:
-                lost += 1
-            elif row[1] is not None:
+                traces.add(example)
+            elif row[1] is None:
+                forgotten.add(example)
+            else:
                 found = row[5] and _row(db, "SELECT jpeg FROM thumbnails WHERE example = ?", example)
                 picture = found[0] if found and checksum("thumbnails", found[0]) == row[5] else None
                 no_picture += row[5] is not None and picture is None
                 examples[example] = NewExample(row[2], row[1], row[3], row[4], picture)
         sql = "SELECT seq, example, checksum FROM presentations ORDER BY seq"
         presented = [row[1] for row in _rows(db, sql) if checksum("presentations", *row[:2]) == row[2]]
-        traces = set(presented) | set(examples)
+        traces |= {*presented, *examples} - forgotten
         binding = None
         with suppress(sqlite3.Error, StateCorrupt):
             binding = database.read_binding(db, path)
     order = _completed([example for example in presented if example in examples], sorted(examples))
-    return Salvage(binding, examples, order, max(len(traces), len(examples) + lost), no_picture)
+    return Salvage(binding, examples, order, len(traces), no_picture)
 
 
 def _completed(presented: list[int], examples: list[int]) -> list[int]:
@@ -135,9 +142,13 @@ def _completed(presented: list[int], examples: list[int]) -> list[int]:
     return order + missing
 
 
-def _ids(db: sqlite3.Connection) -> range:
-    """Return all ids that an example may have: the highest is found on several ways, each of which may be damaged."""
-    highest = 0
+def _ids(db: sqlite3.Connection, size: int) -> list[int]:
+    """Return all ids that an example may have, in a database of `size` bytes.
+
+    Scans find ids on several ways, each of which may be cut off by damage; the gaps up to the highest are tried one by
+    one, as far as a database of that size can reach (a damaged page may claim any number).
+    """
+    found: set[int] = set()
     for sql in (
         "SELECT id FROM examples",
         "SELECT id FROM examples ORDER BY id DESC",
@@ -145,10 +156,9 @@ def _ids(db: sqlite3.Connection) -> range:
         "SELECT example FROM presentations",
         "SELECT seq FROM sqlite_sequence WHERE name = 'examples'",
     ):
-        for row in _rows(db, sql):
-            if isinstance(row[0], int) and row[0] < 100_000_000:
-                highest = max(highest, row[0])
-    return range(1, highest + 1)
+        found.update(row[0] for row in _rows(db, sql) if isinstance(row[0], int) and row[0] > 0)
+    reach = min(max(found, default=0), size // 16 + 1000, MOST_TRIED)
+    return sorted(found | set(range(1, reach + 1)))
 
 
 def _rows(db: sqlite3.Connection, sql: str) -> Iterator[tuple[Any, ...]]:
@@ -171,9 +181,11 @@ def _graft_first_page(path: Path) -> None:
     """
     empty = path.with_name("empty.sqlite")
     database.create(empty, Binding("", "", 1, "", "", {}))
-    page = int.from_bytes(empty.read_bytes()[16:18])
+    data = empty.read_bytes()
+    size = int.from_bytes(data[16:18])
+    pages = path.stat().st_size // size
     with path.open("r+b") as file:
-        file.write(empty.read_bytes()[:page])
+        file.write(data[:28] + pages.to_bytes(4) + data[32:size])
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 

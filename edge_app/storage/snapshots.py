@@ -85,7 +85,7 @@ class Snapshots:
         with os_errors(self.folder, "save a snapshot"):
             self.folder.mkdir(exist_ok=True)
             files = self.files()
-            number = int(files[0].stem) + 1 if files else 1
+            number = max((int(name.stem) for name in self._names()), default=0) + 1
             path = self.folder / f"{number:08d}.snapshot"
             self._write(path, pack(key, payload))
             for old in [*self.damaged, *[file for file in files if file not in self.damaged][KEPT - 1 :]]:
@@ -109,9 +109,7 @@ class Snapshots:
 
     def files(self) -> list[Path]:
         """Return the snapshot files, the newest first."""
-        if not self.folder.is_dir():
-            return []
-        found = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
+        found = [path for path in self._names() if path.is_file()]
         return sorted(found, key=lambda path: int(path.stem), reverse=True)
 
     def used_bytes(self) -> int:
@@ -133,6 +131,11 @@ class Snapshots:
         with os_errors(self.folder, "remove the snapshots"):
             for path in self.files():
                 path.unlink(missing_ok=True)
+
+    def _names(self) -> list[Path]:
+        if not self.folder.is_dir():
+            return []
+        return [path for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
 
     def _write(self, path: Path, data: bytes) -> None:
         draft = path.with_suffix(".tmp")

@@ -1,0 +1,244 @@
+"""Export and import: what goes out comes in elsewhere; what comes from outside is checked before it is used."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from simple_network import clean_replay, embedding, open_learner
+
+from edge_app.errors import InputError, StateNotWritable
+from edge_app.learner import Learner
+from edge_app.storage import exchange
+from edge_app.storage.exchange import Archive, write_archive
+from edge_app.storage.folder import database_path
+from edge_app.storage.limits import Limits
+from edge_app.storage.store import Store
+
+
+def _fill(learner: Learner) -> None:
+    for i in range(9):
+        picture = b"picture %d" % i if i % 4 else None
+        learner.teach(embedding(i, i % 3), ("mug", "pen", "cup")[i % 3], source=f"file {i}", thumbnail=picture)
+    learner.rehearse([2, 1])
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    with open_learner(tmp_path / "from") as learner:
+        _fill(learner)
+    with Store.reader(database_path(tmp_path / "from")) as store:
+        assert write_archive(store, tmp_path / "all.zip") == 9
+        assert write_archive(store, tmp_path / "pen.zip", "pen") == 3
+    return tmp_path / "all.zip"
+
+
+def _adopt(learner: Learner, path: Path) -> int:
+    with Archive(path) as archive:
+        action = learner.adopt(archive.examples, order=archive.order, thumbnail=archive.thumbnail)
+    return len(action.changes) if action else 0
+
+
+def test_all_of_it_makes_the_same_network_elsewhere(exported: Path, tmp_path: Path) -> None:
+    with open_learner(tmp_path / "to") as learner:
+        assert _adopt(learner, exported) == 9
+        assert learner.network_state() == clean_replay(tmp_path / "from") == clean_replay(tmp_path / "to")
+        assert [example[1:] for example in learner.examples()] == [
+            example[1:] for example in Store.reader(database_path(tmp_path / "from")).examples()
+        ]
+        assert learner.thumbnail(2) == b"picture 1"
+        assert learner.thumbnail(1) is None
+        assert _adopt(learner, exported) == 0  # what is known already is left out
+        learner.undo()
+        assert learner.examples() == []
+
+
+def test_one_class_joins_others(exported: Path, tmp_path: Path) -> None:
+    with open_learner(tmp_path / "to") as learner:
+        learner.teach(embedding(70, 5), "key", source="test")
+        assert _adopt(learner, exported.with_name("pen.zip")) == 3
+        assert learner.classes() == {"key": 1, "pen": 3}
+        assert learner.network_state() == clean_replay(tmp_path / "to")
+        assert _adopt(learner, exported) == 6
+        assert learner.classes() == {"key": 1, "pen": 3, "mug": 3, "cup": 3}
+        assert learner.network_state() == clean_replay(tmp_path / "to")
+
+
+def test_the_same_examples_give_the_same_bytes(exported: Path, tmp_path: Path) -> None:
+    with Store.reader(database_path(tmp_path / "from")) as store:
+        write_archive(store, tmp_path / "again.zip")
+        assert (tmp_path / "again.zip").read_bytes() == exported.read_bytes()
+        with pytest.raises(InputError, match="exists already"):
+            write_archive(store, exported)
+        write_archive(store, exported, overwrite=True)
+        with pytest.raises(InputError, match="of class 'dog'"):
+            write_archive(store, tmp_path / "dog.zip", "dog")
+        with pytest.raises(StateNotWritable):
+            write_archive(store, tmp_path / "nowhere" / "all.zip")
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_an_import_that_does_not_fit_is_refused_as_a_whole(exported: Path, tmp_path: Path) -> None:
+    with open_learner(tmp_path / "to", limits=Limits(per_class=2)) as learner:
+        with pytest.raises(StateNotWritable, match="'mug' would hold 3"):
+            _adopt(learner, exported)
+        assert learner.examples() == []
+        learner.limits = Limits(disk_bytes=1 << 20)
+        with Archive(exported) as archive, pytest.raises(StateNotWritable, match="cap is 1048576"):
+            learner.adopt(archive.examples, thumbnail=archive.thumbnail, thumbnail_bytes=1 << 20)
+        assert learner.examples() == []
+
+
+# Files that nobody should trust
+
+
+def _rewritten(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+    """A copy with other entries, whose manifest's checksum is right, unless `change` says otherwise."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    change(entries)
+    target = path.with_name("changed.zip")
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return target
+
+
+def _manifest(change: Callable[[dict[str, object]], object]) -> Callable[[dict[str, bytes]], None]:
+    def apply(entries: dict[str, bytes]) -> None:
+        manifest = json.loads(entries[exchange.MANIFEST])
+        change(manifest)
+        entries[exchange.MANIFEST] = json.dumps(manifest).encode()
+        entries[exchange.MANIFEST_SUM] = hashlib.sha256(entries[exchange.MANIFEST]).hexdigest().encode()
+
+    return apply
+
+
+def _example(**values: object) -> Callable[[dict[str, bytes]], None]:
+    return _manifest(lambda manifest: manifest["examples"][0].update(values))  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda entries: entries.update({"../../etc/passwd": b"x"}), "does not belong"),
+        (lambda entries: entries.update({"/etc/passwd": b"x"}), "does not belong"),
+        (lambda entries: entries.update({"thumbnails/": b""}), "does not belong"),
+        (lambda entries: entries.update({"thumbnails/../x": b""}), "does not belong"),
+        (lambda entries: entries.update({"thumbnails/99.jpg": b""}), "does not belong"),
+        (lambda entries: entries.pop("thumbnails/1.jpg"), "missing"),
+        (lambda entries: entries.pop(exchange.MANIFEST), "no export of edge-app"),
+        (lambda entries: entries.pop(exchange.MANIFEST_SUM), "no export of edge-app"),
+        (lambda entries: entries.pop(exchange.EMBEDDINGS), "missing"),
+        (lambda entries: entries.update({"thumbnails/1.jpg": b"other picture"}), "1.jpg fails its checksum"),
+        (lambda entries: entries.update({exchange.EMBEDDINGS: bytes(9 * 32)}), "fails its checksum"),
+        (lambda entries: entries.update({exchange.EMBEDDINGS: bytes(9 * 32 + 1)}), "unpacks to 289 bytes, at most 288"),
+        (lambda entries: entries.update({exchange.MANIFEST: b"{}"}), "manifest.json fails its checksum"),
+        (_manifest(lambda m: m.clear()), "no export"),
+        (_manifest(lambda m: m.update(version=2)), "version 2"),
+        (_manifest(lambda m: m.update(examples=5)), "lacks something"),
+        (_manifest(lambda m: m.update(order=[0])), "order"),
+        (_manifest(lambda m: m.update(order=[1, 0, 2, 3, 4, 5, 6, 7, 8])), "order"),
+        (_manifest(lambda m: m.update(order=[*range(9), 9])), "whole number of 0..8"),
+        (_manifest(lambda m: m.update(order=[*range(9), True])), "whole number"),
+        (_manifest(lambda m: m["encoder"].update(embedding_size=10**9)), "whole number of 1..65536"),
+        (_manifest(lambda m: m["encoder"].update(embedding_size=16)), "unpacks to"),
+        (_example(label=""), "0 characters"),
+        (_example(label="a\nb"), "control characters"),
+        (_example(label=7), "expected text"),
+        (_example(time_ns=1 << 70), "whole number"),
+        (_example(time_ns=1.5), "whole number"),
+        (_example(source="x" * 2000), "no text"),
+        (_example(thumbnail="00"), "missing"),
+    ],
+)
+def test_a_file_with_something_wrong_is_refused_before_anything_is_taken(
+    exported: Path, change: Callable[[dict[str, bytes]], None], words: str
+) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        Archive(_rewritten(exported, change))
+    assert "nothing was taken" in str(caught.value)
+
+
+def test_an_unchanged_copy_is_taken(exported: Path) -> None:
+    with Archive(_rewritten(exported, _manifest(lambda _: None))) as archive:
+        assert len(archive.examples) == 9
+        assert archive.pictures == 6
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_is_there_twice_is_refused(exported: Path) -> None:
+    with zipfile.ZipFile(exported, "a") as archive:
+        archive.writestr("thumbnails/1.jpg", b"another")
+    with pytest.raises(InputError, match="twice"):
+        Archive(exported)
+
+
+def test_a_bomb_is_refused_by_its_size_without_unpacking_it(exported: Path) -> None:
+    with zipfile.ZipFile(exported, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("bomb", "w") as bomb:
+        for _ in range(5):
+            bomb.write(bytes(1 << 20))
+    with pytest.raises(InputError, match="does not belong"):
+        Archive(exported)
+
+    def deflate(entries: dict[str, bytes]) -> None:
+        entries[exchange.MANIFEST_SUM] = b"0" * 1000
+
+    with pytest.raises(InputError, match="unpacks to 1000 bytes, at most 100"):
+        Archive(_rewritten(exported, deflate))
+
+
+def test_more_than_can_be_meant_is_refused(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "MAX_TOTAL", 500)
+    with pytest.raises(InputError, match=r"unpacks to \d+ bytes, at most 500"):
+        Archive(exported)
+
+
+def test_another_compression_is_refused(exported: Path) -> None:
+    with zipfile.ZipFile(exported, "a", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("extra", b"x" * 100)
+    with pytest.raises(InputError, match="compressed"):
+        Archive(exported)
+
+
+def test_deeply_nested_json_is_refused(exported: Path) -> None:
+    def nest(entries: dict[str, bytes]) -> None:
+        entries[exchange.MANIFEST] = b"[" * 100_000
+        entries[exchange.MANIFEST_SUM] = hashlib.sha256(entries[exchange.MANIFEST]).hexdigest().encode()
+
+    with pytest.raises(InputError, match="cannot be read"):
+        Archive(_rewritten(exported, nest))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x05\x06", b"no zip"])
+def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "file.zip"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"file\.zip"):
+        Archive(path)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), cut=st.booleans())
+def test_a_damaged_file_is_refused_or_says_the_same(exported: Path, place: float, bit: int, cut: bool) -> None:
+    with Archive(exported) as archive:
+        expected = archive.examples, archive.order, [archive.thumbnail(i) for i in range(9)], archive.encoder_sha256
+    data = bytearray(exported.read_bytes())
+    index = int(place * len(data))
+    if cut:
+        del data[index:]
+    else:
+        data[index] ^= 1 << bit
+    damaged = exported.with_name("damaged.zip")
+    damaged.write_bytes(data)
+    try:
+        with Archive(damaged) as archive:
+            found = archive.examples, archive.order, [archive.thumbnail(i) for i in range(9)], archive.encoder_sha256
+    except InputError:
+        return
+    assert found == expected
