@@ -141,7 +141,12 @@ class ContactSheet:
         )
         for column, title, note, tiles in parts:
             _heading(
-                canvas, y, title, note, x=MARGIN + column * step, right=MARGIN + (column + len(tiles)) * step - GAP
+                canvas,
+                y,
+                title,
+                note,
+                x=MARGIN + column * step,
+                right=MARGIN + (column + max(1, len(tiles))) * step - GAP,
             )
             for place, tile in enumerate(tiles):
                 _draw_tile(canvas, MARGIN + (column + place) * step, y + 36, tile)
