@@ -153,7 +153,7 @@ def _run_baselines(rows: Rows, train: NDArray[np.intp], test: NDArray[np.intp], 
     return found
 
 
-def percentiles(times: Sequence[float]) -> dict[str, float | None]:
+def percentiles(times: Sequence[float] | NDArray[np.float64]) -> dict[str, float | None]:
     """Return the median and the 95th percentile as {"p50", "p95"}; None where nothing was timed."""
     if not len(times):
         return {"p50": None, "p95": None}

@@ -1,0 +1,227 @@
+"""Where a frame's time goes, in one run and side by side: the figures of `edge-app bench`.
+
+Times are milliseconds, the median (p50) and the 95th percentile (p95). Stages are timed one after the other on each
+frame, so that each finds the processor's caches as the stage before left them; the encoder is also timed alone, in a
+bare loop. The start is that of a fresh process which loads a saved network and decides on one frame.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, perf_counter_ns
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app import machine
+from edge_app.bench_frames import Frames, make_frames
+from edge_app.errors import EdgeAppError, InputError
+from edge_app.trial import percentiles
+
+if TYPE_CHECKING:
+    from edge_app.colanet.network import CoLaNET
+    from edge_app.colanet.params import Params
+    from edge_app.encoder.model import ModelManifest
+    from edge_app.encoder.preprocess import Preprocessor
+    from edge_app.encoder.ratecode import RateCode
+    from edge_app.encoder.tflite import TFLiteEncoder
+
+STAGES = ("preprocess", "encode", "rate_code", "decide", "learn")
+WARM_UP_ROUNDS = 20
+START_TIMEOUT_S = 300
+FRAMES_PER_CLASS = 2
+
+Progress = Callable[[str, Sequence[Any]], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class BenchSetting:
+    """How much to measure."""
+
+    classes: int = 64
+    examples: int = 10
+    """Taught to each class before anything is timed."""
+    rounds: int = 400
+    """Frames timed."""
+    starts: int = 5
+    """Fresh processes timed, after one that is not."""
+    threads: int = 1
+    images: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "examples", "rounds", "starts", "threads"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} = {getattr(self, name)}: expected at least 1")
+
+
+class Device(NamedTuple):
+    """The parts that a frame passes through."""
+
+    preprocess: "Preprocessor"
+    encoder: "TFLiteEncoder"
+    rate_code: "RateCode"
+    network: "CoLaNET"
+
+    def decide(self, frame: NDArray[np.uint8]) -> Any:
+        """Return the decision on a frame (height, width, 3)."""
+        return self.network.predict_one(self.rate_code(self.encoder.encode(self.preprocess(frame))))
+
+
+def measure(
+    manifest: "ModelManifest",
+    params: "Params",
+    setting: BenchSetting,
+    *,
+    progress: Progress = lambda what, items: items,
+) -> dict[str, Any]:
+    """Measure everything and return it as JSON values; the keys are described in docs/evaluate.md."""
+    from edge_app.colanet.network import CoLaNET
+    from edge_app.encoder.preprocess import Preprocessor
+    from edge_app.encoder.ratecode import RateCode
+    from edge_app.encoder.tflite import TFLiteEncoder
+
+    rate_code = RateCode.for_model(manifest)
+    frames = make_frames(setting.classes, FRAMES_PER_CLASS, setting.images)
+    network = CoLaNET(params, rate_code.n_inputs, threads=setting.threads)
+    with TFLiteEncoder(manifest, threads=setting.threads) as encoder:
+        device = Device(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, rate_code, network)
+        counts = _teach(device, frames, setting, progress)
+        times = _time_stages(device, frames.images, setting.rounds, progress)
+        runtime = encoder.runtime
+    starts = _time_starts(network.snapshot(), manifest, setting, progress)
+    found = {f"{stage}_ms": percentiles(times[stage]) for stage in (*STAGES, "encoder_invoke", "frame")}
+    return {
+        **found,
+        "rss_mb": float(np.median([start["rss_mb"] for start in starts])),
+        "startup_s": float(np.median([start["startup_s"] for start in starts])),
+        "startup_spread_s": [min(start["startup_s"] for start in starts), max(start["startup_s"] for start in starts)],
+        "ratios": _ratios({name: float(values["p50"] or 0) for name, values in found.items()}),
+        "spikes_per_presentation": float(counts.sum(axis=1).mean()),
+        "active_inputs": float((counts > 0).mean()),
+        "state_mb": len(network.snapshot()) / 2**20,
+        "classes": setting.classes,
+        "examples_per_class": setting.examples,
+        "rounds": setting.rounds,
+        "threads": setting.threads,
+        "frames": frames.source,
+        "model": {"name": manifest.name, "sha256": manifest.sha256, "runtime": runtime},
+        "params": {"digest": params.digest, **params.to_dict()},
+        "machine": machine.describe() | {"runtime": runtime},
+    }
+
+
+def _teach(device: Device, frames: Frames, setting: BenchSetting, progress: Progress) -> NDArray[np.uint8]:
+    """Teach each class its frames in turn; returns the spike counts (m, n_inputs) that were shown.
+
+    Each class has `FRAMES_PER_CLASS` frames; where more examples are asked for, they are those embeddings slightly
+    changed, so that teaching takes no longer than it must.
+    """
+    random = np.random.default_rng(3)
+    labels = [f"class {number:04}" for number in range(setting.classes)]
+    for label in labels:
+        device.network.add_class(label)
+    embeddings = [
+        [device.encoder.encode(device.preprocess(frame)) for frame in examples]
+        for examples in progress("encoding", list(frames.images))
+    ]
+    shown = []
+    for example in progress("teaching", range(setting.examples)):
+        for number, label in enumerate(labels):
+            value = embeddings[number][example % FRAMES_PER_CLASS].astype(np.int16)
+            if example >= FRAMES_PER_CLASS:
+                value += random.integers(-3, 4, value.shape, dtype=np.int16) * (value > 0)
+            shown.append(device.rate_code(np.clip(value, 0, 255).astype(np.uint8)).copy())
+            device.network.learn_one(shown[-1], label)
+    return np.stack(shown)
+
+
+def _time_stages(
+    device: Device, images: NDArray[np.uint8], rounds: int, progress: Progress
+) -> dict[str, NDArray[np.float64]]:
+    """Return milliseconds (rounds,) of each stage, of the whole frame, and of the encoder in a loop of its own."""
+    flat = images.reshape(-1, *images.shape[2:])
+    owners = np.repeat(np.arange(len(images)), images.shape[1])
+    order = np.random.default_rng(4).permutation(WARM_UP_ROUNDS + rounds) % len(flat)
+    times = {name: np.zeros(len(order)) for name in (*STAGES, "encoder_invoke", "frame")}
+    for step, index in enumerate(progress("timing", order.tolist())):
+        marks = [perf_counter_ns()]
+        picture = device.preprocess(flat[index])
+        marks.append(perf_counter_ns())
+        embedding = device.encoder.encode(picture)
+        marks.append(perf_counter_ns())
+        counts = device.rate_code(embedding)
+        marks.append(perf_counter_ns())
+        device.network.predict_one(counts)
+        marks.append(perf_counter_ns())
+        device.network.learn_one(counts, device.network.labels[owners[index]])
+        marks.append(perf_counter_ns())
+        device.decide(flat[index - 1])
+        marks.append(perf_counter_ns())
+        for name, taken in zip((*STAGES, "frame"), np.diff(marks), strict=True):
+            times[name][step] = taken / 1e6
+    picture = device.preprocess(flat[0]).copy()
+    for step in range(len(order)):
+        start = perf_counter_ns()
+        device.encoder.encode(picture)
+        times["encoder_invoke"][step] = (perf_counter_ns() - start) / 1e6
+    return {name: values[WARM_UP_ROUNDS:] for name, values in times.items()}
+
+
+def _ratios(p50: dict[str, float]) -> dict[str, float]:
+    """Return the medians against the encoder's own: what does not depend on how fast the machine is."""
+    encoder = p50["encoder_invoke_ms"]
+    return {
+        "decide_to_encoder": p50["decide_ms"] / encoder,
+        "rate_code_and_decide_to_encoder": (p50["rate_code_ms"] + p50["decide_ms"]) / encoder,
+        "learn_to_decide": p50["learn_ms"] / p50["decide_ms"],
+        "preprocess_to_encoder": p50["preprocess_ms"] / encoder,
+        "frame_to_encoder": p50["frame_ms"] / encoder,
+    }
+
+
+def _time_starts(
+    snapshot: bytes, manifest: "ModelManifest", setting: BenchSetting, progress: Progress
+) -> list[dict[str, float]]:
+    """Start fresh processes that decide once; the first, which may still fill caches, is not counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network"
+        path.write_bytes(snapshot)
+        code = "import sys; from edge_app.benchmark import first_decision; first_decision(*sys.argv[1:])"
+        command = [sys.executable, "-c", code, str(path), str(manifest.manifest_path), str(setting.threads)]
+        return [_time_start(command) for _ in progress("starting", range(setting.starts + 1))][1:]
+
+
+def _time_start(command: list[str]) -> dict[str, float]:
+    begin = perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        taken = perf_counter() - begin
+        _, errors = process.communicate(timeout=START_TIMEOUT_S)
+    if process.returncode != 0 or not line:
+        raise EdgeAppError(f"a fresh process could not decide on a frame: {errors.strip()}")
+    return {"startup_s": taken, "rss_mb": float(json.loads(line)["rss_mb"])}
+
+
+def first_decision(snapshot: str, model: str, threads: str) -> None:
+    """Load a saved network and the encoder, decide on one frame and print the memory taken: run in a fresh process."""
+    from edge_app.colanet.network import CoLaNET
+    from edge_app.encoder.model import load_manifest
+    from edge_app.encoder.preprocess import Preprocessor
+    from edge_app.encoder.ratecode import RateCode
+    from edge_app.encoder.tflite import TFLiteEncoder
+
+    manifest = load_manifest(model)
+    network = CoLaNET.from_snapshot(Path(snapshot).read_bytes(), threads=int(threads))
+    with TFLiteEncoder(manifest, threads=int(threads)) as encoder:
+        preprocess = Preprocessor(manifest.input_size, crop=manifest.crop)
+        device = Device(preprocess, encoder, RateCode.for_model(manifest), network)
+        ramp = np.arange(480 * 640 * 3, dtype=np.uint32).reshape(480, 640, 3)
+        device.decide((ramp * 2654435761 >> 13).astype(np.uint8))
+        sys.stdout.write(json.dumps({"rss_mb": machine.memory_mb()["rss"] or 0.0}) + "\n")
+        sys.stdout.flush()

@@ -1,0 +1,100 @@
+"""`edge-app bench`: where a frame's time goes on this machine."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+EPILOG = """\
+Times are medians and 95th percentiles in milliseconds; the ratios do not depend on how fast the machine is. Frames are
+640 x 480 windows of scikit-image's photographs (pip install 'edge-app[demo]'), of --images, or drawn. Run it on an idle
+machine: another program's load is measured too.
+
+examples:
+  edge-app bench
+  edge-app bench --json bench.json
+  edge-app bench --classes 10 --quick
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser and return it."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure the time of each stage, memory and start-up",
+        description="Measure the encoder, preprocessing, rate code, deciding, learning, memory and start-up.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--classes", type=int, default=64, metavar="N", help="classes that are taught (default: 64)")
+    parser.add_argument("--examples", type=int, default=10, metavar="N", help="examples of each class (default: 10)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the frames and fewer starts: a first look")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of encoder and classifier (default: 1)")
+    parser.add_argument("--model", metavar="NAME", help="encoder model, by name or file (default: the one shipped)")
+    parser.add_argument("--params", default="default", metavar="PRESET", help="classifier's parameters")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of photographs to cut the frames from")
+    parser.add_argument("--json", metavar="FILE", help="write all figures as JSON; - for standard output")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print a table; 0 when done."""
+    from edge_app.benchmark import BenchSetting, measure
+    from edge_app.colanet.params import Params
+    from edge_app.encoder.model import load_manifest
+    from edge_app.results import check_target, show_progress, write_json
+
+    if args.json:
+        check_target("--json", args.json)
+    setting = BenchSetting(
+        classes=args.classes,
+        examples=args.examples,
+        rounds=40 if args.quick else 400,
+        starts=1 if args.quick else 5,
+        threads=args.threads,
+        images=args.images,
+    )
+    values = measure(load_manifest(args.model), Params.preset(args.params), setting, progress=show_progress)
+    if args.json:
+        write_json(args.json, values)
+    if args.json != "-":
+        print(report(values))
+    return 0
+
+
+def report(values: dict[str, Any]) -> str:
+    """Return the figures of `benchmark.measure` as text for a terminal."""
+    from edge_app.results import table
+
+    facts, ratios = values["machine"], values["ratios"]
+    where = facts["board"] or facts["cpu"]
+    rows = [("ms", "median", "p95")]
+    for stage, name in (
+        ("encoder_invoke", "encoder alone"),
+        ("preprocess", "preprocess 640x480"),
+        ("encode", "encode"),
+        ("rate_code", "rate code"),
+        ("decide", "decide"),
+        ("learn", "learn one example"),
+        ("frame", "whole frame, decided"),
+    ):
+        found = values[f"{stage}_ms"]
+        rows.append((name, f"{found['p50']:.3f}", f"{found['p95']:.3f}"))
+    low, high = values["startup_spread_s"]
+    return "\n".join(
+        [
+            f"{where}, {facts['cores']} cores ({values['threads']} thread), Python {facts['python']}, "
+            f"{facts['runtime']}",
+            f"{values['classes']} classes, {values['examples_per_class']} examples each; frames: {values['frames']}; "
+            f"{values['spikes_per_presentation']:.0f} spikes a presentation",
+            "",
+            table(rows),
+            "",
+            f"decide / encoder       {ratios['decide_to_encoder']:.3f}",
+            f"learn / decide         {ratios['learn_to_decide']:.2f}",
+            f"whole frame / encoder  {ratios['frame_to_encoder']:.2f}",
+            "",
+            f"start to first decision  {values['startup_s']:.2f} s ({low:.2f} to {high:.2f})",
+            f"resident memory          {values['rss_mb']:.0f} MB",
+            f"learnt state             {values['state_mb']:.1f} MB",
+        ]
+    )

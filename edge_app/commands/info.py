@@ -1,0 +1,88 @@
+"""`edge-app info`: what is installed, in use and found on this machine."""
+
+import argparse
+from typing import Any
+
+EPILOG = """\
+examples:
+  edge-app info
+  edge-app info --json
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser and return it."""
+    parser = subparsers.add_parser(
+        "info",
+        help="show versions, encoder, parameters and cache",
+        description="Show versions, machine, encoder model and runtime, classifier parameters, and numba's cache.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", metavar="NAME", help="encoder model, by name or file (default: the one shipped)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what was found; 0 when done."""
+    from edge_app.results import write_json
+
+    values = gather(args.model)
+    if args.json:
+        write_json("-", values)
+    else:
+        print(report(values))
+    return 0
+
+
+def gather(model: str | None = None) -> dict[str, Any]:
+    """Return everything as JSON values: `edge_app`, `machine`, `model`, `params`, `rate_code`, `cache`."""
+    from edge_app import __version__, machine
+    from edge_app.colanet.params import Params
+    from edge_app.encoder.model import load_manifest
+    from edge_app.encoder.ratecode import RateCode
+    from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.kernel_cache import cache_state
+
+    manifest = load_manifest(model)
+    with TFLiteEncoder(manifest) as encoder:
+        runtime = encoder.runtime
+    params, rate_code = Params(), RateCode.for_model(manifest)
+    return {
+        "edge_app": __version__,
+        "machine": machine.describe(),
+        "model": {
+            "name": manifest.name,
+            "file": str(manifest.path),
+            "sha256": manifest.sha256,
+            "input_size": manifest.input_size,
+            "embedding_size": manifest.embedding_size,
+            "runtime": runtime,
+        },
+        "params": {"digest": params.digest, **params.to_dict()},
+        "rate_code": {"digest": rate_code.digest, "n_inputs": rate_code.n_inputs},
+        "cache": cache_state()._asdict(),
+    }
+
+
+def report(values: dict[str, Any]) -> str:
+    """Return what `gather` found as text for a terminal."""
+    facts, model, cache = values["machine"], values["model"], values["cache"]
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    rows = [
+        ("edge-app", f"{values['edge_app']}, Python {facts['python']}"),
+        ("packages", packages),
+        ("machine", (facts["board"] + ": " if facts["board"] else "") + f"{facts['cpu']}, {facts['cores']} cores"),
+        ("", f"{facts['memory_mb']} MB, {facts['system']}"),
+        ("encoder", f"{model['name']} ({model['file']})"),
+        ("", f"{model['input_size']} x {model['input_size']} RGB -> {model['embedding_size']} values"),
+        ("", f"sha256 {model['sha256']}"),
+        ("runtime", model["runtime"]),
+        ("rate code", f"{values['rate_code']['n_inputs']} inputs, digest {values['rate_code']['digest'][:16]}"),
+        ("parameters", f"default, digest {values['params']['digest'][:16]}"),
+        ("cache", f"{cache['folder'] or 'none'} ({cache['reason']})"),
+    ]
+    if cache["folder"] and not cache["files"]:
+        rows.append(("", "empty: run `edge-app warmup`, so that the next start is quick"))
+    return "\n".join(f"{name:<12}{value}" for name, value in rows)

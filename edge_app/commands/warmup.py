@@ -1,0 +1,47 @@
+"""`edge-app warmup`: compile the kernels once, so that every later start is quick."""
+
+import argparse
+from time import perf_counter
+
+EPILOG = """\
+Numba keeps what it compiles where the user who runs it may write: in NUMBA_CACHE_DIR if that is set, else beside the
+package, else in the user's cache folder. So run this as the user who will run edge-app, or give both the same
+NUMBA_CACHE_DIR. Without any such folder edge-app works all the same, but compiles at every start.
+
+examples:
+  edge-app warmup
+  NUMBA_CACHE_DIR=/var/cache/edge-app edge-app warmup
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser and return it."""
+    return subparsers.add_parser(
+        "warmup",
+        help="compile once, so that later starts are quick",
+        description="Compile the classifier's kernels into numba's cache and load the encoder once.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fill the cache; 0 even where there is none, which is said."""
+    from edge_app.encoder.model import load_manifest
+    from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.kernel_cache import cache_state, compile_all
+
+    start = perf_counter()
+    manifest = load_manifest()
+    found = compile_all(manifest)
+    state = cache_state()
+    if state.folder is None:
+        print(f"no cache: {state.reason}")
+        print(f"compiled {found.compiled} kernels in {perf_counter() - start:.1f} s; every start will take as long")
+    else:
+        print(f"cache: {state.folder} ({state.reason}; {state.files} files)")
+        print(f"compiled {found.compiled} kernels, {found.loaded} were there, {perf_counter() - start:.1f} s")
+    start = perf_counter()
+    with TFLiteEncoder(manifest) as encoder:
+        print(f"encoder: {manifest.name} by {encoder.runtime}, loaded in {perf_counter() - start:.2f} s")
+    return 0

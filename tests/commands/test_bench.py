@@ -1,0 +1,40 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from edge_app import cli
+
+STAGES = ("encoder_invoke_ms", "preprocess_ms", "rate_code_ms", "decide_ms", "learn_ms", "frame_ms")
+
+
+@pytest.mark.slow
+def test_measures_every_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "bench.json"
+    assert cli.run(["bench", "--quick", "--classes", "3", "--examples", "3", "--json", str(target)]) == 0
+    values = json.loads(target.read_text())
+    for stage in STAGES:
+        assert 0 < values[stage]["p50"] <= values[stage]["p95"]
+    assert values["rss_mb"] > 20
+    assert values["startup_s"] > 0.05
+    assert values["machine"]["cores"] >= 1
+    assert values["classes"] == 3
+    assert values["spikes_per_presentation"] > 100
+    assert "whole frame" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--classes", "0"], "classes = 0: expected at least 1"),
+        (["--json", "/nowhere/bench.json"], "there is no folder"),
+    ],
+)
+def test_wrong_usage_is_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["bench", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_folder_without_photographs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["bench", "--images", str(tmp_path)]) == 2
+    assert "no picture there" in capsys.readouterr().err

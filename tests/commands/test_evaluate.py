@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import pytest
+from pictures import fill, zipped
+
+from edge_app import cli
+
+
+@pytest.fixture
+def colours(tmp_path: Path) -> Path:
+    """A data set of three colours: 8 pictures each, one of them corrupt."""
+    folder = fill(tmp_path / "colours", count=8)
+    (folder / "red" / "9.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def test_writes_json_and_picture_and_prints_a_table(
+    colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target, plot = tmp_path / "r.json", tmp_path / "r.png"
+    assert cli.run(["evaluate", str(colours), "--json", str(target), "--plot", str(plot)]) == 0
+    values = json.loads(target.read_text())
+    assert values["classes"] == ["blue", "green", "red"]
+    assert values["n_train"] + values["n_test"] == 24
+    assert values["accuracy"] == 1.0
+    assert values["baselines"]["nearest_class_mean"] == 1.0
+    assert 0 <= values["unknown_rate"] <= 1
+    assert set(values["per_class"]) == {"blue", "green", "red"}
+    for stage in ("preprocess", "encode", "rate_code", "decide", "learn"):
+        assert 0 < values["ms"][stage]["p50"] <= values["ms"][stage]["p95"]
+    assert values["skipped"][0]["name"] == "red/9.jpg"
+    assert len(values["model"]["sha256"]) == 64
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    captured = capsys.readouterr()
+    assert "CoLaNET" in captured.out
+    assert "nearest class mean" in captured.out
+    assert "1 image skipped" in captured.out
+    assert "red/9.jpg" in captured.out
+
+
+def test_json_on_standard_output_stands_alone(colours: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["evaluate", str(colours), "--json", "-", "--baselines", "none"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["baselines"] == {}
+
+
+def test_shots_and_repeats_of_a_zip(colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = zipped(colours, tmp_path / "colours.zip")
+    cache = str(tmp_path / "cache")
+    command = ["evaluate", str(path), "--shots", "2", "--repeats", "3", "--seed", "7", "--cache", cache, "--json", "-"]
+    assert cli.run(command) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert [trial["seed"] for trial in first["trials"]] == [7, 8, 9]
+    assert first["n_train"] == 6
+    assert cli.run(command) == 0
+    second = json.loads(capsys.readouterr().out)
+    assert second["trials"] == first["trials"]
+    assert second["confusion"] == first["confusion"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{}/nothing"], "no such folder or zip"),
+        (["{}", "--test", "red"], "--test red: no such split"),
+        (["{}", "--shots", "0"], "shots = 0: expected at least 1"),
+        (["{}", "--params", "nonsense"], "nonsense"),
+        (["{}", "--baselines", "svm"], "baseline svm"),
+        (["{}", "--json", "{}/nowhere/r.json"], "there is no folder"),
+        (["{}", "--plot", "{}/r.jpg"], "ends in .png"),
+        (["{}", "--cache", "{}/red/0.png"], "embedding cache"),
+    ],
+)
+def test_wrong_usage_is_named_with_status_2(
+    colours: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert cli.run(["evaluate", *(argument.format(colours) for argument in arguments)]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("edge-app evaluate: ")
+    assert captured.out == ""
+
+
+def test_one_split_alone_names_those_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for split in ("morning", "noon"):
+        fill(tmp_path / split, count=2)
+    assert cli.run(["evaluate", str(tmp_path), "--test", "noon"]) == 2
+    assert "morning, noon" in capsys.readouterr().err
+    assert cli.run(["evaluate", str(tmp_path)]) == 2
+    assert "morning, noon" in capsys.readouterr().err
+    assert cli.run(["evaluate", str(tmp_path), "--train", "morning", "--test", "noon"]) == 0
+
+
+@pytest.mark.slow
+def test_photographs_of_hands(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """40 photos a digit suffice to tell a working chain from a broken one; chance is 10 %."""
+    command = ["evaluate", str(shared_data / "sign_digits.zip"), "--limit", "40", "--json", "-"]
+    assert cli.run([*command, "--baselines", "nearest_class_mean,knn3"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["n_train"], values["n_test"]) == (320, 80)
+    assert values["baselines"]["nearest_class_mean"] > 0.65
+    assert values["accuracy"] > 0.6
