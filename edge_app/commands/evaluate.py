@@ -19,6 +19,14 @@ examples:
   edge-app evaluate photos/ --train morning --test evening
 """
 
+NAMES = {
+    "nearest_class_mean": "nearest class mean",
+    "knn3": "3-NN",
+    "streaming_lda": "streaming LDA",
+    "online_softmax": "averaged online softmax",
+    "logistic_regression": "logistic regression",
+}
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
     """Add the command's parser and return it."""
@@ -140,7 +148,7 @@ def report(values: dict[str, Any]) -> str:
         ("CoLaNET", values["accuracy"], values["accuracy_std"]),
         *((name, mean, values["baselines_std"][name]) for name, mean in values["baselines"].items()),
     ):
-        rows.append((name.replace("_", " "), _percent(mean) + (f" ± {_percent(deviation)}" if several else "")))
+        rows.append((NAMES.get(name, name), _percent(mean) + (f" ± {_percent(deviation)}" if several else "")))
     lines += [table(rows), ""]
     lines.append(f'answered "unknown": {_percent(values["unknown_rate"])} %')
     lines.append(f"test-then-train: {_percent(values['test_then_train']['accuracy'])} % correct before each was learnt")
@@ -170,5 +178,5 @@ def _title(args: argparse.Namespace, values: dict[str, Any]) -> str:
     shots = f", {args.shots} shots" if args.shots else ""
     return (
         f"{Path(args.path).name}{shots}: {_percent(values['accuracy'])} % of {values['n_test']} correct, "
-        f"nothing known before {values['n_train']} examples"
+        f"taught with {values['n_train']} examples"
     )

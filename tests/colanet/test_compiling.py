@@ -56,12 +56,12 @@ def test_without_a_folder_that_can_be_written_it_compiles_every_time(tmp_path: P
 
 
 @pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
-@pytest.mark.parametrize("content", [b"", None])
-def test_damaged_cache_is_replaced(tmp_path: Path, pattern: str, content: bytes | None) -> None:
+def test_damaged_cache_is_replaced(tmp_path: Path, pattern: str) -> None:
+    """What a power cut leaves: a file of the right name with nothing in it."""
     cache = tmp_path / "cache"
     run(tmp_path, NUMBA_CACHE_DIR=str(cache))
     (file,) = cache.rglob(pattern)
-    file.write_bytes(file.read_bytes()[:-30] if content is None else content)
+    file.write_bytes(b"")
     assert run(tmp_path, NUMBA_CACHE_DIR=str(cache))[1] == "1"
     assert run(tmp_path, NUMBA_CACHE_DIR=str(cache))[:2] == ["1", "0"]
 
