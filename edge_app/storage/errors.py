@@ -51,6 +51,8 @@ def sqlite_errors(path: Path, doing: str) -> Iterator[None]:
         raise  # a mistake of ours, and none of the file's
     except sqlite3.Error as error:
         raise translated(error, path, doing) from error
+    except UnicodeDecodeError as error:  # sqlite3 chokes on its own message when that quotes damaged bytes
+        raise corrupt(path, f"it holds text that is none (while trying to {doing})") from error
 
 
 def translated(error: sqlite3.Error, path: Path, doing: str) -> EdgeAppError:

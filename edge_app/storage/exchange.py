@@ -20,9 +20,9 @@ from typing import Any, NoReturn, Self
 
 from edge_app import __version__
 from edge_app.errors import EdgeAppError, InputError
-from edge_app.labels import check_label
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import sync_folder
+from edge_app.storage.labels import check_label
 from edge_app.storage.records import NewExample
 from edge_app.storage.store import Store
 
@@ -143,6 +143,10 @@ class Archive:
         if hashlib.sha256(data).hexdigest() != mark:
             self._refuse(f"{thumbnail_name(index)} fails its checksum")
         return data
+
+    def has_thumbnail(self, index: int) -> bool:
+        """Return whether an example has a thumbnail."""
+        return self._thumbnails[index] is not None
 
     @property
     def pictures(self) -> int:

@@ -19,6 +19,8 @@ from edge_app.storage.folder import FolderLock, database_path, require_state, sy
 from edge_app.storage.records import Binding, NewExample, checksum
 from edge_app.storage.store import Store
 
+DAMAGE = (sqlite3.Error, UnicodeDecodeError)
+"""What sqlite3 raises for a damaged file; its own messages quote damaged bytes."""
 MOST_TRIED = 1_000_000
 """Ids that are tried one by one at most."""
 
@@ -70,7 +72,11 @@ def recover(folder: Path, assumed: Binding | None = None) -> Recovery | None:
                 salvage = read_damaged(work / path.name)
                 binding = salvage.binding or assumed
                 if not salvage.examples or binding is None:
-                    what = "no example can be read" if binding else "the record of the encoder cannot be read (--model)"
+                    what = (
+                        "no example can be read"
+                        if binding
+                        else "the record of the encoder cannot be read: say which it was (--model)"
+                    )
                     raise StateCorrupt(f"{path} is beyond repair: {what}. It stays as it is; a copy is in {aside}")
                 _replace(path, _rebuilt(work / "new.sqlite", binding, salvage))
             finally:
@@ -96,7 +102,7 @@ def read_damaged(path: Path) -> Salvage:
         db = sqlite3.connect(path, isolation_level=None)
         db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         db.execute("SELECT id FROM examples LIMIT 0")
-    except sqlite3.Error:
+    except DAMAGE:
         db.close()
         _graft_first_page(path)
         db = sqlite3.connect(path, isolation_level=None)
@@ -122,7 +128,7 @@ def read_damaged(path: Path) -> Salvage:
         presented = [row[1] for row in _rows(db, sql) if checksum("presentations", *row[:2]) == row[2]]
         traces |= {*presented, *examples} - forgotten
         binding = None
-        with suppress(sqlite3.Error, StateCorrupt):
+        with suppress(*DAMAGE, StateCorrupt):
             binding = database.read_binding(db, path)
     order = _completed([example for example in presented if example in examples], sorted(examples))
     return Salvage(binding, examples, order, len(traces), no_picture)
@@ -163,12 +169,12 @@ def _ids(db: sqlite3.Connection, size: int) -> list[int]:
 
 def _rows(db: sqlite3.Connection, sql: str) -> Iterator[tuple[Any, ...]]:
     """Yield rows until the first one that cannot be reached."""
-    with suppress(sqlite3.Error):
+    with suppress(*DAMAGE):
         yield from db.execute(sql)
 
 
 def _row(db: sqlite3.Connection, sql: str, example: int) -> tuple[Any, ...] | None:
-    with suppress(sqlite3.Error):
+    with suppress(*DAMAGE):
         row: tuple[Any, ...] | None = db.execute(sql, (example,)).fetchone()
         return row
     return None

@@ -124,6 +124,13 @@ def test_a_flipped_bit_anywhere_in_the_file_is_refused_or_harmless(path: Path, p
     _refused_or_unchanged(path, bytes(data))
 
 
+def test_a_schema_that_is_no_text_is_refused(path: Path) -> None:
+    data = path.read_bytes().replace(b"CREATE TABLE actions", b"CREATE TABLE act\xe9\xff\xfe!", 1)
+    path.write_bytes(data.replace(b"CREATE INDEX", b"CRE\xc5TE INDEX", 1))
+    with pytest.raises(StateCorrupt):
+        Store.open(path)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True))
 def test_a_file_cut_off_anywhere_is_refused(path: Path, place: float) -> None:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from edge_app.errors import EdgeAppError
-from edge_app.replay import NetworkFactory, Progress, RateCoder, Trained, replay, resume
+from edge_app.learner.replay import NetworkFactory, Progress, RateCoder, Trained, replay, resume
 from edge_app.storage.records import Entry
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store

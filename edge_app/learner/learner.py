@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app import corrections
 from edge_app.errors import InputError, StateNotWritable
-from edge_app.labels import check_label
-from edge_app.live import LiveNetwork
+from edge_app.learner import corrections
+from edge_app.learner.live import LiveNetwork
+from edge_app.learner.rebuilder import Rebuilder
+from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, replay, resume
+from edge_app.learner.saver import Saver
 from edge_app.messages import Decision
-from edge_app.rebuilder import Rebuilder
-from edge_app.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, replay, resume
-from edge_app.saver import Saver
 from edge_app.storage.folder import FolderLock
+from edge_app.storage.labels import check_label
 from edge_app.storage.limits import Limits, make_room, room_for_many
 from edge_app.storage.records import Action, Example, NewExample
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
@@ -124,7 +124,7 @@ class Learner:
         Raises ModelMismatch when the state was taught with another encoder, rate code or parameters, StateBusy when
         another process holds the folder, StateCorrupt, StateNotWritable, and InputError for a missing state to read.
         """
-        from edge_app.state import open_parts
+        from edge_app.learner.state import open_parts
 
         parts = open_parts(folder, manifest, params=params, threads=threads, read_only=read_only)
         return cls(

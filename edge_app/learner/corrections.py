@@ -1,7 +1,7 @@
 """What a correction means for the stored examples: the new label of each one that it touches, None to forget it."""
 
 from edge_app.errors import InputError, UnknownLabel
-from edge_app.labels import check_label
+from edge_app.storage.labels import check_label
 from edge_app.storage.store import Store
 
 Labels = dict[int, str | None]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_app.errors import ModelMismatch
-from edge_app.replay import NetworkFactory, RateCoder
+from edge_app.learner.replay import NetworkFactory, RateCoder
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
 from edge_app.storage.records import Binding
 from edge_app.storage.snapshots import Snapshots
@@ -113,8 +113,8 @@ def check_binding(store: Store, wanted: Binding) -> None:
         raise ModelMismatch(
             f"{folder} was taught with the encoder {stored.encoder_name} (SHA-256 {stored.encoder_sha256[:12]}...), "
             f"the one in use is {wanted.encoder_name} ({wanted.encoder_sha256[:12]}...). Use the first (`--model`), or "
-            f"have the examples encoded anew from their thumbnails (`edge-app rebuild --state {folder}`): "
-            f"{pictures} of {len(examples)} have one"
+            f"have the examples encoded anew from their thumbnails, which {pictures} of {len(examples)} have: "
+            f"`edge-app rebuild --state {folder} --model {wanted.encoder_name}`"
         )
     for what, old, new in (
         ("rate code", stored.rate_code_digest, wanted.rate_code_digest),

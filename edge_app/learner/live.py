@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.learner.replay import RateCoder, Trained
 from edge_app.messages import Decision
-from edge_app.replay import RateCoder, Trained
 from edge_app.storage.records import Binding, Entry
 from edge_app.storage.snapshots import SnapshotKey
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import InputError, ModelMismatch
-from edge_app.replay import NetworkFactory, Progress, RateCoder, Trained, replay
+from edge_app.learner.replay import NetworkFactory, Progress, RateCoder, Trained, replay
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path, sync_folder
 from edge_app.storage.records import Binding
@@ -128,7 +128,7 @@ def rebuild_for(
 ) -> Rebuilt:
     """`rebuild` for CoLaNET and a model's rate code; `params` None keeps those that the state was taught with."""
     from edge_app.encoder.ratecode import RateCode
-    from edge_app.state import CoLaNETFactory, binding_of, stored_params
+    from edge_app.learner.state import CoLaNETFactory, binding_of, stored_params
 
     require_state(folder)
     rate_code = RateCode.for_model(manifest)

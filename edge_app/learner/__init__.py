@@ -1,0 +1,5 @@
+"""The learned state and its one owner: teach, correct, classify; memory and network kept in step."""
+
+from edge_app.learner.learner import Learner, Taught
+
+__all__ = ["Learner", "Taught"]

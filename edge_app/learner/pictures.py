@@ -1,0 +1,74 @@
+"""From a picture to what is taught: its embedding, and a thumbnail from which another encoder can learn it again."""
+
+import io
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.errors import InputError
+
+if TYPE_CHECKING:
+    from edge_app.encoder.model import ModelManifest
+
+THUMBNAIL_QUALITY = 90
+
+
+class Picture(NamedTuple):
+    """A picture as it is taught."""
+
+    embedding: NDArray[np.uint8]
+    """(n,)"""
+    thumbnail: bytes
+    """JPEG of the encoder's input."""
+
+
+def thumbnail_of(image: NDArray[np.uint8]) -> bytes:
+    """Return a model input, (side, side, 3) uint8 RGB, as JPEG (quality 90, full colour resolution)."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=THUMBNAIL_QUALITY, subsampling=0)
+    return stream.getvalue()
+
+
+class PictureEncoder:
+    """Turns image files and thumbnails into embeddings with one encoder model; a context manager, for one thread."""
+
+    def __init__(self, manifest: "ModelManifest", *, threads: int = 1) -> None:
+        """Load the model. Raises RuntimeMissing, ModelNotFound, ModelMismatch."""
+        from edge_app.encoder.preprocess import Preprocessor
+        from edge_app.encoder.tflite import TFLiteEncoder
+
+        self._preprocess = Preprocessor(manifest.input_size, crop=manifest.crop)
+        self._resize = Preprocessor(manifest.input_size)
+        self._encoder = TFLiteEncoder(manifest, threads=threads)
+
+    def read(self, path: Path) -> Picture:
+        """Return the picture in a file. Raises InputError, naming it, when it cannot be read."""
+        from edge_app.encoder.preprocess import decode_image
+
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: name the image files in it ({path}/*.jpg)")
+        image = self._preprocess(decode_image(path))
+        return Picture(self._encoder.encode(image).copy(), thumbnail_of(image))
+
+    def encode_thumbnail(self, jpeg: bytes) -> NDArray[np.uint8]:
+        """Return the embedding, (n,) uint8, of a thumbnail, of whatever size. Raises InputError when it is damaged."""
+        from edge_app.encoder.preprocess import decode_image
+
+        return self._encoder.encode(self._resize(decode_image(jpeg))).copy()
+
+    def close(self) -> None:
+        """Let go of the model."""
+        self._encoder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
