@@ -4,17 +4,20 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from edge_app.demo.device import Device, Event, run_demo
-from edge_app.demo.script import FPS, NEW, SHOT_S, TAUGHT, UNDO, write_script
+from edge_app.demo.script import FPS, NEW, SHOT_S, TAUGHT, UNDO, Script, write_script
 from edge_app.demo.sheet import ContactSheet
 from edge_app.demo.tally import Tally
 from edge_app.demo.transcript import DIM, Transcript
-from edge_app.devices.photographs import load_photographs
+from edge_app.devices.photographs import Photographs, load_photographs
 from edge_app.devices.scene import PhotographScene
 from edge_app.devices.simulated import SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 from edge_app.errors import InputError
+
+if TYPE_CHECKING:
+    from edge_app.encoder.model import ModelManifest
 
 PICTURE = "demo.png"
 
@@ -38,11 +41,6 @@ def play(options: Options, stream: TextIO) -> dict[str, Any]:
     Raises RuntimeMissing without scikit-image or a TFLite runtime, InputError for an option out of range, a folder
     that cannot be written or a state that is not empty, and what encoder and learner raise.
     """
-    from edge_app.encoder.model import load_manifest
-    from edge_app.encoder.preprocess import Preprocessor
-    from edge_app.encoder.tflite import TFLiteEncoder
-    from edge_app.learner import Learner
-
     started = time.perf_counter()
     clock = SimulatedClock()
     photographs = load_photographs()
@@ -50,44 +48,56 @@ def play(options: Options, stream: TextIO) -> dict[str, Any]:
         photographs, seed=options.seed, shots=options.shots, frames=options.frames, start_ns=clock.monotonic_ns()
     )
     path = _writable(options.out) / PICTURE
-    manifest = load_manifest(options.model)
     tally = Tally()
     transcript = Transcript(stream, tally, script.start_ns)
     sheet = ContactSheet(options.shots)
+
+    def report(event: Event) -> None:
+        tally.add(event)
+        transcript.add(event)
+        sheet.add(event)
+
     with ExitStack() as stack:
-        encoder = stack.enter_context(TFLiteEncoder(manifest))
-        transcript.say(f"encoder {manifest.name} on {encoder.runtime}; seed {options.seed}", DIM)
-        _warm_up(transcript)
-        folder = options.state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-app-demo-")))
-        learner = stack.enter_context(Learner.open(folder, manifest))
-        if learner.labels:
-            raise InputError(
-                f"--state {folder}: holds {len(learner.labels)} classes already; the demo needs an empty or new folder"
-            )
-        scene = PhotographScene(photographs, script.shot, shot_s=SHOT_S)
-        camera = stack.enter_context(SimulatedCamera(scene, clock, fps=FPS))
-        buttons = stack.enter_context(SimulatedButtons((*TAUGHT, NEW, UNDO), clock))
-        script.press_all(buttons)
-        device = Device(camera, buttons, SimulatedIndicator(clock), Preprocessor(manifest.input_size), encoder, learner)
-
-        def report(event: Event) -> None:
-            tally.add(event)
-            transcript.add(event)
-            sheet.add(event)
-
-        run_demo(device, script, report)
+        run_demo(_open_device(stack, options, photographs, script, clock, transcript), script, report)
     transcript.summary()
     sheet.save(path, tally)
     seconds = time.perf_counter() - started
     transcript.say(f"  picture          {path}")
     transcript.say(f"  all in           {seconds:.1f} s")
-    return {
-        "seed": options.seed,
-        "shots": options.shots,
-        **tally.to_dict(),
-        "picture": str(path),
-        "seconds": round(seconds, 2),
-    }
+    result = {"seed": options.seed, "shots": options.shots, **tally.to_dict()}
+    return {**result, "picture": str(path), "seconds": round(seconds, 2)}
+
+
+def _open_device(
+    stack: ExitStack,
+    options: Options,
+    photographs: Photographs,
+    script: Script,
+    clock: SimulatedClock,
+    transcript: Transcript,
+) -> Device:
+    """Open the real parts and the simulated ones; the stack closes them."""
+    from edge_app.encoder.model import load_manifest
+    from edge_app.encoder.preprocess import Preprocessor
+    from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.learner import Learner
+
+    manifest = load_manifest(options.model)
+    encoder = stack.enter_context(TFLiteEncoder(manifest))
+    transcript.say(f"encoder {manifest.name} on {encoder.runtime}; seed {options.seed}", DIM)
+    folder = options.state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-app-demo-")))
+    learner = stack.enter_context(Learner.open(folder, manifest))
+    if learner.labels:
+        raise InputError(
+            f"--state {folder}: holds {len(learner.labels)} classes already; the demo needs an empty or new folder"
+        )
+    _warm_up(manifest, transcript)
+    scene = PhotographScene(photographs, script.shot, shot_s=SHOT_S)
+    camera = stack.enter_context(SimulatedCamera(scene, clock, fps=FPS))
+    buttons = stack.enter_context(SimulatedButtons((*TAUGHT, NEW, UNDO), clock))
+    script.press_all(buttons)
+    preprocess = Preprocessor(manifest.input_size, crop=manifest.crop)
+    return Device(camera, buttons, SimulatedIndicator(clock), preprocess, encoder, learner)
 
 
 def _writable(folder: Path) -> Path:
@@ -101,5 +111,11 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def _warm_up(transcript: Transcript) -> None:
-    """Let numba compile before the clock of the first frame runs."""
+def _warm_up(manifest: "ModelManifest", transcript: Transcript) -> None:
+    """Let numba compile, or load what it compiled before, while no frame is being timed."""
+    from edge_app.kernel_cache import compile_all
+
+    started = time.perf_counter()
+    compiled, loaded = compile_all(manifest)
+    seconds = time.perf_counter() - started
+    transcript.say(f"kernels: {compiled} compiled, {loaded} from numba's cache, {seconds:.1f} s", DIM)
