@@ -8,7 +8,27 @@ from collections.abc import Sequence
 from edge_app import __version__
 from edge_app.errors import EdgeAppError
 
-COMMANDS = ("demo", "teach", "classify", "evaluate", "bench", "models", "warmup", "info")
+COMMANDS = (
+    "demo",
+    "teach",
+    "classify",
+    "examples",
+    "undo",
+    "relabel",
+    "forget",
+    "rename",
+    "merge",
+    "export",
+    "import_",
+    "rebuild",
+    "recover",
+    "evaluate",
+    "bench",
+    "models",
+    "warmup",
+    "info",
+)
+"""Modules of edge_app.commands, in the order of the help text."""
 
 EPILOG = """\
 exit status:

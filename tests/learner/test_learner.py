@@ -23,8 +23,11 @@ from simple_network import (
 
 from edge_app.errors import InputError, StateBusy, StateNotWritable, UnknownLabel
 from edge_app.learner import Learner
+from edge_app.storage.folder import database_path
 from edge_app.storage.limits import Limits
-from edge_app.storage.store import HISTORY
+from edge_app.storage.records import Action
+from edge_app.storage.snapshots import Snapshots
+from edge_app.storage.store import HISTORY, Store
 
 KINDS = ("mug", "pen", "cup")
 
@@ -587,3 +590,30 @@ def _follow(folder: Path, operations: list[tuple[str, int]]) -> None:  # noqa: C
 
 def test_the_rate_code_of_the_tests_is_in_range() -> None:
     assert rate_code(np.array([0, 24, 25, 255], np.uint8)).tolist() == [0, 0, 1, 10]
+
+
+class SlowStore(Store):
+    """A disk that takes its time: a commit waits until the test lets it go."""
+
+    begun = threading.Event()
+    go_on = threading.Event()
+
+    def commit(self, *args: object, **how: object) -> Action:  # type: ignore[override]
+        self.begun.set()
+        assert self.go_on.wait(30)
+        return super().commit(*args, **how)  # type: ignore[arg-type]
+
+
+def test_a_decision_never_waits_for_the_disk(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+    store = SlowStore.open(database_path(tmp_path))
+    with Learner(store, Snapshots(tmp_path / "snapshots"), rate_code, SimpleFactory()) as learner:
+        teaching = threading.Thread(target=lambda: learner.teach(embedding(80, 6), "key", source="test"))
+        teaching.start()
+        assert SlowStore.begun.wait(30)
+        assert learner.classify(embedding(100, 1)).label == "pen"  # would wait for ever
+        assert learner.labels == ("mug", "pen", "cup")  # not learnt before it is stored
+        SlowStore.go_on.set()
+        teaching.join(30)
+        assert learner.labels == ("mug", "pen", "cup", "key")

@@ -1,0 +1,52 @@
+"""`edge-app export`: examples as one file."""
+
+import argparse
+import json
+from pathlib import Path
+
+from edge_app.commands.state_options import add_json_option, add_state_options, examples
+
+EPILOG = """\
+The file holds embeddings, thumbnails, names and checksums. A device with the same encoder takes it as it is (`edge-app
+import`), one with another encoder by its thumbnails. A running service is not disturbed.
+
+examples:
+  edge-app export --state ~/things everything.zip
+  edge-app export --state ~/things mug.zip --class mug
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write examples to one file",
+        description="Write all examples, or those of one class, to one zip file, for another device or to keep.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_state_options(parser, model=False)
+    add_json_option(parser)
+    parser.add_argument("file", metavar="FILE.zip", type=Path, help="file to write")
+    parser.add_argument("--class", dest="label", metavar="CLASS", help="only this class")
+    parser.add_argument("--force", action="store_true", help="replace the file when it exists")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file; return 0."""
+    from edge_app.learner.corrections import members
+    from edge_app.storage.exchange import write_archive
+    from edge_app.storage.folder import database_path, require_state
+    from edge_app.storage.store import Store
+
+    require_state(args.state)
+    with Store.reader(database_path(args.state)) as store:
+        if args.label is not None:
+            members(store, args.label)
+        count = write_archive(store, args.file, args.label, overwrite=args.force)
+    if args.json:
+        print(json.dumps({"file": str(args.file), "examples": count, "bytes": args.file.stat().st_size}))
+    else:
+        print(f"{examples(count)} written to {args.file} ({args.file.stat().st_size / 1e6:.1f} MB)")
+    return 0

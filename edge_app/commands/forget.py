@@ -1,0 +1,84 @@
+"""`edge-app forget`: a class, or some examples, as if they had never been taught."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from edge_app.commands.state_options import (
+    add_json_option,
+    add_state_options,
+    examples,
+    listed,
+    open_learner,
+    tell_change,
+)
+from edge_app.errors import InputError, UnknownLabel
+
+if TYPE_CHECKING:
+    from edge_app.learner import Learner
+
+
+EPILOG = """\
+Undo brings back what was forgotten, within the last 100 actions. With --for-good it is deleted at once, and nothing
+brings it back; without a class or example, --for-good deletes what was forgotten before and is kept for undo only.
+
+examples:
+  edge-app forget --state ~/things mug
+  edge-app forget --state ~/things --example 12 --example 13
+  edge-app forget --state ~/things mug --for-good
+  edge-app forget --state ~/things --for-good
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "forget",
+        help="forget a class, or some examples",
+        description="Forget a class, or the examples given by number, as if they had never been taught.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_state_options(parser)
+    add_json_option(parser)
+    parser.add_argument("label", metavar="CLASS", nargs="?", help="the class")
+    parser.add_argument("--example", metavar="NUMBER", type=int, action="append", default=[], help="one example")
+    parser.add_argument("--for-good", action="store_true", help="delete it: undo cannot bring it back")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Forget what was named; return 0."""
+    if args.label is not None and args.example:
+        raise InputError("name a class or examples, not both")
+    if args.label is None and not args.example and not args.for_good:
+        raise InputError("name a class, or examples with --example NUMBER (`edge-app examples` lists them)")
+    with open_learner(args) as learner:
+        if args.for_good:
+            _delete(args, learner)
+        elif args.label is not None:
+            tell_change(args, learner.forget_class(args.label), learner.classes())
+        else:
+            for example in args.example:
+                tell_change(args, learner.forget_example(example, background=True), learner.classes())
+            learner.wait()
+    return 0
+
+
+def _delete(args: argparse.Namespace, learner: "Learner") -> None:
+    if args.label is not None:
+        doomed = [example.id for example in learner.examples(args.label)]
+        if not doomed:
+            raise UnknownLabel(f"there is no class {args.label!r}; known are: {listed(learner.classes())}")
+    else:
+        doomed = args.example or learner.forgotten()
+    known = {example.id for example in learner.examples()} | set(learner.forgotten())
+    for example in doomed:
+        if example not in known:
+            raise InputError(f"there is no example {example}; `edge-app examples` lists them")
+    learner.purge(doomed)
+    if args.json:
+        print(json.dumps({"action": "delete", "examples": doomed, "classes": learner.classes()}, ensure_ascii=False))
+    else:
+        print(f"{examples(len(doomed))} deleted for good")
+        print(f"classes: {listed(learner.classes())}")

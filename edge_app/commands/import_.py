@@ -1,0 +1,123 @@
+"""`edge-app import`: examples from a file that export wrote."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from edge_app.commands.state_options import (
+    add_json_option,
+    add_state_options,
+    examples,
+    find_manifest,
+    listed,
+    open_learner,
+    progress_bar,
+)
+from edge_app.errors import ModelMismatch
+
+if TYPE_CHECKING:
+    from edge_app.encoder.model import ModelManifest
+    from edge_app.storage.exchange import Archive
+    from edge_app.storage.records import NewExample
+
+
+EPILOG = """\
+Examples that are stored already are left out. The file is checked from end to end before anything of it is taken. When
+it comes from a device with another encoder, --re-encode teaches its thumbnails instead; the embeddings then differ
+slightly from those of a fresh photograph, and examples without a thumbnail are left out.
+
+examples:
+  edge-app import --state ~/things mug.zip
+  edge-app import --state ~/things --re-encode everything.zip
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "import",
+        help="take examples from an exported file",
+        description="Teach the examples of a file that `edge-app export` wrote, all of them or none.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_state_options(parser)
+    add_json_option(parser)
+    parser.add_argument("file", metavar="FILE.zip", type=Path, help="file to read")
+    parser.add_argument("--re-encode", action="store_true", help="encode the thumbnails with this device's encoder")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Take the examples; return 0."""
+    from edge_app.storage.exchange import Archive
+
+    manifest = find_manifest(args.state, args.model)
+    with Archive(args.file) as archive:
+        chosen = _chosen(args, archive, manifest)
+        with open_learner(args, manifest=manifest) as learner:
+            action = learner.adopt(
+                chosen.examples,
+                order=chosen.order,
+                thumbnail=lambda index: archive.thumbnail(chosen.origin[index]),
+                thumbnail_bytes=archive.unpacked_bytes,
+            )
+            taken = len(action.changes) if action else 0
+            classes = learner.classes()
+    left = {"known": len(chosen.examples) - taken, "without_thumbnail": len(archive.examples) - len(chosen.examples)}
+    if args.json:
+        print(json.dumps({"imported": taken, "left_out": left, "classes": classes}, ensure_ascii=False))
+        return 0
+    print(f"{examples(taken)} imported{_left_out(left)}")
+    print(f"classes: {listed(classes)}")
+    return 0
+
+
+class Chosen(NamedTuple):
+    """The examples of a file that are to be taught."""
+
+    examples: "Sequence[NewExample]"
+    order: list[int]
+    origin: list[int]
+    """Where each of them is in the file."""
+
+
+def _chosen(args: argparse.Namespace, archive: "Archive", manifest: "ModelManifest") -> Chosen:
+    everything = list(range(len(archive.examples)))
+    if archive.encoder_sha256 == manifest.sha256 and archive.embedding_size == manifest.embedding_size:
+        return Chosen(archive.examples, archive.order, everything)
+    if not args.re_encode:
+        raise ModelMismatch(
+            f"{args.file} was taught with the encoder {archive.encoder_name} ({archive.encoder_sha256[:12]}...), this "
+            f"device uses {manifest.name} ({manifest.sha256[:12]}...): {archive.pictures} of {len(everything)} "
+            "examples have a thumbnail that --re-encode can teach instead; the others would be left out"
+        )
+    origin = [index for index in everything if archive.has_thumbnail(index)]
+    place = {index: position for position, index in enumerate(origin)}
+    order = [place[index] for index in archive.order if index in place]
+    return Chosen(_encoded(args, archive, manifest, origin), order, origin)
+
+
+def _encoded(
+    args: argparse.Namespace, archive: "Archive", manifest: "ModelManifest", origin: list[int]
+) -> "list[NewExample]":
+    from edge_app.learner.pictures import PictureEncoder
+
+    found = []
+    with PictureEncoder(manifest, threads=args.threads) as encoder, progress_bar("encoding") as progress:
+        for index in origin:
+            values = encoder.encode_thumbnail(archive.thumbnail(index) or b"")
+            found.append(archive.examples[index]._replace(embedding=values.tobytes()))
+            progress(len(found), len(origin))
+    return found
+
+
+def _left_out(left: dict[str, int]) -> str:
+    reasons = []
+    if left["known"]:
+        reasons.append(f"{examples(left['known'])} known already")
+    if left["without_thumbnail"]:
+        reasons.append(f"{examples(left['without_thumbnail'])} without a thumbnail")
+    return f"; left out: {', '.join(reasons)}" if reasons else ""

@@ -1,0 +1,65 @@
+"""`edge-app rebuild`: another encoder, rate code or set of parameters for what was taught."""
+
+import argparse
+import json
+
+from edge_app.commands.state_options import add_json_option, add_state_options, examples, find_manifest, progress_bar
+
+EPILOG = """\
+The old state stays until the new one is whole. With the same encoder nothing is lost. With another encoder each example
+is encoded anew from its thumbnail (the old encoder's input as JPEG): embeddings then differ slightly from those of a
+fresh photograph, and examples without a thumbnail would be lost, which needs --accept-loss. The old database is then
+kept in the folder as before-rebuild-*.sqlite.
+
+examples:
+  edge-app rebuild --state ~/things
+  edge-app rebuild --state ~/things --model efficientnet_lite2_int8
+  edge-app rebuild --state ~/things --params paper
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "rebuild",
+        help="move a state to another encoder or other parameters",
+        description="Learn everything that is stored again, with another encoder, rate code or parameters.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_state_options(parser)
+    add_json_option(parser)
+    parser.add_argument("--params", metavar="PRESET", help="classifier's parameters (default: those of the state)")
+    parser.add_argument("--accept-loss", action="store_true", help="give up examples that have no thumbnail")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Rebuild the state; return 0."""
+    from edge_app.colanet.params import Params
+    from edge_app.learner.pictures import PictureEncoder
+    from edge_app.learner.rebuild import rebuild_for
+
+    manifest = find_manifest(args.state, args.model)
+    params = Params.preset(args.params) if args.params else None
+    with PictureEncoder(manifest, threads=args.threads) as encoder, progress_bar("rebuilding") as progress:
+        done = rebuild_for(
+            args.state,
+            manifest,
+            params=params,
+            threads=args.threads,
+            encode=encoder.encode_thumbnail,
+            accept_loss=args.accept_loss,
+            progress=progress,
+        )
+    if args.json:
+        kept = str(done.kept) if done.kept else None
+        print(json.dumps({**done._asdict(), "kept": kept, "model": manifest.name}))
+        return 0
+    how = "encoded anew from their thumbnails and learnt" if done.reencoded else "learnt"
+    print(f"{examples(done.examples)} {how} again with {manifest.name}")
+    if done.lost:
+        print(f"{examples(done.lost)} without a thumbnail left out")
+    if done.kept:
+        print(f"the old database is kept: {done.kept}")
+    return 0

@@ -1,0 +1,153 @@
+"""What the commands that work on a state folder share: their options, opening it, and how they tell what changed."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_app.encoder.model import ModelManifest
+    from edge_app.learner import Learner
+    from edge_app.storage.records import Action
+
+
+def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True) -> None:
+    """Add --state, and --model and --threads where an encoder or the network is needed."""
+    default = os.environ.get("EDGE_APP_STATE")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        default=Path(default) if default else None,
+        required=not default,
+        help="folder that holds what was taught (default: $EDGE_APP_STATE)",
+    )
+    if model:
+        parser.add_argument(
+            "--model",
+            metavar="NAME",
+            help="encoder model, a name or the path of its manifest (default: the one that the state was taught with)",
+        )
+        parser.add_argument(
+            "--threads", type=positive, default=1, metavar="N", help="processor cores to use (default: 1)"
+        )
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def find_manifest(folder: Path, name: str | None) -> "ModelManifest":
+    """Return the manifest of model `name`; without a name that of the model that the state was taught with.
+
+    A state that does not exist, or whose model is not installed, gives the default model's.
+    """
+    from edge_app.encoder.model import find_models, load_manifest
+    from edge_app.storage.database import connect_reader, read_binding
+    from edge_app.storage.folder import database_path
+
+    path = database_path(folder)
+    if name is not None:
+        return load_manifest(name)
+    if path.is_file():
+        db = connect_reader(path)
+        try:
+            binding = read_binding(db, path)
+        finally:
+            db.close()
+        for found in find_models().values():
+            manifest = load_manifest(found, check=False)
+            if manifest.sha256 == binding.encoder_sha256:
+                return load_manifest(found)
+    return load_manifest()
+
+
+@contextmanager
+def open_learner(
+    args: argparse.Namespace, *, read_only: bool = False, manifest: "ModelManifest | None" = None
+) -> Iterator["Learner"]:
+    """Open the state of `args`; what was mended goes to stderr, and so does progress where that is a terminal."""
+    from edge_app.learner import Learner
+
+    manifest = manifest or find_manifest(args.state, args.model)
+    with progress_bar("rebuilding") as progress:
+        learner = Learner.open(args.state, manifest, threads=args.threads, read_only=read_only, progress=progress)
+        with learner:
+            for notice in learner.notices:
+                print(f"edge-app {args.command}: {notice}", file=sys.stderr)
+            yield learner
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield `progress(done, total)`, which draws a bar on stderr where that is a terminal."""
+    from tqdm import tqdm
+
+    bar = tqdm(desc=what, unit=" examples", leave=False, disable=None, delay=0.3)
+
+    def progress(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    try:
+        yield progress
+    finally:
+        bar.close()
+
+
+def tell_change(args: argparse.Namespace, action: "Action", classes: Mapping[str, int], text: str = "{}") -> None:
+    """Print what an action changed (`text` holds {} for its description), and the classes that there are now."""
+    if args.json:
+        changes = [change._asdict() for change in action.changes]
+        print(json.dumps({"action": action.kind, "changes": changes, "classes": dict(classes)}, ensure_ascii=False))
+        return
+    print(text.format(describe(action)))
+    print(f"classes: {listed(classes)}")
+
+
+def describe(action: "Action") -> str:
+    """Return what an action did, in words."""
+    changes = action.changes
+    before = ", ".join(dict.fromkeys(change.before for change in changes if change.before is not None))
+    after = ", ".join(dict.fromkeys(change.after for change in changes if change.after is not None))
+    count = examples(len(changes))
+    gone = [change for change in changes if change.after is None]
+    if action.kind == "teach":
+        replaced = f", in place of {examples(len(gone))} of {before}" if gone else ""
+        return f"example {changes[-1].example} was taught as {changes[-1].after}{replaced}"
+    if action.kind == "relabel":
+        return f"example {changes[0].example} became {after} instead of {before}"
+    return {
+        "forget": f"{count} of {before} forgotten",
+        "rename": f"{before} renamed to {after} ({count})",
+        "merge": f"{before} merged into {after} ({count})",
+        "import": f"{count} imported ({after})",
+    }.get(action.kind, f"{action.kind}: {count}")
+
+
+def listed(classes: Mapping[str, int]) -> str:
+    """Return classes and their numbers of examples as text."""
+    return ", ".join(f"{label} ({count})" for label, count in classes.items()) or "none"
+
+
+def examples(count: int) -> str:
+    """Return "1 example" or "N examples"."""
+    return f"{count} example{'' if count == 1 else 's'}"
+
+
+def classes_in_all(count: int) -> str:
+    """Return "1 class in all" or "N classes in all"."""
+    return f"{count} class{'' if count == 1 else 'es'} in all"
+
+
+def positive(text: str) -> int:
+    """Return a whole number of at least 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value

@@ -1,0 +1,73 @@
+"""`edge-app teach`: examples from image files."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from edge_app.commands.state_options import (
+    add_json_option,
+    add_state_options,
+    classes_in_all,
+    examples,
+    find_manifest,
+    open_learner,
+)
+
+EPILOG = """\
+Every example is stored before it is reported. A file that cannot be read is named, the others are still taught, and
+the exit status is 2.
+
+examples:
+  edge-app teach --state ~/things mug mug1.jpg mug2.jpg
+  edge-app teach --state ~/things "red pen" pens/*.jpg
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "teach",
+        help="teach a class from image files",
+        description="Teach what image files show. A class that is new is added; the state folder is made when missing.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_state_options(parser)
+    add_json_option(parser)
+    parser.add_argument("label", metavar="CLASS", help="what the images show")
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="image file")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Teach each file; return 0, or 2 when a file could not be read."""
+    from edge_app.errors import InputError
+    from edge_app.learner.pictures import PictureEncoder
+    from edge_app.storage.labels import check_label
+
+    label = check_label(args.label)
+    manifest = find_manifest(args.state, args.model)
+    taught, failed = [], []
+    with PictureEncoder(manifest, threads=args.threads) as encoder, open_learner(args, manifest=manifest) as learner:
+        for file in args.files:
+            try:
+                picture = encoder.read(file)
+            except InputError as error:
+                failed.append({"file": str(file), "error": str(error)})
+                print(f"edge-app teach: {error}", file=sys.stderr)
+                continue
+            done = learner.teach(picture.embedding, label, source=str(file), thumbnail=picture.thumbnail)
+            taught.append({"file": str(file), "example": done.example_id, "before": done.before.label})
+            if not args.json:
+                print(
+                    f"example {done.example_id}: {file} is {label} (before: {done.before.label or 'unknown'})",
+                    flush=True,
+                )
+        learner.wait()
+        classes = learner.classes()
+    if args.json:
+        print(json.dumps({"label": label, "taught": taught, "failed": failed, "classes": classes}, ensure_ascii=False))
+    elif taught:
+        print(f"{label}: {examples(classes.get(label, 0))} now, {classes_in_all(len(classes))}")
+    return 2 if failed else 0

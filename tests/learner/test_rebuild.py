@@ -1,0 +1,139 @@
+"""Another encoder, rate code or set of parameters: the old state stays until the new one is whole."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from simple_network import (
+    SIZE,
+    SimpleFactory,
+    binding,
+    clean_replay,
+    embedding,
+    folder_in_memory,
+    open_learner,
+    rate_code,
+)
+
+from edge_app.errors import InputError, ModelMismatch, StateBusy
+from edge_app.learner.rebuild import rebuild
+from edge_app.learner.state import check_binding
+from edge_app.storage.folder import database_path
+from edge_app.storage.store import Store
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh folder."""
+    yield from folder_in_memory(tmp_path_factory)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    with open_learner(tmp_path / "state") as learner:
+        for i in range(8):
+            learner.teach(
+                embedding(i, i % 2), f"class {i % 2}", source="test", thumbnail=bytes([i]) * 9 if i != 3 else None
+            )
+        learner.forget_example(8)
+        learner.rehearse([2])
+    return tmp_path / "state"
+
+
+def encode(picture: bytes) -> np.ndarray:
+    """Another encoder: its embeddings are longer by one, and follow from the picture."""
+    return np.full(SIZE + 1, picture[0], np.uint8)
+
+
+OTHER = binding("b")._replace(embedding_size=SIZE + 1)
+
+
+def test_other_parameters_replay_everything_and_lose_nothing(state: Path) -> None:
+    before = clean_replay(state)
+    done = rebuild(state, binding(params="2", rate="s"), rate_code, SimpleFactory())
+    assert done == (7, False, 0, None)
+    factory = SimpleFactory()
+    with open_learner(state, factory=factory) as learner:
+        assert (factory.made, factory.loaded) == (0, 1)
+        assert learner._store.binding == binding(params="2", rate="s")
+        assert learner.network_state() == before
+        assert learner.undo().kind == "forget"
+        assert len(learner.examples()) == 8
+
+
+def test_another_encoder_learns_from_the_thumbnails(state: Path) -> None:
+    with pytest.raises(ModelMismatch, match=r"1 of 7 examples .*--accept-loss"):
+        rebuild(state, OTHER, rate_code, SimpleFactory(), encode=encode)
+    with pytest.raises(InputError, match="needs the model"):
+        rebuild(state, OTHER, rate_code, SimpleFactory())
+    assert not list(state.glob("before-rebuild-*"))
+    steps: list[tuple[int, int]] = []
+    done = rebuild(
+        state,
+        OTHER,
+        _any_size,
+        SimpleFactory(),
+        encode=encode,
+        accept_loss=True,
+        progress=lambda *step: steps.append(step),
+    )
+    assert (done.examples, done.reencoded, done.lost) == (6, True, 1)
+    assert steps[:6] == [(i, 6) for i in range(1, 7)]
+    with Store.open(database_path(state)) as store:
+        assert store.binding == OTHER
+        assert [example.id for example in store.examples()] == [1, 2, 3, 5, 6, 7]
+        assert store.embedding(5) == bytes([4]) * (SIZE + 1)
+        assert store.presentations() == [1, 2, 3, 5, 6, 7, 2]
+        assert store.history() == []
+        assert store.forgotten() == []
+        store.check()
+    assert done.kept is not None
+    with Store.open(done.kept) as old:
+        assert old.binding == binding()
+        assert len(old.examples()) == 7
+        assert old.embedding(4) == embedding(3, 1).tobytes()
+
+
+def _any_size(values: np.ndarray) -> np.ndarray:
+    return rate_code(values[..., :SIZE])
+
+
+def test_a_failure_half_way_leaves_the_old_state(state: Path) -> None:
+    before = clean_replay(state)
+    seen: list[bytes] = []
+
+    def failing(picture: bytes) -> np.ndarray:
+        seen.append(picture)
+        if len(seen) == 4:
+            raise InputError("a thumbnail that cannot be decoded")
+        return encode(picture)
+
+    with pytest.raises(InputError, match="cannot be decoded"):
+        rebuild(state, OTHER, _any_size, SimpleFactory(), encode=failing, accept_loss=True)
+    with open_learner(state) as learner:
+        assert learner.network_state() == before
+        assert len(learner.examples()) == 7
+
+
+def test_a_state_in_use_or_missing_is_not_rebuilt(state: Path, tmp_path: Path) -> None:
+    with open_learner(state), pytest.raises(StateBusy):
+        rebuild(state, binding(params="2"), rate_code, SimpleFactory())
+    with pytest.raises(InputError, match="no state"):
+        rebuild(tmp_path / "none", binding(params="2"), rate_code, SimpleFactory())
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (binding("b"), r"encoder-a .*the one in use is encoder-b .*6 of 7 have.*rebuild"),
+        (binding(rate="s"), "other rate code .*rebuild"),
+        (binding(params="2"), "other classifier parameters .*rebuild"),
+    ],
+)
+def test_a_state_of_other_making_is_refused_with_the_way_out(state: Path, wanted: object, words: str) -> None:
+    with Store.reader(database_path(state)) as store:
+        check_binding(store, binding())
+        with pytest.raises(ModelMismatch, match=words):
+            check_binding(store, wanted)  # type: ignore[arg-type]
