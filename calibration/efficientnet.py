@@ -1,0 +1,86 @@
+"""EfficientNet-Lite0 as a Keras model, with the batch norms of the published PyTorch weights folded in.
+
+Architecture: Tan & Le, "EfficientNet", ICML 2019, and TensorFlow's Lite variant: ReLU6, no squeeze-and-excitation,
+first and last stage not scaled. Lite0 has width and depth 1.0, so the table below is the network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE = 224
+EMBEDDING = 1280
+BN_EPSILON = 1e-3
+STAGES = (  # repeats, kernel, stride, expansion, channels out
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+Weights = dict[str, NDArray[np.float64]]
+
+
+def load_weights(path: str) -> Weights:
+    """Return the PyTorch state dictionary at `path` as float64 arrays."""
+    import torch
+
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {key: value.double().numpy() for key, value in state.items()}
+
+
+def folded(weights: Weights, conv: str, norm: str, depthwise: bool = False) -> list[NDArray[np.float32]]:
+    """Return [kernel, bias] in Keras layout with the batch norm multiplied in (computed in float64)."""
+    kernel = weights[f"{conv}.weight"]
+    gain = weights[f"{norm}.weight"] / np.sqrt(weights[f"{norm}.running_var"] + BN_EPSILON)
+    bias = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * gain
+    kernel = kernel * gain[:, None, None, None]
+    kernel = kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(2, 3, 1, 0)
+    return [kernel.astype(np.float32), bias.astype(np.float32)]
+
+
+def build(weights: Weights, head: bool = False) -> Any:
+    """Return a keras.Model: (1, 224, 224, 3) float32 in -1..1 -> (1, 1280) embedding; with `head`, 1000 logits."""
+    import keras
+
+    layers = keras.layers
+    arrays: dict[str, list[NDArray[np.float32]]] = {}
+
+    def conv(x: Any, name: str, norm: str, channels: int, kernel: int = 1, stride: int = 1) -> Any:
+        arrays[name] = folded(weights, name, norm)
+        layer = layers.Conv2D(channels, kernel, stride, padding="same", name=name.replace(".", "_").strip("_"))
+        return layer(x)
+
+    def depthwise(x: Any, name: str, norm: str, kernel: int, stride: int) -> Any:
+        arrays[name] = folded(weights, name, norm, depthwise=True)
+        return layers.DepthwiseConv2D(kernel, stride, padding="same", name=name.replace(".", "_").strip("_"))(x)
+
+    image = keras.Input((SIZE, SIZE, 3), batch_size=1, name="image")
+    x = layers.ReLU(6.0)(conv(image, "_conv_stem", "_bn0", 32, 3, 2))
+    block, channels = 0, 32
+    for repeats, kernel, stage_stride, expansion, out in STAGES:
+        for repeat in range(repeats):
+            prefix, stride, shortcut = f"_blocks.{block}", stage_stride if repeat == 0 else 1, x
+            if expansion != 1:
+                x = conv(x, f"{prefix}._expand_conv", f"{prefix}._bn0", channels * expansion)
+                x = layers.ReLU(6.0)(x)
+            x = layers.ReLU(6.0)(depthwise(x, f"{prefix}._depthwise_conv", f"{prefix}._bn1", kernel, stride))
+            x = conv(x, f"{prefix}._project_conv", f"{prefix}._bn2", out)
+            if stride == 1 and channels == out:
+                x = layers.Add()([x, shortcut])
+            block, channels = block + 1, out
+    x = layers.ReLU(6.0)(conv(x, "_conv_head", "_bn1", EMBEDDING))
+    x = layers.GlobalAveragePooling2D(name="embedding")(x)
+    if head:
+        arrays["_fc"] = [a.astype(np.float32) for a in (weights["_fc.weight"].T, weights["_fc.bias"])]
+        x = layers.Dense(1000, name="fc")(x)
+    model = keras.Model(image, x)
+    for name, values in arrays.items():
+        model.get_layer(name.replace(".", "_").strip("_")).set_weights(values)
+    return model

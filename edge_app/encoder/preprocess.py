@@ -1,0 +1,213 @@
+"""Frame to model input: region, centre square, exact downscale, rotation, mirror.
+
+The same frame gives the same bytes on x86-64 and aarch64, so only integer resampling is used. With n the model's side
+and s the side of the centre square:
+
+1. s is halved as often as that leaves at least n; before the first of k halvings it is lowered to a multiple of 2^k.
+   A halving is the mean of 2 x 2 pixels, (a + b + c + d + 2) >> 2;
+2. what is left is below 2n. Up to 5/4 n (enlargements too) takes one bit-exact bilinear step to n; more takes a
+   bilinear step up to 2n and one more halving, because a bilinear step down by more than that aliases.
+
+The bilinear step is OpenCV's INTER_LINEAR_EXACT: fixed-point, specified to the bit. INTER_LINEAR and INTER_AREA differ
+between machines. tests/encoder/test_preprocess.py holds both steps against a reference in plain integers.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from edge_app.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_PIXELS = 64_000_000
+"""Largest picture that `decode_image` opens, in pixels: 192 MB once decoded."""
+MAX_SIDE = 16_384
+"""Longest side of a frame that `Preprocessor` takes, in pixels."""
+
+
+class Region(NamedTuple):
+    """A rectangle of the frame as the camera hands it out (before rotation), as fractions of its width and height."""
+
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 1.0
+    height: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What to do with frames of one shape: the square to cut, then the sides to pass through."""
+
+    top: int
+    left: int
+    side: int
+    buffers: tuple[NDArray[np.uint8], ...]
+
+
+class Preprocessor:
+    """Turns frames of any size into the encoder's input; keeps its buffers, so one object serves one thread.
+
+    `size` is the side of the model's square input in pixels; `region` is cut first, then `crop` x the shorter side of
+    it is kept around its centre; `rotation` is clockwise in degrees (0, 90, 180, 270); `mirror` swaps left and right
+    of the rotated picture. Raises InputError for an option out of its range.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        region: Region | None = None,
+        rotation: int = 0,
+        mirror: bool = False,
+        crop: float = 1.0,
+    ) -> None:
+        if not 1 <= size <= MAX_SIDE // 4:
+            raise InputError(f"size = {size} is not a model's side in pixels (1..{MAX_SIDE // 4})")
+        if rotation not in (0, 90, 180, 270):
+            raise InputError(f"rotation = {rotation} is not one of 0, 90, 180, 270 (degrees, clockwise)")
+        if not 0.1 <= crop <= 1.0:
+            raise InputError(f"crop = {crop} is not a fraction of the shorter side (0.1..1.0)")
+        self.size = size
+        self.region = _checked(region or Region())
+        self.rotation = rotation
+        self.mirror = mirror
+        self.crop = crop
+        self._output = np.empty((size, size, 3), np.uint8)
+        self._turned = np.empty_like(self._output)
+        self._plans: dict[tuple[int, int], _Plan] = {}
+
+    def __call__(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Return `frame` as (size, size, 3) uint8 RGB, C-contiguous.
+
+        `frame` is (height, width, 3) uint8 RGB, at least 1 x 1, rows at any stride. Without `out` the result lies in
+        a buffer that the next call overwrites. Raises InputError for another shape or dtype.
+        """
+        shape = _check_frame(frame)
+        if out is None:
+            out = self._output
+        elif out.shape != self._output.shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
+            raise InputError(
+                f"out is {out.dtype} {out.shape}, expected a C-contiguous uint8 array of {self._output.shape}"
+            )
+        plan = self._plans.get(shape)
+        if plan is None:
+            if len(self._plans) >= 8:  # files of a thousand sizes must not fill the memory
+                self._plans.clear()
+            plan = self._plans[shape] = self._make_plan(*shape)
+        turned = bool(self.rotation or self.mirror)
+        self._scale(frame, plan, self._turned if turned else out)
+        if turned:
+            picture = np.rot90(self._turned, -self.rotation // 90)
+            np.copyto(out, picture[:, ::-1] if self.mirror else picture)
+        return out
+
+    def _make_plan(self, height: int, width: int) -> _Plan:
+        region = self.region
+        top, bottom = _span(region.y, region.height, height)
+        left, right = _span(region.x, region.width, width)
+        side = max(1, round(min(bottom - top, right - left) * self.crop))
+        sides, side = _steps(side, self.size)
+        top += (bottom - top - side) // 2
+        left += (right - left - side) // 2
+        return _Plan(top, left, side, tuple(np.empty((s, s, 3), np.uint8) for s in sides))
+
+    def _scale(self, frame: NDArray[np.uint8], plan: _Plan, out: NDArray[np.uint8]) -> None:
+        import cv2
+
+        picture = frame[plan.top : plan.top + plan.side, plan.left : plan.left + plan.side]
+        if plan.side == self.size:
+            np.copyto(out, picture)
+            return
+        if picture.strides[1:] != (3, 1):
+            picture = np.ascontiguousarray(picture)
+        for buffer in (*plan.buffers, out):
+            side = buffer.shape[0]
+            cv2.resize(picture, (side, side), dst=buffer, interpolation=cv2.INTER_LINEAR_EXACT)
+            picture = buffer
+
+
+def decode_image(source: bytes | str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Return the picture in a file, or in the bytes of one, as (height, width, 3) uint8 RGB, upright by its EXIF tag.
+
+    Reads what Pillow reads (JPEG, PNG, WebP, TIFF, BMP, ...); of an animation the first picture. Raises InputError
+    when the file is missing, no picture, truncated or damaged, or larger than `max_pixels`, which is checked on the
+    header, before any memory is taken for the pixels.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    name = "image data" if isinstance(source, bytes) else str(source)
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if image.width * image.height > max_pixels:
+                raise InputError(_too_large(name, f"{image.width} x {image.height} pixels", max_pixels))
+            upright = ImageOps.exif_transpose(image)
+            return np.ascontiguousarray(_to_rgb(upright, name))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(_too_large(name, str(error), max_pixels)) from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{name} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, ...)") from error
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, OverflowError) as error:
+        raise InputError(f"{name} cannot be read as a picture: {error}") from error
+
+
+def _to_rgb(image: Any, name: str) -> NDArray[np.uint8]:
+    """Return a Pillow image's pixels as (height, width, 3) uint8 RGB; 16-bit grey keeps its upper byte."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        grey = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode == "F":
+        raise InputError(f"{name} holds floating-point pixels; expected 8 or 16 bits a channel")
+    return np.asarray(image.convert("RGB"), dtype=np.uint8)
+
+
+def _too_large(name: str, found: str, max_pixels: int) -> str:
+    return f"{name} is too large: {found}; at most {max_pixels} pixels are opened. Scale it down first"
+
+
+def _steps(side: int, size: int) -> tuple[list[int], int]:
+    """Return the sides to pass through on the way from a square of `side` to `size`, and the side to cut for it."""
+    halvings = 0
+    while side >> (halvings + 1) >= size:
+        halvings += 1
+    rest = side >> halvings
+    sides = [rest << k for k in range(halvings - 1, -1, -1)]
+    if rest == size:
+        sides = sides[:-1]
+    elif rest > size * 5 // 4:
+        sides.append(2 * size)
+    return sides, rest << halvings
+
+
+def _span(start: float, length: float, pixels: int) -> tuple[int, int]:
+    """Return the first pixel and the one after the last of a part of an axis; at least one pixel long."""
+    first = min(int(start * pixels), pixels - 1)
+    return first, max(first + 1, min(round((start + length) * pixels), pixels))
+
+
+def _checked(region: Region) -> Region:
+    inside = region.x >= 0 and region.y >= 0 and region.width > 0 and region.height > 0
+    if not inside or region.x + region.width > 1 + 1e-9 or region.y + region.height > 1 + 1e-9:
+        raise InputError(
+            f"region = {tuple(region)} does not lie in the frame: x, y, width and height are fractions, "
+            "x + width <= 1, y + height <= 1"
+        )
+    return region
+
+
+def _check_frame(frame: NDArray[np.uint8]) -> tuple[int, int]:
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        found = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise InputError(f"frame is {found}, expected a uint8 array of (height, width, 3), RGB")
+    height, width = frame.shape[:2]
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise InputError(f"frame is {height} x {width} pixels, expected 1..{MAX_SIDE} on each side")
+    return height, width

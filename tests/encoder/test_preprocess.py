@@ -1,0 +1,257 @@
+"""Preprocessing equals its integer reference to the bit; files are opened upright, whole, or not at all."""
+
+import importlib.util
+import io
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from edge_app.encoder.preprocess import MAX_PIXELS, MAX_SIDE, Preprocessor, Region, decode_image
+from edge_app.errors import InputError
+
+_spec = importlib.util.spec_from_file_location("reference_resize", Path(__file__).with_name("reference_resize.py"))
+assert _spec is not None
+assert _spec.loader is not None
+reference = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(reference)
+
+
+def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(image: NDArray[np.uint8], kind: str = "PNG", **options: object) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("size", [32, 224])
+@pytest.mark.parametrize(
+    "side", [1, 2, 3, 31, 63, 64, 65, 100, 129, 223, 224, 225, 280, 281, 447, 449, 480, 561, 720, 1081]
+)
+def test_equals_the_integer_reference(side: int, size: int) -> None:
+    for frame in (noise(side, side + side // 3), noise(side + 7, side)):
+        np.testing.assert_array_equal(Preprocessor(size)(frame), reference.square(frame, size))
+
+
+@pytest.mark.parametrize("crop", [0.1, 0.5, 0.875])
+def test_crop_keeps_the_centre(crop: float) -> None:
+    frame = noise(301, 411)
+    np.testing.assert_array_equal(Preprocessor(64, crop=crop)(frame), reference.square(frame, 64, crop))
+
+
+def test_fine_detail_does_not_alias() -> None:
+    """A chessboard of single pixels has mean 127.5 everywhere; bare bilinear sampling would show beats of 0..255."""
+    for side in (300, 440, 447, 600, 895, 1000):
+        board = np.indices((side, side)).sum(axis=0) % 2 * 255
+        result = Preprocessor(224)(np.repeat(board[:, :, None], 3, axis=2).astype(np.uint8))
+        assert np.abs(result.astype(int) - 127.5).max() <= 64, side
+
+
+def test_rotation_is_clockwise_and_mirror_comes_after_it() -> None:
+    frame = np.zeros((8, 8, 3), np.uint8)
+    frame[0, 0] = 255
+    corners = {0: (0, 0), 90: (0, 7), 180: (7, 7), 270: (7, 0)}
+    for rotation, (row, column) in corners.items():
+        assert Preprocessor(8, rotation=rotation)(frame)[row, column].all()
+        assert Preprocessor(8, rotation=rotation, mirror=True)(frame)[row, 7 - column].all()
+        assert Preprocessor(8, rotation=rotation)(frame).sum() == 3 * 255
+
+
+def test_region_is_cut_before_the_square() -> None:
+    frame = noise(100, 200)
+    result = Preprocessor(32, region=Region(0.5, 0.1, 0.5, 0.9))(frame)
+    np.testing.assert_array_equal(result, reference.square(frame[10:100, 100:200], 32))
+
+
+def test_a_region_smaller_than_a_pixel_still_shows_one() -> None:
+    frame = noise(3, 3)
+    result = Preprocessor(8, region=Region(0.999, 0.999, 0.0001, 0.0001))(frame)
+    assert (result == frame[2, 2]).all()
+
+
+def test_strided_frames_and_given_buffers() -> None:
+    wide = noise(90, 120)
+    expected = reference.square(np.ascontiguousarray(wide[:, ::-1]), 32)
+    out = np.empty((32, 32, 3), np.uint8)
+    assert Preprocessor(32)(wide[:, ::-1], out) is out
+    np.testing.assert_array_equal(out, expected)
+    padded = np.zeros((90, 160, 3), np.uint8)[:, :120]
+    padded[:] = wide
+    np.testing.assert_array_equal(Preprocessor(32)(padded), reference.square(wide, 32))
+
+
+def test_the_frame_is_not_written_to_and_the_buffer_is_reused() -> None:
+    frame = noise(64, 64)
+    frame.flags.writeable = False
+    preprocess = Preprocessor(32)
+    first = preprocess(frame)
+    assert preprocess(frame) is first
+    assert not np.shares_memory(first, frame)
+
+
+def test_many_shapes_do_not_fill_the_memory() -> None:
+    preprocess = Preprocessor(8)
+    for side in range(1, 60):
+        preprocess(noise(side, side))
+    assert len(preprocess._plans) <= 8
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((4, 0, 3), np.uint8),
+        np.broadcast_to(np.uint8(0), (MAX_SIDE + 1, 1, 3)),
+        [[1, 2, 3]],
+        None,
+    ],
+)
+def test_refuses_what_is_no_frame(frame: object) -> None:
+    with pytest.raises(InputError, match="frame is "):
+        Preprocessor(8)(frame)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"size": 0}, "size = 0"),
+        ({"rotation": 45}, "rotation = 45"),
+        ({"crop": 0.0}, "crop = 0.0"),
+        ({"crop": 1.5}, "crop = 1.5"),
+        ({"crop": float("nan")}, "crop = nan"),
+        ({"region": Region(0.5, 0.0, 0.6, 1.0)}, "region = "),
+        ({"region": Region(-0.1, 0.0, 0.5, 1.0)}, "region = "),
+        ({"region": Region(0.0, 0.0, 0.0, 1.0)}, "region = "),
+        ({"region": Region(float("nan"), 0.0, 0.5, 1.0)}, "region = "),
+    ],
+)
+def test_refuses_options_out_of_range(options: dict[str, object], named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        Preprocessor(**{"size": 8, **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "out", [np.empty((8, 8, 3), np.int8), np.empty((8, 9, 3), np.uint8), np.empty((8, 16, 3), np.uint8)[:, ::2]]
+)
+def test_refuses_a_buffer_that_does_not_fit(out: NDArray[np.uint8]) -> None:
+    with pytest.raises(InputError, match="out is "):
+        Preprocessor(8)(noise(9, 9), out)
+
+
+def test_decodes_bytes_and_files_alike(tmp_path: Path) -> None:
+    image = noise(5, 7)
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(image))
+    for source in (path, str(path), path.read_bytes()):
+        decoded = decode_image(source)
+        np.testing.assert_array_equal(decoded, image)
+        assert decoded.flags.c_contiguous
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_followed(orientation: int) -> None:
+    upright = np.zeros((6, 9, 3), np.uint8)
+    upright[0, 0] = (255, 0, 0)
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: np.rot90(upright, 2).transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    np.testing.assert_array_equal(decode_image(encoded(np.ascontiguousarray(stored), exif=exif)), upright)
+
+
+def test_every_mode_becomes_rgb() -> None:
+    grey = np.array([[0, 128, 255]], np.uint8)
+    assert (decode_image(encoded(grey)) == grey[:, :, None]).all()
+    deep = (grey.astype(np.uint16) << 8) | 0x7F
+    np.testing.assert_array_equal(decode_image(encoded(deep))[:, :, 0], grey)
+    alpha = np.dstack([noise(3, 3), np.full((3, 3), 9, np.uint8)])
+    np.testing.assert_array_equal(decode_image(encoded(alpha)), alpha[:, :, :3])
+    stream = io.BytesIO()
+    Image.fromarray(noise(4, 4)).convert("P").save(stream, "GIF")
+    assert decode_image(stream.getvalue()).shape == (4, 4, 3)
+    stream = io.BytesIO()
+    Image.fromarray(noise(8, 8)).convert("CMYK").save(stream, "JPEG")
+    assert decode_image(stream.getvalue()).shape == (8, 8, 3)
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    jpeg, png = encoded(noise(64, 64), "JPEG"), encoded(noise(64, 64))
+    broken = {
+        "empty.jpg": b"",
+        "text.jpg": b"this is no picture",
+        "short.jpg": jpeg[: len(jpeg) // 2],
+        "header.jpg": jpeg[:20],
+        "short.png": png[: len(png) // 2],
+        "flipped.png": png[:200] + bytes(byte ^ 255 for byte in png[200:260]) + png[260:],
+    }
+    for name, content in broken.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=name.replace(".", r"\.")):
+            decode_image(tmp_path / name)
+    for missing in (tmp_path / "none.jpg", tmp_path):
+        with pytest.raises(InputError, match=missing.name):
+            decode_image(missing)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_damage_gives_a_picture_or_an_input_error(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    content = bytearray(encoded(noise(24, 24), ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")[seed % 6]))
+    for _ in range(5):
+        content[random.integers(len(content))] = random.integers(256)
+    try:
+        image = decode_image(bytes(content[: random.integers(1, len(content) + 1)]))
+    except InputError:
+        return
+    assert image.dtype == np.uint8
+    assert image.ndim == 3
+    assert image.shape[2] == 3
+
+
+def png_header(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [8_001, 10_000, 30_000, 2**31 - 1])
+def test_bombs_are_refused_by_their_header(side: int) -> None:
+    with pytest.raises(InputError, match="too large"):
+        decode_image(png_header(side, side))
+
+
+def test_the_pixel_limit_is_an_argument() -> None:
+    assert decode_image(encoded(noise(10, 10)), max_pixels=100).shape == (10, 10, 3)
+    with pytest.raises(InputError, match="at most 99 pixels"):
+        decode_image(encoded(noise(10, 10)), max_pixels=99)
+    assert MAX_PIXELS * 3 < 2**28
+
+
+def test_importing_it_loads_neither_opencv_nor_pillow() -> None:
+    import subprocess
+
+    code = "import sys, edge_app.encoder.preprocess; print([m for m in ('cv2', 'PIL') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
