@@ -1,0 +1,172 @@
+"""edge-app models: list, check, add and remove encoder models."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_app.encoder.model import ModelManifest
+
+EPILOG = """\
+examples:
+  edge-app models list
+  edge-app models check
+  edge-app models add efficientnet-lite2-int8.tflite --licence Apache-2.0
+  edge-app models add classifier.tflite --name mine --embedding 'global_average_pooling2d/Mean'
+  edge-app models remove mine
+
+A model must be full-integer TFLite: uint8 or int8 input [1, size, size, 3] (RGB) and one vector as output. A
+classifier is cut before its last fully connected layer. Added models lie in $EDGE_APP_MODELS, else in
+$XDG_DATA_HOME/edge-app/models, else in ~/.local/share/edge-app/models. More in docs/models.md.
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add this command's parser."""
+    parser = subparsers.add_parser(
+        "models",
+        help="list, check, add or remove encoder models",
+        description="List, check, add or remove encoder models: TFLite files, each with a manifest and its hash.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="list the models that there are")
+    check = actions.add_parser("check", help="compare hashes, load each model, and run it once")
+    check.add_argument("names", nargs="*", metavar="NAME", help="models to check (default: all)")
+    add = actions.add_parser("add", help="add a TFLite file, and write its manifest")
+    add.add_argument("file", metavar="FILE", help="a .tflite file")
+    add.add_argument("--name", help="name of the model (default: the file's name without .tflite)")
+    add.add_argument("--embedding", metavar="TENSOR", help="tensor to end at: its name, or a part that only it has")
+    add.add_argument("--source", default="", help="where the file comes from; kept in the manifest")
+    add.add_argument("--licence", default="", help="licence of the weights; kept in the manifest")
+    add.add_argument("--architecture", default="", help="kept in the manifest")
+    add.add_argument("--crop", type=float, default=1.0, help="part of the frame's shorter side that is shown to it")
+    add.add_argument("--replace", action="store_true", help="replace an added model of the same name")
+    remove = actions.add_parser("remove", help="remove a model that was added")
+    remove.add_argument("name", metavar="NAME")
+    for action in (listing, check, add, remove):
+        action.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one of the actions; `check` returns 3 when a model is not sound."""
+    actions = {"list": _list, "check": _check, "add": _add, "remove": _remove}
+    result, lines, status = actions[args.action](args)
+    if args.json:
+        import json
+
+        print(json.dumps(result, indent=2))
+    else:
+        print("\n".join(lines))
+    return status
+
+
+def _list(args: argparse.Namespace) -> tuple[Any, list[str], int]:
+    from edge_app.encoder.model import find_models, model_dirs, read_manifest
+    from edge_app.errors import EdgeAppError
+
+    rows: list[dict[str, Any]] = []
+    lines = []
+    for name, path in find_models().items():
+        try:
+            rows.append(_row(read_manifest(path)))
+            lines.append(_line(rows[-1]))
+        except EdgeAppError as error:
+            rows.append({"name": name, "manifest": str(path), "error": str(error)})
+            lines.append(f"{name:32} {error}")
+    if not rows:
+        lines = ["no models; searched " + ", ".join(map(str, model_dirs()))]
+    return rows, lines, 0
+
+
+def _check(args: argparse.Namespace) -> tuple[Any, list[str], int]:
+    from edge_app.encoder.model import find_models
+    from edge_app.errors import EdgeAppError, ModelNotFound, RuntimeMissing
+
+    names = args.names or list(find_models())
+    if not names:
+        raise ModelNotFound("there are no models to check")
+    rows: list[dict[str, Any]] = []
+    lines = []
+    for name in names:
+        try:
+            runtime = _sound(name)
+        except RuntimeMissing:
+            raise
+        except EdgeAppError as error:
+            rows.append({"name": name, "ok": False, "error": str(error)})
+            lines.append(f"{name}: {error}")
+        else:
+            rows.append({"name": name, "ok": True, "runtime": runtime})
+            lines.append(f"{name}: ok ({runtime})")
+    return rows, lines, 0 if all(row["ok"] for row in rows) else 3
+
+
+def _sound(name: str) -> str:
+    """Check one model by hash and by running it; return the runtime. Raises EdgeAppError."""
+    import numpy as np
+
+    from edge_app.encoder.model import load_manifest
+    from edge_app.encoder.tflite import TFLiteEncoder
+
+    manifest = load_manifest(name)
+    with TFLiteEncoder(manifest) as encoder:
+        encoder.encode(np.zeros((manifest.input_size, manifest.input_size, 3), np.uint8))
+        return encoder.runtime
+
+
+def _add(args: argparse.Namespace) -> tuple[Any, list[str], int]:
+    from pathlib import Path
+
+    from edge_app.encoder.install import Facts, add_model
+    from edge_app.errors import InputError
+
+    if not 0.1 <= args.crop <= 1.0:
+        raise InputError(f"--crop {args.crop} is not a fraction of the shorter side (0.1..1.0)")
+    facts = Facts(args.source, args.licence, args.architecture, args.crop)
+    manifest, cut = add_model(
+        Path(args.file), name=args.name, embedding=args.embedding, facts=facts, replace=args.replace
+    )
+    result = {**_row(manifest), "tensor": cut.tensor, "removed": list(cut.removed)}
+    lines = [f"added {_line(result)}", f"embedding: {cut.tensor}"]
+    if cut.removed:
+        lines.append(f"cut off: {', '.join(cut.removed)}")
+    if not manifest.licence:
+        lines.append("no --licence was given: check that you may use these weights")
+    return result, lines, 0
+
+
+def _remove(args: argparse.Namespace) -> tuple[Any, list[str], int]:
+    from edge_app.encoder.install import remove_model
+
+    files: list[Path] = remove_model(args.name)
+    return {"name": args.name, "removed": [str(file) for file in files]}, [f"removed {file}" for file in files], 0
+
+
+def _row(manifest: "ModelManifest") -> dict[str, Any]:
+    from edge_app.encoder.model import user_models_dir
+
+    return {
+        "name": manifest.name,
+        "manifest": str(manifest.manifest_path),
+        "sha256": manifest.sha256,
+        "shipped": manifest.manifest_path.parent != user_models_dir(),
+        "bytes": manifest.path.stat().st_size if manifest.path.is_file() else None,
+        "input_size": manifest.input_size,
+        "embedding_size": manifest.embedding_size,
+        "embedding_scale": manifest.embedding_scale,
+        "embedding_zero_point": manifest.embedding_zero_point,
+        "crop": manifest.crop,
+        "architecture": manifest.architecture,
+        "source": manifest.source,
+        "licence": manifest.licence,
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    size = "file missing" if row["bytes"] is None else f"{row['bytes'] / 1e6:.2f} MB"
+    shape = f"{row['input_size']} x {row['input_size']} -> {row['embedding_size']}"
+    return f"{row['name']:32} {shape:20} {size:12} {'shipped' if row['shipped'] else 'added':8} {row['licence']}"

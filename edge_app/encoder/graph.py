@@ -1,0 +1,165 @@
+"""Cut a classifier down to its embedding: a TFLite file in, a smaller TFLite file out.
+
+The part of the network that leads to one tensor is kept, and that tensor becomes the only output; nothing is
+quantised anew, so its values are the ones that the classifier computes inside. Uses the flatbuffer schema that
+ai-edge-litert ships.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from edge_app.errors import InputError, RuntimeMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TAILS = ("SOFTMAX", "LOGISTIC", "QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "LOG_SOFTMAX", "CAST")
+"""Operators that may stand between a classifier's last layer and its output."""
+
+
+class Cut(NamedTuple):
+    """A model that ends at its embedding."""
+
+    content: bytes
+    tensor: str
+    """Name of the tensor that is now the output."""
+    removed: tuple[str, ...]
+    """Operators that went, in their order; empty when the model was left as it was."""
+
+
+def cut_at_embedding(content: bytes, tensor: str | None = None, name: str = "model") -> Cut:
+    """Return the model cut at `tensor`, its name or a part of it that only one tensor has.
+
+    Without `tensor`, a model that ends in a fully connected layer (what a classifier does) is cut before it, and any
+    other is returned as it is. Raises InputError when the tensor is not there, not unique, or is no embedding.
+    """
+    graph = _Graph(content, name)
+    if tensor is None and len(graph.outputs) > 1:
+        raise InputError(
+            f"{name} has {len(graph.outputs)} outputs; choose one with --embedding: "
+            + ", ".join(graph.label(index) for index in graph.outputs)
+        )
+    chosen = graph.before_head() if tensor is None else graph.find(tensor)
+    if chosen is None or list(graph.outputs) == [chosen]:
+        return Cut(content, graph.name(graph.outputs[0]), ())
+    graph.check_embedding(chosen)
+    label = graph.name(chosen)
+    kept = graph.ancestors(chosen)
+    removed = tuple(graph.kind(op) for index, op in enumerate(graph.operators) if index not in kept)
+    return Cut(graph.pack(chosen, kept), label, removed)
+
+
+class _Graph:
+    """The main subgraph of a TFLite file, by the schema's object interface."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        try:
+            from ai_edge_litert import schema_py_generated as schema
+        except ImportError as error:
+            raise RuntimeMissing(
+                "cutting a model at its embedding needs ai-edge-litert (pip install ai-edge-litert); "
+                "do it on another machine and copy the result"
+            ) from error
+        if content[4:8] != b"TFL3":
+            raise InputError(f"{name} is not a TFLite file: bytes 4..7 are {content[4:8]!r}, expected b'TFL3'")
+        self.model_name = name
+        try:
+            self._model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+        except Exception as error:  # the schema's code meets damaged offsets in many ways
+            raise InputError(f"{name} is a damaged TFLite file: {error}") from error
+        if len(self._model.subgraphs) != 1:
+            raise InputError(f"{name} has {len(self._model.subgraphs)} subgraphs; expected 1, a plain network")
+        self._kinds = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+        self._types = {v: k.lower() for k, v in vars(schema.TensorType).items() if isinstance(v, int)}
+        self._graph: Any = self._model.subgraphs[0]
+        self.operators: list[Any] = self._graph.operators or []
+        self.outputs = [int(index) for index in self._graph.outputs]
+        self._producer = {int(t): index for index, op in enumerate(self.operators) for t in op.outputs}
+
+    def name(self, tensor: int) -> str:
+        return (self._graph.tensors[tensor].name or b"").decode(errors="replace")
+
+    def shape(self, tensor: int) -> tuple[int, ...]:
+        shape = self._graph.tensors[tensor].shape
+        return () if shape is None else tuple(int(n) for n in shape)
+
+    def label(self, tensor: int) -> str:
+        kind = self._types.get(self._graph.tensors[tensor].type, "?")
+        return f"{self.name(tensor)!r} ({kind} {list(self.shape(tensor))})"
+
+    def kind(self, operator: Any) -> str:
+        code = self._model.operatorCodes[operator.opcodeIndex]
+        # Files older than schema 3a have only the first, an 8-bit field.
+        return str(self._kinds.get(max(code.deprecatedBuiltinCode, code.builtinCode), "?"))
+
+    def _upwards(self, tensor: int) -> Iterator[tuple[int, Any]]:
+        """Yield (index, operator) from the one that makes `tensor` up to the input, along each first argument."""
+        while tensor in self._producer:
+            index = self._producer[tensor]
+            yield index, self.operators[index]
+            tensor = int(self.operators[index].inputs[0])
+
+    def before_head(self) -> int | None:
+        """Return the tensor that the last fully connected layer reads, None when the model does not end in one."""
+        for _, operator in self._upwards(self.outputs[0]):
+            kind = self.kind(operator)
+            pointwise = kind == "CONV_2D" and self.shape(int(operator.outputs[0]))[1:3] == (1, 1)
+            if kind == "FULLY_CONNECTED" or pointwise:
+                return int(operator.inputs[0])
+            if kind not in _TAILS:
+                return None
+        return None
+
+    def find(self, text: str) -> int:
+        """Return the one computed tensor that is called `text`, or else that has `text` in its name."""
+        exact = [t for t in self._producer if self.name(t) == text]
+        found = exact or [t for t in self._producer if text in self.name(t)]
+        if len(found) == 1:
+            return found[0]
+        likely = found or [t for t in self._producer if self._is_vector(t)]
+        problem = f"{len(found)} tensors match" if found else "no tensor has that name; vectors are"
+        listed = ", ".join(self.label(t) for t in sorted(likely)[-12:])
+        raise InputError(f"{self.model_name}: --embedding {text!r}: {problem}: {listed}")
+
+    def _is_vector(self, tensor: int) -> bool:
+        shape = self.shape(tensor)
+        return len(shape) >= 2 and shape[-1] == int(np.prod(shape))
+
+    def check_embedding(self, tensor: int) -> None:
+        if not self._is_vector(tensor):
+            raise InputError(
+                f"{self.model_name}: {self.label(tensor)} is no embedding: expected one vector, [1, n] or "
+                "[1, 1, 1, n], such as the globally pooled tensor before the last layer"
+            )
+
+    def ancestors(self, tensor: int) -> set[int]:
+        """Return the indices of the operators that `tensor` depends on."""
+        kept: set[int] = set()
+        waiting = [tensor]
+        while waiting:
+            index = self._producer.get(waiting.pop())
+            if index is not None and index not in kept:
+                kept.add(index)
+                waiting.extend(int(t) for t in self.operators[index].inputs if t >= 0)
+        return kept
+
+    def pack(self, output: int, kept: set[int]) -> bytes:
+        """Return the file with only the operators in `kept`, the buffers they read, and one output."""
+        import flatbuffers
+
+        graph, model = self._graph, self._model
+        graph.operators = [op for index, op in enumerate(self.operators) if index in kept]
+        graph.outputs = np.array([output], np.int32)
+        used = {int(t) for op in graph.operators for t in (*op.inputs, *op.outputs) if t >= 0}
+        used |= {int(t) for t in graph.inputs}
+        alive = {graph.tensors[t].buffer for t in used} | {entry.buffer for entry in model.metadata or []}
+        for index, buffer in enumerate(model.buffers):
+            if index not in alive:
+                buffer.data = None
+        model.signatureDefs = None  # they name the outputs that went
+        builder = flatbuffers.Builder(1 << 20)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())

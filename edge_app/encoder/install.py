@@ -1,0 +1,203 @@
+"""Add a model to the user's folder, and remove one: checked first, then whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edge_app.encoder.graph import Cut, cut_at_embedding
+from edge_app.encoder.model import (
+    ModelManifest,
+    find_models,
+    load_manifest,
+    read_manifest,
+    user_models_dir,
+    write_atomically,
+    write_manifest,
+)
+from edge_app.encoder.tflite import TensorInfo, TFLiteEncoder, describe
+from edge_app.errors import InputError, ModelNotFound, StateNotWritable
+
+MAX_MODEL_BYTES = 256 * 1024 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HOW = "https://ai.google.dev/edge/litert/models/post_training_integer_quant tells how to make a full-integer model"
+
+
+class Facts(NamedTuple):
+    """What a person knows of a model and its file does not say; free text, but for `crop`, a fraction."""
+
+    source: str = ""
+    licence: str = ""
+    architecture: str = ""
+    crop: float = 1.0
+
+
+def add_model(
+    file: Path,
+    *,
+    name: str | None = None,
+    embedding: str | None = None,
+    facts: Facts | None = None,
+    folder: Path | None = None,
+    replace: bool = False,
+) -> tuple[ModelManifest, Cut]:
+    """Copy a TFLite model into the user's folder with a manifest of its own; return both, the cut for what it removed.
+
+    `name` is the file's stem unless given, `embedding` the tensor to cut at (see graph.cut_at_embedding), `folder`
+    the folder to write to. The model runs once before anything is kept. Raises InputError when the model will not do,
+    and says why; StateNotWritable when the folder cannot be written.
+    """
+    name = file.stem if name is None else name
+    folder = _user_folder() if folder is None else folder
+    _check_name(name, folder, replace)
+    cut = cut_at_embedding(_read(file), embedding, str(file))
+    table = _table(name, cut, facts or Facts(), str(file))
+    table["command"] = _command(file, name, embedding)
+    with tempfile.TemporaryDirectory(prefix="edge-app-model-") as scratch:
+        _write(Path(scratch), table, cut.content)
+        _try_out(load_manifest(Path(scratch) / f"{name}.toml"))
+    earlier = folder / f"{name}.toml"
+    old = read_manifest(earlier).path if earlier.is_file() else None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder, table, cut.content)
+        if old is not None and old.name != table["file"]:
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateNotWritable(f"{folder} cannot be written: {error.strerror or error}") from error
+    return load_manifest(earlier), cut
+
+
+def remove_model(name: str, *, folder: Path | None = None) -> list[Path]:
+    """Delete a model of the user's folder; return the files that went. Raises ModelNotFound, InputError if shipped."""
+    folder = _user_folder() if folder is None else folder
+    path = folder / f"{name}.toml"
+    if not path.is_file():
+        if name in find_models():
+            raise InputError(f"model {name!r} is shipped with edge-app ({find_models()[name]}); only added models go")
+        there = ", ".join(sorted(p.stem for p in folder.glob("*.toml"))) or "none"
+        raise ModelNotFound(f"no model {name!r} in {folder}; added models: {there}")
+    manifest = read_manifest(path)
+    files = [path, manifest.path, *([manifest.rate_code_path] if manifest.rate_code_path else [])]
+    try:
+        for file in files:  # the manifest first: a model without one is not seen
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateNotWritable(f"{error.filename} cannot be removed: {error.strerror or error}") from error
+    return files
+
+
+def _user_folder() -> Path:
+    folder = user_models_dir()
+    if folder is None:
+        raise InputError("this account has no home folder: name the folder for models in EDGE_APP_MODELS")
+    return folder
+
+
+def _check_name(name: str, folder: Path, replace: bool) -> None:
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"model name {name!r} must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or a digit; "
+            "give one with --name"
+        )
+    path = folder / f"{name}.toml"
+    if path.is_file() and not replace:
+        raise InputError(f"there is a model {name!r} already ({path}); choose another --name, or --replace it")
+    if not path.is_file() and name in find_models():
+        raise InputError(f"{name!r} is the name of a model shipped with edge-app; choose another --name")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        size = file.stat().st_size
+        if size > MAX_MODEL_BYTES:
+            raise InputError(f"{file} has {size} bytes; a model may have at most {MAX_MODEL_BYTES}")
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
+
+
+def _table(name: str, cut: Cut, facts: Facts, shown: str) -> dict[str, Any]:
+    """Return the manifest's table, or raise InputError with what is wrong with the model."""
+    tensors = describe(cut.content, shown)
+    if len(tensors.inputs) != 1 or len(tensors.outputs) != 1:
+        raise InputError(
+            f"{shown} has {len(tensors.inputs)} inputs and {len(tensors.outputs)} outputs, expected 1 each"
+        )
+    source, sink = tensors.inputs[0], tensors.outputs[0]
+    _check_quantised(source, "input", shown)
+    _check_quantised(sink, "output", shown)
+    _check_shapes(source, sink, shown)
+    sha256 = hashlib.sha256(cut.content).hexdigest()
+    return {
+        "name": name,
+        "file": f"{name}-{sha256[:12]}.tflite",  # so that a replaced model and its manifest change in one step
+        "sha256": sha256,
+        "architecture": facts.architecture,
+        "source": facts.source,
+        "licence": facts.licence,
+        "crop": facts.crop,
+        "input": {
+            "size": source.shape[1],
+            "dtype": source.dtype,
+            "colour": "RGB",
+            "scale": source.scale,
+            "zero_point": source.zero_point,
+        },
+        "embedding": {
+            "size": int(np.prod(sink.shape)),
+            "dtype": sink.dtype,
+            "tensor": cut.tensor,
+            "scale": sink.scale,
+            "zero_point": sink.zero_point + (128 if sink.dtype == "int8" else 0),
+        },
+    }
+
+
+def _check_quantised(tensor: TensorInfo, role: str, shown: str) -> None:
+    if tensor.dtype not in ("uint8", "int8"):
+        raise InputError(f"{shown}: its {role} {tensor.name!r} is {tensor.dtype}, expected uint8 or int8; {_HOW}")
+    if tensor.scale <= 0.0:
+        raise InputError(f"{shown}: its {role} {tensor.name!r} has no quantisation scale; {_HOW}")
+
+
+def _check_shapes(source: TensorInfo, sink: TensorInfo, shown: str) -> None:
+    shape = source.shape
+    if -1 in shape or -1 in sink.shape:
+        raise InputError(f"{shown}: input {list(shape)} and output {list(sink.shape)} must have fixed sizes")
+    square = len(shape) == 4 and shape[0] == 1 and shape[1] == shape[2] and shape[3] == 3
+    if not square or not 8 <= shape[1] <= 4096:
+        raise InputError(f"{shown}: input {source.name!r} is {list(shape)}, expected [1, size, size, 3], size 8..4096")
+    if sink.shape[-1] != int(np.prod(sink.shape)) or sink.shape[-1] < 8:
+        raise InputError(
+            f"{shown}: output {sink.name!r} is {list(sink.shape)}, expected one vector of at least 8 values; name the "
+            "globally pooled tensor with --embedding"
+        )
+
+
+def _try_out(manifest: ModelManifest) -> None:
+    size = manifest.input_size
+    pictures = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    pictures[1] >>= 2
+    try:
+        with TFLiteEncoder(manifest) as encoder:
+            first, second = encoder.encode(pictures[0]), encoder.encode(pictures[1])
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"{manifest.name}: the model does not run: {error}") from error
+    if np.array_equal(first, second):
+        raise InputError(f"{manifest.name}: two different pictures give the same output; this is no embedding")
+
+
+def _write(folder: Path, table: dict[str, Any], content: bytes) -> None:
+    write_atomically(folder / table["file"], content)
+    write_manifest(folder / f"{table['name']}.toml", table)
+
+
+def _command(file: Path, name: str, embedding: str | None) -> str:
+    chosen = "" if embedding is None else f" --embedding {embedding!r}"
+    return f"edge-app models add {file.name} --name {name}{chosen}"
