@@ -26,11 +26,11 @@ class Picture(NamedTuple):
 
 
 def thumbnail_of(image: NDArray[np.uint8]) -> bytes:
-    """Return a model input, (side, side, 3) uint8 RGB, as JPEG (quality 90, full colour resolution)."""
+    """Return a model input, (side, side, 3) uint8 RGB, as JPEG (quality 90)."""
     from PIL import Image
 
     stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=THUMBNAIL_QUALITY, subsampling=0)
+    Image.fromarray(image).save(stream, "JPEG", quality=THUMBNAIL_QUALITY)
     return stream.getvalue()
 
 
