@@ -47,7 +47,7 @@ def gather(model: str | None = None) -> dict[str, Any]:
 
     manifest = load_manifest(model)
     with TFLiteEncoder(manifest) as encoder:
-        runtime = encoder.runtime
+        runtime, xnnpack = encoder.runtime, encoder.xnnpack
     params, rate_code = Params(), RateCode.for_model(manifest)
     return {
         "edge_app": __version__,
@@ -59,6 +59,7 @@ def gather(model: str | None = None) -> dict[str, Any]:
             "input_size": manifest.input_size,
             "embedding_size": manifest.embedding_size,
             "runtime": runtime,
+            "xnnpack": xnnpack,
         },
         "params": {"digest": params.digest, **params.to_dict()},
         "rate_code": {"digest": rate_code.digest, "n_inputs": rate_code.n_inputs},
@@ -78,7 +79,7 @@ def report(values: dict[str, Any]) -> str:
         ("encoder", f"{model['name']} ({model['file']})"),
         ("", f"{model['input_size']} x {model['input_size']} RGB -> {model['embedding_size']} values"),
         ("", f"sha256 {model['sha256']}"),
-        ("runtime", model["runtime"]),
+        ("runtime", model["runtime"] + {True: " with XNNPACK", False: " without XNNPACK", None: ""}[model["xnnpack"]]),
         ("rate code", f"{values['rate_code']['n_inputs']} inputs, digest {values['rate_code']['digest'][:16]}"),
         ("parameters", f"default, digest {values['params']['digest'][:16]}"),
         ("cache", f"{cache['folder'] or 'none'} ({cache['reason']})"),

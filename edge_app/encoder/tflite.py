@@ -102,6 +102,13 @@ class TFLiteEncoder:
                 np.copyto(out, self._output().reshape(-1))
         return out
 
+    @property
+    def xnnpack(self) -> bool | None:
+        """Whether the interpreter runs operators on XNNPACK; None where the runtime does not tell, or once closed."""
+        with self._lock:
+            operators = getattr(self._interpreter, "_get_ops_details", None)
+            return None if operators is None else any(found["op_name"] == "DELEGATE" for found in operators())
+
     def close(self) -> None:
         """Free the interpreter's memory; a second call does nothing."""
         with self._lock:
