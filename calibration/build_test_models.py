@@ -22,7 +22,9 @@ OUT = Path(__file__).resolve().parent.parent / "tests" / "encoder" / "models"
 SIZE = 32
 
 
-def network(height: int | None = SIZE, head: bool = True, both: bool = False, pooled: bool = True) -> Any:
+def network(
+    height: int | None = SIZE, head: bool = True, both: bool = False, pooled: bool = True, pointwise: bool = False
+) -> Any:
     """Return a small Keras classifier: two convolutions, pooled embedding of 24 values, 10 classes."""
     import keras
 
@@ -30,6 +32,10 @@ def network(height: int | None = SIZE, head: bool = True, both: bool = False, po
     image = keras.Input((height, SIZE, 3), batch_size=1, name="image")
     x = layers.Conv2D(8, 3, 2, padding="same", activation="relu6")(image)
     x = layers.Conv2D(24, 3, 2, padding="same", activation="relu6")(x)
+    if pointwise:  # the form of TensorFlow's own MobileNets: average pool, 1 x 1 convolution, reshape, softmax
+        x = layers.AveragePooling2D(SIZE // 4, name="embedding")(x)
+        x = layers.Reshape((10,))(layers.Conv2D(10, 1, name="classes")(x))
+        return keras.Model(image, layers.Softmax()(x))
     if pooled:
         x = layers.GlobalAveragePooling2D(name="embedding")(x)
     if not head:
@@ -65,6 +71,7 @@ def main() -> None:
     models = {
         "classifier_uint8": ({}, "uint8"),
         "classifier_int8": ({}, "int8"),
+        "classifier_pointwise": ({"pointwise": True}, "uint8"),
         "embedding_uint8": ({"head": False}, "uint8"),
         "embedding_int8": ({"head": False}, "int8"),
         "float32": ({}, "float32"),

@@ -40,6 +40,13 @@ def test_the_cut_classifier_gives_the_embedding_models_values(models: Path, tens
         np.testing.assert_array_equal(values.view(np.uint8) ^ 0x80, run(embedding, picture))
 
 
+def test_a_head_that_is_a_pointwise_convolution(models: Path) -> None:
+    cut = cut_at_embedding((models / "classifier_pointwise.tflite").read_bytes())
+    assert cut.removed[0] == "CONV_2D"
+    assert "SOFTMAX" in cut.removed
+    assert describe(cut.content).outputs[0].shape == (1, 1, 1, 24)
+
+
 def test_the_weights_that_went_take_no_room(models: Path) -> None:
     whole = (models / "classifier_uint8.tflite").read_bytes()
     head = _buffer_of(whole, "classes")

@@ -33,6 +33,12 @@ def test_all_kinds_give_the_same_embedding(folder: Path, models: Path, name: str
         np.testing.assert_array_equal(one.encode(picture), other.encode(picture))
 
 
+def test_an_average_pooled_map_of_one_pixel_is_a_vector(folder: Path, models: Path) -> None:
+    manifest, _ = add_model(models / "classifier_pointwise.tflite")
+    with TFLiteEncoder(manifest) as encoder:
+        assert encoder.encode(np.full((32, 32, 3), 200, np.uint8)).shape == (24,)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
