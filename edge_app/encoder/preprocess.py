@@ -15,6 +15,7 @@ between machines. tests/encoder/test_preprocess.py holds both steps against a re
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,10 @@ MAX_PIXELS = 64_000_000
 """Largest picture that `decode_image` opens, in pixels: 192 MB once decoded."""
 MAX_SIDE = 16_384
 """Longest side of a frame that `Preprocessor` takes, in pixels."""
+
+
+# What Pillow's plugins were seen, or are documented, to raise on damaged files.
+_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error)
 
 
 class Region(NamedTuple):
@@ -155,7 +160,7 @@ def decode_image(source: bytes | str | Path, *, max_pixels: int = MAX_PIXELS) ->
         raise InputError(f"{name} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, ...)") from error
     except InputError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, OverflowError) as error:
+    except _DECODE_ERRORS as error:
         raise InputError(f"{name} cannot be read as a picture: {error}") from error
 
 
