@@ -1,0 +1,182 @@
+"""The columns of a network: their synapses, how they are shown a presentation, and how they come and go."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.colanet import kernels
+from edge_app.colanet.kernels import ALL_STEPS, Activity, Dynamics
+from edge_app.colanet.params import INPUT_STEPS, Params
+from edge_app.errors import ParameterError, StateCorrupt
+
+WORK_A_THREAD = 1 << 18
+"""Array elements below which a further thread costs more than it saves."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Columns(ABC):
+    """The columns of one network, neurons numbered as in `kernels`; a subclass is a plasticity rule.
+
+    weights (n_inputs, neurons) int16, threshold and tonic (neurons,) int32, in the rule's format of weights.
+    neuron_arrays names the rule's own arrays, (neurons, ...), which come and go with a column.
+    """
+
+    dynamics: Dynamics
+    weight_limit: int
+    """Largest absolute weight, in its format."""
+    neuron_arrays: Mapping[str, tuple[np.dtype[Any], bool]] = {}
+    """name -> (type, whether it has an entry per input)."""
+
+    def __init__(self, params: Params, n_inputs: int, threads: int) -> None:
+        self.params = params
+        self.n_inputs = n_inputs
+        self.keys = np.empty(0, np.int64)
+        self.weights = np.empty((n_inputs, 0), np.int16)
+        self.threshold = np.empty(0, np.int32)
+        self.tonic = np.empty(0, np.int32)
+        for name, (dtype, per_input) in self.neuron_arrays.items():
+            setattr(self, name, np.empty((0, n_inputs) if per_input else 0, dtype))
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._resize_scratch()
+
+    @staticmethod
+    def check_size(n_inputs: int, weight_limit: int) -> None:
+        """Raise ParameterError unless every potential fits int32."""
+        largest = (2**31 - 1) // (2 * INPUT_STEPS * weight_limit)
+        if not 1 <= n_inputs <= largest:
+            raise ParameterError(
+                f"colanet: n_inputs = {n_inputs} is out of range, expected 1 to {largest}: with weights up to "
+                f"{weight_limit} more inputs could overflow a 32-bit potential"
+            )
+
+    @property
+    def per_column(self) -> int:
+        """L neurons of a column, over all members."""
+        return self.params.members * self.params.microcolumns
+
+    def present(self, counts: NDArray[np.uint8], presentation: int = -1) -> Activity:
+        """Show counts (n_inputs,) to all columns; the result is overwritten by the next call.
+
+        presentation: how many examples were learnt before this one; -1 for a decision, which has no noise.
+        """
+        columns = self.keys.size
+
+        def part(start: int, stop: int) -> None:
+            first, last = start * self.per_column, stop * self.per_column
+            kernels.count_sums(self.weights, counts, first, last, self._sums)
+            kernels.drives(self._sums, self.tonic, first, last, self._drive)
+            kernels.integrate(
+                self._drive,
+                self.threshold,
+                self.dynamics,
+                self.keys,
+                presentation,
+                self.params.members,
+                start,
+                stop,
+                self._activity,
+            )
+
+        self.spread(part, columns, self.n_inputs * self.per_column)
+        return self._activity
+
+    def add(self, key: int) -> None:
+        """Append a column that has learnt nothing; `key` names its random stream."""
+        new = self.per_column
+        self.keys = np.append(self.keys, np.int64(key))
+        self.weights = np.hstack([self.weights, np.zeros((self.n_inputs, new), np.int16)])
+        self.threshold = np.append(self.threshold, np.zeros(new, np.int32))
+        self.tonic = np.append(self.tonic, np.zeros(new, np.int32))
+        for name in self.neuron_arrays:
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate([old, np.zeros((new, *old.shape[1:]), old.dtype)]))
+        self._born(slice(self.threshold.size - new, self.threshold.size))
+        self._resize_scratch()
+
+    def remove(self, column: int) -> None:
+        """Take a column out; the numbers of those after it fall by one."""
+        gone = slice(column * self.per_column, (column + 1) * self.per_column)
+        self.keys = np.delete(self.keys, column)
+        self.weights = np.delete(self.weights, gone, axis=1)
+        for name in ("threshold", "tonic", *self.neuron_arrays):
+            setattr(self, name, np.delete(getattr(self, name), gone, axis=0))
+        self._resize_scratch()
+        self._removed()
+
+    def arrays(self) -> Arrays:
+        """Return all that was learnt, by name; weights are not part of it where they follow from the rest."""
+        return {name: getattr(self, name) for name in ("keys", *self.neuron_arrays)}
+
+    def load(self, arrays: Arrays) -> None:
+        """Take over what `arrays` returned. Raises StateCorrupt when a name, a shape or a type is not as expected."""
+        neurons = arrays["keys"].size * self.per_column if "keys" in arrays else 0
+        shapes = {"keys": (np.dtype(np.int64), (neurons // self.per_column,))} | {
+            name: (dtype, (neurons, self.n_inputs) if per_input else (neurons,))
+            for name, (dtype, per_input) in self.neuron_arrays.items()
+        }
+        self._check_arrays(arrays, shapes)
+        for name in shapes:
+            setattr(self, name, np.ascontiguousarray(arrays[name]))
+        self.weights = np.zeros((self.n_inputs, neurons), np.int16)
+        self.threshold = np.zeros(neurons, np.int32)
+        self.tonic = np.zeros(neurons, np.int32)
+        self._resize_scratch()
+        self._refresh(slice(0, neurons))
+
+    @abstractmethod
+    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
+        """Learn that counts (n_inputs,) show the class of `column`; presentation: examples learnt before."""
+
+    @abstractmethod
+    def ranking(self, activity: Activity) -> tuple[NDArray[np.int64], ...]:
+        """Return what columns are ranked by, greatest first, each (columns,); OUT spikes come first."""
+
+    @abstractmethod
+    def _born(self, neurons: slice) -> None:
+        """Set the state of new neurons, whose arrays hold zeros."""
+
+    @abstractmethod
+    def _removed(self) -> None:
+        """Bring in order what depends on the set of columns, after one was removed."""
+
+    @abstractmethod
+    def _refresh(self, neurons: slice) -> None:
+        """Compute weights and thresholds from the loaded state."""
+
+    def spread(self, part: Callable[[int, int], None], n: int, cost: int) -> None:
+        """Call part(start, stop) over 0..n, in blocks on several threads where n * cost is worth it.
+
+        The blocks touch different elements, so the result does not depend on their number.
+        """
+        blocks = max(1, min(self._threads, n, n * cost // WORK_A_THREAD))
+        if self._pool is None or blocks == 1:
+            part(0, n)
+            return
+        bounds = [n * block // blocks for block in range(blocks + 1)]
+        list(self._pool.map(part, bounds[:-1], bounds[1:]))
+
+    @staticmethod
+    def _check_arrays(arrays: Arrays, shapes: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> None:
+        for name, (dtype, shape) in shapes.items():
+            found = arrays.get(name)
+            if found is None or found.dtype != dtype or found.shape != shape:
+                what = "nothing" if found is None else f"{found.dtype} {found.shape}"
+                raise StateCorrupt(f"colanet state: {name} holds {what}, expected {dtype} {shape}")
+
+    def _resize_scratch(self) -> None:
+        neurons, columns = self.threshold.size, self.keys.size
+        self._sums = np.empty((INPUT_STEPS + 1, neurons), np.int32)
+        self._drive = np.empty((INPUT_STEPS, neurons), np.int32)
+        shape = (columns, self.params.members)
+        self._activity = Activity(*(np.empty(shape, np.int32) for _ in Activity._fields))
+
+
+def earliest_first(activity: Activity) -> NDArray[np.int64]:
+    """(columns,) minus the step of the earliest OUT spike over all members."""
+    return -activity.first.min(axis=1, initial=ALL_STEPS).astype(np.int64)

@@ -1,0 +1,135 @@
+"""The decorrelated rule: loss and reward scaled by the error, through decorrelated presynaptic traces.
+
+For an example x (spike counts) of a class whose winner has the mean m after n examples:
+
+    residual   r = x - m                      what the winner did not expect
+    trace      z = P r                        after lateral inhibition between the inputs
+    scale      d = regularisation (1+n)/n + r.z
+    loss       V_j <- V_j - (V_j.r / d) z     every neuron that the residual drives (anti-Hebbian)
+    inhibition P   <- P - z z' / d            inputs that vary together inhibit one another
+    reward     V   <- V + P r / (1+n)         the winner (dopamine); its stability: log2(1+n)
+               m   <- m + r / (1+n)
+
+P starts as the identity. It stays regularisation * (regularisation I + sum of n/(1+n) r r')^-1 (Sherman and Morrison
+1950), and V_j stays P m_j: the columns hold a linear discriminant with a pooled, regularised covariance, as streaming LDA
+does (Hayes and Kanan 2020), without a matrix being inverted. Each synapse sees its own trace and its neuron's response.
+Weights follow from V by `kernels.refresh_decorrelated`.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.colanet import kernels
+from edge_app.colanet.columns import Arrays, Columns
+from edge_app.colanet.fixedpoint import DECORRELATION_BITS, MEAN_BITS, to_fixed
+from edge_app.colanet.kernels import NEVER, Activity, Dynamics
+from edge_app.colanet.params import Decorrelated, Params
+
+
+class DecorrelatedColumns(Columns):
+    """Columns under the decorrelated rule.
+
+    mean (neurons, n_inputs) int32 Q15.16; drive (neurons, n_inputs) int32 Q11.20, V above; uses (neurons,) int32, n;
+    decorrelation (n_inputs, n_inputs) int32 Q1.30, P, shared by all columns.
+    """
+
+    neuron_arrays: ClassVar = {
+        "mean": (np.dtype(np.int32), True),
+        "drive": (np.dtype(np.int32), True),
+        "uses": (np.dtype(np.int32), False),
+    }
+    mean: NDArray[np.int32]
+    drive: NDArray[np.int32]
+    uses: NDArray[np.int32]
+    weight_limit = 32767
+
+    def __init__(self, params: Params, n_inputs: int, rule: Decorrelated, threads: int) -> None:
+        self.check_size(n_inputs, self.weight_limit)
+        self.decorrelation: NDArray[np.int32] = np.zeros((n_inputs, n_inputs), np.int32)
+        np.fill_diagonal(self.decorrelation, 1 << DECORRELATION_BITS)
+        self._residual = np.empty(n_inputs, np.int32)
+        self._trace = np.empty(n_inputs, np.int32)
+        self._scaled = np.empty(n_inputs, np.int32)
+        self._rule = rule
+        self._regularisation = to_fixed(rule.regularisation, 0)
+        self._fraction = to_fixed(rule.threshold, 16)
+        self.dynamics = Dynamics(leak=0, floor=NEVER, soft_reset=1, noise_bound=0, seed=params.seed)
+        super().__init__(params, n_inputs, threads)
+
+    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
+        winner = self._winner(counts, column)
+        uses = min(int(self.uses[winner]), self._rule.stability_max)
+        np.subtract(counts.astype(np.int32) << MEAN_BITS, self.mean[winner], out=self._residual)
+        self.spread(
+            lambda start, stop: kernels.decorrelate(self.decorrelation, self._residual, start, stop, self._trace),
+            self.n_inputs,
+            self.n_inputs,
+        )
+        base, scale = 1, 1  # a first example is all new: nothing is lost for it, and all of it is rewarded
+        if uses > 0:
+            base, scale = kernels.divide_scale(self._residual, self._trace, self._regularisation, uses)
+            self._correct(scale)
+        kernels.reward(self.drive[winner], self.mean[winner], self._trace, self._residual, base, scale, uses)
+        self.uses[winner] = min(uses + 1, self._rule.stability_max)
+        self._refresh(slice(None))
+
+    def ranking(self, activity: Activity) -> tuple[NDArray[np.int64], ...]:
+        return (activity.spikes.sum(axis=1, dtype=np.int64), activity.potential.sum(axis=1, dtype=np.int64))
+
+    def arrays(self) -> Arrays:
+        upper = self.decorrelation[np.triu_indices(self.n_inputs)]  # symmetric to the bit: half of it says all
+        return {**super().arrays(), "decorrelation": upper}
+
+    def load(self, arrays: Arrays) -> None:
+        upper = np.triu_indices(self.n_inputs)
+        self._check_arrays(arrays, {"decorrelation": (np.dtype(np.int32), upper[0].shape)})
+        self.decorrelation[upper] = arrays["decorrelation"]
+        self.decorrelation.T[upper] = arrays["decorrelation"]
+        super().load(arrays)
+
+    def _winner(self, counts: NDArray[np.uint8], column: int) -> int:
+        """The neuron that learns: the one that fired, else a fresh one, else the most excited (the gate's choice)."""
+        first = column * self.per_column
+        if self.per_column == 1:
+            return first
+        activity = self.present(counts)
+        fresh = np.flatnonzero(self.uses[first : first + self.per_column] == 0)
+        if activity.spikes[column, 0] == 0 and fresh.size:
+            return first + int(fresh[0])
+        return first + int(activity.winner[column, 0])
+
+    def _correct(self, scale: int) -> None:
+        """Loss and inhibition: what the residual drives is cancelled, in all columns and between the inputs."""
+        kernels.scale_trace(self._trace, scale, self._scaled)
+
+        def lose(start: int, stop: int) -> None:
+            kernels.lose(self.drive, self._residual, self._trace, scale, start, stop)
+
+        def inhibit(start: int, stop: int) -> None:
+            kernels.inhibit(self.decorrelation, self._scaled, start, stop)
+
+        self.spread(lose, self.uses.size, self.n_inputs)
+        self.spread(inhibit, self.n_inputs, self.n_inputs)
+
+    def _born(self, neurons: slice) -> None:
+        self._refresh(neurons)
+
+    def _removed(self) -> None:
+        self._refresh(slice(None))
+
+    def _refresh(self, neurons: slice) -> None:
+        if self.uses.size == 0:
+            return
+        kernels.refresh_decorrelated(
+            self.mean,
+            self.drive,
+            self.uses,
+            self._rule.resting_classes,
+            self._fraction,
+            self.weights,
+            self.tonic,
+            self.threshold,
+            np.empty(self.uses.size, np.int64),
+        )

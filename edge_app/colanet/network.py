@@ -1,0 +1,184 @@
+"""CoLaNET: a column of L neurons a class, which learns from single presentations and is decided on by its spikes."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.colanet.columns import Columns
+from edge_app.colanet.decorrelated import DecorrelatedColumns
+from edge_app.colanet.fixedpoint import label_key
+from edge_app.colanet.kernels import ALL_STEPS
+from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
+from edge_app.colanet.published import PublishedColumns
+from edge_app.colanet.snapshot import pack, unpack
+from edge_app.errors import InputError, StateCorrupt, UnknownLabel
+from edge_app.messages import Decision
+
+MAX_LABEL = 200
+"""Characters of a label, at most."""
+
+
+class CoLaNET:
+    """The spiking classifier.
+
+    Counts are spikes per input in one presentation: uint8, 0..10, (n_inputs,) for one and (m, n_inputs) for many. What the
+    network becomes depends on `params` and the order of calls alone: the same calls give the same snapshot, to the bit, on
+    every machine and with any number of `threads`. Methods may be called from several threads; they run one at a time.
+
+    Raises ParameterError when n_inputs is too large for a 32-bit potential.
+    """
+
+    def __init__(self, params: Params, n_inputs: int, *, threads: int = 1) -> None:
+        if threads < 1:
+            raise InputError(f"colanet: threads = {threads}, expected at least 1")
+        self.params = params
+        self.n_inputs = n_inputs
+        self.n_learnt = 0
+        self._labels: list[str] = []
+        self._columns = _make_columns(params, n_inputs, threads)
+        self._lock = threading.RLock()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order in which they were added."""
+        return tuple(self._labels)
+
+    @property
+    def columns(self) -> Columns:
+        """The neurons' state, to look at; what changes it is called on the network."""
+        return self._columns
+
+    def predict_one(self, counts: NDArray[np.uint8]) -> Decision:
+        """Return the decision on one presentation: counts (n_inputs,) uint8. Raises InputError.
+
+        The column with the most OUT spikes wins. Ties: `Decorrelated`, the greatest potential left over; `Published`, the
+        earliest OUT spike, then the greatest excess over threshold at it; then the class that was added first.
+        """
+        self._check_counts(counts, 1)
+        with self._lock:
+            return self._decide(counts)
+
+    def predict_many(self, counts: NDArray[np.uint8]) -> list[Decision]:
+        """Return the decision on each row of counts (m, n_inputs) uint8. Raises InputError."""
+        self._check_counts(counts, 2)
+        with self._lock:
+            return [self._decide(row) for row in counts]
+
+    def learn_one(self, counts: NDArray[np.uint8], label: str) -> None:
+        """Learn that counts (n_inputs,) uint8 show a class. Raises InputError, UnknownLabel; then nothing was changed."""
+        self._check_counts(counts, 1)
+        with self._lock:
+            self._learn(counts, self._column(label))
+
+    def learn_many(self, counts: NDArray[np.uint8], labels: Sequence[str]) -> None:
+        """Learn the rows of counts (m, n_inputs) uint8 in their order.
+
+        Raises InputError, UnknownLabel before anything is learnt; then nothing was changed.
+        """
+        self._check_counts(counts, 2)
+        if len(labels) != len(counts):
+            raise InputError(f"{len(counts)} rows of counts came with {len(labels)} labels, expected one label a row")
+        with self._lock:
+            columns = [self._column(label) for label in labels]
+            for row, column in zip(counts, columns, strict=True):
+                self._learn(row, column)
+
+    def add_class(self, label: str) -> None:
+        """Add a column for a new class. Raises InputError when the label is not usable or there already."""
+        if not isinstance(label, str) or not label.strip() or len(label) > MAX_LABEL:
+            raise InputError(
+                f"class label {label!r} is not usable, expected 1 to {MAX_LABEL} characters, not all blank"
+            )
+        with self._lock:
+            if label in self._labels:
+                raise InputError(f"class {label!r} is there already")
+            self._columns.add(label_key(label))
+            self._labels.append(label)
+
+    def remove_class(self, label: str) -> None:
+        """Remove a class and its column. Raises UnknownLabel."""
+        with self._lock:
+            column = self._column(label)
+            self._columns.remove(column)
+            del self._labels[column]
+
+    def rename_class(self, old: str, new: str) -> None:
+        """Give a class another name; its column stays as it is. Raises UnknownLabel, InputError."""
+        with self._lock:
+            column = self._column(old)
+            if new in self._labels and new != old:
+                raise InputError(f"class {new!r} is there already: merge the classes instead")
+            if not isinstance(new, str) or not new.strip() or len(new) > MAX_LABEL:
+                raise InputError(
+                    f"class label {new!r} is not usable, expected 1 to {MAX_LABEL} characters, not all blank"
+                )
+            self._labels[column] = new
+
+    def snapshot(self) -> bytes:
+        """Return the whole state; `from_snapshot` makes an equal network of it."""
+        with self._lock:
+            head = {
+                "params": self.params.to_dict(),
+                "n_inputs": self.n_inputs,
+                "n_learnt": self.n_learnt,
+                "labels": self._labels,
+            }
+            return pack(head, self._columns.arrays())
+
+    @classmethod
+    def from_snapshot(cls, data: bytes, *, threads: int = 1) -> "CoLaNET":
+        """Return the network of a snapshot. Raises StateCorrupt unless every byte is as it was written."""
+        head, arrays = unpack(data)
+        try:
+            network = cls(Params.from_dict(head["params"]), head["n_inputs"], threads=threads)
+            network._labels = [str(label) for label in head["labels"]]
+            network.n_learnt = int(head["n_learnt"])
+            network._columns.load(arrays)
+        except (InputError, KeyError, TypeError, ValueError) as error:
+            raise StateCorrupt(f"the snapshot does not describe a network of this edge-app: {error}") from error
+        if len(network._labels) != network._columns.keys.size:
+            raise StateCorrupt(f"the snapshot has {len(network._labels)} labels, {network._columns.keys.size} columns")
+        return network
+
+    def _learn(self, counts: NDArray[np.uint8], column: int) -> None:
+        self._columns.learn(counts, column, self.n_learnt)
+        self.n_learnt += 1
+
+    def _decide(self, counts: NDArray[np.uint8]) -> Decision:
+        activity = self._columns.present(counts)
+        spikes = activity.spikes.sum(axis=1, dtype=np.int32)
+        first = activity.first.min(axis=1, initial=ALL_STEPS).astype(np.int32)
+        if not spikes.any():
+            return Decision(None, self.labels, spikes, first, 0)
+        ranking = self._columns.ranking(activity)
+        # lexsort: last key first, ascending, stable; reversed columns make the class that was added first win a tie
+        order = np.lexsort([key[::-1] for key in reversed(ranking)])[::-1]
+        best = spikes.size - 1 - int(order[0])
+        margin = int(spikes[best]) - (int(np.delete(spikes, best).max()) if spikes.size > 1 else 0)
+        return Decision(self._labels[best], self.labels, spikes, first, margin)
+
+    def _column(self, label: str) -> int:
+        try:
+            return self._labels.index(label)
+        except ValueError:
+            there = ", ".join(self._labels) or "none"
+            raise UnknownLabel(f"class {label!r} is not known, expected one of: {there}; add_class adds one") from None
+
+    def _check_counts(self, counts: NDArray[np.uint8], ndim: int) -> None:
+        expected = f"({self.n_inputs},)" if ndim == 1 else f"(m, {self.n_inputs})"
+        if not isinstance(counts, np.ndarray) or counts.dtype != np.uint8:
+            raise InputError(
+                f"spike counts are {getattr(counts, 'dtype', type(counts).__name__)}, expected uint8 {expected}"
+            )
+        if counts.ndim != ndim or counts.shape[-1] != self.n_inputs:
+            raise InputError(f"spike counts have shape {counts.shape}, expected {expected}")
+        if counts.size and counts.max() > INPUT_STEPS:
+            raise InputError(f"a spike count is {counts.max()}, expected 0..{INPUT_STEPS}: one spike a step at most")
+
+
+def _make_columns(params: Params, n_inputs: int, threads: int) -> Columns:
+    if isinstance(params.plasticity, Decorrelated):
+        return DecorrelatedColumns(params, n_inputs, params.plasticity, threads)
+    return PublishedColumns(params, n_inputs, params.plasticity, threads)

@@ -1,0 +1,202 @@
+"""Parameters of the classifier: frozen, checked, in the field's terms and in real units; `fixedpoint` makes integers of them.
+
+A network has `microcolumns` K L-neurons in each of its `members` E copies of a column, and one of two plasticity rules:
+
+`Published`     the rule of the CoLaNET papers: anti-Hebbian loss, dopamine reward, stability, renormalisation.
+`Decorrelated`  the default: the same loss and reward, each scaled by what it corrects instead of by a constant, through
+                presynaptic traces that lateral inhibition keeps decorrelated (docs/colanet.md derives it).
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edge_app.errors import ParameterError
+
+INPUT_STEPS = 10
+"""T, steps of a presentation in which inputs spike."""
+SILENT_STEPS = 5
+"""Steps of silence that end a presentation."""
+
+
+def _check(name: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not math.isfinite(value):
+        raise ParameterError(f"colanet.{name} = {value!r}, expected a {'whole ' if whole else ''}number")
+    if not low <= value <= high:
+        raise ParameterError(f"colanet.{name} = {value} is out of range, expected {low:g} to {high:g}")
+
+
+@dataclass(frozen=True)
+class Decorrelated:
+    """Error-scaled loss and reward through decorrelated traces (recursive least squares in local terms).
+
+    regularisation: squared spike counts per input direction that count as already known to vary; larger learns the
+        directions of variation more slowly.
+    resting_classes: weight, in classes, of a silent class in the mean of the columns that each column is inhibited by.
+    threshold: firing threshold as a fraction of the drive that a column has, on average, for what it stands for.
+    stability_max: presentations after which an L neuron's plasticity, 1/(1+n), falls no further.
+    """
+
+    regularisation: float = 1536.0
+    resting_classes: int = 3
+    threshold: float = 0.125
+    stability_max: int = 4096
+
+    def __post_init__(self) -> None:
+        _check("regularisation", self.regularisation, 1, 65536)
+        _check("resting_classes", self.resting_classes, 1, 1000, whole=True)
+        _check("threshold", self.threshold, 1 / 64, 1)
+        _check("stability_max", self.stability_max, 1, 65535, whole=True)
+
+
+@dataclass(frozen=True)
+class Published:
+    """The rule of the papers; symbols and terms as there.
+
+    threshold: H, firing threshold of a neuron without weights. excess: eta, threshold per unit of positive weight.
+    tau: time constant of the membrane, steps. loss: d_H < 0, resource lost by an anti-Hebbian event.
+    reward: R, resource gained by dopamine. stability_rate: r, change of stability per resource.
+    w_min, w_max: range of weights. n_silent: imaginary synapses that take part in renormalisation.
+    sigma: upper bound of the random drive per step while learning. isi_max: longest gap within a tight spike
+    sequence, steps; at least T, so that a presentation is one sequence. t_dopamine: step at which the target spikes.
+    """
+
+    threshold: float = 8.531
+    excess: float = 0.00107
+    tau: float = 5.0
+    loss: float = -0.1143
+    reward: float = 0.2265
+    stability_rate: float = 0.1588
+    w_min: float = -1.634
+    w_max: float = 1.714
+    n_silent: int = 9
+    sigma: float = 0.6257
+    isi_max: int = 10
+    t_dopamine: int = 10
+
+    def __post_init__(self) -> None:
+        _check("threshold", self.threshold, 2**-12, 2**16)
+        _check("excess", self.excess, 0, 4)
+        _check("tau", self.tau, 1, 2**16)
+        _check("loss", self.loss, -16, 0)
+        _check("reward", self.reward, 0, 16)
+        _check("stability_rate", self.stability_rate, 0, 16)
+        _check("w_min", self.w_min, -7.9, -(2**-10))
+        _check("w_max", self.w_max, 2**-10, 7.9)
+        _check("n_silent", self.n_silent, 0, 2**16, whole=True)
+        _check("sigma", self.sigma, 0, 2**10)
+        _check("isi_max", self.isi_max, INPUT_STEPS, 1000, whole=True)
+        _check("t_dopamine", self.t_dopamine, INPUT_STEPS, INPUT_STEPS + SILENT_STEPS - 1, whole=True)
+
+
+Plasticity = Decorrelated | Published
+_RULES: dict[str, type[Plasticity]] = {"decorrelated": Decorrelated, "published": Published}
+
+
+@dataclass(frozen=True)
+class Params:
+    """Everything that a network's behaviour depends on besides what it is shown.
+
+    microcolumns: K, L neurons of a column that compete to stand for its sub-classes.
+    members: E, copies of every column with random streams of their own, whose OUT spikes are summed; only `Published`
+        has random streams, so with `Decorrelated` it is 1.
+    seed: of the random streams, 0 to 2^32 - 1.
+
+    Raises ParameterError for a value that is out of its range.
+    """
+
+    microcolumns: int = 1
+    members: int = 1
+    seed: int = 0
+    plasticity: Plasticity = dataclasses.field(default_factory=Decorrelated)
+
+    def __post_init__(self) -> None:
+        _check("microcolumns", self.microcolumns, 1, 256, whole=True)
+        _check("members", self.members, 1, 256, whole=True)
+        _check("seed", self.seed, 0, 2**32 - 1, whole=True)
+        if not isinstance(self.plasticity, Decorrelated | Published):
+            raise ParameterError(f"colanet.plasticity = {self.plasticity!r}, expected Decorrelated or Published")
+        if self.members > 1 and isinstance(self.plasticity, Decorrelated):
+            raise ParameterError(
+                f"colanet.members = {self.members}: the decorrelated rule has no random streams, so that the members "
+                "would be equal; expected 1, or the published rule"
+            )
+
+    @property
+    def rule(self) -> str:
+        """Name of the plasticity rule: "decorrelated" or "published"."""
+        return next(name for name, kind in _RULES.items() if isinstance(self.plasticity, kind))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all values."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values as a flat mapping, with the rule's name under "rule"; `from_dict` reads it."""
+        own = {name: getattr(self, name) for name in _COMMON}
+        return {"rule": self.rule, **own, **dataclasses.asdict(self.plasticity)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Params":
+        """Return parameters; missing keys keep their defaults. Raises ParameterError for unknown keys and bad values."""
+        rest = dict(values)
+        rule = rest.pop("rule", "decorrelated")
+        if rule not in _RULES:
+            raise ParameterError(f"colanet.rule = {rule!r}, expected one of {', '.join(_RULES)}")
+        common = {name: rest.pop(name) for name in _COMMON if name in rest}
+        known = [field.name for field in dataclasses.fields(_RULES[rule])]
+        if unknown := sorted(rest.keys() - set(known)):
+            raise ParameterError(
+                f"colanet.{unknown[0]} is no parameter of the {rule} rule, expected one of "
+                f"{', '.join([*_COMMON, *known])}"
+            )
+        return cls(plasticity=_RULES[rule](**rest), **common)
+
+    @classmethod
+    def preset(cls, name: str) -> "Params":
+        """Return a named set: "default", or a published one: "paper", "paper-b", "mnist". Raises ParameterError."""
+        if name not in PRESETS:
+            raise ParameterError(f"colanet parameters {name!r} are not known, expected one of {', '.join(PRESETS)}")
+        return PRESETS[name]
+
+
+_COMMON = ("microcolumns", "members", "seed")
+
+PRESETS = {
+    "default": Params(),
+    # arXiv 2606.20151, CIFAR-10 features, parameter sets A and B
+    "paper": Params(microcolumns=7, members=15, plasticity=Published()),
+    "paper-b": Params(
+        microcolumns=13,
+        members=15,
+        plasticity=Published(
+            excess=0.00936,
+            loss=-0.4122,
+            reward=0.9061,
+            stability_rate=0.00656,
+            w_max=2.088,
+            n_silent=2,
+            sigma=0.1155,
+        ),
+    ),
+    # the MNIST example of the Kaspersky Neuromorphic Platform
+    "mnist": Params(
+        microcolumns=20,
+        plasticity=Published(
+            excess=0.2177,
+            tau=3.0,
+            loss=-0.1765,
+            reward=0.179,
+            stability_rate=0.0498,
+            w_min=-0.2531,
+            w_max=0.0924,
+            n_silent=27,
+            sigma=2.212,
+        ),
+    ),
+}
