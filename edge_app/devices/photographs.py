@@ -90,13 +90,15 @@ def picture_folder() -> Path:
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    import cv2
+    from PIL import Image  # OpenCV would print libpng's complaints about a colour profile
 
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-    if image is None:
-        raise DeviceError(f"{path}: missing or no picture; reinstall it: pip install --force-reinstall scikit-image")
-    rgb: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return rgb
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise DeviceError(
+            f"{path}: missing or no picture; reinstall it: pip install --force-reinstall scikit-image"
+        ) from error
 
 
 def _cut_out(picture: NDArray[np.uint8], view: dict[str, Any]) -> Cutout:

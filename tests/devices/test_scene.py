@@ -1,5 +1,7 @@
 """Views put together from photographs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,9 @@ def test_a_picture_that_was_not_outlined_is_refused() -> None:
     view = {"picture": "cup.png", "size": [600, 400], "use": "both", "outline": [[0, 0], [9, 0], [9, 9]]}
     with pytest.raises(DeviceError, match="has 30 x 20 pixels, its outline was drawn for 600 x 400"):
         photographs_module._cut_out(np.zeros((20, 30, 3), np.uint8), view)
+
+
+def test_a_picture_that_is_missing_says_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photographs_module, "picture_folder", lambda: tmp_path)
+    with pytest.raises(DeviceError, match="reinstall it: pip install --force-reinstall scikit-image"):
+        load_photographs()
