@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,9 @@ class Columns(ABC):
     """
 
     dynamics: Dynamics
-    weight_limit: int
+    weight_limit: ClassVar[int]
     """Largest absolute weight, in its format."""
-    neuron_arrays: Mapping[str, tuple[np.dtype[Any], bool]] = {}
+    neuron_arrays: ClassVar[Mapping[str, tuple[np.dtype[Any], bool]]] = {}
     """name -> (type, whether it has an entry per input)."""
 
     def __init__(self, params: Params, n_inputs: int, threads: int) -> None:
@@ -83,7 +83,8 @@ class Columns(ABC):
                 self._activity,
             )
 
-        self.spread(part, columns, self.n_inputs * self.per_column)
+        if columns:
+            self.spread(part, columns, self.n_inputs * self.per_column)
         return self._activity
 
     def add(self, key: int) -> None:
@@ -179,4 +180,5 @@ class Columns(ABC):
 
 def earliest_first(activity: Activity) -> NDArray[np.int64]:
     """(columns,) minus the step of the earliest OUT spike over all members."""
-    return -activity.first.min(axis=1, initial=ALL_STEPS).astype(np.int64)
+    earliest: NDArray[np.int64] = activity.first.min(axis=1, initial=ALL_STEPS).astype(np.int64)
+    return -earliest
