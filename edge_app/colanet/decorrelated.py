@@ -11,9 +11,9 @@ For an example x (spike counts) of a class whose winner has the mean m after n e
                m   <- m + r / (1+n)
 
 P starts as the identity. It stays regularisation * (regularisation I + sum of n/(1+n) r r')^-1 (Sherman and Morrison
-1950), and V_j stays P m_j: the columns hold a linear discriminant with a pooled, regularised covariance, as streaming LDA
-does (Hayes and Kanan 2020), without a matrix being inverted. Each synapse sees its own trace and its neuron's response.
-Weights follow from V by `kernels.refresh_decorrelated`.
+1950), and V_j stays P m_j: the columns hold a linear discriminant with a pooled, regularised covariance, as streaming
+LDA does (Hayes and Kanan 2020), without a matrix being inverted. Each synapse sees its own trace and its neuron's
+response. Weights follow from V by `kernels.refresh_decorrelated`.
 """
 
 from typing import ClassVar
@@ -43,7 +43,7 @@ class DecorrelatedColumns(Columns):
     mean: NDArray[np.int32]
     drive: NDArray[np.int32]
     uses: NDArray[np.int32]
-    weight_limit = 32767
+    weight_limit: ClassVar = 32767
 
     def __init__(self, params: Params, n_inputs: int, rule: Decorrelated, threads: int) -> None:
         self.check_size(n_inputs, self.weight_limit)

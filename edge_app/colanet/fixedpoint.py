@@ -13,9 +13,9 @@ Qm.n below is a signed integer of m + n + 1 bits that stands for value * 2^n.
 | resource, stability                   | Q15.16  | int32 | +-(2^31 - 1); stability not below 0 |
 | 2^-s                                  | Q0.16   | table | s in steps of 1/64, 0 from s = 17 on |
 
-Rounding: a right shift of a quantity that was lifted by half (to nearest, halves up) where the text says "rounded", else
-towards minus infinity, as >> and // do in Python and in numba alike. Parameters given as floats are rounded once, when a
-network is made.
+Rounding: a right shift of a quantity that was lifted by half (to nearest, halves up) where the text says "rounded",
+else towards minus infinity, as >> and // do in Python and in numba alike. Parameters given as floats are rounded once,
+when a network is made.
 """
 
 import hashlib

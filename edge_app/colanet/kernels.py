@@ -1,8 +1,8 @@
 """Numba kernels of the classifier: present, learn, renormalise. Arrays and integers only; formats in `fixedpoint`.
 
-Inputs spike by their count c in 0..T: at step t when floor((t+1)c/T) > floor(tc/T). The spike times of an input depend on
-its count alone, so the weights of all inputs with equal counts are summed first (`sums`), and a step's drive is a sum of
-some of these T sums: each weight is read once a presentation.
+Inputs spike by their count c in 0..T: at step t when floor((t+1)c/T) > floor(tc/T). The spike times of an input depend
+on its count alone, so the weights of all inputs with equal counts are summed first (`sums`), and a step's drive is a
+sum of some of these T sums: each weight is read once a presentation.
 
 A step of an L neuron, potential u, threshold theta:
 
@@ -15,7 +15,7 @@ file alone, so all that is compiled stands in this one.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +115,42 @@ def noise(seed, key, neuron, presentation, step, bound):  # type: ignore[no-unty
 
 
 @compiled()
-def integrate(drive, threshold, dynamics, keys, presentation, members, start, stop, activity):  # type: ignore[no-untyped-def]
+def advance(u, drive, base, step, dynamics, key, first_neuron, presentation):  # type: ignore[no-untyped-def]
+    """Move the potentials u (K,) int64 of the neurons from `base` on by one step: leak, drive, noise, floor."""
+    for k in range(u.shape[0]):
+        value = u[k] - ((u[k] * dynamics.leak) >> 16)
+        if step < T:
+            value += drive[step, base + k]
+            if presentation >= 0 and dynamics.noise_bound > 0:
+                value += noise(dynamics.seed, key, first_neuron + k, presentation, step, dynamics.noise_bound)
+        u[k] = max(value, dynamics.floor)
+
+
+@compiled()
+def furthest(u, threshold, base, step, free_at):  # type: ignore[no-untyped-def]
+    """Return the neuron furthest above threshold among those that are not silenced, -1 where none has reached it."""
+    best = -1
+    for k in range(u.shape[0]):
+        excess = u[k] - threshold[base + k]
+        if step >= free_at[k] and excess >= 0 and (best < 0 or excess > u[best] - threshold[base + best]):
+            best = k
+    return best
+
+
+@compiled()
+def most_excited(u):  # type: ignore[no-untyped-def]
+    """Return the first of the neurons with the highest potential."""
+    best = 0
+    for k in range(1, u.shape[0]):
+        if u[k] > u[best]:
+            best = k
+    return best
+
+
+@compiled()
+def integrate(  # type: ignore[no-untyped-def]
+    drive, threshold, dynamics, keys, presentation, members, start, stop, activity
+):
     """Run columns start..stop-1 through one presentation and fill their rows of `activity`.
 
     drive (T, neurons) int32; threshold (neurons,) int32; keys (columns,) int64 name the columns' random streams;
@@ -129,40 +164,22 @@ def integrate(drive, threshold, dynamics, keys, presentation, members, start, st
             base = (column * members + member) * k_neurons
             u[:] = 0
             free_at[:] = 0
-            spikes, first, last, fired, excess = 0, ALL_STEPS, -1, -1, 0
+            spikes, first, last, fired, excess = 0, ALL_STEPS, -1, -1, np.int64(0)
             for step in range(ALL_STEPS):
-                best, best_excess = -1, np.int64(-1)
-                for k in range(k_neurons):
-                    value = u[k] - ((u[k] * dynamics.leak) >> 16)
-                    if step < T:
-                        value += drive[step, base + k]
-                        if presentation >= 0 and dynamics.noise_bound > 0:
-                            value += noise(
-                                dynamics.seed,
-                                keys[column],
-                                member * k_neurons + k,
-                                presentation,
-                                step,
-                                dynamics.noise_bound,
-                            )
-                    u[k] = max(value, dynamics.floor)
-                    if step >= free_at[k] and u[k] - threshold[base + k] > best_excess:
-                        best, best_excess = k, u[k] - threshold[base + k]
+                advance(u, drive, base, step, dynamics, keys[column], member * k_neurons, presentation)
+                best = furthest(u, threshold, base, step, free_at)
                 if best < 0:
                     continue
-                for k in range(k_neurons):
-                    if k != best:
-                        free_at[k] = step + 1 + SILENCED
-                u[best] = best_excess if dynamics.soft_reset else 0
+                free_at[:] = step + 1 + SILENCED
+                free_at[best] = 0
+                above = u[best] - threshold[base + best]
                 if spikes == 0:
-                    first, excess, fired = step, best_excess, best
+                    first, excess, fired = step, above, best
+                u[best] = above if dynamics.soft_reset else 0
                 spikes += 1
                 last = step
             if fired < 0:
-                fired = 0
-                for k in range(1, k_neurons):
-                    if u[k] > u[fired]:
-                        fired = k
+                fired = most_excited(u)
             activity.spikes[column, member] = spikes
             activity.first[column, member] = first
             activity.last[column, member] = last
@@ -176,7 +193,7 @@ def integrate(drive, threshold, dynamics, keys, presentation, members, start, st
 
 @compiled()
 def contributions(first, last, window, table):  # type: ignore[no-untyped-def]
-    """Set table (T+1,) to 1 for the counts with a spike in first - window .. last, the presynaptic trace of a sequence."""
+    """Set table (T+1,) to 1 for the counts with a spike in first - window .. last, a sequence's presynaptic trace."""
     table[:] = 0
     for count in range(1, T + 1):
         for step in range(max(first - window, 0), min(last, T - 1) + 1):
@@ -245,7 +262,7 @@ def learn_published(  # type: ignore[no-untyped-def]
                 continue
             neuron = (column * members + member) * k_neurons + activity.winner[column, member]
             first, last = activity.first[column, member], activity.last[column, member]
-            s = np.int64(stability[neuron])
+            s: Any = np.int64(stability[neuron])
             gain = np.int64(0)
             if fired:
                 contributions(first, last, rule.window, table)
@@ -359,7 +376,7 @@ def refresh_decorrelated(mean, drive, uses, resting, fraction, weights, tonic, t
     mean of the norms, which is the drive that a neuron receives from its own mean. roots (neurons,) int64 is scratch.
     """
     neurons, n = mean.shape
-    used = np.int64(0)
+    used = 0
     common_mean = np.zeros(n, np.int64)
     common_drive = np.zeros(n, np.int64)
     for m in range(neurons):
@@ -374,12 +391,12 @@ def refresh_decorrelated(mean, drive, uses, resting, fraction, weights, tonic, t
         roots[m] = 0
         tonic[m] = 0
         if uses[m] > 0:
-            norm2 = np.int64(0)
+            norm2: Any = np.int64(0)
             for i in range(n):
                 norm2 += (mean[m, i] - common_mean[i]) * (drive[m, i] - common_drive[i])
             roots[m] = isqrt(max(norm2 >> 20, 0) << 16)
             total += roots[m]
-        reciprocal = (np.int64(1) << 40) // max(roots[m], 64) if roots[m] > 0 else np.int64(0)
+        reciprocal: Any = (1 << 40) // max(roots[m], 64) if roots[m] > 0 else 0
         inhibition = np.int64(0)
         for i in range(n):
             weight = ((drive[m, i] - common_drive[i]) * reciprocal + (1 << 28)) >> 29

@@ -23,9 +23,10 @@ MAX_LABEL = 200
 class CoLaNET:
     """The spiking classifier.
 
-    Counts are spikes per input in one presentation: uint8, 0..10, (n_inputs,) for one and (m, n_inputs) for many. What the
-    network becomes depends on `params` and the order of calls alone: the same calls give the same snapshot, to the bit, on
-    every machine and with any number of `threads`. Methods may be called from several threads; they run one at a time.
+    Counts are spikes per input in one presentation: uint8, 0..10, (n_inputs,) for one and (m, n_inputs) for many. What
+    the network becomes depends on `params` and the order of calls alone: the same calls give the same snapshot, to the
+    bit, on every machine and with any number of `threads`. Methods may be called from several threads; they run one at
+    a time.
 
     Raises ParameterError when n_inputs is too large for a 32-bit potential.
     """
@@ -53,8 +54,8 @@ class CoLaNET:
     def predict_one(self, counts: NDArray[np.uint8]) -> Decision:
         """Return the decision on one presentation: counts (n_inputs,) uint8. Raises InputError.
 
-        The column with the most OUT spikes wins. Ties: `Decorrelated`, the greatest potential left over; `Published`, the
-        earliest OUT spike, then the greatest excess over threshold at it; then the class that was added first.
+        The column with the most OUT spikes wins. Ties: `Decorrelated`, the greatest potential left over; `Published`,
+        the earliest OUT spike, then the greatest excess over threshold at it; then the class that was added first.
         """
         self._check_counts(counts, 1)
         with self._lock:
@@ -67,7 +68,10 @@ class CoLaNET:
             return [self._decide(row) for row in counts]
 
     def learn_one(self, counts: NDArray[np.uint8], label: str) -> None:
-        """Learn that counts (n_inputs,) uint8 show a class. Raises InputError, UnknownLabel; then nothing was changed."""
+        """Learn that counts (n_inputs,) uint8 show a class.
+
+        Raises InputError, UnknownLabel; then nothing was changed.
+        """
         self._check_counts(counts, 1)
         with self._lock:
             self._learn(counts, self._column(label))

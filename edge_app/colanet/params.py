@@ -1,4 +1,6 @@
-"""Parameters of the classifier: frozen, checked, in the field's terms and in real units; `fixedpoint` makes integers of them.
+"""Parameters of the classifier: frozen, checked, in the field's terms and in real units.
+
+`fixedpoint` makes integers of them.
 
 A network has `microcolumns` K L-neurons in each of its `members` E copies of a column, and one of two plasticity rules:
 
@@ -143,7 +145,10 @@ class Params:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Params":
-        """Return parameters; missing keys keep their defaults. Raises ParameterError for unknown keys and bad values."""
+        """Return parameters; missing keys keep their defaults.
+
+        Raises ParameterError for unknown keys and bad values.
+        """
         rest = dict(values)
         rule = rest.pop("rule", "decorrelated")
         if rule not in _RULES:

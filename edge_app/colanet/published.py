@@ -1,7 +1,7 @@
 """The rule of the CoLaNET papers: anti-Hebbian loss, dopamine reward, stability, renormalisation, gate.
 
-A presentation is one tight spike sequence of each neuron (isi_max >= T), so plasticity acts once in it. In each column and
-member, with the winner's resource W and stability s, in this order:
+A presentation is one tight spike sequence of each neuron (isi_max >= T), so plasticity acts once in it. In each column
+and member, with the winner's resource W and stability s, in this order:
 
     it fired              W_i += loss * 2^-s for contributing inputs; s += r * loss
     and it is the target  W_i += reward * 2^-s; s += r * reward * max(2 - |t - isi_max| / isi_max, -1), t from the
@@ -82,7 +82,7 @@ class PublishedColumns(Columns):
     resource: NDArray[np.int32]
     stability: NDArray[np.int32]
     outstanding: NDArray[np.int64]
-    weight_limit = 8 << PUBLISHED_WEIGHT_BITS
+    weight_limit: ClassVar = 8 << PUBLISHED_WEIGHT_BITS
 
     def __init__(self, params: Params, n_inputs: int, rule: Published, threads: int) -> None:
         self.check_size(n_inputs, self.weight_limit)

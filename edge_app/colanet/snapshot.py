@@ -1,7 +1,7 @@
 """Snapshots: a network's state as bytes; versioned, with a checksum over every byte.
 
-Layout: MAGIC (8 bytes), SHA-256 of the rest (32 bytes), length of the head (4 bytes, little-endian), the head (JSON), and
-the arrays it names, one after the other, in C order, little-endian.
+Layout: MAGIC (8 bytes), SHA-256 of the rest (32 bytes), length of the head (4 bytes, little-endian), the head (JSON),
+and the arrays it names, one after the other, in C order, little-endian.
 """
 
 import hashlib

@@ -91,8 +91,8 @@ class RateCode:
         values = np.asarray(embedding)
         if values.dtype != np.uint8 or values.ndim not in (1, 2) or values.shape[-1] != self.n_inputs:
             raise InputError(
-                f"embedding is {values.dtype} {values.shape}, expected uint8 ({self.n_inputs},) or (m, {self.n_inputs}): "
-                "was it made with another encoder?"
+                f"embedding is {values.dtype} {values.shape}, expected uint8 ({self.n_inputs},) or "
+                f"(m, {self.n_inputs}): was it made with another encoder?"
             )
         if values.ndim == 1:
             return self._table(values)[values]
