@@ -53,9 +53,13 @@ class ContactSheet:
         if isinstance(event, Learnt):
             self._add_learnt(event)
         elif isinstance(event, Undone):
+            image = _small(event.frame.image)
             mark = "undone: as before" if event.exact else "undone: NOT as before"
             colour = GREEN if event.exact else RED
-            self._slip.append(Tile(_small(event.frame.image), SLIP[0], event.after, colour, mark))
+            self._slip += [
+                Tile(image, SLIP[0], event.taught, AMBER, f"now {event.taught.label or 'unknown'}"),
+                Tile(image, SLIP[0], event.after, colour, mark),
+            ]
         elif event.chapter == "name":
             self._named[event.truth or ""].append(_answer(event))
         elif event.chapter == "add" and event.truth == ADDED and ADDED in event.decision.labels:
@@ -136,8 +140,8 @@ class ContactSheet:
                 f"the others {tally.others}",
                 [*self._added[:1], *_spaced(self._added[1:], 2)],
             ),
-            (3, "A wrong press, undone", "", self._slip[:2]),
-            (5, f"Never taught: {STRANGER}", '"unknown" would be right', _spaced(self._stranger, 3)),
+            (3, "A wrong press, undone", "", self._slip),
+            (6, f"Never taught: {STRANGER}", "", _spaced(self._stranger, 2)),
         )
         for column, title, note, tiles in parts:
             _heading(

@@ -48,6 +48,7 @@ class Tally:
         """The other classes, meanwhile."""
         self.stranger: Counter[str | None] = Counter()
         """What the thing that was never taught was called."""
+        self._leads: dict[bool, list[int]] = {True: [], False: []}
         self.undo_exact: bool | None = None
         self.examples = 0
         self._ms: list[tuple[float, ...]] = []
@@ -72,6 +73,7 @@ class Tally:
         if event.chapter == "name":
             self.named = self.named.plus(event.right)
             self.per_class[truth] = self.per_class.get(truth, Score()).plus(event.right)
+            self._leads[True] += [event.decision.margin] if event.right else []
             self.unknown += event.decision.label is None
             if not event.right:
                 self.confused[truth, event.decision.label] += 1
@@ -82,6 +84,12 @@ class Tally:
                 self.others = self.others.plus(event.right)
         elif event.chapter == "stranger":
             self.stranger[event.decision.label] += 1
+            self._leads[False].append(event.decision.margin)
+
+    def leads(self) -> tuple[float, float] | None:
+        """Return the median lead in OUT spikes of right names, and of those given to what was never taught."""
+        right, stranger = self._leads[True], self._leads[False]
+        return (float(np.median(right)), float(np.median(stranger))) if right and stranger else None
 
     def milliseconds(self) -> dict[str, dict[str, float]]:
         """Return median and 95th percentile of each stage, of the whole frame, and of a press, in ms."""
@@ -105,6 +113,7 @@ class Tally:
             "added_class": {"label": ADDED, **_score(self.added), "others": _score(self.others)},
             "undo_exact": self.undo_exact,
             "never_taught": {label or "unknown": count for label, count in self.stranger.most_common()},
+            "median_lead": dict(zip(("right", "never_taught"), self.leads() or (None, None), strict=True)),
             "examples": self.examples,
             "ms": self.milliseconds(),
         }

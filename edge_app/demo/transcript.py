@@ -65,6 +65,10 @@ class Transcript:
         self.say(f"  undo             the decision is {exact}", "" if tally.undo_exact else RED)
         called = ", ".join(f"{_name(label)} {count} x" for label, count in tally.stranger.most_common())
         self.say(f"  never taught     {STRANGER}: called {called}")
+        if (leads := tally.leads()) is not None:
+            self.say(
+                f"                   median lead {leads[1]:.1f} spikes; {leads[0]:.1f} where a name was right", DIM
+            )
         frame = ms["frame"]
         stages = ", ".join(f"{stage} {ms[stage]['p50']:.1f}" for stage in ("preprocess", "encode", "decide"))
         self.say(f"  a frame          {frame['p50']:.1f} ms median, {frame['p95']:.1f} ms p95 (medians: {stages})")

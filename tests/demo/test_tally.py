@@ -62,6 +62,15 @@ def test_the_added_class_counts_once_it_is_known() -> None:
     assert tally.others == (0, 1)
 
 
+def test_leads_compare_right_names_with_those_of_strangers() -> None:
+    said = decision("cup", "cup", "cat")
+    events = [Named("name", FRAME, "cup", said._replace(margin=margin), MS) for margin in (3, 4, 9)]
+    events.append(Named("name", FRAME, "cat", said._replace(margin=99), MS))
+    assert tally_of(*events).leads() is None
+    events.append(Named("stranger", FRAME, "photographer", said._replace(margin=1), MS))
+    assert tally_of(*events).leads() == (4.0, 1.0)
+
+
 def test_times_are_medians_and_95th_percentiles() -> None:
     events = [Named("name", FRAME, "cup", decision("cup", "cup"), Milliseconds(1, 2, value)) for value in range(101)]
     assert tally_of(*events).milliseconds()["decide"] == {"p50": 50.0, "p95": 95.0}
@@ -75,4 +84,5 @@ def test_a_whole_run_is_json(events: list[Event]) -> None:
     assert result["naming"]["total"] == 8
     assert result["undo_exact"] is True
     assert sum(result["never_taught"].values()) == 6
+    assert set(result["median_lead"]) == {"right", "never_taught"}
     assert result["ms"]["frame"]["p50"] == pytest.approx(6.0)
