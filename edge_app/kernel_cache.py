@@ -81,8 +81,9 @@ def compile_all(manifest: "ModelManifest") -> Compiled:
     embeddings = np.random.default_rng(0).integers(0, 60, (4, manifest.embedding_size), dtype=np.uint8)
     counts = rate_code(embeddings)
     rate_code(embeddings[0])
-    for threads in (1, 2):
-        _use(CoLaNET(Params(), rate_code.n_inputs, threads=threads), counts)
+    for name in ("default", "paper"):  # one of each plasticity rule
+        for threads in (1, 2):
+            _use(CoLaNET(Params.preset(name), rate_code.n_inputs, threads=threads), counts)
     stats = [dispatcher.stats for _, dispatcher in kernels()]
     return Compiled(
         sum(sum(found.cache_misses.values()) for found in stats),

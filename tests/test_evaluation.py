@@ -1,0 +1,207 @@
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pictures import ColourEmbedder, fill, picture
+
+from edge_app.colanet.network import CoLaNET
+from edge_app.colanet.params import Params
+from edge_app.datasets import Dataset
+from edge_app.encoder.ratecode import RateCode
+from edge_app.errors import InputError
+from edge_app.evaluation import TIMED_IMAGES, Evaluation, evaluate
+from edge_app.splits import SplitChoice
+from edge_app.trial import UNKNOWN, Setting, Trial
+
+HELD_OUT = SplitChoice("", None)
+RATE_CODE = RateCode(48)
+
+
+def make_network() -> CoLaNET:
+    return CoLaNET(Params(), RATE_CODE.n_inputs)
+
+
+def run(path: Path, setting: Setting, encoder: ColourEmbedder | None = None, **options: Any) -> Evaluation:
+    with Dataset(path) as dataset:
+        return evaluate(dataset, encoder or ColourEmbedder(), RATE_CODE, make_network, setting, **options)
+
+
+def test_learns_colours_and_says_so_in_json(tmp_path: Path) -> None:
+    values = run(fill(tmp_path, count=10), Setting(HELD_OUT)).to_dict()
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+    assert values["n_train"] == 24
+    assert values["n_test"] == 6
+    assert values["classes"] == ["blue", "green", "red"]
+    assert values["accuracy"] == 1.0
+    assert values["unknown_rate"] == 0.0
+    assert values["per_class"] == {"blue": 1.0, "green": 1.0, "red": 1.0}
+    assert values["baselines"]["nearest_class_mean"] == 1.0
+    assert values["baselines"]["knn3"] == 1.0
+    for stage in ("preprocess", "encode", "rate_code", "decide", "learn"):
+        assert 0 < values["ms"][stage]["p50"] <= values["ms"][stage]["p95"]
+    assert values["skipped"] == []
+    assert values["notes"] == []
+
+
+def test_labels_matter(tmp_path: Path) -> None:
+    """Without this a network that ignored what it was taught would pass: every picture lies in one class too many."""
+    for label in ("one", "two"):
+        (tmp_path / label).mkdir()
+        for number in range(20):
+            (tmp_path / label / f"{number}.png").write_bytes(picture("grey", number + 100 * (label == "two")))
+    assert run(tmp_path, Setting(HELD_OUT)).accuracy < 0.95
+
+
+def test_same_seed_same_figures(tmp_path: Path) -> None:
+    fill(tmp_path, count=10)
+    one, two = (run(tmp_path, Setting(HELD_OUT, seed=4, shots=2)) for _ in range(2))
+    assert [t.decided.tolist() for t in one.trials] == [t.decided.tolist() for t in two.trials]
+    assert [t.hits.tolist() for t in one.trials] == [t.hits.tolist() for t in two.trials]
+
+
+def test_first_example_of_a_class_is_never_known_before(tmp_path: Path) -> None:
+    (trial,) = run(fill(tmp_path, count=10), Setting(HELD_OUT)).trials
+    assert trial.hits.sum() == 24 - 3
+    assert not trial.hits[0]
+
+
+def test_shots_learn_few_and_open_no_other_image(tmp_path: Path) -> None:
+    fill(tmp_path / "train", count=10)
+    fill(tmp_path / "test", count=5)
+    encoder = ColourEmbedder()
+    values = run(tmp_path, Setting(SplitChoice("train", "test"), shots=2), encoder).to_dict()
+    assert (values["n_train"], values["n_test"]) == (6, 15)
+    assert encoder.asked == 21
+    assert (values["shots"], values["train_split"], values["test_split"]) == (2, "train", "test")
+
+
+def test_repeats_give_mean_and_deviation_over_seeds(tmp_path: Path) -> None:
+    values = run(fill(tmp_path, count=10), Setting(HELD_OUT, seed=5, shots=1, repeats=3)).to_dict()
+    accuracies = [trial["accuracy"] for trial in values["trials"]]
+    assert [trial["seed"] for trial in values["trials"]] == [5, 6, 7]
+    assert values["accuracy"] == pytest.approx(np.mean(accuracies))
+    assert values["accuracy_std"] == pytest.approx(np.std(accuracies))
+    assert sum(map(sum, values["confusion"]["counts"])) == 3 * 6
+
+
+def test_passes_show_every_example_again(tmp_path: Path) -> None:
+    learnt: list[str] = []
+
+    class Counting(CoLaNET):
+        def learn_one(self, counts: NDArray[np.uint8], label: str) -> None:
+            learnt.append(label)
+            super().learn_one(counts, label)
+
+    with Dataset(fill(tmp_path, count=10)) as dataset:
+        found = evaluate(
+            dataset, ColourEmbedder(), RATE_CODE, lambda: Counting(Params(), 48), Setting(HELD_OUT, passes=3)
+        )
+    assert len(learnt) - 1 == 3 * 24
+    assert len(found.trials[0].hits) == 24
+
+
+def test_corrupt_image_is_replaced_by_the_next_under_shots(tmp_path: Path) -> None:
+    fill(tmp_path / "train", count=10)
+    fill(tmp_path / "test", count=5)
+    for number in range(7):
+        (tmp_path / "train" / "red" / f"{number}.png").write_bytes(b"damaged")
+    (tmp_path / "test" / "blue" / "0.png").write_bytes(b"damaged")
+    found = run(tmp_path, Setting(SplitChoice("train", "test"), shots=3))
+    assert found.trials[0].n_train == 9
+    assert len(found.trials[0].truth) == 14
+    assert "test/blue/0.png" in [skipped.name for skipped in found.skipped]
+    assert not any("fewer" in note for note in found.notes)
+
+
+def test_peculiar_classes_are_noted(tmp_path: Path) -> None:
+    fill(tmp_path / "train", ["red", "green"], count=4)
+    fill(tmp_path / "train", ["grey"], count=1)
+    fill(tmp_path / "test", ["red", "blue"], count=3)
+    (tmp_path / "test" / "void").mkdir()
+    (tmp_path / "test" / "red" / "notes.txt").write_text("left out")
+    values = run(tmp_path, Setting(SplitChoice("train", "test"), shots=2)).to_dict()
+    assert values["per_class"] == {"blue": 0.0, "green": None, "grey": None, "red": 1.0}
+    assert values["notes"] == [
+        "class folders without an image: void",
+        "classes tested but never learnt (always wrong): blue",
+        "classes learnt but not tested: green, grey",
+        "classes with fewer than 2 images to learn: grey (1)",
+        "1 file left out (no image by its name, or outside the class folders): test/red/notes.txt",
+    ]
+
+
+def test_class_with_one_image_is_learnt_and_not_tested(tmp_path: Path) -> None:
+    fill(tmp_path, ["red"], count=5)
+    fill(tmp_path, ["green"], count=1)
+    values = run(tmp_path, Setting(HELD_OUT)).to_dict()
+    assert values["n_train"] == 5
+    assert values["per_class"] == {"green": None, "red": 1.0}
+
+
+def test_nothing_left_to_test_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no image left to test"):
+        run(fill(tmp_path / "single", count=1), Setting(HELD_OUT))
+    (tmp_path / "bad" / "red").mkdir(parents=True)
+    (tmp_path / "bad" / "red" / "1.png").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"no image left to learn .*1 corrupt"):
+        run(tmp_path / "bad", Setting(HELD_OUT))
+
+
+@pytest.mark.parametrize("name", ["shots", "repeats", "passes", "limit"])
+def test_setting_refuses_counts_below_one(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} = 0"):
+        Setting(HELD_OUT, **{name: 0})
+
+
+def test_setting_names_an_unknown_baseline_and_those_there_are() -> None:
+    with pytest.raises(InputError, match=r"baseline svm: .*nearest_class_mean, knn3"):
+        Setting(HELD_OUT, baselines=("svm",))
+
+
+def test_only_the_baselines_that_were_asked_for(tmp_path: Path) -> None:
+    found = run(fill(tmp_path), Setting(HELD_OUT, baselines=("knn3",)))
+    assert list(found.to_dict()["baselines"]) == ["knn3"]
+    assert run(tmp_path, Setting(HELD_OUT, baselines=())).to_dict()["baselines"] == {}
+
+
+def test_cached_run_gives_the_same_and_still_times_the_encoder(tmp_path: Path) -> None:
+    fill(tmp_path / "set", count=40)
+    first = run(tmp_path / "set", Setting(HELD_OUT), cache=str(tmp_path / "cache"))
+    encoder = ColourEmbedder()
+    second = run(tmp_path / "set", Setting(HELD_OUT), encoder, cache=str(tmp_path / "cache"))
+    assert encoder.asked == TIMED_IMAGES
+    assert second.to_dict()["ms"]["encode"]["p50"] == 0.5
+    assert first.trials[0].decided.tolist() == second.trials[0].decided.tolist()
+
+
+def test_progress_is_told_what_it_walks_through(tmp_path: Path) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def progress(what: str, items: Sequence[Any]) -> Iterable[Any]:
+        seen.append((what, len(items)))
+        return items
+
+    run(fill(tmp_path, count=10), Setting(HELD_OUT, passes=2), progress=progress)
+    assert seen == [("encoding", 30), ("pass 1", 24), ("pass 2", 24), ("testing", 6)]
+
+
+def trial(truth: list[int], decided: list[int]) -> Trial:
+    return Trial(0, 4, np.array(truth), np.array(decided), np.array([False, True, True, True]), {})
+
+
+def test_unknown_counts_as_wrong_and_has_a_column() -> None:
+    found = Evaluation(Setting(HELD_OUT), ("a", "b", "c"), [trial([0, 0, 0, 1], [0, UNKNOWN, 1, 1])], {})
+    values = found.to_dict()
+    assert values["accuracy"] == 0.5
+    assert values["unknown_rate"] == 0.25
+    assert values["per_class"] == {"a": pytest.approx(1 / 3), "b": 1.0, "c": None}
+    assert values["confusion"] == {
+        "columns": ["a", "b", "c", None],
+        "counts": [[1, 1, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]],
+    }
+    assert values["test_then_train"]["accuracy"] == 0.75
+    assert values["test_then_train"]["curve"] == [0.0, 0.5, 0.66667, 0.75]
