@@ -63,7 +63,7 @@ class NetworkFactory(Protocol):
 class RateCoder(Protocol):
     """Turns embeddings into spike counts; pure."""
 
-    def __call__(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def __call__(self, values: NDArray[np.uint8], /) -> NDArray[np.uint8]:
         """Return (n_inputs,) for (n,), or (m, n_inputs) for (m, n)."""
 
 

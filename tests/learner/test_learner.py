@@ -1,5 +1,6 @@
 """The learner: teach, correct, classify; the network is always what the journal says."""
 
+import shutil
 import threading
 import zlib
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from edge_app.errors import InputError, StateBusy, StateNotWritable, UnknownLabe
 from edge_app.learner import Learner
 from edge_app.storage.folder import database_path
 from edge_app.storage.limits import Limits
-from edge_app.storage.records import Action
+from edge_app.storage.records import Action, Entry
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import HISTORY, Store
 
@@ -272,9 +273,13 @@ def test_decisions_and_teaching_go_on_while_the_network_is_rebuilt(slow_learner:
 def test_a_correction_during_a_rebuild_makes_it_start_again(slow_learner: Learner, tmp_path: Path) -> None:
     slow_learner.forget_class("mug", background=True)
     assert SlowNetwork.started.wait(30)
+    swapped: list[tuple[str, ...]] = []
+    replace = slow_learner._live.replace
+    slow_learner._live.replace = lambda trained: (swapped.append(trained.network.labels), replace(trained))[1]  # type: ignore[method-assign]
     slow_learner.rename_class("pen", "pencil", background=True)
     SlowNetwork.go_on.set()
     slow_learner.wait()
+    assert swapped == [("pencil", "cup")]  # never a network of half the one journal, half the other
     assert slow_learner.labels == ("pencil", "cup")
     assert slow_learner.network_state() == clean_replay(tmp_path)
 
@@ -327,10 +332,11 @@ class StumblingNetwork(SimpleNetwork):
     stumble = False
 
     def learn_one(self, counts: np.ndarray, label: str) -> None:
-        super().learn_one(counts, label)
         if StumblingNetwork.stumble:
+            self.stream += 1
             StumblingNetwork.stumble = False
             raise MemoryError("in the middle of learning")
+        super().learn_one(counts, label)
 
 
 class StumblingFactory(SimpleFactory):
@@ -396,6 +402,15 @@ def test_snapshots_are_saved_on_the_way_and_two_are_kept(tmp_path: Path) -> None
             assert learner._saver._thread is not None
             learner._saver.wait()
             assert len(list((tmp_path / "snapshots").iterdir())) == min(i + 1, 2)
+
+
+def test_opening_and_closing_without_a_change_writes_nothing(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with open_learner(tmp_path) as learner:
+        learner.classify(embedding(1))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_the_clock_may_jump_backwards(tmp_path: Path) -> None:
@@ -491,17 +506,18 @@ def test_a_full_folder(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).bytes(60_000)
     with open_learner(tmp_path, limits=Limits(disk_bytes=1 << 20)) as learner:
         for kept in range(12):
-            learner.teach(embedding(kept, kept % 2), KINDS[kept % 2], source="test", thumbnail=picture)
+            learner.teach(embedding(kept, kept % 2), KINDS[kept % 3 == 0], source="test", thumbnail=picture)
         with pytest.raises(StateNotWritable, match="the cap is 1048576"):  # noqa: PT012 which of the six is the page size's
             for kept in range(6):
-                learner.teach(embedding(kept, kept % 2), KINDS[kept % 2], source="test", thumbnail=picture)
+                learner.teach(embedding(kept, kept % 2), KINDS[kept % 3 == 0], source="test", thumbnail=picture)
         learner.forget_example(learner.examples()[0].id)
         learner.teach(embedding(50), "mug", source="test", thumbnail=picture)
         assert learner.forgotten() == []  # what undo alone needed went first
         learner.limits = Limits(disk_bytes=1 << 20, when_full="replace-oldest")
-        largest = max(learner.classes(), key=lambda label: learner.classes()[label])
-        oldest = learner.examples(largest)[0].id
-        learner.teach(embedding(51), "mug", source="test", thumbnail=picture)
+        counts = learner.classes()
+        assert counts["mug"] != counts["pen"]
+        oldest = learner.examples(max(counts, key=lambda label: counts[label]))[0].id
+        learner.teach(embedding(52), min(counts, key=lambda label: counts[label]), source="test", thumbnail=picture)
         learner.wait()
         assert oldest not in [example.id for example in learner.examples()]
         assert learner.network_state() == clean_replay(tmp_path)
@@ -590,6 +606,32 @@ def _follow(folder: Path, operations: list[tuple[str, int]]) -> None:  # noqa: C
 
 def test_the_rate_code_of_the_tests_is_in_range() -> None:
     assert rate_code(np.array([0, 24, 25, 255], np.uint8)).tolist() == [0, 0, 1, 10]
+
+
+class LateStore(Store):
+    """Somebody teaches just when a rebuild has read the journal to its end."""
+
+    late = None
+
+    def journal(self, after: int = 0, limit: int = -1) -> list[Entry]:
+        entries = super().journal(after, limit)
+        if not entries and LateStore.late is not None:
+            late, LateStore.late = LateStore.late, None
+            late()
+        return entries
+
+
+def test_what_is_taught_at_the_very_end_of_a_rebuild_is_not_missed(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+    shutil.rmtree(tmp_path / "snapshots")  # looking whether one fits reads to the end as well
+    store = LateStore.open(database_path(tmp_path))
+    with Learner(store, Snapshots(tmp_path / "snapshots"), rate_code, SimpleFactory()) as learner:
+        LateStore.late = lambda: learner.teach(embedding(60, 7), "key", source="test")
+        learner.forget_class("mug")
+        assert LateStore.late is None
+        assert learner.labels == ("pen", "cup", "key")
+        assert learner.network_state() == clean_replay(tmp_path)
 
 
 class SlowStore(Store):

@@ -198,6 +198,14 @@ def test_more_than_can_be_meant_is_refused(exported: Path, monkeypatch: pytest.M
         Archive(exported)
 
 
+def test_an_encrypted_entry_is_refused(exported: Path) -> None:
+    data = bytearray(exported.read_bytes())
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1  # the last entry's flags in the central directory
+    exported.write_bytes(data)
+    with pytest.raises(InputError, match="encrypted"):
+        Archive(exported)
+
+
 def test_another_compression_is_refused(exported: Path) -> None:
     with zipfile.ZipFile(exported, "a", zipfile.ZIP_LZMA) as archive:
         archive.writestr("extra", b"x" * 100)

@@ -108,6 +108,26 @@ def test_a_damaged_thumbnail_is_refused_where_it_is_read(path: Path) -> None:
             store.check()
 
 
+def test_a_row_that_was_damaged_meanwhile_is_not_given_a_new_checksum(path: Path) -> None:
+    with Store.open(path) as store:
+        db = sqlite3.connect(path)
+        db.execute("UPDATE examples SET embedding = zeroblob(32) WHERE id = 4")
+        db.commit()
+        db.close()
+        with pytest.raises(StateCorrupt, match="example 4"):
+            store.commit("relabel", 0, labels={4: "cup"})
+        with pytest.raises(StateCorrupt, match="example 4"):
+            store.journal()
+
+
+def test_a_creation_that_was_interrupted_is_begun_again(tmp_path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        (tmp_path / f"examples.sqlite.new{suffix}").write_bytes(b"half of it")
+    with open_learner(tmp_path) as learner:
+        learner.teach(embedding(1), "mug", source="test")
+    assert not list(tmp_path.glob("*.new*"))
+
+
 def test_a_newer_schema_is_refused(path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 2")

@@ -1,0 +1,95 @@
+"""The learner with the real classifier and rate code."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from simple_network import folder_in_memory
+
+from edge_app.colanet.network import CoLaNET
+from edge_app.colanet.params import Params
+from edge_app.encoder.model import ModelManifest, load_manifest
+from edge_app.encoder.ratecode import RateCode
+from edge_app.errors import InputError, ModelMismatch
+from edge_app.learner import Learner
+from edge_app.storage.folder import database_path
+from edge_app.storage.store import Store
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh folder."""
+    yield from folder_in_memory(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def manifest() -> ModelManifest:
+    return load_manifest()
+
+
+def _embedding(number: int, size: int = 1280) -> np.ndarray:
+    """An embedding of class number % 4, sparse as the encoder's are."""
+    kind = np.random.default_rng(number % 4).gamma(0.5, 25, size)
+    return np.clip(kind * np.random.default_rng(100 + number).gamma(4, 0.25, size), 0, 255).astype(np.uint8)
+
+
+def _clean(folder: Path, manifest: ModelManifest, params: Params) -> bytes:
+    """What CoLaNET is that learns the stored journal one example at a time."""
+    rate_code = RateCode.for_model(manifest)
+    network = CoLaNET(params, rate_code.n_inputs)
+    with Store.reader(database_path(folder)) as store:
+        for entry in store.journal():
+            if entry.label not in network.labels:
+                network.add_class(entry.label)
+            network.learn_one(rate_code(np.frombuffer(entry.embedding, np.uint8)), entry.label)
+    return network.snapshot()
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_every_way_to_a_journal_gives_the_same_bits(tmp_path: Path, manifest: ModelManifest, preset: str) -> None:
+    params = Params.preset(preset)
+    with Learner.open(tmp_path, manifest, params=params, threads=2) as learner:
+        for i in range(30):
+            learner.teach(_embedding(i), f"class {i % 4}", source="test")
+            if i == 12:
+                learner.save()
+        assert learner.network_state() == _clean(tmp_path, manifest, params)
+        assert [learner.classify(_embedding(100 + i)).label for i in range(4)] == [f"class {i}" for i in range(4)]
+        learner.relabel(3, "class 1")
+        learner.forget_example(1, background=True)
+        learner.teach(_embedding(60), "class 3", source="test")
+        learner.wait()
+        assert learner.labels == ("class 1", "class 3", "class 0", "class 2")
+        learner.merge_classes("class 2", "class 0")
+        learner.rename_class("class 3", "last")
+        learner.undo()
+        learner.rehearse([5, 6])
+        after = learner.network_state()
+        assert after == _clean(tmp_path, manifest, params)
+    with Learner.open(tmp_path, manifest) as learner:  # the parameters are those that it was taught with
+        assert learner.network_state() == after
+        assert learner.notices == ()
+    with Learner.open(tmp_path, manifest, read_only=True) as learner:
+        assert learner.network_state() == after
+
+
+def test_other_parameters_are_refused(tmp_path: Path, manifest: ModelManifest) -> None:
+    with Learner.open(tmp_path, manifest) as learner:
+        learner.teach(_embedding(1), "mug", source="test")
+    with pytest.raises(ModelMismatch, match="other classifier parameters"):
+        Learner.open(tmp_path, manifest, params=Params.preset("paper"))
+    Learner.open(tmp_path, manifest, params=Params()).close()  # and the folder was let go
+
+
+def test_nothing_to_read_is_an_error_and_makes_nothing(tmp_path: Path, manifest: ModelManifest) -> None:
+    with pytest.raises(InputError, match="teach something first"):
+        Learner.open(tmp_path / "none", manifest, read_only=True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_empty_learner_knows_nothing(tmp_path: Path, manifest: ModelManifest) -> None:
+    with Learner.open(tmp_path, manifest) as learner:
+        decision = learner.classify(_embedding(1))
+        assert decision.label is None
+        assert decision.labels == ()
