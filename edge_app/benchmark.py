@@ -2,7 +2,8 @@
 
 Times are milliseconds, the median (p50) and the 95th percentile (p95). Stages are timed one after the other on each
 frame, so that each finds the processor's caches as the stage before left them; the encoder is also timed alone, in a
-bare loop. The start is that of a fresh process which loads a saved network and decides on one frame.
+bare loop, and learning after each frame's embedding. The start is that of a fresh process which loads a saved network
+and decides on one frame.
 """
 
 import json
@@ -11,6 +12,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from edge_app.encoder.tflite import TFLiteEncoder
 
 STAGES = ("preprocess", "encode", "rate_code", "decide", "learn")
-WARM_UP_ROUNDS = 20
+BLOCK = 20
 START_TIMEOUT_S = 300
 FRAMES_PER_CLASS = 2
 
@@ -143,33 +146,40 @@ def _teach(device: Device, frames: Frames, setting: BenchSetting, progress: Prog
 def _time_stages(
     device: Device, images: NDArray[np.uint8], rounds: int, progress: Progress
 ) -> dict[str, NDArray[np.float64]]:
-    """Return milliseconds (rounds,) of each stage, of the whole frame, and of the encoder in a loop of its own."""
+    """Return milliseconds (rounds,) of each stage, of the whole frame, and of the encoder in a loop of its own.
+
+    They take turns in blocks of `BLOCK`, so that what else the machine does falls on all of them alike; within a block
+    each loop is undisturbed by the others.
+    """
     flat = images.reshape(-1, *images.shape[2:])
-    owners = np.repeat(np.arange(len(images)), images.shape[1])
-    order = np.random.default_rng(4).permutation(WARM_UP_ROUNDS + rounds) % len(flat)
-    times = {name: np.zeros(len(order)) for name in (*STAGES, "encoder_invoke", "frame")}
-    for step, index in enumerate(progress("timing", order.tolist())):
-        marks = [perf_counter_ns()]
-        picture = device.preprocess(flat[index])
+    labels = np.repeat(device.network.labels, images.shape[1])
+    order = np.random.default_rng(4).integers(0, len(flat), -(-rounds // BLOCK) * BLOCK + BLOCK)
+    taken: dict[str, list[list[int]]] = {"encoder": [], "chain": [], "frame": [], "learn": []}
+    for block in progress("timing", order.reshape(-1, BLOCK).tolist()):
+        picture = device.preprocess(flat[block[0]]).copy()
+        taken["encoder"] += [_marks(picture, device.encoder.encode) for _ in block]
+        chain = (device.preprocess, device.encoder.encode, device.rate_code, device.network.predict_one)
+        taken["chain"] += [_marks(flat[index], *chain) for index in block]
+        taken["frame"] += [_marks(flat[index], device.decide) for index in block]
+        for index in block:
+            counts = device.rate_code(device.encoder.encode(device.preprocess(flat[index])))
+            taken["learn"].append(_marks(counts, partial(device.network.learn_one, label=str(labels[index]))))
+    ms = {name: np.array(values[BLOCK:]) / 1e6 for name, values in taken.items()}  # the first block warms up
+    stages = dict(zip(("preprocess", "encode", "rate_code", "decide"), ms["chain"].T, strict=True))
+    return stages | {
+        "encoder_invoke": ms["encoder"][:, 0],
+        "frame": ms["frame"][:, 0],
+        "learn": ms["learn"][:, 0],
+    }
+
+
+def _marks(value: Any, *stages: Callable[[Any], Any]) -> list[int]:
+    """Pass a value through stages; returns the nanoseconds that each took."""
+    marks = [perf_counter_ns()]
+    for stage in stages:
+        value = stage(value)
         marks.append(perf_counter_ns())
-        embedding = device.encoder.encode(picture)
-        marks.append(perf_counter_ns())
-        counts = device.rate_code(embedding)
-        marks.append(perf_counter_ns())
-        device.network.predict_one(counts)
-        marks.append(perf_counter_ns())
-        device.network.learn_one(counts, device.network.labels[owners[index]])
-        marks.append(perf_counter_ns())
-        device.decide(flat[index - 1])
-        marks.append(perf_counter_ns())
-        for name, taken in zip((*STAGES, "frame"), np.diff(marks), strict=True):
-            times[name][step] = taken / 1e6
-    picture = device.preprocess(flat[0]).copy()
-    for step in range(len(order)):
-        start = perf_counter_ns()
-        device.encoder.encode(picture)
-        times["encoder_invoke"][step] = (perf_counter_ns() - start) / 1e6
-    return {name: values[WARM_UP_ROUNDS:] for name, values in times.items()}
+    return [end - start for start, end in pairwise(marks)]
 
 
 def _ratios(p50: dict[str, float]) -> dict[str, float]:
