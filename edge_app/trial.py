@@ -56,7 +56,7 @@ class Network(Protocol):
 class RateCoder(Protocol):
     """What a trial asks of a rate code; `encoder.ratecode.RateCode` is one."""
 
-    def __call__(self, embedding_values: NDArray[np.uint8]) -> NDArray[np.uint8]: ...
+    def __call__(self, embedding: NDArray[np.uint8], /) -> NDArray[np.uint8]: ...
 
 
 class Rows(NamedTuple):
