@@ -10,18 +10,39 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
+from numpy.typing import NDArray
 from simple_network import embedding, open_learner
+
+from edge_app.learner import Learner
+
+
+def colanet(folder: Path) -> Learner:
+    """Open the state with the real classifier, for embeddings of this test's size repeated to the encoder's."""
+    from edge_app.encoder.model import load_manifest
+
+    return Learner.open(folder, load_manifest())
+
+
+def shown(what: str, number: int) -> NDArray[np.uint8]:
+    """The embedding that example `number` is made of."""
+    values = embedding(number, number % 5)
+    return np.tile(values, 1280 // len(values)) if what == "colanet" else values
 
 
 def teach(folder: Path, what: str, first: int) -> None:
-    """Teach into `folder`; what: "teach" alone, "snapshots" saves one after each example, "corrections" forgets one."""
-    learner = open_learner(folder, snapshot_every=7)
+    """Teach into `folder` until killed.
+
+    what: "teach" alone; "snapshots" saves one after each example; "corrections" forgets one; "colanet" teaches the real
+    classifier.
+    """
+    learner = colanet(folder) if what == "colanet" else open_learner(folder, snapshot_every=7)
     print("ready", flush=True)
     for number in range(first, first + 100_000):
-        values = embedding(number, number % 5)
+        values = shown(what, number)
         taught = learner.teach(values, f"class {number % 5}", source=str(number), thumbnail=b"x" * 999)
         print(taught.example_id, number, flush=True)
-        if what == "snapshots":
+        if what == "snapshots" or (what == "colanet" and number % 4 == 0):
             learner.save()
         elif what == "corrections":
             oldest = learner.examples()[0].id
@@ -33,6 +54,8 @@ def main() -> None:
     """Fork a teaching process for each line of standard input."""
     for line in sys.stdin:
         folder, what, first = line.split()
+        if what == "colanet":
+            import edge_app.colanet.network  # noqa: F401 before the fork: once instead of every time
         child = os.fork()
         if child == 0:
             teach(Path(folder), what, int(first))

@@ -8,10 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from simple_network import clean_replay, embedding, open_learner
+from simple_network import clean_replay, open_learner
+from teaching_child import colanet, shown
 
+from edge_app.storage.folder import database_path
 from edge_app.storage.snapshots import Snapshots
+from edge_app.storage.store import Store
 
 CHILD = Path(__file__).with_name("teaching_child.py")
 
@@ -59,7 +63,7 @@ def _survives(teachers: subprocess.Popen[str], folder: Path, what: str, kills: i
     acknowledged: dict[int, int] = {}
     for kill in range(kills):
         acknowledged |= _killed(teachers, f"{folder} {what} {1000 * kill}", chance)
-        with open_learner(folder, snapshot_every=7) as learner:
+        with colanet(folder) if what == "colanet" else open_learner(folder, snapshot_every=7) as learner:
             stored = {example.id: int(example.source) for example in learner.examples()}
             kept = {example for example, number in acknowledged.items() if number >= 0}
             unsaid = kept - stored.keys()  # forgotten, and killed before it could be said
@@ -67,14 +71,31 @@ def _survives(teachers: subprocess.Popen[str], folder: Path, what: str, kills: i
             acknowledged |= dict.fromkeys(unsaid, -1)
             assert {example: acknowledged[example] for example in kept - unsaid}.items() <= stored.items()
             assert not stored.keys() & {example for example, number in acknowledged.items() if number < 0}
-            assert learner.network_state() == clean_replay(folder)
+            assert learner.network_state() == (_clean_colanet(folder) if what == "colanet" else clean_replay(folder))
             for example in list(stored)[-2:]:
                 number = stored[example]
-                assert learner._store.embedding(example) == embedding(number, number % 5).tobytes()
+                assert learner._store.embedding(example) == shown(what, number).tobytes()
                 assert learner.thumbnail(example) == b"x" * 999
     assert len(acknowledged) > kills
     assert list(folder.rglob("*.tmp")) == []
     assert len(Snapshots(folder / "snapshots").files()) == 2
+
+
+def _clean_colanet(folder: Path) -> bytes:
+    """What CoLaNET is that learns the stored journal from the beginning, one example at a time."""
+    from edge_app.colanet.network import CoLaNET
+    from edge_app.colanet.params import Params
+    from edge_app.encoder.model import load_manifest
+    from edge_app.encoder.ratecode import RateCode
+
+    rate_code = RateCode.for_model(load_manifest())
+    network = CoLaNET(Params(), rate_code.n_inputs)
+    with Store.reader(database_path(folder)) as store:
+        for entry in store.journal():
+            if entry.label not in network.labels:
+                network.add_class(entry.label)
+            network.learn_one(rate_code(np.frombuffer(entry.embedding, np.uint8)), entry.label)
+    return network.snapshot()
 
 
 @pytest.mark.parametrize("what", ["teach", "snapshots", "corrections"])
@@ -88,3 +109,8 @@ def test_every_acknowledged_example_survives_kill_9_many_times(
     teachers: subprocess.Popen[str], tmp_path: Path, what: str
 ) -> None:
     _survives(teachers, tmp_path, what, kills=200, seed=2)
+
+
+@pytest.mark.slow
+def test_the_real_classifier_survives_kill_9(teachers: subprocess.Popen[str], tmp_path: Path) -> None:
+    _survives(teachers, tmp_path, "colanet", kills=40, seed=3)
