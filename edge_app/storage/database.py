@@ -93,7 +93,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         try:
             return _readable(f"{path.absolute().as_uri()}?mode=ro", path)
         except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+            if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
                 raise
         # SQLite wants to put its shared index beside the file; where it may not, nobody writes the file either
         if not wal.exists() or wal.stat().st_size == 0:

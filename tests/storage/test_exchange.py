@@ -47,9 +47,8 @@ def test_all_of_it_makes_the_same_network_elsewhere(exported: Path, tmp_path: Pa
     with open_learner(tmp_path / "to") as learner:
         assert _adopt(learner, exported) == 9
         assert learner.network_state() == clean_replay(tmp_path / "from") == clean_replay(tmp_path / "to")
-        assert [example[1:] for example in learner.examples()] == [
-            example[1:] for example in Store.reader(database_path(tmp_path / "from")).examples()
-        ]
+        with Store.reader(database_path(tmp_path / "from")) as store:
+            assert [example[1:] for example in learner.examples()] == [example[1:] for example in store.examples()]
         assert learner.thumbnail(2) == b"picture 1"
         assert learner.thumbnail(1) is None
         assert _adopt(learner, exported) == 0  # what is known already is left out

@@ -85,7 +85,8 @@ def test_what_can_be_made_anew_costs_nothing(state: Path, statement: str) -> Non
     assert (done.saved, done.lost) == (COUNT - 1, 0)
     with open_learner(state) as learner:
         assert [example.id for example in learner.examples()] == [i for i in range(1, COUNT + 1) if i != 7]
-        shown = Store.reader(database_path(state)).presentations()
+        with Store.reader(database_path(state)) as store:
+            shown = store.presentations()
         assert list(dict.fromkeys(shown)) == sorted(set(shown))
         assert learner.network_state() == clean_replay(state)
 

@@ -351,7 +351,7 @@ def test_a_file_size_limit_refuses_and_keeps(tmp_path: Path) -> None:
 
 
 PERMISSION = """
-import os, sys
+import os, sys, tempfile, urllib.parse  # while everything can still be read
 sys.path[:0] = sys.argv[2:]
 from pathlib import Path
 from simple_network import embedding, open_learner
@@ -380,6 +380,7 @@ def test_a_folder_without_permission_can_be_asked_but_not_taught() -> None:
         Path(name).chmod(0o755)
         state.chmod(0o755)
         (state / "snapshots").chmod(0o755)
+    assert done.returncode == 0, done.stderr
     labels, *messages = done.stdout.splitlines()
     assert labels == "('mug',)", done.stderr
     assert len(messages) == 2
