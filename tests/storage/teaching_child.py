@@ -17,6 +17,11 @@ from simple_network import embedding, open_learner
 from edge_app.learner import Learner
 
 
+def say(line: str) -> None:
+    """Write a line in one call, which a pipe takes as a whole or not at all; print may write it in pieces."""
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
 def colanet(folder: Path) -> Learner:
     """Open the state with the real classifier, for embeddings of this test's size repeated to the encoder's."""
     from edge_app.encoder.model import load_manifest
@@ -37,17 +42,17 @@ def teach(folder: Path, what: str, first: int) -> None:
     classifier.
     """
     learner = colanet(folder) if what == "colanet" else open_learner(folder, snapshot_every=7)
-    print("ready", flush=True)
+    say("ready")
     for number in range(first, first + 100_000):
         values = shown(what, number)
         taught = learner.teach(values, f"class {number % 5}", source=str(number), thumbnail=b"x" * 999)
-        print(taught.example_id, number, flush=True)
+        say(f"{taught.example_id} {number}")
         if what == "snapshots" or (what == "colanet" and number % 4 == 0):
             learner.save()
         elif what == "corrections":
             oldest = learner.examples()[0].id
             learner.forget_example(oldest, background=bool(number % 2))
-            print(-oldest, number, flush=True)
+            say(f"{-oldest} {number}")
 
 
 def main() -> None:
@@ -59,9 +64,9 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             teach(Path(folder), what, int(first))
-        print("pid", child, flush=True)
+        say(f"pid {child}")
         os.waitpid(child, 0)
-        print("\nend", flush=True)
+        say("end")
 
 
 if __name__ == "__main__":

@@ -52,10 +52,8 @@ def _killed(teachers: subprocess.Popen[str], task: str, chance: random.Random) -
 
 
 def _note(line: str, acknowledged: dict[int, int]) -> None:
-    words = line.split()
-    if len(words) == 2:  # else it was cut off by the kill, and nobody was told
-        example, number = int(words[0]), int(words[1])
-        acknowledged[abs(example)] = number if example > 0 else -1
+    example, number = (int(word) for word in line.split())
+    acknowledged[abs(example)] = number if example > 0 else -1
 
 
 def _survives(teachers: subprocess.Popen[str], folder: Path, what: str, kills: int, seed: int) -> None:
@@ -78,7 +76,10 @@ def _survives(teachers: subprocess.Popen[str], folder: Path, what: str, kills: i
                 assert learner.thumbnail(example) == b"x" * 999
     assert len(acknowledged) > kills
     assert list(folder.rglob("*.tmp")) == []
-    assert len(Snapshots(folder / "snapshots").files()) == 2
+    assert len(Snapshots(folder / "snapshots").files()) in (
+        2,
+        3,
+    )  # killed before the third was removed: the next save does it
 
 
 def _clean_colanet(folder: Path) -> bytes:
