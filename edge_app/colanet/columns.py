@@ -31,6 +31,8 @@ class Columns(ABC):
     """Largest absolute weight, in its format."""
     neuron_arrays: ClassVar[Mapping[str, tuple[np.dtype[Any], bool]]] = {}
     """name -> (type, whether it has an entry per input)."""
+    ranges: ClassVar[Mapping[str, tuple[int, int]]] = {}
+    """name -> least and greatest value that a learnt array may hold; the kernels rely on them."""
 
     def __init__(self, params: Params, n_inputs: int, threads: int) -> None:
         self.params = params
@@ -115,7 +117,10 @@ class Columns(ABC):
         return {name: getattr(self, name) for name in ("keys", *self.neuron_arrays)}
 
     def load(self, arrays: Arrays) -> None:
-        """Take over what `arrays` returned. Raises StateCorrupt when a name, a shape or a type is not as expected."""
+        """Take over what `arrays` returned.
+
+        Raises StateCorrupt when a name, a shape, a type or a value is not as expected.
+        """
         neurons = arrays["keys"].size * self.per_column if "keys" in arrays else 0
         shapes = {"keys": (np.dtype(np.int64), (neurons // self.per_column,))} | {
             name: (dtype, (neurons, self.n_inputs) if per_input else (neurons,))
@@ -162,13 +167,18 @@ class Columns(ABC):
         bounds = [n * block // blocks for block in range(blocks + 1)]
         list(self._pool.map(part, bounds[:-1], bounds[1:]))
 
-    @staticmethod
-    def _check_arrays(arrays: Arrays, shapes: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> None:
+    def _check_arrays(self, arrays: Arrays, shapes: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> None:
         for name, (dtype, shape) in shapes.items():
             found = arrays.get(name)
             if found is None or found.dtype != dtype or found.shape != shape:
                 what = "nothing" if found is None else f"{found.dtype} {found.shape}"
                 raise StateCorrupt(f"colanet state: {name} holds {what}, expected {dtype} {shape}")
+            if found.size and name in self.ranges:
+                low, high = self.ranges[name]
+                if found.min() < low or found.max() > high:
+                    raise StateCorrupt(
+                        f"colanet state: {name} holds {found.min()} to {found.max()}, expected {low} to {high}"
+                    )
 
     def _resize_scratch(self) -> None:
         neurons, columns = self.threshold.size, self.keys.size

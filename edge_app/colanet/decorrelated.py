@@ -23,15 +23,15 @@ from numpy.typing import NDArray
 
 from edge_app.colanet import kernels
 from edge_app.colanet.columns import Arrays, Columns
-from edge_app.colanet.fixedpoint import DECORRELATION_BITS, MEAN_BITS, to_fixed
+from edge_app.colanet.fixedpoint import DECORRELATION_BITS, DECORRELATION_MAX, DRIVE_MAX, to_fixed
 from edge_app.colanet.kernels import NEVER, Activity, Dynamics
-from edge_app.colanet.params import Decorrelated, Params
+from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 
 
 class DecorrelatedColumns(Columns):
     """Columns under the decorrelated rule.
 
-    mean (neurons, n_inputs) int32 Q15.16; drive (neurons, n_inputs) int32 Q11.20, V above; uses (neurons,) int32, n;
+    mean (neurons, n_inputs) int32 Q7.24; drive (neurons, n_inputs) int32 Q10.20, V above; uses (neurons,) int32, n;
     decorrelation (n_inputs, n_inputs) int32 Q1.30, P, shared by all columns.
     """
 
@@ -39,6 +39,12 @@ class DecorrelatedColumns(Columns):
         "mean": (np.dtype(np.int32), True),
         "drive": (np.dtype(np.int32), True),
         "uses": (np.dtype(np.int32), False),
+    }
+    ranges: ClassVar = {
+        "mean": (0, INPUT_STEPS << 24),
+        "drive": (-DRIVE_MAX, DRIVE_MAX),
+        "uses": (0, 65535),
+        "decorrelation": (-DECORRELATION_MAX, DECORRELATION_MAX),
     }
     mean: NDArray[np.int32]
     drive: NDArray[np.int32]
@@ -61,7 +67,7 @@ class DecorrelatedColumns(Columns):
     def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         winner = self._winner(counts, column)
         uses = min(int(self.uses[winner]), self._rule.stability_max)
-        np.subtract(counts.astype(np.int32) << MEAN_BITS, self.mean[winner], out=self._residual)
+        kernels.residual_of(counts, self.mean[winner], self._residual)
         self.spread(
             lambda start, stop: kernels.decorrelate(self.decorrelation, self._residual, start, stop, self._trace),
             self.n_inputs,
@@ -71,7 +77,7 @@ class DecorrelatedColumns(Columns):
         if uses > 0:
             base, scale = kernels.divide_scale(self._residual, self._trace, self._regularisation, uses)
             self._correct(scale)
-        kernels.reward(self.drive[winner], self.mean[winner], self._trace, self._residual, base, scale, uses)
+        kernels.reward(self.drive[winner], self.mean[winner], self._trace, counts, base, scale, uses)
         self.uses[winner] = min(uses + 1, self._rule.stability_max)
         self._refresh(slice(None))
 

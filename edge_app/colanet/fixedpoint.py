@@ -7,8 +7,9 @@ Qm.n below is a signed integer of m + n + 1 bits that stands for value * 2^n.
 | weight, decorrelated rule             | Q0.15   | int16 | +-32767    |
 | weight, published rule                | Q3.12   | int16 | parameters keep it inside |
 | potential, threshold, tonic inhibition| as the weight | int32 | n_inputs is bounded so that it fits |
-| mean spike counts of an L neuron      | Q15.16  | int32 | fits: 0..T |
-| drive of an L neuron (P m)            | Q11.20  | int32 | +-(2^31 - 1) |
+| mean spike counts of an L neuron      | Q7.24   | int32 | fits: 0..T |
+| residual (counts - mean)              | Q15.16  | int32 | fits: -T..T |
+| drive of an L neuron (P m), trace     | Q10.20  | int32 | +-2^30     |
 | decorrelation P                       | Q1.30   | int32 | +-2^30     |
 | resource, stability                   | Q15.16  | int32 | +-(2^31 - 1); stability not below 0 |
 | 2^-s                                  | Q0.16   | table | s in steps of 1/64, 0 from s = 17 on |
@@ -26,9 +27,12 @@ from numpy.typing import NDArray
 
 WEIGHT_BITS = 15
 PUBLISHED_WEIGHT_BITS = 12
-MEAN_BITS = 16
-DRIVE_BITS = 20
 DECORRELATION_BITS = 30
+DECORRELATION_MAX = 1 << DECORRELATION_BITS
+DRIVE_MAX = 1 << 30
+"""With P <= 1 no drive and no trace exceeds T sqrt(n_inputs) = 572; twice that keeps every product inside 64 bits."""
+FACTOR_MAX = 1 << 32
+"""Q.24: what a response over its scale is cut to; it stays below T sqrt(n_inputs) / 2 by Cauchy and Schwarz."""
 RESOURCE_BITS = 16
 ONE_RESOURCE = 1 << RESOURCE_BITS
 POWER_STEPS = 64

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet.compiling import compiled
+from edge_app.colanet.fixedpoint import DECORRELATION_MAX, DRIVE_MAX, FACTOR_MAX
 from edge_app.colanet.params import INPUT_STEPS, SILENT_STEPS
 
 T = INPUT_STEPS
@@ -53,7 +54,7 @@ class Activity(NamedTuple):
     first: NDArray[np.int32]
     """(columns, members): step of the first OUT spike, ALL_STEPS for none."""
     last: NDArray[np.int32]
-    """(columns, members): step of the last OUT spike, -1 for none."""
+    """(columns, members): step of the winner's last spike, -1 for none."""
     winner: NDArray[np.int32]
     """(columns, members): the L neuron (0..K-1) that fired, or the one with the highest potential if none did."""
     excess: NDArray[np.int32]
@@ -177,7 +178,8 @@ def integrate(  # type: ignore[no-untyped-def]
                     first, excess, fired = step, above, best
                 u[best] = above if dynamics.soft_reset else 0
                 spikes += 1
-                last = step
+                if best == fired:
+                    last = step
             if fired < 0:
                 fired = most_excited(u)
             activity.spikes[column, member] = spikes
@@ -302,14 +304,27 @@ def isqrt(value):  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def residual_of(counts, mean, residual):  # type: ignore[no-untyped-def]
+    """Set residual (n,) int32 Q15.16 to counts (n,) uint8 - mean (n,) int32 Q7.24, rounded."""
+    for i in range(residual.shape[0]):
+        residual[i] = ((np.int64(counts[i]) << 24) - mean[i] + 128) >> 8
+
+
+@compiled()
+def saturate_drive(value):  # type: ignore[no-untyped-def]
+    """`value` cut to the format of drives and traces, Q10.20."""
+    return max(min(value, DRIVE_MAX), -DRIVE_MAX)
+
+
+@compiled()
 def decorrelate(p, residual, start, stop, trace):  # type: ignore[no-untyped-def]
-    """Set trace (n,) int32 Q11.20, rows start..stop-1, to P residual; P (n, n) Q1.30, residual (n,) int32 Q15.16."""
+    """Set trace (n,) int32 Q10.20, rows start..stop-1, to P residual; P (n, n) Q1.30, residual (n,) int32 Q15.16."""
     for i in range(start, stop):
         total = np.int64(0)
         row = p[i]
         for j in range(residual.shape[0]):
             total += np.int64(row[j]) * np.int64(residual[j])
-        trace[i] = saturate32((total + (1 << 25)) >> 26)
+        trace[i] = saturate_drive((total + (1 << 25)) >> 26)
 
 
 @compiled()
@@ -319,7 +334,8 @@ def inhibit(p, scaled, start, stop):  # type: ignore[no-untyped-def]
         own = np.int64(scaled[i])
         row = p[i]
         for j in range(scaled.shape[0]):
-            row[j] -= np.int32((own * np.int64(scaled[j]) + (1 << 29)) >> 30)
+            value = row[j] - ((own * np.int64(scaled[j]) + (1 << 29)) >> 30)
+            row[j] = max(min(value, DECORRELATION_MAX), -DECORRELATION_MAX)
 
 
 @compiled()
@@ -335,18 +351,19 @@ def dot(a, b):  # type: ignore[no-untyped-def]
 def lose(drive, residual, trace, scale, start, stop):  # type: ignore[no-untyped-def]
     """Anti-Hebbian loss: each neuron that the residual drives loses as much of the trace as cancels it.
 
-    drive (neurons, n) int32 Q11.20, neurons start..stop-1; scale Q.16: squared counts, see `learn_decorrelated`.
+    drive (neurons, n) int32 Q10.20, neurons start..stop-1; scale Q.16: squared counts, see `divide_scale`.
     """
     for m in range(start, stop):
         response = dot(drive[m], residual) >> 20  # Q.16
-        factor = (response << 24) // scale
+        factor = (max(min(response, FACTOR_MAX << 6), -FACTOR_MAX << 6) << 24) // scale
+        factor = max(min(factor, FACTOR_MAX), -FACTOR_MAX)
         for i in range(trace.shape[0]):
-            drive[m, i] = saturate32(drive[m, i] - ((factor * trace[i] + (1 << 23)) >> 24))
+            drive[m, i] = saturate_drive(drive[m, i] - ((factor * trace[i] + (1 << 23)) >> 24))
 
 
 @compiled()
 def scale_trace(trace, scale, scaled):  # type: ignore[no-untyped-def]
-    """Set scaled (n,) int32 Q1.30 to trace / sqrt(scale); trace Q11.20, scale Q.16, at least 1.0."""
+    """Set scaled (n,) int32 Q1.30 to trace / sqrt(scale); trace Q10.20, scale Q.16, at least 1.0."""
     root = isqrt(((np.int64(1) << 62) // scale) << 16)  # 2^62/2^16/scale = Q.46, shifted: Q.62, root: Q.31
     for i in range(trace.shape[0]):
         value = (np.int64(trace[i]) * root + (1 << 20)) >> 21
@@ -354,16 +371,18 @@ def scale_trace(trace, scale, scaled):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def reward(drive, mean, trace, residual, base, scale, uses):  # type: ignore[no-untyped-def]
+def reward(drive, mean, trace, counts, base, scale, uses):  # type: ignore[no-untyped-def]
     """Dopamine reward of the winner: its mean moves by residual / (1 + n), and its drive by P residual / (1 + n).
 
-    drive, mean (n,) int32, changed in place; trace = P residual before P changed; base and scale Q.16 as in
-    `learn_decorrelated`: P residual = trace * base / scale after it.
+    drive Q10.20 and mean Q7.24 (n,) int32, changed in place; counts (n,) uint8; trace = P residual before P changed;
+    base and scale Q.16 as in `divide_scale`: P residual = trace * base / scale after it. The mean is finer than the
+    residual: else it stopped short of a constant input, and the drive went on.
     """
     factor = (base << 32) // (scale * (uses + 1))
     for i in range(trace.shape[0]):
-        drive[i] = saturate32(drive[i] + ((factor * trace[i] + (np.int64(1) << 31)) >> 32))
-        mean[i] += (2 * np.int64(residual[i]) + uses + 1) // (2 * (uses + 1))
+        drive[i] = saturate_drive(drive[i] + ((factor * trace[i] + (np.int64(1) << 31)) >> 32))
+        gap = (np.int64(counts[i]) << 24) - mean[i]
+        mean[i] += (2 * gap + uses + 1) // (2 * (uses + 1))
 
 
 @compiled()
@@ -382,7 +401,7 @@ def refresh_decorrelated(mean, drive, uses, resting, fraction, weights, tonic, t
     for m in range(neurons):
         if uses[m] > 0:
             used += 1
-            common_mean += mean[m]
+            common_mean += mean[m] >> 8  # Q.16
             common_drive += drive[m]
     common_mean //= used + resting
     common_drive //= used + resting
@@ -393,13 +412,15 @@ def refresh_decorrelated(mean, drive, uses, resting, fraction, weights, tonic, t
         if uses[m] > 0:
             norm2: Any = np.int64(0)
             for i in range(n):
-                norm2 += (mean[m, i] - common_mean[i]) * (drive[m, i] - common_drive[i])
+                norm2 += ((mean[m, i] >> 8) - common_mean[i]) * (drive[m, i] - common_drive[i])
             roots[m] = isqrt(max(norm2 >> 20, 0) << 16)
             total += roots[m]
         reciprocal: Any = (1 << 40) // max(roots[m], 64) if roots[m] > 0 else 0
+        limit = roots[m] << 4  # a weight of 1.0: the norm, in the format of drives
         inhibition = np.int64(0)
         for i in range(n):
-            weight = ((drive[m, i] - common_drive[i]) * reciprocal + (1 << 28)) >> 29
+            own = max(min(drive[m, i] - common_drive[i], limit), -limit)
+            weight = (own * reciprocal + (1 << 28)) >> 29
             weight = max(min(weight, 32767), -32767)
             weights[i, m] = weight
             inhibition += common_mean[i] * weight

@@ -13,7 +13,7 @@ from edge_app.colanet.kernels import ALL_STEPS
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 from edge_app.colanet.published import PublishedColumns
 from edge_app.colanet.snapshot import pack, unpack
-from edge_app.errors import InputError, StateCorrupt, UnknownLabel
+from edge_app.errors import InputError, ParameterError, StateCorrupt, UnknownLabel
 from edge_app.messages import Decision
 
 MAX_LABEL = 200
@@ -32,8 +32,10 @@ class CoLaNET:
     """
 
     def __init__(self, params: Params, n_inputs: int, *, threads: int = 1) -> None:
-        if threads < 1:
-            raise InputError(f"colanet: threads = {threads}, expected at least 1")
+        if not isinstance(threads, int) or threads < 1:
+            raise InputError(f"colanet: threads = {threads!r}, expected a whole number, at least 1")
+        if not isinstance(n_inputs, int) or isinstance(n_inputs, bool):
+            raise ParameterError(f"colanet: n_inputs = {n_inputs!r}, expected a whole number")
         self.params = params
         self.n_inputs = n_inputs
         self.n_learnt = 0
@@ -91,10 +93,7 @@ class CoLaNET:
 
     def add_class(self, label: str) -> None:
         """Add a column for a new class. Raises InputError when the label is not usable or there already."""
-        if not isinstance(label, str) or not label.strip() or len(label) > MAX_LABEL:
-            raise InputError(
-                f"class label {label!r} is not usable, expected 1 to {MAX_LABEL} characters, not all blank"
-            )
+        _check_label(label)
         with self._lock:
             if label in self._labels:
                 raise InputError(f"class {label!r} is there already")
@@ -110,14 +109,11 @@ class CoLaNET:
 
     def rename_class(self, old: str, new: str) -> None:
         """Give a class another name; its column stays as it is. Raises UnknownLabel, InputError."""
+        _check_label(new)
         with self._lock:
             column = self._column(old)
             if new in self._labels and new != old:
                 raise InputError(f"class {new!r} is there already: merge the classes instead")
-            if not isinstance(new, str) or not new.strip() or len(new) > MAX_LABEL:
-                raise InputError(
-                    f"class label {new!r} is not usable, expected 1 to {MAX_LABEL} characters, not all blank"
-                )
             self._labels[column] = new
 
     def snapshot(self) -> bytes:
@@ -137,7 +133,9 @@ class CoLaNET:
         head, arrays = unpack(data)
         try:
             network = cls(Params.from_dict(head["params"]), head["n_inputs"], threads=threads)
-            network._labels = [str(label) for label in head["labels"]]
+            for label in head["labels"]:
+                _check_label(label)
+            network._labels = list(head["labels"])
             network.n_learnt = int(head["n_learnt"])
             network._columns.load(arrays)
         except (InputError, KeyError, TypeError, ValueError) as error:
@@ -147,11 +145,12 @@ class CoLaNET:
         return network
 
     def _learn(self, counts: NDArray[np.uint8], column: int) -> None:
-        self._columns.learn(counts, column, self.n_learnt)
+        # a copy of its own: numba compiles anew for arrays that are read-only or not contiguous
+        self._columns.learn(np.array(counts), column, self.n_learnt)
         self.n_learnt += 1
 
     def _decide(self, counts: NDArray[np.uint8]) -> Decision:
-        activity = self._columns.present(counts)
+        activity = self._columns.present(np.array(counts))  # a copy, as in _learn
         spikes = activity.spikes.sum(axis=1, dtype=np.int32)
         first = activity.first.min(axis=1, initial=ALL_STEPS).astype(np.int32)
         if not spikes.any():
@@ -180,6 +179,22 @@ class CoLaNET:
             raise InputError(f"spike counts have shape {counts.shape}, expected {expected}")
         if counts.size and counts.max() > INPUT_STEPS:
             raise InputError(f"a spike count is {counts.max()}, expected 0..{INPUT_STEPS}: one spike a step at most")
+
+
+def _check_label(label: str) -> None:
+    if not isinstance(label, str) or not label.strip() or len(label) > MAX_LABEL or not _encodable(label):
+        raise InputError(
+            f"class label {label!r} is not usable, expected 1 to {MAX_LABEL} characters of valid Unicode, not all blank"
+        )
+
+
+def _encodable(label: str) -> bool:
+    """Whether UTF-8 can hold the label; lone surrogates, which file names that are no UTF-8 become, cannot be."""
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _make_columns(params: Params, n_inputs: int, threads: int) -> Columns:

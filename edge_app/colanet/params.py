@@ -23,6 +23,8 @@ INPUT_STEPS = 10
 """T, steps of a presentation in which inputs spike."""
 SILENT_STEPS = 5
 """Steps of silence that end a presentation."""
+MAX_RESOURCE_AT_REST = 16384
+"""Resource at which a weight is 0: half of what its format holds, so that there is room to gain."""
 
 
 def _check(name: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
@@ -32,12 +34,19 @@ def _check(name: str, value: float, low: float, high: float, *, whole: bool = Fa
         raise ParameterError(f"colanet.{name} = {value} is out of range, expected {low:g} to {high:g}")
 
 
+def _round_numbers_to_float(rule: "Plasticity") -> None:
+    """Make 5 and 5.0 the same parameter, in digests too."""
+    for field in dataclasses.fields(rule):
+        if field.type is float:
+            object.__setattr__(rule, field.name, float(getattr(rule, field.name)))
+
+
 @dataclass(frozen=True)
 class Decorrelated:
     """Error-scaled loss and reward through decorrelated traces (recursive least squares in local terms).
 
     regularisation: squared spike counts per input direction that count as already known to vary; larger learns the
-        directions of variation more slowly.
+        directions of variation more slowly. Below 64 the decorrelation could come to the end of its 30 bits.
     resting_classes: weight, in classes, of a silent class in the mean of the columns that each column is inhibited by.
     threshold: firing threshold as a fraction of the drive that a column has, on average, for what it stands for.
     stability_max: presentations after which an L neuron's plasticity, 1/(1+n), falls no further.
@@ -49,10 +58,11 @@ class Decorrelated:
     stability_max: int = 4096
 
     def __post_init__(self) -> None:
-        _check("regularisation", self.regularisation, 1, 65536)
+        _check("regularisation", self.regularisation, 64, 16000)
         _check("resting_classes", self.resting_classes, 1, 1000, whole=True)
         _check("threshold", self.threshold, 1 / 64, 1)
         _check("stability_max", self.stability_max, 1, 65535, whole=True)
+        _round_numbers_to_float(self)
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,13 @@ class Published:
         _check("sigma", self.sigma, 0, 2**10)
         _check("isi_max", self.isi_max, INPUT_STEPS, 1000, whole=True)
         _check("t_dopamine", self.t_dopamine, INPUT_STEPS, INPUT_STEPS + SILENT_STEPS - 1, whole=True)
+        at_rest = -self.w_min * (self.w_max - self.w_min) / self.w_max
+        if at_rest > MAX_RESOURCE_AT_REST:
+            raise ParameterError(
+                f"colanet.w_max = {self.w_max} is too small beside w_min = {self.w_min}: a weight of 0 would take a "
+                f"resource of {at_rest:g}, expected at most {MAX_RESOURCE_AT_REST}; raise w_max"
+            )
+        _round_numbers_to_float(self)
 
 
 Plasticity = Decorrelated | Published

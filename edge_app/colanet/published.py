@@ -79,6 +79,11 @@ class PublishedColumns(Columns):
         "stability": (np.dtype(np.int32), False),
         "outstanding": (np.dtype(np.int64), False),
     }
+    ranges: ClassVar = {
+        "resource": (-(2**31 - 1), 2**31 - 1),
+        "stability": (0, 2**31 - 1),
+        "outstanding": (-(2**44), 2**44),
+    }
     resource: NDArray[np.int32]
     stability: NDArray[np.int32]
     outstanding: NDArray[np.int64]

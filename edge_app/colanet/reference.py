@@ -1,0 +1,406 @@
+"""The classifier once more, in plain Python integers, spike by spike and step by step: the oracle and specification.
+
+It shares no arithmetic with `fixedpoint` and `kernels`, and none of their short cuts: here every input spikes at steps
+of its own, and a weight is read at every spike. The tests hold the fast form equal to this one, to the bit. Qm.n is a
+value times 2^n; >> and // round towards minus infinity. docs/colanet.md explains the equations.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from edge_app.colanet.params import INPUT_STEPS, SILENT_STEPS, Decorrelated, Params, Published
+from edge_app.errors import InputError, UnknownLabel
+
+STEPS = INPUT_STEPS + SILENT_STEPS
+Matrix = list[list[int]]
+
+
+class Answer(NamedTuple):
+    """A decision: the label or None, and per class, in the order they were added, OUT spikes and their first step."""
+
+    label: str | None
+    spikes: list[int]
+    first_spike: list[int]
+    margin: int
+
+
+@dataclass
+class Neuron:
+    """An L neuron. Each rule uses the fields below its name."""
+
+    weights: list[int]
+    """Published: Q3.12; decorrelated: Q0.15."""
+    threshold: int = 0
+    """As the weights, like the potential and the tonic inhibition."""
+    tonic: int = 0
+    # published
+    resource: list[int] = field(default_factory=list)
+    """Q15.16, one a synapse."""
+    stability: int = 0
+    """Q15.16."""
+    outstanding: int = 0
+    """Q.16: resource gained and not yet taken from all synapses alike."""
+    # decorrelated
+    mean: list[int] = field(default_factory=list)
+    """Q7.24, spike counts."""
+    drive: list[int] = field(default_factory=list)
+    """Q10.20."""
+    uses: int = 0
+
+
+@dataclass
+class Column:
+    """The neurons of one class: members[e][k] is L neuron k of member e; `key` names its random stream."""
+
+    label: str
+    key: int
+    members: list[list[Neuron]]
+
+
+class Trial(NamedTuple):
+    """What a presentation did to the neurons of one member of a column."""
+
+    spikes: int
+    first: int
+    """Step of the first spike, STEPS for none."""
+    last: int
+    """Step of the winner's last spike, -1 for none."""
+    winner: int
+    """Who fired first; the one with the highest potential if none fired."""
+    excess: int
+    """The winner's potential above threshold at the first spike."""
+    potential: int
+    """The winner's potential at the end."""
+
+
+def fixed(value: float, bits: int) -> int:
+    """Return the integer nearest to value * 2^bits, the upper one at a tie."""
+    return math.floor(value * (1 << bits) + 0.5)
+
+
+def clip(value: int, limit: int) -> int:
+    """Return the value nearest to `value` in -limit .. limit."""
+    return min(max(value, -limit), limit)
+
+
+def spikes_at(count: int, step: int) -> bool:
+    """Whether an input that spikes `count` times in T steps does so at this one."""
+    return step < INPUT_STEPS and (step + 1) * count // INPUT_STEPS > step * count // INPUT_STEPS
+
+
+def two_to_minus(stability: int) -> int:
+    """Return 2^-s in Q0.16, to nearest, s rounded down to 1/64; 0 from s = 17 on."""
+    sixty_fourths = stability * 64 // 2**16
+    if sixty_fourths >= 17 * 64:
+        return 0
+    root = 1 << 17 * 64 - sixty_fourths
+    for _ in range(6):  # the 64th root: 2^(17 - s), Q.17 of the result
+        root = math.isqrt(root)
+    return (root + 1) // 2
+
+
+def mix(value: int) -> int:
+    """SplitMix64's finaliser of 64 bits."""
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    value = (value ^ value >> 27) * 0x94D049BB133111EB % 2**64
+    return value ^ value >> 31
+
+
+def stream_key(label: str) -> int:
+    """Return the upper 63 of the first 64 bits of the label's SHA-256, little-endian."""
+    return int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "little") // 2
+
+
+def run_presentation(
+    neurons: Sequence[Neuron],
+    counts: Sequence[int],
+    *,
+    leak: int,
+    floor: int | None,
+    soft_reset: bool,
+    noise: Callable[[int, int], int],
+) -> Trial:
+    """Show one presentation to the neurons of one member; `noise(k, step)` is what neuron k receives by chance."""
+    potential = [0] * len(neurons)
+    silenced_until = [0] * len(neurons)
+    fired: list[tuple[int, int]] = []  # (step, neuron)
+    excess = 0
+    for step in range(STEPS):
+        for k, neuron in enumerate(neurons):
+            u = potential[k] - (potential[k] * leak >> 16)
+            for weight, count in zip(neuron.weights, counts, strict=True):
+                if spikes_at(count, step):
+                    u += weight
+            if step < INPUT_STEPS:
+                u -= (step + 1) * neuron.tonic // INPUT_STEPS - step * neuron.tonic // INPUT_STEPS
+                u += noise(k, step)
+            potential[k] = u if floor is None else max(u, floor)
+        above = {k: potential[k] - neuron.threshold for k, neuron in enumerate(neurons) if step >= silenced_until[k]}
+        winner = max(above, key=above.__getitem__, default=None)  # the first of several that are equally far above
+        if winner is None or above[winner] < 0:
+            continue
+        if not fired:
+            excess = above[winner]
+        fired.append((step, winner))
+        potential[winner] = above[winner] if soft_reset else 0
+        for k in range(len(neurons)):
+            if k != winner:
+                silenced_until[k] = step + 1 + INPUT_STEPS
+    if not fired:
+        best = max(range(len(neurons)), key=potential.__getitem__)
+        return Trial(0, STEPS, -1, best, 0, potential[best])
+    first, best = fired[0]
+    last = max(step for step, k in fired if k == best)
+    return Trial(len(fired), first, last, best, excess, potential[best])
+
+
+class PublishedReference:
+    """The published rule; `published.py` states it. Integer equations stand with each step below."""
+
+    def __init__(self, params: Params, rule: Published, n_inputs: int) -> None:
+        self.params, self.rule, self.n_inputs = params, rule, n_inputs
+        self.w_min = fixed(rule.w_min, 16)
+        self.w_range = fixed(rule.w_max, 16) - self.w_min
+        self.noise_bound = fixed(rule.sigma, 12)
+
+    def new_neuron(self) -> Neuron:
+        """W0 = -w_min (w_max - w_min) / w_max: the weight is 0."""
+        at_rest = -self.w_min * self.w_range // (self.w_range + self.w_min)
+        neuron = Neuron([0] * self.n_inputs, resource=[at_rest] * self.n_inputs)
+        self.refresh(neuron)
+        return neuron
+
+    def refresh(self, neuron: Neuron) -> None:
+        """w = w_min + (w_max - w_min) W+ / ((w_max - w_min) + W+), theta = H + eta (sum of the positive weights)."""
+        neuron.weights = []
+        for resource in neuron.resource:
+            positive = max(resource, 0)
+            weight = self.w_min + self.w_range * positive // (self.w_range + positive)  # Q.16
+            neuron.weights.append((weight + 8) // 16)
+        excess = sum(max(weight, 0) for weight in neuron.weights) * fixed(self.rule.excess, 16) // 2**16
+        neuron.threshold = min(fixed(self.rule.threshold, 12) + excess, 2**31 - 1)
+
+    def trial(self, column: Column, member: int, counts: Sequence[int], presentation: int | None) -> Trial:
+        """Show a presentation to one member; `presentation` is None for a decision, which has no noise."""
+        neurons = column.members[member]
+
+        def noise(k: int, step: int) -> int:
+            if presentation is None:
+                return 0
+            state = mix(column.key ^ mix(self.params.seed << 32 | (member * len(neurons) + k)))
+            return (mix(state ^ mix(presentation << 5 | step)) >> 32) * self.noise_bound >> 32
+
+        leak = fixed(1 / self.rule.tau, 16)
+        return run_presentation(neurons, counts, leak=leak, floor=0, soft_reset=False, noise=noise)
+
+    def learn(self, columns: Sequence[Column], counts: Sequence[int], target: int, presentation: int) -> None:
+        for index, column in enumerate(columns):
+            for member in range(len(column.members)):
+                trial = self.trial(column, member, counts, presentation)
+                if trial.spikes or index == target:
+                    winner = column.members[member][trial.winner]
+                    self.change(winner, trial, counts, is_target=index == target)
+
+    def change(self, neuron: Neuron, trial: Trial, counts: Sequence[int], *, is_target: bool) -> None:
+        """Loss, then reward, or the gate's forced spike; then renormalisation."""
+        rule = self.rule
+        loss, reward = fixed(rule.loss, 16), fixed(rule.reward, 16)
+        dopamine = rule.stability_rate * rule.reward
+        gain = 0
+        if trial.spikes:
+            gain += loss * two_to_minus(neuron.stability) >> 16
+            neuron.stability = max(neuron.stability + fixed(rule.stability_rate * rule.loss, 16), 0)
+            window = range(max(trial.first - int(3 * rule.tau), 0), trial.last + 1)
+        else:
+            window = range(INPUT_STEPS)
+        if is_target:
+            gain += reward * two_to_minus(neuron.stability) >> 16
+            if trial.spikes:
+                late = abs(rule.t_dopamine - trial.first - rule.isi_max) / rule.isi_max
+                neuron.stability += fixed(dopamine * max(2 - late, -1), 16)
+            else:
+                neuron.stability -= fixed(dopamine, 16)
+        neuron.stability = min(max(neuron.stability, 0), 2**31 - 1)
+        for i, count in enumerate(counts):
+            if any(spikes_at(count, step) for step in window):
+                before = neuron.resource[i]
+                neuron.resource[i] = clip(before + gain, 2**31 - 1)
+                neuron.outstanding += neuron.resource[i] - before
+        self.renormalise(neuron)
+        self.refresh(neuron)
+
+    def renormalise(self, neuron: Neuron) -> None:
+        """Once 1.0 is outstanding, every synapse, and every imaginary one, gives or takes the same whole amount."""
+        if abs(neuron.outstanding) < 2**16:
+            return
+        shares = self.n_inputs + self.rule.n_silent
+        share = abs(neuron.outstanding) // shares
+        if neuron.outstanding < 0:
+            share = -share
+        neuron.resource = [clip(resource - share, 2**31 - 1) for resource in neuron.resource]
+        neuron.outstanding -= share * shares
+
+    def refresh_all(self, columns: Sequence[Column]) -> None:
+        """Nothing depends on other columns."""
+
+    def rank(self, trials: Sequence[Trial]) -> tuple[int, ...]:
+        """OUT spikes; the earliest spike; the excess at it."""
+        return (
+            sum(trial.spikes for trial in trials),
+            -min(trial.first for trial in trials),
+            sum(trial.excess for trial in trials),
+        )
+
+
+class DecorrelatedReference:
+    """The decorrelated rule; `decorrelated.py` states it. Integer equations stand with each step below."""
+
+    def __init__(self, params: Params, rule: Decorrelated, n_inputs: int) -> None:
+        self.params, self.rule, self.n_inputs = params, rule, n_inputs
+        one = 2**30
+        self.decorrelation: Matrix = [[one if i == j else 0 for j in range(n_inputs)] for i in range(n_inputs)]
+
+    def new_neuron(self) -> Neuron:
+        return Neuron([0] * self.n_inputs, mean=[0] * self.n_inputs, drive=[0] * self.n_inputs)
+
+    def trial(self, column: Column, member: int, counts: Sequence[int], presentation: int | None) -> Trial:
+        """Show a presentation to one member. No leak, no floor, no noise; a spike takes the threshold off."""
+        neurons = column.members[member]
+        return run_presentation(neurons, counts, leak=0, floor=None, soft_reset=True, noise=lambda k, step: 0)
+
+    def learn(self, columns: Sequence[Column], counts: Sequence[int], target: int, presentation: int) -> None:
+        winner = self.winner(columns[target], counts)
+        n = winner.uses
+        residual = [((count << 24) - mean + 128) >> 8 for count, mean in zip(counts, winner.mean, strict=True)]  # Q.16
+        trace = [clip((dot(row, residual) + 2**25) >> 26, 2**30) for row in self.decorrelation]  # Q10.20
+        base, scale = 1, 1
+        if n > 0:
+            base = (fixed(self.rule.regularisation, 0) * (n + 1) << 16) // n  # Q.16
+            scale = base + max(dot(residual, trace) >> 20, 0)
+            for column in columns:
+                for neuron in column.members[0]:
+                    self.lose(neuron, residual, trace, scale)
+            self.inhibit(trace, scale)
+        gain = (base << 32) // (scale * (n + 1))  # Q.32
+        winner.drive = [clip(v + (gain * z + 2**31 >> 32), 2**30) for v, z in zip(winner.drive, trace, strict=True)]
+        for i, count in enumerate(counts):
+            step = 2 * ((count << 24) - winner.mean[i])
+            winner.mean[i] += (step + n + 1) // (2 * (n + 1))
+        winner.uses = min(n + 1, self.rule.stability_max)
+        self.refresh_all(columns)
+
+    def winner(self, column: Column, counts: Sequence[int]) -> Neuron:
+        """The neuron that fired; else one that was never used; else the one with the highest potential."""
+        neurons = column.members[0]
+        trial = self.trial(column, 0, counts, None)
+        fresh = [neuron for neuron in neurons if neuron.uses == 0]
+        return fresh[0] if fresh and not trial.spikes else neurons[trial.winner]
+
+    def lose(self, neuron: Neuron, residual: Sequence[int], trace: Sequence[int], scale: int) -> None:
+        """V <- V - (V.r / d) z."""
+        response = clip(dot(neuron.drive, residual) >> 20, 2**38)  # Q.16
+        factor = clip((response << 24) // scale, 2**32)  # Q.24
+        neuron.drive = [clip(v - ((factor * z + 2**23) >> 24), 2**30) for v, z in zip(neuron.drive, trace, strict=True)]
+
+    def inhibit(self, trace: Sequence[int], scale: int) -> None:
+        """P <- P - s s', s = z / sqrt(d)."""
+        root = math.isqrt((2**62 // scale) << 16)  # 1 / sqrt(d), Q.31
+        scaled = [clip((z * root + 2**20) >> 21, 2**30) for z in trace]  # Q1.30
+        for row, own in zip(self.decorrelation, scaled, strict=True):
+            row[:] = [clip(p - ((own * other + 2**29) >> 30), 2**30) for p, other in zip(row, scaled, strict=True)]
+
+    def refresh_all(self, columns: Sequence[Column]) -> None:
+        """Weights (V - mean V) / norm; tonic = mean m . weights; threshold = fraction * mean norm."""
+        neurons = [neuron for column in columns for neuron in column.members[0]]
+        used = [neuron for neuron in neurons if neuron.uses]
+        share = len(used) + self.rule.resting_classes
+        common_mean = [sum(neuron.mean[i] >> 8 for neuron in used) // share for i in range(self.n_inputs)]  # Q.16
+        common_drive = [sum(neuron.drive[i] for neuron in used) // share for i in range(self.n_inputs)]
+        norms = 0
+        for neuron in neurons:
+            own_drive = [v - common for v, common in zip(neuron.drive, common_drive, strict=True)]
+            own_mean = [(m >> 8) - common for m, common in zip(neuron.mean, common_mean, strict=True)]
+            norm = math.isqrt(max(dot(own_mean, own_drive) >> 20, 0) << 16) if neuron.uses else 0  # Q.16
+            norms += norm
+            inverse = 2**40 // max(norm, 64) if norm else 0
+            neuron.weights = [clip((clip(v, norm << 4) * inverse + 2**28) >> 29, 32767) for v in own_drive]
+            neuron.tonic = dot(common_mean, neuron.weights) >> 16
+        threshold = (norms // max(len(used), 1) * fixed(self.rule.threshold, 16)) >> 17
+        for neuron in neurons:
+            neuron.threshold = max(threshold, 1)
+
+    def rank(self, trials: Sequence[Trial]) -> tuple[int, ...]:
+        """OUT spikes; the potential that is left over."""
+        return trials[0].spikes, trials[0].potential
+
+
+def dot(a: Sequence[int], b: Sequence[int]) -> int:
+    """Sum of products."""
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+class Reference:
+    """What `network.CoLaNET` does, for counts as sequences of whole numbers 0..10."""
+
+    def __init__(self, params: Params, n_inputs: int) -> None:
+        self.params, self.n_inputs, self.n_learnt = params, n_inputs, 0
+        self.columns: list[Column] = []
+        rule = params.plasticity
+        self.rule: PublishedReference | DecorrelatedReference = (
+            PublishedReference(params, rule, n_inputs)
+            if isinstance(rule, Published)
+            else DecorrelatedReference(params, rule, n_inputs)
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order in which they were added."""
+        return tuple(column.label for column in self.columns)
+
+    def add_class(self, label: str) -> None:
+        """Add a column. Raises InputError when the label is there already."""
+        if label in self.labels:
+            raise InputError(f"class {label!r} is there already")
+        members = [
+            [self.rule.new_neuron() for _ in range(self.params.microcolumns)] for _ in range(self.params.members)
+        ]
+        self.columns.append(Column(label, stream_key(label), members))
+        self.rule.refresh_all(self.columns)
+
+    def remove_class(self, label: str) -> None:
+        """Remove a column. Raises UnknownLabel."""
+        del self.columns[self._index(label)]
+        self.rule.refresh_all(self.columns)
+
+    def learn_one(self, counts: Sequence[int], label: str) -> None:
+        """Learn one labelled presentation. Raises InputError, UnknownLabel."""
+        self._check(counts)
+        self.rule.learn(self.columns, counts, self._index(label), self.n_learnt)
+        self.n_learnt += 1
+
+    def predict_one(self, counts: Sequence[int]) -> Answer:
+        """Return the class that ranks highest, the one added first at a tie; None if no neuron fired."""
+        self._check(counts)
+        trials = [
+            [self.rule.trial(column, member, counts, None) for member in range(self.params.members)]
+            for column in self.columns
+        ]
+        spikes = [sum(trial.spikes for trial in of_column) for of_column in trials]
+        first = [min(trial.first for trial in of_column) for of_column in trials]
+        if not any(spikes):
+            return Answer(None, spikes, first, 0)
+        best = max(range(len(trials)), key=lambda column: self.rule.rank(trials[column]))
+        others = [count for column, count in enumerate(spikes) if column != best]
+        return Answer(self.columns[best].label, spikes, first, spikes[best] - max(others, default=0))
+
+    def _index(self, label: str) -> int:
+        if label not in self.labels:
+            raise UnknownLabel(f"class {label!r} is not known")
+        return self.labels.index(label)
+
+    def _check(self, counts: Sequence[int]) -> None:
+        if len(counts) != self.n_inputs or not all(0 <= count <= INPUT_STEPS for count in counts):
+            raise InputError(f"expected {self.n_inputs} counts of 0..{INPUT_STEPS}")
