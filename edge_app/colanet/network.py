@@ -137,6 +137,8 @@ class CoLaNET:
                 _check_label(label)
             network._labels = list(head["labels"])
             network.n_learnt = int(head["n_learnt"])
+            if network.n_learnt < 0 or len(set(network._labels)) != len(network._labels):
+                raise ValueError("a negative number of examples, or a label twice")
             network._columns.load(arrays)
         except (InputError, KeyError, TypeError, ValueError) as error:
             raise StateCorrupt(f"the snapshot does not describe a network of this edge-app: {error}") from error

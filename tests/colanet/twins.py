@@ -98,3 +98,28 @@ class Twins:
         assert (self.fast.labels, self.fast.n_learnt) == (self.slow.labels, self.slow.n_learnt)
         if isinstance(self.slow.rule, DecorrelatedReference):
             assert columns.decorrelation.tolist() == self.slow.rule.decorrelation
+
+
+N = 16
+RULES = {
+    "decorrelated": Params(microcolumns=2, plasticity=Decorrelated(regularisation=64)),
+    "published": Params(microcolumns=3, members=2, seed=5, plasticity=Published(threshold=0.5)),
+}
+LABELS = ("ant", "bee", "cat")
+
+
+def stream(seed: int, presentations: int) -> list[tuple[np.ndarray, str]]:
+    """Labelled counts: three prototypes, each count moved by up to 2."""
+    numbers, patterns = lehmer(seed), prototypes(99, len(LABELS), N)
+    return [
+        (as_counts(around(patterns[n % len(LABELS)], numbers)), LABELS[n % len(LABELS)]) for n in range(presentations)
+    ]
+
+
+def taught(params: Params, presentations: int = 30, threads: int = 1) -> CoLaNET:
+    network = CoLaNET(params, N, threads=threads)
+    for label in LABELS:
+        network.add_class(label)
+    for counts, label in stream(1, presentations):
+        network.learn_one(counts, label)
+    return network
