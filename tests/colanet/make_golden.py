@@ -1,0 +1,91 @@
+"""Write the golden trajectories: `python tests/colanet/make_golden.py`, after a change of the arithmetic that is meant.
+
+Each file in golden/ holds what one network did with one stream: OUT spikes and label of a decision before every
+example, the weights and thresholds at the end, and the snapshot's SHA-256. The streams come from twins.lehmer, so that
+nothing of a library's random numbers enters. test_golden.py plays them again and compares every bit, on every
+architecture.
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from twins import around, as_counts, lehmer, prototypes
+
+from edge_app.colanet.network import CoLaNET
+from edge_app.colanet.params import Params, Published
+
+FOLDER = Path(__file__).parent / "golden"
+N_INPUTS = 24
+PRESENTATIONS = 80
+
+
+def scaled_down(name: str, **changes: Any) -> Params:
+    """A preset with at most 4 microcolumns and 2 members, and H, eta, sigma for 24 inputs: a twentieth."""
+    preset = Params.preset(name)
+    rule = preset.plasticity
+    if isinstance(rule, Published):
+        rule = dataclasses.replace(rule, threshold=rule.threshold / 20, sigma=rule.sigma / 20, excess=rule.excess / 20)
+    small = Params(min(preset.microcolumns, 4), min(preset.members, 2), 20261120, rule)
+    return dataclasses.replace(small, **changes)
+
+
+CASES = {
+    "default": scaled_down("default"),
+    "default-microcolumns": scaled_down("default", microcolumns=3),
+    "paper": scaled_down("paper"),
+    "paper-b": scaled_down("paper-b"),
+    "mnist": scaled_down("mnist"),
+}
+
+
+def play(params: Params) -> tuple[CoLaNET, list[list[int]], list[str | None]]:
+    """Teach four classes, two patterns each; the fourth comes late, the first goes before the end."""
+    network = CoLaNET(params, N_INPUTS)
+    numbers, patterns = lehmer(params.microcolumns + 7), prototypes(11, 8, N_INPUTS)
+    for label in ("ant", "bee", "cat"):
+        network.add_class(label)
+    spikes, labels = [], []
+    for step in range(PRESENTATIONS):
+        if step == PRESENTATIONS // 2:
+            network.add_class("dog")
+        if step == PRESENTATIONS - 20:
+            network.remove_class("ant")
+        shown = next(numbers) % len(network.labels)
+        pattern = patterns["abcd".index(network.labels[shown][0]) * 2 + next(numbers) % 2]
+        counts = as_counts(around(pattern, numbers))
+        decision = network.predict_one(counts)
+        spikes.append(decision.spikes.tolist())
+        labels.append(decision.label)
+        network.learn_one(counts, network.labels[shown])
+    return network, spikes, labels
+
+
+def trajectory(params: Params) -> dict[str, Any]:
+    """Everything that a golden file holds."""
+    network, spikes, labels = play(params)
+    return {
+        "params": params.to_dict(),
+        "params_digest": params.digest,
+        "spikes": spikes,
+        "decisions": labels,
+        "weights": network.columns.weights.T.tolist(),
+        "threshold": network.columns.threshold.tolist(),
+        "tonic": network.columns.tonic.tolist(),
+        "snapshot_sha256": hashlib.sha256(network.snapshot()).hexdigest(),
+    }
+
+
+def text_of(found: dict[str, Any]) -> str:
+    """One key a line, so that a difference shows where it is."""
+    lines = [f"{json.dumps(key)}: {json.dumps(value, separators=(',', ':'))}" for key, value in found.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, params in CASES.items():
+        (FOLDER / f"{name}.json").write_text(text_of(trajectory(params)), encoding="ascii")
+        print(FOLDER.name, name)
