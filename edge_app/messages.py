@@ -45,7 +45,7 @@ class Decision(NamedTuple):
     spikes: NDArray[np.int32]
     """(classes,): OUT spikes of each column, summed over the ensemble."""
     first_spike: NDArray[np.int32]
-    """(classes,): step of the earliest OUT spike, 0..14; 15, a presentation's length, where the column stayed silent."""
+    """(classes,): step of the earliest OUT spike, 0..14; 15 where the column stayed silent."""
     margin: int
     """Lead of the winning column over the runner-up in OUT spikes; 0 when a tie was broken, or for "unknown"."""
 

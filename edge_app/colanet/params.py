@@ -21,6 +21,8 @@ from edge_app.errors import ParameterError
 
 INPUT_STEPS = 10
 """T, steps of a presentation in which inputs spike."""
+ARITHMETIC = 1
+"""Raised when equal parameters come to mean other bits: what was learnt before is then replayed, not mixed."""
 SILENT_STEPS = 5
 """Steps of silence that end a presentation."""
 MAX_RESOURCE_AT_REST = 16384
@@ -152,8 +154,9 @@ class Params:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of all values."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        """SHA-256 (hex) of all values and of the arithmetic's version."""
+        values = {"arithmetic": ARITHMETIC, **self.to_dict()}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values as a flat mapping, with the rule's name under "rule"; `from_dict` reads it."""

@@ -63,13 +63,13 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate and print a table; 0 when done."""
     from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params
-    from edge_app.datasets import Dataset
+    from edge_app.commands.output import show_progress, write_json
+    from edge_app.encoder.images import ImageEncoder
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.ratecode import RateCode
-    from edge_app.evaluation import evaluate
-    from edge_app.image_encoder import ImageEncoder
-    from edge_app.plots import plot_evaluation
-    from edge_app.results import show_progress, write_json
+    from edge_app.evaluation.datasets import Dataset
+    from edge_app.evaluation.plots import plot_evaluation
+    from edge_app.evaluation.protocol import evaluate
 
     _check_outputs(args)
     params = Params.preset(args.params)
@@ -104,8 +104,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what could not be written before minutes are spent on encoding."""
-    from edge_app.plots import require_matplotlib
-    from edge_app.results import check_target
+    from edge_app.commands.output import check_target
+    from edge_app.evaluation.plots import require_matplotlib
 
     if args.json:
         check_target("--json", args.json)
@@ -115,8 +115,8 @@ def _check_outputs(args: argparse.Namespace) -> None:
 
 
 def _setting(args: argparse.Namespace, splits: tuple[str, ...]) -> Any:
-    from edge_app.splits import choose_splits
-    from edge_app.trial import Setting
+    from edge_app.evaluation.splits import choose_splits
+    from edge_app.evaluation.trial import Setting
 
     names = None
     if args.baselines is not None:
@@ -134,7 +134,7 @@ def _setting(args: argparse.Namespace, splits: tuple[str, ...]) -> Any:
 
 def report(values: dict[str, Any]) -> str:
     """Return the figures of `Evaluation.to_dict` as text for a terminal."""
-    from edge_app.results import table
+    from edge_app.commands.output import table
 
     several = values["repeats"] > 1
     lines = [

@@ -26,7 +26,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Print what was found; 0 when done."""
-    from edge_app.results import write_json
+    from edge_app.commands.output import write_json
 
     values = gather(args.model)
     if args.json:

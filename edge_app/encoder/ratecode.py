@@ -1,21 +1,22 @@
 """Rate code: embedding -> spike counts, 0..10 an input; pure, and in integers.
 
-Equation, for a quantised embedding e (zero point taken off, so e >= 0) of n values with the sum E:
+Equation, for a quantised embedding e (zero point taken off, e >= 0) of n values:
 
-    sqrt law    v_i = sqrt(e_i)      rms(v)^2 = E / n
-    linear law  v_i = e_i            rms(v)^2 = sum(e_i^2) / n
-    count_i = min(T, floor(T * v_i / (saturation * rms(v)) + 1/2)),  T = 10
+    v_i = e_i ^ exponent,  rms^2 = sum(v_i^2) / n
+    count_i = min(T, floor(T * v_i / (saturation * rms) + 1/2)),  T = 10
 
-Dividing by the rms is a gain control: a dim picture and a bright one of the same thing spike alike. The square root
-spends the few spikes better on the many small values of an embedding and makes the code's dot product the Bhattacharyya
-affinity of two embeddings. count_i >= k is tested as an inequality of squares, so that no root and no rounding mode
-enters: v_i^2 * (2T)^2 >= ((2k - 1) * saturation)^2 * rms(v)^2.
+Dividing by the rms is a gain control: a dim picture and a bright one of the same thing spike alike. An exponent below 1
+spends the few spikes on the many small values of an embedding (Stevens's power law; 1/2 would make the dot product of
+two codes the Bhattacharyya affinity of the embeddings). count_i >= k is tested as an inequality of squares, so that no
+rounding of floats enters: v_i^2 * (2T)^2 >= ((2k - 1) * saturation)^2 * rms^2.
 """
 
 import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from functools import lru_cache
+from math import isqrt
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +26,10 @@ from edge_app.errors import InputError
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
 
-Law = Literal["sqrt", "linear"]
-
+EXPONENTS = (0.5, 0.75, 1.0)
 STEPS = 10
 """T, the most spikes that an input fires in one presentation."""
+MAX_INPUTS = 1 << 14
 SATURATION_UNITS = 16
 """The saturation is kept as a whole number of 1/16 rms, so that the comparison stays exact."""
 
@@ -38,26 +39,26 @@ class RateCode:
     """Turns quantised embeddings into spike counts.
 
     n_inputs: values of an embedding, and inputs of the classifier.
-    law: what a value is before it becomes a spike count, "sqrt" or "linear".
+    exponent: of the power law between activation and spikes, one of EXPONENTS.
     saturation: level that fires at every step, in multiples of the embedding's rms; a multiple of 1/16.
     zero_point: the quantised value that stands for 0.
 
-    Raises InputError for a law, a size or a level that is none.
+    Raises InputError for a value out of its range.
     """
 
     n_inputs: int
-    law: Law = "sqrt"
+    exponent: float = 0.75
     saturation: float = 3.0
     zero_point: int = 0
 
     def __post_init__(self) -> None:
-        if self.n_inputs < 1:
-            raise InputError(f"rate code: n_inputs = {self.n_inputs}, expected at least 1")
-        if self.law not in get_args(Law):
-            raise InputError(f"rate code: law = {self.law!r}, expected one of {', '.join(get_args(Law))}")
+        if not 1 <= self.n_inputs <= MAX_INPUTS:
+            raise InputError(f"rate code: n_inputs = {self.n_inputs}, expected 1 to {MAX_INPUTS}")
+        if self.exponent not in EXPONENTS:
+            raise InputError(f"rate code: exponent = {self.exponent}, expected one of {', '.join(map(str, EXPONENTS))}")
         units = Fraction(self.saturation) * SATURATION_UNITS
-        if units.denominator != 1 or not 1 <= units <= 64 * SATURATION_UNITS:
-            raise InputError(f"rate code: saturation = {self.saturation}, expected a multiple of 1/16 up to 64 (rms)")
+        if units.denominator != 1 or not 1 <= units <= 16 * SATURATION_UNITS:
+            raise InputError(f"rate code: saturation = {self.saturation}, expected a multiple of 1/16 up to 16 (rms)")
         if not 0 <= self.zero_point <= 255:
             raise InputError(f"rate code: zero_point = {self.zero_point}, expected 0..255")
 
@@ -68,11 +69,13 @@ class RateCode:
         Raises InputError for an unknown key or a value out of range.
         """
         options = dict(manifest.rate_code)
-        if unknown := sorted(options.keys() - {"law", "saturation"}):
-            raise InputError(f"{manifest.name}: unknown key {unknown[0]!r} in [rate_code], expected law or saturation")
+        if unknown := sorted(options.keys() - {"exponent", "saturation"}):
+            raise InputError(
+                f"{manifest.name}: unknown key {unknown[0]!r} in [rate_code], expected exponent or saturation"
+            )
         return cls(
             n_inputs=manifest.embedding_size,
-            law=cast(Law, options.get("law", cls.law)),
+            exponent=float(cast(float, options.get("exponent", cls.exponent))),
             saturation=float(cast(float, options.get("saturation", cls.saturation))),
             zero_point=manifest.embedding_zero_point,
         )
@@ -80,7 +83,7 @@ class RateCode:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of everything that the counts depend on."""
-        text = f"rate code 1: {self.n_inputs} {self.law} {self.saturation!r} {self.zero_point} {STEPS}"
+        text = f"rate code 2: {self.n_inputs} {self.exponent!r} {self.saturation!r} {self.zero_point} {STEPS}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def __call__(self, embedding: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -103,13 +106,19 @@ class RateCode:
 
     def _table(self, embedding: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(256,) counts of every quantised value, with the gain that this embedding asks for."""
-        level = np.maximum(np.arange(256, dtype=np.int64) - self.zero_point, 0)
-        power = level if self.law == "sqrt" else level * level
+        power = _squares(self.exponent, self.zero_point)
         energy = int(np.take(power, embedding).sum())
         if energy == 0:
             return np.zeros(256, np.uint8)
         units = int(self.saturation * SATURATION_UNITS)
-        # both sides of the inequality times n * 16^2; at most 2^16 * 2^16 * 20^2 * 2^8 and 2^9 * 2^20 * 2^32: int64
+        # the inequality times n * 16^2 and 2^8; the right side is at most (19 * 16^2)^2 * 2^24 * 2^14 < 2^63
         left = power * (self.n_inputs * (2 * STEPS * SATURATION_UNITS) ** 2)
         odd = 2 * np.arange(1, STEPS + 1, dtype=np.int64) - 1
         return np.searchsorted((odd * units) ** 2 * energy, left, side="right").astype(np.uint8)
+
+
+@lru_cache
+def _squares(exponent: float, zero_point: int) -> NDArray[np.int64]:
+    """(256,) v^2 of every quantised value, in units of 2^-8 that the inequality is blind to."""
+    levels = [max(value - zero_point, 0) for value in range(256)]
+    return np.array([isqrt(level ** round(4 * exponent) << 16) for level in levels], np.int64)

@@ -13,7 +13,7 @@ from edge_app.storage.store import Store
 logger = logging.getLogger(__name__)
 
 
-class Superseded(Exception):  # noqa: N818 a signal within this file, no error
+class Superseded(Exception):
     """The journal was corrected again, or the learner is being closed: this replay leads nowhere."""
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.datasets import IMAGE_EXTENSIONS
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError
+from edge_app.evaluation.datasets import IMAGE_EXTENSIONS
 
 HEIGHT, WIDTH = 480, 640
 SMALLEST = 200

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pictures import ColourEmbedder, fill, picture, zipped
 
-from edge_app.datasets import Dataset, Item, embed
 from edge_app.errors import InputError
+from edge_app.evaluation.datasets import Dataset, Item, embed
 
 
 def touch(top: Path, *names: str) -> Path:

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app import machine
-from edge_app.bench_frames import Frames, make_frames
+from edge_app.benchmark.frames import Frames, make_frames
 from edge_app.errors import EdgeAppError, InputError
-from edge_app.trial import percentiles
+from edge_app.evaluation.trial import percentiles
 
 if TYPE_CHECKING:
     from edge_app.colanet.network import CoLaNET
@@ -201,7 +201,7 @@ def _time_starts(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network"
         path.write_bytes(snapshot)
-        code = "import sys; from edge_app.benchmark import first_decision; first_decision(*sys.argv[1:])"
+        code = "import sys; from edge_app.benchmark.measure import first_decision; first_decision(*sys.argv[1:])"
         command = [sys.executable, "-c", code, str(path), str(manifest.manifest_path), str(setting.threads)]
         return [_time_start(command) for _ in progress("starting", range(setting.starts + 1))][1:]
 

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.datasets import Dataset, Embedded, Embedder, Item, Skipped, embed
 from edge_app.errors import InputError
-from edge_app.splits import Draw, draw
-from edge_app.trial import (
+from edge_app.evaluation.datasets import Dataset, Embedded, Embedder, Item, Skipped, embed
+from edge_app.evaluation.splits import Draw, draw
+from edge_app.evaluation.trial import (
     UNKNOWN,
     Network,
     Progress,

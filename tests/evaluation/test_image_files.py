@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_app import dataset_files
-from edge_app.dataset_files import FolderSource, ZipSource, open_source
 from edge_app.errors import InputError
+from edge_app.evaluation import image_files as dataset_files
+from edge_app.evaluation.image_files import FolderSource, ZipSource, open_source
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.dataset_files import is_hidden, open_source
-from edge_app.embedding_cache import EmbeddingCache
 from edge_app.errors import InputError
+from edge_app.evaluation.cache import EmbeddingCache
+from edge_app.evaluation.image_files import is_hidden, open_source
 
 IMAGE_EXTENSIONS = frozenset({".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".webp"})
 MAX_FILES = 2_000_000

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_app import bench_frames
-from edge_app.bench_frames import make_frames
+from edge_app.benchmark import frames as bench_frames
+from edge_app.benchmark.frames import make_frames
 from edge_app.devices import photographs
 from edge_app.errors import InputError, RuntimeMissing
 

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from edge_app import benchmark
-from edge_app.benchmark import BenchSetting
+from edge_app.benchmark import measure as benchmark
+from edge_app.benchmark.measure import BenchSetting
 from edge_app.errors import EdgeAppError, InputError
 
 
@@ -39,6 +39,8 @@ def test_start_that_fails_says_why() -> None:
 
 
 def test_importing_measures_nothing_and_loads_no_compiler() -> None:
-    code = "import sys, edge_app.benchmark; print(sorted({'numba', 'cv2', 'ai_edge_litert'} & set(sys.modules)))"
+    code = (
+        "import sys, edge_app.benchmark.measure; print(sorted({'numba', 'cv2', 'ai_edge_litert'} & set(sys.modules)))"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

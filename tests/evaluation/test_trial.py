@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge_app.trial import percentiles, running_accuracy
+from edge_app.evaluation.trial import percentiles, running_accuracy
 
 
 def test_percentiles() -> None:

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from edge_app.errors import InputError, RuntimeMissing
-from edge_app.evaluation import Evaluation
-from edge_app.plots import plot_evaluation
-from edge_app.splits import SplitChoice
-from edge_app.trial import Setting, Trial
+from edge_app.evaluation.plots import plot_evaluation
+from edge_app.evaluation.protocol import Evaluation
+from edge_app.evaluation.splits import SplitChoice
+from edge_app.evaluation.trial import Setting, Trial
 
 
 def invented(n_classes: int, n_test: int = 400, repeats: int = 1) -> Evaluation:

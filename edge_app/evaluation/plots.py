@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_app.errors import InputError, RuntimeMissing
-from edge_app.trial import running_accuracy
+from edge_app.evaluation.trial import running_accuracy
 
 if TYPE_CHECKING:
-    from edge_app.evaluation import Evaluation
+    from edge_app.evaluation.protocol import Evaluation
 
 NUMBERED_CLASSES = 20
 """Up to so many classes each cell of the confusion matrix carries its number."""

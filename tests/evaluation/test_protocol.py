@@ -10,12 +10,12 @@ from pictures import ColourEmbedder, fill, picture
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
-from edge_app.datasets import Dataset
 from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError
-from edge_app.evaluation import TIMED_IMAGES, Evaluation, evaluate
-from edge_app.splits import SplitChoice
-from edge_app.trial import UNKNOWN, Setting, Trial
+from edge_app.evaluation.datasets import Dataset
+from edge_app.evaluation.protocol import TIMED_IMAGES, Evaluation, evaluate
+from edge_app.evaluation.splits import SplitChoice
+from edge_app.evaluation.trial import UNKNOWN, Setting, Trial
 
 HELD_OUT = SplitChoice("", None)
 RATE_CODE = RateCode(48)

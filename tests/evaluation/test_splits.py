@@ -2,9 +2,9 @@ from collections import Counter
 
 import pytest
 
-from edge_app.datasets import Item
 from edge_app.errors import InputError
-from edge_app.splits import SplitChoice, choose_splits, draw, presentation_order
+from edge_app.evaluation.datasets import Item
+from edge_app.evaluation.splits import SplitChoice, choose_splits, draw, presentation_order
 
 
 def items(counts: dict[str, int], split: str = "") -> list[Item]:

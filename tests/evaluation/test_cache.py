@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_app import embedding_cache
-from edge_app.embedding_cache import EmbeddingCache
 from edge_app.errors import InputError
+from edge_app.evaluation import cache as embedding_cache
+from edge_app.evaluation.cache import EmbeddingCache
 
 VALUE = np.arange(48, dtype=np.uint8)
 

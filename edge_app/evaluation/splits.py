@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from edge_app.datasets import Item
 from edge_app.errors import InputError
+from edge_app.evaluation.datasets import Item
 
 TEST_SHARE = 0.2
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_app.commands.output import check_target, show_progress, table, write_json
 from edge_app.errors import InputError
-from edge_app.results import check_target, show_progress, table, write_json
 
 
 def test_table_aligns_columns() -> None:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app import baselines
-from edge_app.datasets import Skipped
 from edge_app.errors import InputError
+from edge_app.evaluation import baselines
+from edge_app.evaluation.datasets import Skipped
+from edge_app.evaluation.splits import Draw, SplitChoice, presentation_order
 from edge_app.messages import Decision
-from edge_app.splits import Draw, SplitChoice, presentation_order
 
 UNKNOWN = -1
 

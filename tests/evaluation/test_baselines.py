@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from edge_app import baselines
-from edge_app.baselines import Labels, Rows
+from edge_app.evaluation import baselines
+from edge_app.evaluation.baselines import Labels, Rows
 
 N_CLASSES = 4
 

@@ -1,0 +1,58 @@
+# Two commands matter: `make demo` and `make test`. Both need Python 3.11 to 3.13 and make, and set up the rest themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# the measuring data sets, where they are (see CONTRIBUTING.md)
+DATA ?= ../shared/data
+
+.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime bench model clean help
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "edge-app needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is $$($(PYTHON) -V 2>&1): make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# one stamp a set of extras: made anew when pyproject.toml changes
+$(VENV)/.has-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+	@touch $@
+
+demo: $(VENV)/.has-demo  ## teach a simulated camera real photographs, and look at the result in demo/
+	$(BIN)/edge-app demo --out demo
+
+test: lint $(VENV)/.has-dev  ## style, types, import rules and the whole test suite
+	$(BIN)/python -m pytest --numprocesses=auto
+
+test-quick: $(VENV)/.has-dev  ## the tests that take seconds
+	$(BIN)/python -m pytest --numprocesses=auto -m 'not slow'
+
+lint: $(VENV)/.has-dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-pythons:  ## the quick suite on every Python 3.11 to 3.13 of this machine
+	tests/on_each_python.sh
+
+test-wheel: $(VENV)/.has-dev  ## build the wheel, install it alone, teach and classify with it
+	tests/wheel.sh $(BIN)/python
+
+test-tflite-runtime:  ## the encoder's tests with tflite-runtime 2.14 and numpy 1, in an environment of their own
+	$(PYTHON) -m venv .venv-tflite-runtime
+	.venv-tflite-runtime/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-tflite-runtime.txt
+	EDGE_APP_TFLITE_RUNTIME=tflite-runtime PYTHONPATH=. .venv-tflite-runtime/bin/python -m pytest tests/encoder
+
+bench: $(VENV)/.has-dev  ## how long each step takes on this machine
+	$(BIN)/edge-app bench --json benchmarks/results/$$(uname -m).json
+
+model:  ## build the encoder from its float weights, the same bytes each time (needs imagenet_samples.zip in DATA)
+	$(PYTHON) -m venv .venv-model
+	.venv-model/bin/python -m pip install --quiet --disable-pip-version-check -r calibration/requirements-encoder.txt
+	PYTHONPATH=. .venv-model/bin/python calibration/build_encoder.py --samples $(DATA)/imagenet_samples.zip
+
+clean:  ## remove environments, caches and what was built
+	rm -rf .venv .venv-* dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Data sets, protocols, conventional baselines: how good the classifier is, and beside what."""

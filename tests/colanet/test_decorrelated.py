@@ -1,0 +1,196 @@
+"""Each part of the decorrelated rule does what it says: every test fails when its part is switched off.
+
+The measure is the batch form in floating point: what the columns should hold follows from the examples alone.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from twins import around, as_counts, lehmer, prototypes
+
+from edge_app.colanet.decorrelated import DecorrelatedColumns
+from edge_app.colanet.network import CoLaNET
+from edge_app.colanet.params import Decorrelated, Params
+
+N = 12
+Floats = NDArray[np.float64]
+
+
+def taught(presentations: int = 60, microcolumns: int = 1, classes: int = 3, **rule: Any) -> tuple[CoLaNET, list]:
+    """A network after a stream of noisy prototypes, and the stream as (counts, class number)."""
+    net = CoLaNET(Params(microcolumns=microcolumns, plasticity=Decorrelated(**{"regularisation": 100, **rule})), N)
+    numbers, patterns = lehmer(3), prototypes(4, classes, N)
+    data = []
+    for label in range(classes):
+        net.add_class(str(label))
+    for n in range(presentations):
+        counts = as_counts(around(patterns[n % classes], numbers, spread=3))
+        net.learn_one(counts, str(n % classes))
+        data.append((counts.astype(float), n % classes))
+    return net, data
+
+
+def state(net: CoLaNET) -> tuple[Floats, Floats, Floats]:
+    """(P, means, drives) as floating point."""
+    columns = net.columns
+    assert isinstance(columns, DecorrelatedColumns)
+    return columns.decorrelation / 2**30, columns.mean / 2**24, columns.drive / 2**20
+
+
+def scatter(data: list) -> Floats:
+    """Sum of n/(1+n) r r', in the order of the stream."""
+    total, means, uses = np.zeros((N, N)), np.zeros((9, N)), np.zeros(9)
+    for counts, label in data:
+        residual = counts - means[label]
+        total += uses[label] / (1 + uses[label]) * np.outer(residual, residual)
+        means[label] += residual / (1 + uses[label])
+        uses[label] += 1
+    return total
+
+
+def test_inhibition_inverts_the_pooled_scatter() -> None:
+    net, data = taught()
+    expected = 100 * np.linalg.inv(100 * np.eye(N) + scatter(data))
+    assert state(net)[0] == pytest.approx(expected, abs=1e-4)
+    assert np.abs(state(net)[0] - np.eye(N)).max() > 0.5
+
+
+def test_inhibition_grows_between_inputs_that_vary_together() -> None:
+    net = CoLaNET(Params(plasticity=Decorrelated(regularisation=100)), 3)
+    net.add_class("a")
+    for n in range(40):
+        together = 9 if n % 2 else 1
+        net.learn_one(np.array([together, together, 5], np.uint8), "a")
+    p = net.columns.decorrelation / 2**30  # type: ignore[attr-defined]
+    assert p[0, 1] < -0.3
+    assert p[0, 0] < 0.7
+    assert p[2].tolist() == pytest.approx([0, 0, 1], abs=1e-3)
+
+
+def test_reward_makes_the_mean_of_what_the_winner_has_learnt() -> None:
+    net, data = taught()
+    for label in range(3):
+        expected = np.mean([counts for counts, shown in data if shown == label], axis=0)
+        assert state(net)[1][label] == pytest.approx(expected, abs=1e-5)
+
+
+def test_loss_and_reward_keep_the_drive_at_p_times_the_mean() -> None:
+    """Loss changes the columns that were not shown too, with P; the one that was shown is rewarded on top."""
+    net, _ = taught()
+    p, means, drives = state(net)
+    assert drives == pytest.approx(means @ p, abs=2e-4)
+
+
+def test_loss_lowers_what_a_residual_excites() -> None:
+    """A column answers less to a direction after that direction varied within a class."""
+    net, _ = taught(30)
+    _, means, before = state(net)
+    counts = np.clip(np.round(means[0]) + np.array([4, -4] * 6), 0, 10).astype(np.uint8)
+    residual = counts - means[0]
+    net.learn_one(counts, "0")
+    after = state(net)[2]
+    response = before @ residual
+    assert (np.abs(response[1:]) > 1).all()
+    assert (np.abs((after @ residual)[1:]) < 0.9 * np.abs(response[1:])).all()
+
+
+def test_common_inhibition_takes_off_what_all_columns_share() -> None:
+    """Weights: what a drive has over the mean of all, silent ones counted in; tonic: their response to the mean m."""
+    net, _ = taught(resting_classes=2)
+    p, means, drives = state(net)
+    common_drive, common_mean = drives.sum(0) / 5, means.sum(0) / 5
+    norms = np.sqrt(((means - common_mean) * (drives - common_drive)).sum(1))
+    weights = net.columns.weights.T / 2**15
+    assert weights * norms[:, None] == pytest.approx(drives - common_drive, abs=1e-3)
+    assert net.columns.tonic / 2**15 == pytest.approx(weights @ common_mean, abs=1e-2)
+    assert np.abs(drives - common_drive - drives).max() > 0.1
+    assert p.shape == (N, N)
+
+
+def test_tonic_inhibition_cancels_the_mean_input() -> None:
+    """Shown exactly the mean of the columns, no neuron is left with any potential."""
+    net = CoLaNET(Params(plasticity=Decorrelated(regularisation=100, resting_classes=2)), 4)
+    for label, counts in (("a", [8, 0, 8, 0]), ("b", [0, 8, 8, 0])):
+        net.add_class(label)
+        net.learn_one(np.array(counts, np.uint8), label)
+    decision = net.predict_one(np.array([2, 2, 4, 0], np.uint8))
+    assert decision.label is None
+    activity = net.columns.present(np.array([2, 2, 4, 0], np.uint8))
+    assert activity.potential.ravel().tolist() == pytest.approx([0, 0], abs=16)
+    assert net.predict_one(np.array([6, 2, 4, 0], np.uint8)).label == "a"
+
+
+def test_synaptic_scaling_gives_every_neuron_the_same_norm() -> None:
+    """w' P^-1 w = 1, for a class that is far from the mean as for one that is close to it."""
+    net, _ = taught()
+    weights = net.columns.weights.T / 2**15
+    assert np.einsum("ki,ij,kj->k", weights, np.linalg.inv(state(net)[0]), weights) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("fraction", [1 / 64, 0.125, 1.0])
+def test_threshold_is_a_fraction_of_the_mean_drive(fraction: float) -> None:
+    net, _ = taught(threshold=fraction)
+    _, means, drives = state(net)
+    centred, driven = means - means.sum(0) / 6, drives - drives.sum(0) / 6
+    norm = np.sqrt((centred * driven).sum(1)).mean()
+    assert net.columns.threshold / 2**15 == pytest.approx(fraction * norm, abs=2e-2 * norm)
+    assert len(set(net.columns.threshold.tolist())) == 1
+
+
+def test_a_lower_threshold_lets_columns_spike_more() -> None:
+    shown = np.array(prototypes(4, 3, N)[0], np.uint8)
+    spikes = [int(taught(threshold=fraction)[0].predict_one(shown).spikes.sum()) for fraction in (1 / 64, 0.125, 1.0)]
+    assert spikes[0] > spikes[1] > spikes[2]
+
+
+def test_a_fresh_neuron_is_recruited_for_what_its_column_does_not_know() -> None:
+    net = CoLaNET(Params(microcolumns=2, plasticity=Decorrelated(regularisation=100, threshold=0.5)), 4)
+    for label in "ab":
+        net.add_class(label)
+    uses = net.columns.uses  # type: ignore[attr-defined]
+    left, right, other = ([9, 0, 0, 0], [0, 9, 0, 0], [0, 0, 9, 9])
+    for shown, label, expected in (
+        (left, "a", [1, 0, 0, 0]),
+        (other, "b", [1, 0, 1, 0]),
+        (left, "a", [2, 0, 1, 0]),  # known: the neuron that fires learns
+        (right, "a", [2, 1, 1, 0]),  # the column is silent: a neuron that was never used learns
+        (right, "a", [2, 2, 1, 0]),
+        (other, "b", [2, 2, 2, 0]),
+    ):
+        net.learn_one(np.array(shown, np.uint8), label)
+        uses = net.columns.uses  # type: ignore[attr-defined]
+        assert uses.tolist() == expected
+    for shown in (left, right):
+        assert net.predict_one(np.array(shown, np.uint8)).label == "a"
+
+
+def test_plasticity_falls_no_further_than_stability_max() -> None:
+    """After three examples every further one moves the mean by a quarter of the residual."""
+    net = CoLaNET(Params(plasticity=Decorrelated(stability_max=3)), 2)
+    net.add_class("a")
+    mean, uses = np.zeros(2), 0
+    for counts in ([2, 8], [4, 6], [0, 0], [10, 0], [10, 0], [10, 1], [10, 10]):
+        net.learn_one(np.array(counts, np.uint8), "a")
+        mean += (np.array(counts) - mean) / (1 + uses)
+        uses = min(uses + 1, 3)
+        assert state(net)[1][0] == pytest.approx(mean, abs=1e-5)
+        assert net.columns.uses.tolist() == [uses]  # type: ignore[attr-defined]
+
+
+def test_regularisation_slows_the_decorrelation() -> None:
+    p = [np.trace(state(taught(regularisation=regularisation)[0])[0]) for regularisation in (64, 1000, 16000)]
+    assert p[0] < p[1] < p[2] < N
+
+
+def test_a_constant_input_moves_nothing_for_ever() -> None:
+    """The mean comes so near to a constant count that the drive stays where the mean puts it."""
+    net = CoLaNET(Params(plasticity=Decorrelated(stability_max=4096)), 3)
+    for label in "ab":
+        net.add_class(label)
+    numbers = lehmer(8)
+    for n in range(12000):
+        net.learn_one(np.array([10, next(numbers) % 11, 7], np.uint8), "ab"[n % 2])
+    p, means, drives = state(net)
+    assert drives == pytest.approx(means @ p, abs=2e-4)

@@ -1,0 +1,68 @@
+"""The command line: help without libraries, statuses, errors without tracebacks."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_app import __version__, cli, errors
+
+
+def all_errors(kind: type[errors.EdgeAppError]) -> list[type[errors.EdgeAppError]]:
+    return [kind, *(error for child in kind.__subclasses__() for error in all_errors(child))]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"edge-app {__version__}\n"
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.run([command.removesuffix("_"), "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert f"edge-app {command.removesuffix('_')}" in text
+    assert "example" in text.lower()
+
+
+def test_no_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.run([])
+    assert stopped.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_an_error_is_a_line_and_a_status(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.run(["evaluate", str(tmp_path), "--model", "no-such-model"]) == errors.ModelNotFound.exit_status
+    printed = capsys.readouterr()
+    assert printed.err.startswith("edge-app evaluate: ")
+    assert "no-such-model" in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_every_exit_status_is_in_the_help() -> None:
+    for error in all_errors(errors.EdgeAppError):
+        assert f"\n  {error.exit_status}  " in cli.EPILOG, error
+
+
+def test_every_error_has_a_base_that_others_catch() -> None:
+    for error in all_errors(errors.EdgeAppError)[1:]:
+        assert any(base.__module__ == "builtins" and base is not Exception for base in error.__mro__[:-3]), error
+        assert error.__doc__
+
+
+def test_a_reader_that_goes_away_is_no_failure() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m edge_app models list --json | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr

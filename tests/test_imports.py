@@ -1,0 +1,92 @@
+"""The arrows of the package point down: who may import whom, inside functions too, and what an import may not load."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "edge_app"
+
+GROUND = {"errors", "messages"}
+MAY_IMPORT = {
+    "errors": set(),
+    "messages": set(),
+    "colanet": GROUND,
+    "encoder": GROUND,
+    "devices": GROUND,
+    "storage": GROUND,
+    "machine": set(),
+    "kernel_cache": GROUND | {"colanet", "encoder"},
+    "learner": GROUND | {"colanet", "encoder", "storage"},
+    "evaluation": GROUND | {"colanet", "encoder"},
+    "benchmark": GROUND | {"colanet", "encoder", "devices", "evaluation", "machine"},
+    "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner"},
+    "commands": GROUND
+    | {"benchmark", "colanet", "demo", "devices", "encoder", "evaluation"}
+    | {"kernel_cache", "learner", "machine", "storage"},
+    "cli": {"errors", "commands"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+"""part of the package -> parts that it may import besides itself and `edge_app` (the version)."""
+
+HEAVY = ("numba", "cv2", "ai_edge_litert", "tflite_runtime", "scipy", "sklearn", "matplotlib", "skimage")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; name the whole module"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part_of(name: str) -> str | None:
+    """The part of edge_app that a dotted name belongs to; None for the package itself and for other packages."""
+    first, _, rest = name.partition(".")
+    part = rest.partition(".")[0]
+    return part if first == "edge_app" and part in MAY_IMPORT else None
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_arrows_point_down(path: Path) -> None:
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert part in MAY_IMPORT, f"{path.name}: a new part; say in MAY_IMPORT what it may import"
+    wrong = {name for name in imports(path) if (other := part_of(name)) and other != part} - {
+        name for name in imports(path) if part_of(name) in MAY_IMPORT[part]
+    }
+    assert not wrong, f"{part} imports {sorted(wrong)}"
+
+
+def test_the_map_of_layers_has_no_circle_and_no_dead_entry() -> None:
+    assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in files()} == set(MAY_IMPORT)
+    settled: set[str] = set()
+    while waiting := MAY_IMPORT.keys() - settled:
+        free = {part for part in waiting if MAY_IMPORT[part] <= settled}
+        assert free, f"a circle among {sorted(waiting)}"
+        settled |= free
+
+
+@pytest.mark.parametrize("module", ["edge_app", "edge_app.cli", "edge_app.learner", "edge_app.devices"])
+def test_import_does_no_work(module: str) -> None:
+    code = f"import {module}, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_only_the_command_line_exits_the_process() -> None:
+    for path in files():
+        if path.relative_to(PACKAGE).as_posix() != "cli.py":
+            calls = [
+                ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+            ]
+            assert not {"sys.exit", "os._exit", "exit", "quit"} & set(calls), path
