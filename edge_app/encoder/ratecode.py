@@ -83,7 +83,7 @@ class RateCode:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of everything that the counts depend on."""
-        text = f"rate code 2: {self.n_inputs} {self.exponent!r} {self.saturation!r} {self.zero_point} {STEPS}"
+        text = f"rate code 2: {self.n_inputs} {float(self.exponent)} {float(self.saturation)} {self.zero_point} {STEPS}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def __call__(self, embedding: NDArray[np.uint8]) -> NDArray[np.uint8]:
