@@ -48,6 +48,8 @@ class Decision(NamedTuple):
     """(classes,): step of the earliest OUT spike, 0..14; 15 where the column stayed silent."""
     margin: int
     """Lead of the winning column over the runner-up in OUT spikes; 0 when a tie was broken, or for "unknown"."""
+    excitation: NDArray[np.int64]
+    """(classes,): OUT spikes, and what was left towards the next, in 1/1024 of a threshold; summed over the ensemble."""
 
 
 class LabelEvent(NamedTuple):

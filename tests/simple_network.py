@@ -55,7 +55,9 @@ class SimpleNetwork:
         ranked = [*sorted(spikes.tolist(), reverse=True), 0]
         label = None if best is None else self.labels[best]
         margin = 0 if best is None else ranked[0] - ranked[1]
-        return Decision(label, self.labels, spikes, (10 - spikes).astype(np.int32), margin)
+        return Decision(
+            label, self.labels, spikes, (10 - spikes).astype(np.int32), margin, spikes.astype(np.int64) << 10
+        )
 
     def snapshot(self) -> bytes:
         means = {label: mean.tolist() for label, mean in self.means.items()}

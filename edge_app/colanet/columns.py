@@ -16,6 +16,8 @@ from edge_app.errors import ParameterError, StateCorrupt
 WORK_A_THREAD = 1 << 18
 """Array elements below which a further thread costs more than it saves."""
 
+EXCITATION_BITS = 10
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -88,6 +90,14 @@ class Columns(ABC):
         if columns:
             self.spread(part, columns, self.n_inputs * self.per_column)
         return self._activity
+
+    def excitation(self, activity: Activity) -> NDArray[np.int64]:
+        """Return (columns,), in 1/1024 of a threshold: OUT spikes, and the potential left over, over all members."""
+        shape = (self.keys.size, self.params.members, self.params.microcolumns)
+        theirs = np.take_along_axis(self.threshold.reshape(shape), activity.winner[:, :, None], axis=2)[:, :, 0]
+        left = (activity.potential.astype(np.int64) << EXCITATION_BITS) // np.maximum(theirs, 1)
+        total: NDArray[np.int64] = ((activity.spikes.astype(np.int64) << EXCITATION_BITS) + left).sum(axis=1)
+        return total
 
     def add(self, key: int) -> None:
         """Append a column that has learnt nothing; `key` names its random stream."""

@@ -156,13 +156,13 @@ class CoLaNET:
         spikes = activity.spikes.sum(axis=1, dtype=np.int32)
         first = activity.first.min(axis=1, initial=ALL_STEPS).astype(np.int32)
         if not spikes.any():
-            return Decision(None, self.labels, spikes, first, 0)
+            return Decision(None, self.labels, spikes, first, 0, self._columns.excitation(activity))
         ranking = self._columns.ranking(activity)
         # lexsort: last key first, ascending, stable; reversed columns make the class that was added first win a tie
         order = np.lexsort([key[::-1] for key in reversed(ranking)])[::-1]
         best = spikes.size - 1 - int(order[0])
         margin = int(spikes[best]) - (int(np.delete(spikes, best).max()) if spikes.size > 1 else 0)
-        return Decision(self._labels[best], self.labels, spikes, first, margin)
+        return Decision(self._labels[best], self.labels, spikes, first, margin, self._columns.excitation(activity))
 
     def _column(self, label: str) -> int:
         try:

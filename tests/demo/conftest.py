@@ -64,9 +64,10 @@ class NearestMean:
         spikes = np.array([max(0, 150 - round(distance)) for distance in distances], np.int32)
         first = np.where(spikes > 0, STEPS - spikes // 4, STEPS).astype(np.int32)
         if not spikes.any():
-            return Decision(None, labels, spikes, first, 0)
+            return Decision(None, labels, spikes, first, 0, spikes.astype(np.int64) << 10)
         order = np.sort(spikes)[::-1]
-        return Decision(labels[int(np.argmax(spikes))], labels, spikes, first, int(order[0] - order[1:2].sum()))
+        margin = int(order[0] - order[1:2].sum())
+        return Decision(labels[int(np.argmax(spikes))], labels, spikes, first, margin, spikes.astype(np.int64) << 10)
 
 
 class Setup(NamedTuple):

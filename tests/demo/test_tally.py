@@ -15,7 +15,14 @@ MS = Milliseconds(0.5, 3.0, 1.0)
 
 
 def decision(label: str | None, *labels: str) -> Decision:
-    return Decision(label, labels, np.zeros(len(labels), np.int32), np.zeros(len(labels), np.int32), 0)
+    return Decision(
+        label,
+        labels,
+        np.zeros(len(labels), np.int32),
+        np.zeros(len(labels), np.int32),
+        0,
+        np.zeros(len(labels), np.int64),
+    )
 
 
 def tally_of(*events: Event) -> Tally:

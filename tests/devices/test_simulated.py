@@ -13,7 +13,7 @@ from edge_app.devices.simulated import Fault, SimulatedButtons, SimulatedCamera,
 from edge_app.errors import DeviceError, InputError
 from edge_app.messages import Decision
 
-NONE = Decision(None, (), np.zeros(0, np.int32), np.zeros(0, np.int32), 0)
+NONE = Decision(None, (), np.zeros(0, np.int32), np.zeros(0, np.int32), 0, np.zeros(0, np.int64))
 
 
 @pytest.fixture
