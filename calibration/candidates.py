@@ -5,28 +5,31 @@ from typing import Any, NamedTuple, cast
 import optuna
 
 from edge_app.colanet.params import PRESETS, Decorrelated, Params, Published
-from edge_app.encoder.ratecode import Law, RateCode
+from edge_app.encoder.ratecode import EXPONENTS, RateCode
 from edge_app.errors import InputError
 
 RULES = ("decorrelated", "published")
 MEMBERS = 3
-"""E while the published rule is searched; the papers' 15 would cost five times as much and lift all candidates alike."""
+"""E while the published rule is searched; the papers' 15 cost five times as much."""
 
 
 class Candidate(NamedTuple):
     """A network and what it is fed with."""
 
     params: Params
-    law: Law = RateCode.law
+    exponent: float = RateCode.exponent
     saturation: float = RateCode.saturation
 
     def rate_code(self, n_inputs: int, zero_point: int) -> RateCode:
         """Return the candidate's rate code for an encoder's embeddings."""
-        return RateCode(n_inputs, self.law, self.saturation, zero_point)
+        return RateCode(n_inputs, self.exponent, self.saturation, zero_point)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all values as JSON values."""
-        return {"params": self.params.to_dict(), "rate_code": {"law": self.law, "saturation": self.saturation}}
+        return {
+            "params": self.params.to_dict(),
+            "rate_code": {"exponent": self.exponent, "saturation": self.saturation},
+        }
 
 
 def suggest(trial: optuna.trial.BaseTrial, rule: str) -> Candidate:
@@ -34,20 +37,20 @@ def suggest(trial: optuna.trial.BaseTrial, rule: str) -> Candidate:
     if rule not in RULES:
         raise InputError(f"rule {rule!r} is not known, expected one of {', '.join(RULES)}")
     params = _decorrelated(trial) if rule == "decorrelated" else _published(trial)
-    law = cast(Law, trial.suggest_categorical("law", ("sqrt", "linear")))
-    return Candidate(params, law, trial.suggest_float("saturation", 1.5, 6.0, step=0.25))
+    exponent = trial.suggest_categorical("exponent", EXPONENTS)
+    return Candidate(params, exponent, trial.suggest_float("saturation", 1.5, 6.0, step=0.25))
 
 
 def starts(rule: str) -> list[dict[str, Any]]:
     """Return what is tried first: the default, or the published sets and the float prototype's."""
-    rate_code = {"law": RateCode.law, "saturation": RateCode.saturation}
+    rate_code = {"exponent": RateCode.exponent, "saturation": RateCode.saturation}
     if rule == "decorrelated":
         default = PRESETS["default"]
         rest = default.to_dict()
         names = ("microcolumns", "regularisation", "resting_classes", "threshold", "stability_max")
         return [{name: rest[name] for name in names} | rate_code]
     known = [_published_values(PRESETS[name]) for name in ("paper", "paper-b", "mnist")]
-    return [values | rate_code for values in (*known, PROTOTYPE)] + [PROTOTYPE | {"law": "linear", "saturation": 3.0}]
+    return [values | rate_code for values in (*known, PROTOTYPE)] + [PROTOTYPE | {"exponent": 1.0, "saturation": 3.0}]
 
 
 def _decorrelated(trial: optuna.trial.BaseTrial) -> Params:
@@ -105,4 +108,4 @@ PROTOTYPE = {
     "n_silent": 0,
     "sigma": 1.25,
 }
-"""What did best in a float prototype of the published rule; the linear law with a common norm was its rate code."""
+"""What did best in a float prototype of the published rule; its rate code was linear, of embeddings with one norm."""

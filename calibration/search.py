@@ -32,9 +32,9 @@ from calibration.reference_rows import bar, reference
 from calibration.validation import IMAGES_OF_A_CLASS, SOURCES, Material, accuracies, load, sources
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
+from edge_app.encoder.images import ImageEncoder
 from edge_app.encoder.model import load_manifest
 from edge_app.errors import EdgeAppError, InputError
-from edge_app.image_encoder import ImageEncoder
 
 RESULTS = Path(__file__).parent / "results"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)

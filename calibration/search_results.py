@@ -37,7 +37,7 @@ def write_results(
         "compared_with_default": comparison,
     }
     stem = f"search_{args.rule}"
-    rounded = _rounded(values)
+    rounded: dict[str, Any] = _rounded(values)
     (args.out / f"{stem}.json").write_text(json.dumps(rounded, indent=1) + "\n")
     _write_history(trials, args.out / f"{stem}.csv")
     _plot(trials, importance, args.rule, args.out / f"{stem}.png")

@@ -1,0 +1,65 @@
+"""Conventional classifiers on the rows of the validation draws, computed once and kept."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from calibration.validation import Material
+from edge_app.errors import InputError
+from edge_app.evaluation import baselines
+
+NAMES = ("nearest_class_mean", "streaming_lda", "online_softmax", "logistic_regression")
+BAR = ("nearest_class_mean", "logistic_regression")
+"""The better of these, row by row, is what a candidate's accuracy is divided by."""
+
+Reference = dict[str, dict[str, float]]
+"""row -> baseline -> accuracy."""
+
+
+def reference(material: Material, seed: int, cache: Path) -> Reference:
+    """Return the accuracy of the conventional classifiers on each row of a draw; `cache` is a folder.
+
+    Raises InputError when scikit-learn is not installed.
+    """
+    found = baselines.available()
+    if missing := [name for name in NAMES if name not in found]:
+        raise InputError(
+            f"{missing[0]} needs scikit-learn, which is not installed: pip install 'edge-app[calibration]'"
+        )
+    path = cache / f"reference-{_digest(material, seed)[:16]}.json"
+    if path.is_file():
+        kept: Reference = json.loads(path.read_text())
+        return kept
+    rows = baselines.unit_rows(material.values, material.zero_point)
+    curve = material.curves[seed]
+    test = np.array(curve.test)
+    truth = material.labels[test]
+    seen: list[int] = []
+    result: Reference = {}
+    for row, learn in curve.stages:
+        seen += learn
+        train = rows[seen], material.labels[seen]
+        result[row] = {
+            name: float(np.mean(found[name](*train, rows[test], len(material.classes)) == truth)) for name in NAMES
+        }
+    cache.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(result))
+    part.replace(path)
+    return result
+
+
+def bar(rows: Reference) -> dict[str, float]:
+    """Return the accuracy to be measured against, by row."""
+    return {row: max(values[name] for name in BAR) for row, values in rows.items()}
+
+
+def _digest(material: Material, seed: int) -> str:
+    """Of everything that the figures depend on."""
+    digest = hashlib.sha256(f"1 {NAMES} {material.zero_point} {material.curves[seed]}".encode())
+    digest.update(material.values.tobytes())
+    digest.update(material.labels.astype(np.int64).tobytes())
+    return digest.hexdigest()
