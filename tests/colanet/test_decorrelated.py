@@ -194,3 +194,15 @@ def test_a_constant_input_moves_nothing_for_ever() -> None:
         net.learn_one(np.array([10, next(numbers) % 11, 7], np.uint8), "ab"[n % 2])
     p, means, drives = state(net)
     assert drives == pytest.approx(means @ p, abs=2e-4)
+
+
+def test_a_spike_takes_the_threshold_off_and_no_more() -> None:
+    """What a column was excited by is all there at the end: spikes times threshold, and the potential left over."""
+    net, _ = taught(threshold=0.25)
+    columns = net.columns
+    for shown in prototypes(4, 3, N):
+        counts = np.array(shown, np.uint8)
+        activity = columns.present(counts)
+        total = columns.weights.T.astype(np.int64) @ counts - columns.tonic
+        assert (activity.spikes.ravel() * columns.threshold + activity.potential.ravel()).tolist() == total.tolist()
+        assert activity.spikes.max() >= 3
