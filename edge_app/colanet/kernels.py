@@ -206,7 +206,7 @@ def contributions(first, last, window, table):  # type: ignore[no-untyped-def]
 @compiled()
 def plasticity(stability, power_table):  # type: ignore[no-untyped-def]
     """2^-s in Q0.16 for a stability in Q15.16."""
-    index = stability >> 10  # 2^16 / 64 entries per unit
+    index = (stability + (1 << 9)) >> 10  # 2^16 / 64 entries per unit, the nearest one
     return power_table[index] if index < power_table.shape[0] else 0
 
 
@@ -268,14 +268,14 @@ def learn_published(  # type: ignore[no-untyped-def]
             gain = np.int64(0)
             if fired:
                 contributions(first, last, rule.window, table)
-                gain += rule.loss * plasticity(s, power_table) >> 16
+                gain += (rule.loss * plasticity(s, power_table) + (1 << 15)) >> 16
                 s = max(s + rule.stability_loss, 0)
                 if column == target:
-                    gain += rule.reward * plasticity(s, power_table) >> 16
+                    gain += (rule.reward * plasticity(s, power_table) + (1 << 15)) >> 16
                     s = max(s + rule.stability_reward[first], 0)
             else:
                 contributions(0, T - 1, 0, table)
-                gain += rule.reward * plasticity(s, power_table) >> 16
+                gain += (rule.reward * plasticity(s, power_table) + (1 << 15)) >> 16
                 s = max(s - rule.stability_forced, 0)
             stability[neuron] = saturate32(s)
             for i in range(counts.shape[0]):

@@ -92,8 +92,8 @@ def spikes_at(count: int, step: int) -> bool:
 
 
 def two_to_minus(stability: int) -> int:
-    """Return 2^-s in Q0.16, to nearest, s rounded down to 1/64; 0 from s = 17 on."""
-    sixty_fourths = stability * 64 // 2**16
+    """Return 2^-s in Q0.16, to nearest, s rounded to 1/64; 0 from s = 17 on."""
+    sixty_fourths = (stability * 64 + 2**15) // 2**16
     if sixty_fourths >= 17 * 64:
         return 0
     root = 1 << 17 * 64 - sixty_fourths
@@ -211,13 +211,13 @@ class PublishedReference:
         dopamine = rule.stability_rate * rule.reward
         gain = 0
         if trial.spikes:
-            gain += loss * two_to_minus(neuron.stability) >> 16
+            gain += (loss * two_to_minus(neuron.stability) + 2**15) >> 16
             neuron.stability = max(neuron.stability + fixed(rule.stability_rate * rule.loss, 16), 0)
             window = range(max(trial.first - int(3 * rule.tau), 0), trial.last + 1)
         else:
             window = range(INPUT_STEPS)
         if is_target:
-            gain += reward * two_to_minus(neuron.stability) >> 16
+            gain += (reward * two_to_minus(neuron.stability) + 2**15) >> 16
             if trial.spikes:
                 late = abs(rule.t_dopamine - trial.first - rule.isi_max) / rule.isi_max
                 neuron.stability += fixed(dopamine * max(2 - late, -1), 16)
