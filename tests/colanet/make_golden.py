@@ -23,11 +23,11 @@ PRESENTATIONS = 80
 
 
 def scaled_down(name: str, **changes: Any) -> Params:
-    """A preset with at most 4 microcolumns and 2 members, and H, eta, sigma for 24 inputs: a twentieth."""
+    """A preset with at most 4 microcolumns and 2 members, and H, eta, sigma for 24 inputs: a fortieth."""
     preset = Params.preset(name)
     rule = preset.plasticity
     if isinstance(rule, Published):
-        rule = dataclasses.replace(rule, threshold=rule.threshold / 20, sigma=rule.sigma / 20, excess=rule.excess / 20)
+        rule = dataclasses.replace(rule, threshold=rule.threshold / 40, sigma=rule.sigma / 40, excess=rule.excess / 40)
     small = Params(min(preset.microcolumns, 4), min(preset.members, 2), 20261120, rule)
     return dataclasses.replace(small, **changes)
 
