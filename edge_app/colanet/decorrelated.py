@@ -66,7 +66,7 @@ class DecorrelatedColumns(Columns):
 
     def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         winner = self._winner(counts, column)
-        uses = min(int(self.uses[winner]), self._rule.stability_max)
+        uses = int(self.uses[winner])
         kernels.residual_of(counts, self.mean[winner], self._residual)
         self.spread(
             lambda start, stop: kernels.decorrelate(self.decorrelation, self._residual, start, stop, self._trace),

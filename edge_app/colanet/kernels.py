@@ -28,6 +28,7 @@ T = INPUT_STEPS
 ALL_STEPS = INPUT_STEPS + SILENT_STEPS
 SILENCED = INPUT_STEPS
 INT32_MAX = 2**31 - 1
+P_MAX = np.int32(DECORRELATION_MAX)
 NEVER = -(2**31)
 """As a floor: none."""
 
@@ -329,13 +330,13 @@ def decorrelate(p, residual, start, stop, trace):  # type: ignore[no-untyped-def
 
 @compiled()
 def inhibit(p, scaled, start, stop):  # type: ignore[no-untyped-def]
-    """P <- P - s s^T for rows start..stop-1: lateral inhibition grows between inputs that vary together; s Q1.30."""
+    """P <- P - s s^T for rows start..stop-1: lateral inhibition grows between inputs that vary together; s Q0.30."""
     for i in range(start, stop):
         own = np.int64(scaled[i])
         row = p[i]
         for j in range(scaled.shape[0]):
-            value = row[j] - ((own * np.int64(scaled[j]) + (1 << 29)) >> 30)
-            row[j] = max(min(value, DECORRELATION_MAX), -DECORRELATION_MAX)
+            value = np.int32(row[j] - np.int32((own * np.int64(scaled[j]) + (1 << 29)) >> 30))  # |s| < 1: int32 does
+            row[j] = max(min(value, P_MAX), -P_MAX)
 
 
 @compiled()
@@ -363,11 +364,11 @@ def lose(drive, residual, trace, scale, start, stop):  # type: ignore[no-untyped
 
 @compiled()
 def scale_trace(trace, scale, scaled):  # type: ignore[no-untyped-def]
-    """Set scaled (n,) int32 Q1.30 to trace / sqrt(scale); trace Q10.20, scale Q.16, at least 1.0."""
+    """Set scaled (n,) int32 Q0.30 to trace / sqrt(scale); trace Q10.20, scale Q.16, at least 1.0."""
     root = isqrt(((np.int64(1) << 62) // scale) << 16)  # 2^62/2^16/scale = Q.46, shifted: Q.62, root: Q.31
     for i in range(trace.shape[0]):
         value = (np.int64(trace[i]) * root + (1 << 20)) >> 21
-        scaled[i] = max(min(value, 1 << 30), -(1 << 30))
+        scaled[i] = max(min(value, (1 << 30) - 1), 1 - (1 << 30))
 
 
 @compiled()

@@ -32,8 +32,7 @@ class CoLaNET:
     """
 
     def __init__(self, params: Params, n_inputs: int, *, threads: int = 1) -> None:
-        if not isinstance(threads, int) or threads < 1:
-            raise InputError(f"colanet: threads = {threads!r}, expected a whole number, at least 1")
+        _check_threads(threads)
         if not isinstance(n_inputs, int) or isinstance(n_inputs, bool):
             raise ParameterError(f"colanet: n_inputs = {n_inputs!r}, expected a whole number")
         self.params = params
@@ -130,6 +129,7 @@ class CoLaNET:
     @classmethod
     def from_snapshot(cls, data: bytes, *, threads: int = 1) -> "CoLaNET":
         """Return the network of a snapshot. Raises StateCorrupt unless every byte is as it was written."""
+        _check_threads(threads)
         head, arrays = unpack(data)
         try:
             network = cls(Params.from_dict(head["params"]), head["n_inputs"], threads=threads)
@@ -181,6 +181,11 @@ class CoLaNET:
             raise InputError(f"spike counts have shape {counts.shape}, expected {expected}")
         if counts.size and counts.max() > INPUT_STEPS:
             raise InputError(f"a spike count is {counts.max()}, expected 0..{INPUT_STEPS}: one spike a step at most")
+
+
+def _check_threads(threads: int) -> None:
+    if not isinstance(threads, int) or threads < 1:
+        raise InputError(f"colanet: threads = {threads!r}, expected a whole number, at least 1")
 
 
 def _check_label(label: str) -> None:

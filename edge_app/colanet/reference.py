@@ -308,7 +308,7 @@ class DecorrelatedReference:
     def inhibit(self, trace: Sequence[int], scale: int) -> None:
         """P <- P - s s', s = z / sqrt(d)."""
         root = math.isqrt((2**62 // scale) << 16)  # 1 / sqrt(d), Q.31
-        scaled = [clip((z * root + 2**20) >> 21, 2**30) for z in trace]  # Q1.30
+        scaled = [clip((z * root + 2**20) >> 21, 2**30 - 1) for z in trace]  # Q0.30
         for row, own in zip(self.decorrelation, scaled, strict=True):
             row[:] = [clip(p - ((own * other + 2**29) >> 30), 2**30) for p, other in zip(row, scaled, strict=True)]
 

@@ -146,11 +146,11 @@ def test_a_lower_threshold_lets_columns_spike_more() -> None:
 
 
 def test_a_fresh_neuron_is_recruited_for_what_its_column_does_not_know() -> None:
-    net = CoLaNET(Params(microcolumns=2, plasticity=Decorrelated(regularisation=100, threshold=0.5)), 4)
+    """Even where the neuron that is in use is more excited than a fresh one, which is not excited at all."""
+    net = CoLaNET(Params(microcolumns=2, plasticity=Decorrelated(regularisation=100, threshold=0.75)), 4)
     for label in "ab":
         net.add_class(label)
-    uses = net.columns.uses  # type: ignore[attr-defined]
-    left, right, other = ([9, 0, 0, 0], [0, 9, 0, 0], [0, 0, 9, 9])
+    left, right, other = (np.array(counts, np.uint8) for counts in ([9, 0, 0, 0], [4, 9, 0, 0], [0, 0, 9, 0]))
     for shown, label, expected in (
         (left, "a", [1, 0, 0, 0]),
         (other, "b", [1, 0, 1, 0]),
@@ -159,11 +159,14 @@ def test_a_fresh_neuron_is_recruited_for_what_its_column_does_not_know() -> None
         (right, "a", [2, 2, 1, 0]),
         (other, "b", [2, 2, 2, 0]),
     ):
-        net.learn_one(np.array(shown, np.uint8), label)
-        uses = net.columns.uses  # type: ignore[attr-defined]
-        assert uses.tolist() == expected
+        activity = net.columns.present(shown)
+        if expected == [2, 1, 1, 0]:
+            assert (activity.spikes[0, 0], activity.winner[0, 0]) == (0, 0)
+            assert activity.potential[0, 0] > 0
+        net.learn_one(shown, label)
+        assert net.columns.uses.tolist() == expected  # type: ignore[attr-defined]
     for shown in (left, right):
-        assert net.predict_one(np.array(shown, np.uint8)).label == "a"
+        assert net.predict_one(shown).label == "a"
 
 
 def test_plasticity_falls_no_further_than_stability_max() -> None:

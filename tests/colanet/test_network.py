@@ -212,6 +212,8 @@ def test_what_cannot_be_done_says_why_and_changes_nothing(
 def test_threads_and_sizes_are_checked(params: Params, value: Any) -> None:
     with pytest.raises(InputError, match="threads"):
         CoLaNET(params, N, threads=value)
+    with pytest.raises(InputError, match="threads"):
+        CoLaNET.from_snapshot(CoLaNET(params, N).snapshot(), threads=value)
     with pytest.raises(ParameterError, match="n_inputs"):
         CoLaNET(params, value)
 
