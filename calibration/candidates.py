@@ -65,7 +65,7 @@ def _decorrelated(trial: optuna.trial.BaseTrial) -> Params:
 
 def _published(trial: optuna.trial.BaseTrial) -> Params:
     reward = trial.suggest_float("reward", 0.005, 1.0, log=True)
-    w_max = trial.suggest_float("w_max", 0.03, 3.0, log=True)
+    w_max = trial.suggest_float("w_max", 0.03, 2.5, log=True)
     rule = Published(
         excess=trial.suggest_float("excess", 0, 0.25),
         tau=trial.suggest_float("tau", 2, 32, log=True),

@@ -99,9 +99,10 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
     """Return the storage of a URL, or of a journal file (made with its folder when missing). Raises InputError."""
     if "://" in where:
         try:
-            return optuna.storages.RDBStorage(where, heartbeat_interval=60)
+            return optuna.storages.RDBStorage(where)
         except Exception as error:
-            raise InputError(f"storage {where.split('@')[-1]}: {error}; expected a file or a database URL") from error
+            reason = str(error).splitlines()[0]
+            raise InputError(f"storage {where.split('@')[-1]}: {reason}; expected a file or a database URL") from error
     from optuna.storages.journal import JournalFileBackend, JournalStorage
 
     try:

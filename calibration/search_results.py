@@ -45,8 +45,8 @@ def write_results(
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
-    """Return each parameter's share of the variance of complete trials (fANOVA); empty for too few trials."""
-    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < 4:
+    """Return each parameter's share of the variance of complete trials (fANOVA); empty where too few differ."""
+    if len({trial.value for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}) < 4:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     found = optuna.importance.get_param_importances(study, evaluator=evaluator)
