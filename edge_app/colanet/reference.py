@@ -19,12 +19,14 @@ Matrix = list[list[int]]
 
 
 class Answer(NamedTuple):
-    """A decision: the label or None, and per class, in the order they were added, OUT spikes and their first step."""
+    """A decision: the label or None, and per class, in the order they were added, what its OUT neurons did."""
 
     label: str | None
     spikes: list[int]
     first_spike: list[int]
     margin: int
+    excitation: list[int]
+    """In 1/1024 of a threshold: OUT spikes, and the potential that the winners have left over."""
 
 
 @dataclass
@@ -390,11 +392,18 @@ class Reference:
         ]
         spikes = [sum(trial.spikes for trial in of_column) for of_column in trials]
         first = [min(trial.first for trial in of_column) for of_column in trials]
+        excitation = [
+            sum(
+                (trial.spikes << 10) + (trial.potential << 10) // max(neurons[trial.winner].threshold, 1)
+                for trial, neurons in zip(of_column, column.members, strict=True)
+            )
+            for of_column, column in zip(trials, self.columns, strict=True)
+        ]
         if not any(spikes):
-            return Answer(None, spikes, first, 0)
+            return Answer(None, spikes, first, 0, excitation)
         best = max(range(len(trials)), key=lambda column: self.rule.rank(trials[column]))
         others = [count for column, count in enumerate(spikes) if column != best]
-        return Answer(self.columns[best].label, spikes, first, spikes[best] - max(others, default=0))
+        return Answer(self.columns[best].label, spikes, first, spikes[best] - max(others, default=0), excitation)
 
     def _index(self, label: str) -> int:
         if label not in self.labels:

@@ -127,11 +127,13 @@ def test_twenty_thousand_presentations_do_no_harm(microcolumns: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stability_max", [1, 65535])
 @pytest.mark.parametrize("regularisation", [64.0, 16000.0])
-def test_extreme_counts_for_thousands_of_presentations(regularisation: float) -> None:
-    """All or nothing, at both ends of the regularisation: where the decorrelation would first lose its sign."""
+def test_extreme_counts_for_thousands_of_presentations(regularisation: float, stability_max: int) -> None:
+    """All or nothing, at the ends of the parameters: where the decorrelation would first lose its sign."""
     random, n_inputs = np.random.default_rng(1), 128
-    network = CoLaNET(Params(plasticity=Decorrelated(regularisation=regularisation)), n_inputs)
+    rule = Decorrelated(regularisation=regularisation, stability_max=stability_max)
+    network = CoLaNET(Params(plasticity=rule), n_inputs)
     for label in "abcd":
         network.add_class(label)
     for n in range(20_000):

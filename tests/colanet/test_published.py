@@ -169,6 +169,16 @@ def test_plasticity_falls_with_stability(stability: int, gain: int) -> None:
     assert columns.resource[0, 0] - before == gain
 
 
+def test_what_is_less_than_half_a_unit_is_nothing_in_either_direction() -> None:
+    """At s = 14 a loss of 0.1 would be 0.4 units of resource: a stable neuron does not wear away."""
+    net, columns = network(1, threshold=0.5, loss=-0.1, stability_rate=0.0)
+    set_weights(columns, 0, [1.0])
+    columns.stability[0] = 14 * ONE
+    before = columns.resource[0, 0]
+    net.learn_one(counts(10), "b")
+    assert columns.resource[0, 0] == before
+
+
 def test_renormalisation_keeps_the_total() -> None:
     """2.0 gained at two of four synapses, one imaginary: each of the five gives 0.4."""
     net, columns = network(4, threshold=50.0, reward=1.0, n_silent=1)

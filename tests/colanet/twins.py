@@ -69,6 +69,7 @@ class Twins:
         assert decision.spikes.tolist() == answer.spikes
         assert decision.first_spike.tolist() == answer.first_spike
         assert (decision.label, decision.margin) == (answer.label, answer.margin)
+        assert decision.excitation.tolist() == answer.excitation
         return sum(answer.spikes)
 
     def put(self, state: dict[str, Any]) -> None:
