@@ -10,6 +10,7 @@ from edge_app.errors import EdgeAppError
 
 COMMANDS = (
     "demo",
+    "check_config",
     "teach",
     "classify",
     "examples",
@@ -41,6 +42,8 @@ exit status:
   6  another process holds the state folder
   7  the state folder cannot be written
   8  a device (camera, buttons, lights) cannot be used
+  9  the camera stopped working and could not be mended
+  10  a part of the running program failed; the line before says which
   130  interrupted
 
 examples:

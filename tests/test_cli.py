@@ -23,7 +23,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        cli.run([command.removesuffix("_"), "--help"])
+        cli.run([command.removesuffix("_").replace("_", "-"), "--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
     assert f"edge-app {command.removesuffix('_')}" in text

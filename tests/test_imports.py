@@ -20,12 +20,13 @@ MAY_IMPORT = {
     "storage": GROUND,
     "machine": set(),
     "kernel_cache": GROUND | {"colanet", "encoder"},
+    "config": GROUND | {"devices", "storage"},
     "learner": GROUND | {"colanet", "encoder", "storage"},
     "evaluation": GROUND | {"colanet", "encoder"},
     "benchmark": GROUND | {"colanet", "encoder", "devices", "evaluation", "machine"},
     "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner"},
     "commands": GROUND
-    | {"benchmark", "colanet", "demo", "devices", "encoder", "evaluation"}
+    | {"benchmark", "colanet", "config", "demo", "devices", "encoder", "evaluation"}
     | {"kernel_cache", "learner", "machine", "storage"},
     "cli": {"errors", "commands"},
     "__main__": {"cli"},

@@ -1,0 +1,133 @@
+"""The configuration: checked by name, immutable, and every key documented in the example."""
+
+import re
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+
+from edge_app.config import Config, load_config
+from edge_app.errors import InputError
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "systemd" / "config.toml"
+
+
+def load(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> Config:
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(path, environ or {})
+
+
+def test_without_a_file_everything_has_a_default() -> None:
+    assert load_config(None, {}) == Config()
+
+
+def test_values_are_taken_and_checked(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        """
+        [camera]
+        uri = "dir:/srv/pictures?fps=5"
+        region = [0.25, 0, 0.5, 1]
+        rotation = 90
+        [buttons]
+        uri = "sim:left,right"
+        classes = {left = "mug", right = "red pen"}
+        [decision]
+        max_fps = 7
+        vote = 5
+        """,
+    )
+    assert config.camera.uri == "dir:/srv/pictures?fps=5"
+    assert config.camera.region == (0.25, 0.0, 0.5, 1.0)
+    assert config.camera.recording
+    assert config.buttons.classes == {"left": "mug", "right": "red pen"}
+    assert (config.decision.max_fps, config.decision.vote) == (7.0, 5)
+    with pytest.raises(FrozenInstanceError):
+        config.camera.rotation = 0  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        config.buttons.classes["left"] = "cat"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[camra]", r"config\.toml: unknown section \[camra\]: did you mean 'camera'\? known: camera, "),
+        ("[zzz]", r"unknown section \[zzz\]; known: camera, "),
+        ("[decision]\nmaxfps = 3", r"unknown key decision\.maxfps: did you mean 'max_fps'\? known: max_fps, vote"),
+        ("camera = 3", r"camera = 3, expected a section \[camera\]"),
+        ('[camera]\nuri = "webcam"', r"camera\.uri = 'webcam', expected a device URI"),
+        ('[camera]\nuri = "telepathy:"', r"camera\.uri = 'telepathy:', expected a URI that begins with one of sim:"),
+        ("[camera]\nuri = 3", r"camera\.uri = 3, expected text in quotes"),
+        ("[camera]\nregion = [0, 0, 1]", r"camera\.region = \[0, 0, 1\], expected four fractions"),
+        ("[camera]\nregion = [0.5, 0, 0.6, 1]", r"camera\.region = .*x \+ width <= 1"),
+        ("[camera]\nregion = [0, 0, nan, 1]", r"camera\.region"),
+        ("[camera]\nregion = [true, 0, 1, 1]", r"camera\.region"),
+        ("[camera]\nrotation = 45", r"camera\.rotation = 45, expected one of 0, 90, 180, 270"),
+        ("[camera]\nrotation = false", r"camera\.rotation = False, expected one of"),
+        ("[camera]\nmirror = 1", r"camera\.mirror = 1, expected true or false"),
+        ("[camera]\nstall_after_s = 0", r"camera\.stall_after_s = 0, expected a number from 0\.1 to 600$"),
+        ("[camera]\nstuck_after_s = nan", r"camera\.stuck_after_s = nan, expected .* or 0 \(never\)"),
+        ("[camera]\ngive_up_after_s = true", r"camera\.give_up_after_s = True, expected a number"),
+        ('[buttons]\nclasses = {a = " x"}', r"buttons\.classes = .*white space"),
+        ("[buttons]\nclasses = {a = 3}", r"buttons\.classes = .*expected text"),
+        ("[buttons]\nclasses = 3", r"buttons\.classes = 3, expected a table"),
+        ("[encoder]\nthreads = 1.5", r"encoder\.threads = 1\.5, expected a whole number from 1 to 64"),
+        ('[state]\nfolder = "here"', r"state\.folder = 'here', expected an absolute path"),
+        ('[state]\nwhen_full = "panic"', r"state\.when_full = 'panic', expected one of 'refuse', 'replace-oldest'"),
+        ('[log]\nlevel = "loud"', r"log\.level = 'loud', expected one of 'debug'"),
+        (
+            "[temperature]\nslow_at_c = 60\nresume_at_c = 60",
+            r"temperature\.resume_at_c = 60, expected less than slow_at_c = 60",
+        ),
+        ("[camera", r"config\.toml: is not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, text)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.toml: cannot be read: No such file"):
+        load_config(tmp_path / "nowhere.toml", {})
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"binary\.toml: is not valid TOML"):
+        load_config(tmp_path / "binary.toml", {})
+
+
+def test_state_folder_comes_from_the_file_then_systemd_then_the_environment(tmp_path: Path) -> None:
+    environ = {"STATE_DIRECTORY": "/var/lib/edge-app:/other", "EDGE_APP_STATE": "/srv/things"}
+    assert load(tmp_path, '[state]\nfolder = "/mine"', environ).state.folder == "/mine"
+    assert load(tmp_path, "", environ).state.folder == "/var/lib/edge-app"
+    assert load(tmp_path, "", {"EDGE_APP_STATE": "/srv/things"}).state.folder == "/srv/things"
+
+
+def test_the_command_line_overrides_and_is_checked_too() -> None:
+    config = Config().overridden(camera="sim:fps=5", buttons="sim:a,b", state=Path("/srv/x"))
+    assert (config.camera.uri, config.buttons.uri, config.state.folder) == ("sim:fps=5", "sim:a,b", "/srv/x")
+    assert Config().overridden() == Config()
+    with pytest.raises(InputError, match=r"--camera = 'telepathy:', expected a URI"):
+        Config().overridden(camera="telepathy:")
+
+
+def test_what_a_reload_cannot_take_over_is_named(tmp_path: Path) -> None:
+    other = load(tmp_path, "[camera]\nrotation = 90\n[decision]\nvote = 3\n[encoder]\nthreads = 2")
+    assert Config().needs_restart(other) == ["camera", "encoder"]
+
+
+def test_the_example_documents_every_key_with_its_default(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert load(tmp_path, text) == Config(), "the example must set nothing as it stands"
+    documented = set()
+    section = ""
+    for line in text.splitlines():
+        if header := re.fullmatch(r"\[(\w+)\]", line):
+            section = header[1]
+        elif key := re.match(r"#(\w+) = ", line):
+            documented.add((section, key[1]))
+    assert documented == {
+        (part.name, key.name) for part in fields(Config) for key in fields(type(getattr(Config(), part.name)))
+    }
+    uncommented = re.sub(r"(?m)^#(\w+ = )", r"\1", text).replace('{ left = "mug", right = "pen" }', "{}")
+    assert load(tmp_path, uncommented) == Config(), "the example's values must be the defaults"
