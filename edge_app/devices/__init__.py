@@ -5,13 +5,15 @@ from typing import Any, cast
 
 from edge_app.devices.ports import Buttons, Camera, Clock
 from edge_app.devices.uri import split_scheme
+from edge_app.devices.view import View, ViewedCamera, split_view
 from edge_app.errors import InputError
 
 CAMERAS = {
     "sim": "edge_app.devices.simulated:camera_from_uri",
     "dir": "edge_app.devices.files:directory_from_uri",
     "file": "edge_app.devices.files:video_from_uri",
-}
+    "v4l2": "edge_app.devices.v4l2:camera_from_uri",
+} | dict.fromkeys(("rtsp", "rtsps", "http", "https"), "edge_app.devices.streams:camera_from_uri")
 """Scheme -> "module:factory"; a factory takes the URI and a clock and returns a camera that is not open yet."""
 
 BUTTONS = {
@@ -25,9 +27,13 @@ def open_camera(uri: str, clock: Clock) -> Camera:
     """Open the camera that `uri` names.
 
     Raises InputError for an unknown scheme or option, DeviceError when the driver cannot open, RuntimeMissing when the
-    driver's library is not installed. Never another camera than the one that was asked for.
+    driver's library is not installed. Never another camera than the one that was asked for. Every camera takes the
+    options of `edge_app.devices.view`.
     """
-    camera = cast(Camera, _factory("camera", CAMERAS, uri)(uri, clock))
+    own_uri, view = split_view(uri)
+    camera = cast(Camera, _factory("camera", CAMERAS, own_uri)(own_uri, clock))
+    if view != View():
+        camera = ViewedCamera(camera, view, uri)
     camera.open()
     return camera
 

@@ -1,5 +1,6 @@
-"""Device URIs: `sim:seed=3,fps=30`, `dir:PATH?fps=5`, `keyboard:1=cup,2=cat`."""
+"""Device URIs: `sim:seed=3,fps=30`, `dir:PATH?fps=5`, `http://host/stream?id=3#timeout=2`, `keyboard:1=cup,2=cat`."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,19 @@ def split_scheme(uri: str) -> tuple[str, str]:
             f"{uri!r} is not a device URI: expected SCHEME:DETAILS, for example sim:seed=3 or dir:pictures"
         )
     return scheme.lower(), rest
+
+
+OPTION_MARKS = {"sim": ":"} | dict.fromkeys(("gst", "http", "https", "rtsp", "rtsps"), "#")
+"""What the options follow, where it is no "?": addresses and pipelines may have a "?" of their own."""
+
+
+def split_options(uri: str) -> tuple[str, str, str]:
+    """Return what stands before the options of a camera's URI, the mark that they follow, and their text.
+
+    Mark and text are empty where there are no options. Raises InputError when there is no scheme.
+    """
+    mark = OPTION_MARKS.get(split_scheme(uri)[0], "?")
+    return uri.partition(mark)
 
 
 def split_path(uri: str) -> tuple[str, str]:
@@ -62,3 +76,15 @@ def read_size(text: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal() and 16 <= int(width) <= 8192 and 16 <= int(height) <= 8192):
         raise ValueError("expected WIDTHxHEIGHT in pixels, 16 to 8192 each, for example 640x480")
     return int(width), int(height)
+
+
+def read_seconds(text: str) -> float:
+    """Read a time such as 10ms, 2s or 0.5 (seconds), above zero and at most an hour, as seconds; raises ValueError."""
+    digits, factor = (text[:-2], 0.001) if text.endswith("ms") else (text.removesuffix("s"), 1.0)
+    try:
+        seconds = float(digits) * factor
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 3600:
+        raise ValueError("expected a time above zero and at most an hour, for example 10ms or 2s")
+    return seconds

@@ -1,0 +1,165 @@
+"""What the cameras share that deliver by themselves: a thread takes every frame, a slot keeps the newest."""
+
+import threading
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.devices.ports import CameraStalled, Clock
+from edge_app.errors import DeviceError, EdgeAppError
+from edge_app.messages import Frame
+
+STOP_S = 2.0
+"""How long `close` waits for the thread; one that hangs in a driver releases the device when the driver lets go."""
+
+
+class Packet(NamedTuple):
+    """A frame as the device delivered it, not decoded yet."""
+
+    data: Any
+    time_ns: int
+    """Monotonic clock at capture, nanoseconds."""
+
+
+class Source(Protocol):
+    """An opened device, used by one thread, except for `decode`."""
+
+    def next(self) -> Packet | None:
+        """Wait a second or so for the next frame; None when there was none. Raises DeviceError at the end."""
+
+    def decode(self, data: Any) -> NDArray[np.uint8]:
+        """Return a packet's picture, uint8 (H, W, 3) RGB; raises DeviceError for what is no picture. Any thread."""
+
+    def interrupt(self) -> None:
+        """Let a waiting `next` return early where that is possible. Any thread."""
+
+    def close(self) -> None:
+        """Release the device."""
+
+
+class _Slot(NamedTuple):
+    packet: Packet
+    number: int
+
+
+class _Feed:
+    """One opening of a source: the thread that empties it, and the newest packet."""
+
+    def __init__(self, uri: str, source: Source) -> None:
+        self.uri = uri
+        self.changed = threading.Condition()
+        self.newest: _Slot | None = None
+        self.error: EdgeAppError | None = None
+        self.produced = 0
+        self.dropped = 0
+        self.stopping = False
+        self.source = source
+        self.thread = threading.Thread(target=self._run, name=f"camera {uri}", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        error: EdgeAppError | None = None
+        try:
+            while not self.stopping:
+                packet = self.source.next()
+                if packet is not None:
+                    self._put(packet)
+        except EdgeAppError as caught:
+            error = caught
+        except Exception as caught:  # noqa: BLE001  whatever a driver's library raises ends in the reader's thread
+            error = DeviceError(f"{self.uri}: reading failed: {type(caught).__name__}: {caught}")
+            error.__cause__ = caught
+        finally:
+            self.source.close()
+            with self.changed:
+                self.error = error
+                self.changed.notify_all()
+
+    def _put(self, packet: Packet) -> None:
+        with self.changed:
+            self.dropped += self.newest is not None
+            self.newest = _Slot(packet, self.produced)
+            self.produced += 1
+            self.changed.notify_all()
+
+    def take(self, timeout_s: float) -> _Slot | None:
+        """Return the newest packet, None when none came in time; raises what ended the thread."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.newest or self.error, timeout_s)
+            slot, self.newest = self.newest, None
+            if slot is None and self.error is not None:
+                raise self.error
+            return slot
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.source.interrupt()
+        self.thread.join(STOP_S)
+
+
+class LiveCamera(ABC):
+    """A camera that delivers frames in real time, read or not.
+
+    A frame is decoded when it is handed out, in the reader's thread: what is dropped costs no decoding. The clock gives
+    the time stamps; waiting is in real time.
+    """
+
+    def __init__(self, uri: str, clock: Clock) -> None:
+        self._uri = uri
+        self._clock = clock
+        self._feed: _Feed | None = None
+        self._produced = 0
+        self._dropped = 0
+
+    @property
+    def uri(self) -> str:
+        """Return the URI that names this camera in messages."""
+        return self._uri
+
+    @property
+    def dropped(self) -> int:
+        """Return how many frames came that nobody read, over all openings."""
+        return self._dropped + (self._feed.dropped if self._feed else 0)
+
+    def open(self) -> None:
+        """Start delivering; nothing happens when it is open. Raises DeviceError, RuntimeMissing, InputError."""
+        if self._feed is None:
+            self._feed = _Feed(self._uri, self._connect())
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the newest frame not handed out yet; see `Camera.read`. Never None: a live camera does not end."""
+        feed = self._feed
+        if feed is None:
+            raise DeviceError(f"{self._uri}: the camera is closed; open it before reading")
+        slot = feed.take(timeout_s)
+        if slot is None:
+            raise CameraStalled(f"{self._uri}: no frame within {timeout_s:g} s")
+        image = np.ascontiguousarray(feed.source.decode(slot.packet.data))
+        image.flags.writeable = False
+        return Frame(image, slot.packet.time_ns, self._produced + slot.number)
+
+    def close(self) -> None:
+        """Stop and release the device; nothing happens when it is closed."""
+        if self._feed is not None:
+            feed, self._feed = self._feed, None
+            feed.stop()
+            self._produced += feed.produced
+            self._dropped += feed.dropped
+
+    def __enter__(self) -> Self:
+        """Open, and return the camera."""
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    @abstractmethod
+    def _connect(self) -> Source:
+        """Open the device; raises DeviceError, RuntimeMissing, InputError."""

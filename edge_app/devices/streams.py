@@ -1,0 +1,162 @@
+"""Cameras on the network, through OpenCV's FFmpeg: `rtsp://HOST/PATH#transport=udp`, `http://HOST/stream.mjpg#timeout=2`.
+
+Options stand after a "#", as addresses have a "?" of their own; a "#" is never sent to the camera.
+"""
+
+import http.client
+import os
+import socket
+import threading
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.devices.live import LiveCamera, Packet, Source
+from edge_app.devices.ports import NS_PER_S, CameraStalled, Clock
+from edge_app.devices.uri import Reader, read_options, read_seconds, split_options
+from edge_app.errors import DeviceError, InputError
+
+PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
+TRANSPORTS = ("tcp", "udp")
+DEFAULT_TIMEOUT_S = 3.0
+_environment = threading.Lock()
+
+
+class StreamCamera(LiveCamera):
+    """A stream that FFmpeg can read. It is given up after `timeout_s` without a frame, and has to be opened again then.
+
+    Messages show the address without its password. A frame's time is when it had arrived and was decoded: the delay of
+    camera and network before that cannot be known.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        clock: Clock,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        transport: str = "tcp",
+        uri: str | None = None,
+    ) -> None:
+        super().__init__(without_password(uri or address), clock)
+        parts = urlsplit(address)
+        if not parts.hostname:
+            raise InputError(f"{self.uri!r} names no host: expected {parts.scheme}://HOST/PATH")
+        self._address = address
+        self._timeout_s = timeout_s
+        self._transport = transport
+
+    def _connect(self) -> Source:
+        import cv2
+
+        limit_ms = max(1, round(self._timeout_s * 1000))
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit_ms]
+        with _environment:  # OpenCV takes FFmpeg's options from the environment only
+            before = os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS")
+            os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = (
+                f"rtsp_transport;{self._transport}|fflags;nobuffer|flags;low_delay"
+            )
+            try:
+                capture = cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, limits)
+            finally:
+                if before is None:
+                    del os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"]
+                else:
+                    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = before
+        if not capture.isOpened():
+            capture.release()
+            raise DeviceError(f"{self._uri}: {why_not(self._address, self._timeout_s)}")
+        return _StreamSource(self._uri, capture, self._clock, self._timeout_s)
+
+
+class _StreamSource:
+    def __init__(self, uri: str, capture: Any, clock: Clock, timeout_s: float) -> None:
+        self._uri = uri
+        self._capture = capture
+        self._clock = clock
+        self._timeout_s = timeout_s
+
+    def next(self) -> Packet | None:
+        start_ns = self._clock.monotonic_ns()
+        if not self._capture.grab():
+            if self._clock.monotonic_ns() - start_ns >= 0.9 * self._timeout_s * NS_PER_S:
+                raise CameraStalled(f"{self._uri}: no frame within {self._timeout_s:g} s; the connection was given up")
+            raise DeviceError(f"{self._uri}: the stream ended: the camera closed the connection")
+        time_ns = self._clock.monotonic_ns()
+        read, bgr = self._capture.retrieve()
+        return Packet(bgr, time_ns) if read else None
+
+    def decode(self, data: Any) -> NDArray[np.uint8]:
+        import cv2
+
+        rgb: NDArray[np.uint8] = cv2.cvtColor(data, cv2.COLOR_BGR2RGB)
+        return rgb
+
+    def interrupt(self) -> None:
+        """Nothing ends FFmpeg's wait early; it lasts the time-out at most."""
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def without_password(address: str) -> str:
+    """Return the address with *** for a password."""
+    parts = urlsplit(address)
+    if parts.password is None:
+        return address
+    return address.replace(f":{parts.password}@", ":***@", 1)
+
+
+def why_not(address: str, timeout_s: float) -> str:
+    """Say why FFmpeg could not open `address`, by asking for it once more with the standard library."""
+    parts = urlsplit(address)
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme.lower()]
+    try:
+        socket.create_connection((host, port), timeout_s).close()
+    except socket.gaierror:
+        return f"no host is called {host!r}; check the address and the network"
+    except TimeoutError:
+        return f"{host} does not answer at port {port} within {timeout_s:g} s; is the camera on?"
+    except OSError as error:
+        return f"no connection to {host} at port {port}: {error.strerror}; is the camera on, and the port right?"
+    if parts.scheme.lower().startswith("http"):
+        return _http_answer(address, timeout_s)
+    return f"{host} answers, but gives no video that FFmpeg can read; check path, user and password"
+
+
+def _http_answer(address: str, timeout_s: float) -> str:
+    try:
+        with urllib.request.urlopen(address, timeout=timeout_s) as answer:  # noqa: S310  http(s) only: the caller's scheme
+            kind = answer.headers.get_content_type()
+    except urllib.error.HTTPError as error:
+        hint = "check user and password" if error.code in (401, 403) else "check the path"
+        return f"the camera answers {error.code} {error.reason}; {hint}"
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"the camera answers, but not as a web server: {error}"
+    return (
+        f"this address gives {kind}, which FFmpeg cannot read as video; a camera's stream is multipart/x-mixed-replace"
+    )
+
+
+def _read_transport(text: str) -> str:
+    if text not in TRANSPORTS:
+        raise ValueError(f"expected {' or '.join(TRANSPORTS)}")
+    return text
+
+
+def camera_from_uri(uri: str, clock: Clock) -> StreamCamera:
+    """Make the camera of `rtsp://...`, `http://...`, with `#timeout=3s,transport=tcp|udp`; raises InputError."""
+    address, _, text = split_options(uri)
+    readers: dict[str, Reader] = {"timeout": read_seconds, "transport": _read_transport}
+    options = read_options(without_password(uri), text, readers)
+    try:
+        _ = urlsplit(address).port
+    except ValueError as error:
+        raise InputError(f"{without_password(uri)!r} is no address: {error}") from error
+    if "timeout" in options:
+        options["timeout_s"] = options.pop("timeout")
+    return StreamCamera(address, clock, uri=uri, **options)

@@ -1,0 +1,130 @@
+"""Cameras on the network, against a server on the loopback."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from mjpeg_server import MjpegServer, serving
+
+from edge_app.devices import open_camera
+from edge_app.devices.clock import MonotonicClock
+from edge_app.devices.ports import Camera, CameraStalled
+from edge_app.devices.streams import StreamCamera, why_not
+from edge_app.errors import DeviceError, InputError
+
+CLOCK = MonotonicClock()
+
+
+@pytest.fixture
+def server() -> Iterator[MjpegServer]:
+    with serving() as server:
+        yield server
+
+
+def read_until_error(camera: Camera, timeout_s: float) -> DeviceError:
+    for _ in range(200):
+        try:
+            camera.read(timeout_s)
+        except DeviceError as error:
+            return error
+    raise AssertionError("the camera went on")
+
+
+def test_a_stall_is_a_stall_and_may_pass(server: MjpegServer) -> None:
+    with open_camera(f"http://{server.address}/stream#timeout=5s", CLOCK) as camera:
+        camera.read(5.0)
+        server.stall.set()
+        error = read_until_error(camera, 0.2)
+        assert isinstance(error, CameraStalled)
+        assert "no frame within 0.2 s" in str(error)
+        server.stall.clear()
+        assert camera.read(5.0)
+
+
+def test_a_long_stall_gives_the_connection_up(server: MjpegServer) -> None:
+    with open_camera(f"http://{server.address}/stream#timeout=300ms", CLOCK) as camera:
+        camera.read(5.0)
+        server.stall.set()
+        error = read_until_error(camera, 5.0)
+        assert isinstance(error, CameraStalled)
+        assert "given up" in str(error)
+        server.stall.clear()
+        camera.close()
+        camera.open()
+        assert camera.read(5.0)
+
+
+def test_a_closed_connection_is_told_at_once(server: MjpegServer) -> None:
+    with open_camera(f"http://{server.address}/stream", CLOCK) as camera:
+        camera.read(5.0)
+        server.hang_up.set()
+        start = time.monotonic()
+        error = read_until_error(camera, 5.0)
+        assert time.monotonic() - start < 2.0
+    assert not isinstance(error, CameraStalled)
+    assert "the stream ended" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("none", "the camera answers 404 Not Found; check the path"),
+        ("secret", "the camera answers 401 Unauthorized; check user and password"),
+        ("page", "this address gives text/html, which FFmpeg cannot read as video"),
+    ],
+)
+def test_what_is_no_stream_says_why(server: MjpegServer, path: str, message: str) -> None:
+    with pytest.raises(DeviceError, match=message):
+        open_camera(f"http://{server.address}/{path}", CLOCK)
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+def test_nobody_there_is_told_at_once(scheme: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(DeviceError, match=f"no connection to 127.0.0.1 at port {port}: Connection refused"):
+        open_camera(f"{scheme}://127.0.0.1:{port}/stream", CLOCK)
+
+
+def test_rtsp_from_a_server_that_speaks_http_is_refused(server: MjpegServer) -> None:
+    with pytest.raises(DeviceError, match="gives no video that FFmpeg can read; check path, user and password"):
+        open_camera(f"rtsp://{server.address}/stream#timeout=1s", CLOCK)
+
+
+def test_a_server_that_says_nothing_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        with pytest.raises(DeviceError, match="not as a web server: timed out"):
+            open_camera(f"http://127.0.0.1:{silent.getsockname()[1]}/stream#timeout=300ms", CLOCK)
+        assert time.monotonic() - start < 3.0
+
+
+def test_an_unknown_host_is_named() -> None:
+    assert "no host is called 'camera.invalid'" in why_not("http://camera.invalid/", 1.0)
+
+
+def test_passwords_are_not_shown(server: MjpegServer) -> None:
+    camera = StreamCamera(f"http://me:s3cret@{server.address}/none", CLOCK)
+    assert camera.uri == f"http://me:***@{server.address}/none"
+    with pytest.raises(DeviceError, match=r"me:\*\*\*@") as caught:
+        camera.open()
+    assert "s3cret" not in str(caught.value)
+    with pytest.raises(InputError, match="unknown option 'colour'") as refused:
+        open_camera(f"http://me:s3cret@{server.address}/stream#colour=red", CLOCK)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("http:///stream", "names no host"),
+        ("http://camera:port/", "is no address"),
+        ("rtsp://camera/#transport=pigeon", "expected tcp or udp"),
+        ("rtsp://camera/#timeout=soon", "expected a time above zero"),
+    ],
+)
+def test_bad_addresses_are_refused(uri: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_camera(uri, CLOCK)
