@@ -149,7 +149,7 @@ def _finished(study: optuna.Study) -> int:
 
 
 def _tell(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-    shown = "stopped early" if trial.value is None else f"{trial.value:.4f}"
+    shown = f"{trial.value:.4f}" if trial.state == TrialState.COMPLETE else "stopped early"
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     best = max((done.value for done in complete if done.value is not None), default=math.nan)
     print(f"trial {trial.number}: {shown}; best {best:.4f}", file=sys.stderr, flush=True)
@@ -192,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from calibration.search_results import write_results
 
     args = parse(arguments)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     make_bench(args.sets, args.data, args.cache, args.draws, args.limit)  # so that workers find it done
     start = time.monotonic()
     study = open_study(args.storage, args.study, args.rule, args.seed)

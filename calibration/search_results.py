@@ -75,8 +75,9 @@ def _write_history(trials: list[FrozenTrial], path: Path) -> None:
         writer.writerow(["trial", "state", "objective", "last_mean", "seconds", *names, *rows])
         for trial in trials:
             last = trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else None
+            value = trial.value if trial.state == TrialState.COMPLETE else None  # Optuna gives stopped ones their last
             found = trial.user_attrs.get("rows", {})
-            cells = [trial.value, last, round(_seconds(trial), 1), *map(trial.params.get, names), *map(found.get, rows)]
+            cells = [value, last, round(_seconds(trial), 1), *map(trial.params.get, names), *map(found.get, rows)]
             shown = [f"{cell:.5g}" if isinstance(cell, float) else cell for cell in cells]
             writer.writerow([trial.number, trial.state.name.lower(), *shown])
 

@@ -12,6 +12,7 @@ import optuna
 
 from calibration import search
 from calibration.candidates import MEMBERS, PROTOTYPE, Candidate, starts, suggest
+from calibration.search_results import write_results
 from edge_app.colanet.params import Params
 from edge_app.errors import InputError
 
@@ -67,6 +68,21 @@ def test_a_hopeless_trial_is_stopped_early() -> None:
     study.optimize(lambda trial: search.objective(trial, bench(), "decorrelated", [0, 1]), n_trials=1)
     assert study.trials[0].state == optuna.trial.TrialState.PRUNED
     assert list(study.trials[0].intermediate_values) == [0]
+
+
+def test_a_stopped_trial_has_no_objective_in_the_history(tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize")
+    study.optimize(lambda trial: search.objective(trial, bench(), "decorrelated", [0, 1]), n_trials=1)
+    study.pruner = optuna.pruners.ThresholdPruner(lower=100)
+    study.optimize(lambda trial: search.objective(trial, bench(), "decorrelated", [0, 1]), n_trials=1)
+    args = search.parse(["--out", str(tmp_path)])
+    assert write_results(study, Candidate(Params()), None, args)["stopped_early"] == 1
+    with (tmp_path / "search_decorrelated.csv").open() as file:
+        complete, stopped = csv.DictReader(file)
+    assert (complete["state"], stopped["state"]) == ("complete", "pruned")
+    assert float(complete["objective"]) == pytest.approx(study.best_value, rel=1e-4)
+    assert stopped["objective"] == ""
+    assert float(stopped["last_mean"]) > 0
 
 
 def test_a_comparison_is_paired() -> None:
