@@ -7,6 +7,7 @@ that would take minutes are shown fewer draws, and are compared with the default
 """
 
 import argparse
+import dataclasses
 import importlib.util
 import json
 import math
@@ -46,13 +47,14 @@ class Line:
     params: Params
     kind: type[DecorrelatedColumns] | None = None
     exponent: float = RateCode.exponent
+    saturation: float = RateCode.saturation
     draws: int | None = None
     in_float: bool = False
 
     def run(self, material: Material, seed: int) -> Rows:
         """Return the line's accuracy on the rows of a draw."""
         n_inputs = material.values.shape[1]
-        counts = RateCode(n_inputs, self.exponent, zero_point=material.zero_point)(material.values)
+        counts = RateCode(n_inputs, self.exponent, self.saturation, material.zero_point)(material.values)
         if self.in_float:
             return _float_rows(material, counts, seed, self.params)
         if self.kind is None:
@@ -86,7 +88,27 @@ def lines() -> list[Line]:
         Line("published: paper (K = 7, E = 15)", Params.preset("paper"), draws=1),
         Line("published: paper-b (K = 13, E = 15)", Params.preset("paper-b"), draws=1),
     ]
+    found += _searched()
     return found if FLOAT_TWIN.is_file() else [line for line in found if not line.in_float]
+
+
+def _searched() -> list[Line]:
+    """The published rule with the parameters that the search found, as one network and as an ensemble."""
+    path = RESULTS / "search_published.json"
+    if not path.is_file():
+        return []
+    best = json.loads(path.read_text())["best"]
+    params = Params.from_dict(best["params"])
+    return [
+        Line(
+            f"published: searched (K = {params.microcolumns}, E = {members})",
+            dataclasses.replace(params, members=members),
+            exponent=best["rate_code"]["exponent"],
+            saturation=best["rate_code"]["saturation"],
+            draws=None if members == 1 else 1,
+        )
+        for members in (1, 15)
+    ]
 
 
 def _float_rows(material: Material, counts: NDArray[np.uint8], seed: int, params: Params) -> Rows:

@@ -9,8 +9,8 @@ from edge_app.encoder.ratecode import EXPONENTS, RateCode
 from edge_app.errors import InputError
 
 RULES = ("decorrelated", "published")
-MEMBERS = 3
-"""E while the published rule is searched; the papers' 15 cost five times as much."""
+MEMBERS = 1
+"""E while the published rule is searched; the papers' 15 cost fifteen times as much."""
 
 
 class Candidate(NamedTuple):
