@@ -49,7 +49,7 @@ class Decision(NamedTuple):
     margin: int
     """Lead of the winning column over the runner-up in OUT spikes; 0 when a tie was broken, or for "unknown"."""
     excitation: NDArray[np.int64]
-    """(classes,): OUT spikes, and what was left towards the next, in 1/1024 of a threshold; summed over the ensemble."""
+    """(classes,): OUT spikes, and what was left towards the next, in 1/1024 of a threshold; over the ensemble."""
 
 
 class LabelEvent(NamedTuple):

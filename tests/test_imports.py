@@ -19,14 +19,15 @@ MAY_IMPORT = {
     "devices": GROUND,
     "storage": GROUND,
     "machine": set(),
+    "confidence": GROUND,
     "kernel_cache": GROUND | {"colanet", "encoder"},
     "config": GROUND | {"devices", "storage"},
     "learner": GROUND | {"colanet", "encoder", "storage"},
-    "evaluation": GROUND | {"colanet", "encoder"},
+    "evaluation": GROUND | {"colanet", "confidence", "encoder"},
     "benchmark": GROUND | {"colanet", "encoder", "devices", "evaluation", "machine"},
     "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner"},
     "commands": GROUND
-    | {"benchmark", "colanet", "config", "demo", "devices", "encoder", "evaluation"}
+    | {"benchmark", "colanet", "config", "confidence", "demo", "devices", "encoder", "evaluation"}
     | {"kernel_cache", "learner", "machine", "storage"},
     "cli": {"errors", "commands"},
     "__main__": {"cli"},

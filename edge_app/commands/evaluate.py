@@ -1,11 +1,15 @@
 """`edge-app evaluate`: learn a data set as the device would, and say how well it is known afterwards."""
 
 import argparse
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    pass
+    from edge_app.colanet.network import CoLaNET
+    from edge_app.colanet.params import Params
+    from edge_app.evaluation.material import Material
+    from edge_app.evaluation.trial import Setting
 
 EPILOG = """\
 The data set is a folder or a zip, laid out SPLIT/CLASS/*.jpg, ALL/CLASS/*.jpg or CLASS/*.jpg. Splits called train and
@@ -16,16 +20,38 @@ examples:
   edge-app evaluate photos/
   edge-app evaluate grocery.zip --json grocery.json --plot grocery.png
   edge-app evaluate signs.zip --shots 5 --repeats 5
-  edge-app evaluate photos/ --train morning --test evening
+  edge-app evaluate signs.zip --protocol continual --rehearse 100
+  edge-app evaluate grocery.zip --protocol openset --repeats 5
+  edge-app evaluate grocery.zip --protocol noisy --noise 0.1 0.2
 """
 
-NAMES = {
-    "nearest_class_mean": "nearest class mean",
-    "knn3": "3-NN",
-    "streaming_lda": "streaming LDA",
-    "online_softmax": "averaged online softmax",
-    "logistic_regression": "logistic regression",
+PROTOCOLS = ("standard", "continual", "openset", "noisy")
+OWN_OPTIONS = {
+    "passes": ("standard", "noisy"),
+    "metrics": ("standard",),
+    "noise": ("noisy",),
+    "classes_per_task": ("continual",),
+    "rehearse": ("continual",),
+    "newcomers": ("continual",),
 }
+"""option -> the protocols that it belongs to."""
+NEWCOMER_SHOTS = 10
+
+
+class Job(NamedTuple):
+    """What a protocol is run on."""
+
+    args: argparse.Namespace
+    material: "Material"
+    params: "Params"
+    setting: "Setting"
+    n_inputs: int
+
+    def network(self, params: "Params | None" = None) -> "CoLaNET":
+        """A network that has learnt nothing."""
+        from edge_app.colanet.network import CoLaNET
+
+        return CoLaNET(params or self.params, self.n_inputs, threads=self.args.threads)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
@@ -38,12 +64,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", metavar="PATH", help="folder or zip of images in class folders")
+    parser.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        default="standard",
+        help="all mixed; classes one after another; half of the classes never taught; wrong labels",
+    )
     parser.add_argument("--train", metavar="SPLIT", help="split folder to learn from (default: train)")
     parser.add_argument("--test", metavar="SPLIT", help="split folder to test on (default: test)")
     parser.add_argument("--shots", type=int, metavar="N", help="learn only N examples of each class, drawn by --seed")
     parser.add_argument("--repeats", type=int, default=1, metavar="R", help="repeat with R seeds: mean and deviation")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draws and the order (default: 0)")
-    parser.add_argument("--passes", type=int, default=1, metavar="P", help="show the examples P times (default: 1)")
+    parser.add_argument("--passes", type=int, metavar="P", help="show the examples P times (default: 1)")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N images of each class and split")
     parser.add_argument("--model", metavar="NAME", help="encoder model, by name or file (default: the one shipped)")
     parser.add_argument(
@@ -55,38 +87,57 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--baselines", metavar="NAMES", help="only these, separated by commas; 'none' for none")
     parser.add_argument("--cache", metavar="DIR", help="keep embeddings in this folder, so that a second run is quick")
     parser.add_argument("--json", metavar="FILE", help="write all figures as JSON; - for standard output")
-    parser.add_argument("--plot", metavar="FILE.png", help="draw confusion, accuracy by class and learning curve")
+    parser.add_argument("--plot", metavar="FILE.png", help="draw what the protocol measures")
+    _add_protocol_options(parser)
     return parser
+
+
+def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("options of single protocols")
+    group.add_argument(
+        "--metrics", action="store_true", default=None, help="standard: count operations, sparsity and footprint"
+    )
+    group.add_argument(
+        "--noise", type=float, nargs="+", metavar="SHARE", help="noisy: shares of wrong labels (default: 0.1 0.2)"
+    )
+    group.add_argument(
+        "--classes-per-task", type=int, metavar="N", help="continual: classes that come together (default: 1)"
+    )
+    group.add_argument(
+        "--rehearse", type=int, metavar="N", help="continual: also with N examples kept, and shown after each task"
+    )
+    group.add_argument(
+        "--newcomers",
+        type=int,
+        metavar="N",
+        help=f"continual: also teach all classes but one, then that one with {NEWCOMER_SHOTS} shots; N choices of it",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print a table; 0 when done."""
-    from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params
+    from edge_app.commands.evaluate_report import report
     from edge_app.commands.output import show_progress, write_json
     from edge_app.encoder.images import ImageEncoder
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.ratecode import RateCode
     from edge_app.evaluation.datasets import Dataset
-    from edge_app.evaluation.plots import plot_evaluation
-    from edge_app.evaluation.protocol import evaluate
+    from edge_app.evaluation.material import prepare
+    from edge_app.evaluation.plots import plot
 
+    _check_options(args)
     _check_outputs(args)
     params = Params.preset(args.params)
     manifest = load_manifest(args.model)
     rate_code = RateCode.for_model(manifest)
     with Dataset(args.path) as dataset, ImageEncoder(manifest, threads=args.threads) as encoder:
-        evaluation = evaluate(
-            dataset,
-            encoder,
-            rate_code,
-            lambda: CoLaNET(params, rate_code.n_inputs, threads=args.threads),
-            _setting(args, dataset.splits),
-            cache=args.cache,
-            progress=show_progress,
-        )
+        setting = _setting(args, dataset.splits)
+        job = Job(args, None, params, setting, rate_code.n_inputs)  # type: ignore[arg-type]
+        material = prepare(dataset, encoder, rate_code, job.network, setting, cache=args.cache, progress=show_progress)
         runtime = encoder.runtime
-    values = evaluation.to_dict() | {
+    values = {"protocol": args.protocol} | _RUN[args.protocol](job._replace(material=material))
+    values |= {
         "dataset": args.path,
         "model": {"name": manifest.name, "sha256": manifest.sha256, "runtime": runtime},
         "params": {"preset": args.params, "digest": params.digest},
@@ -98,14 +149,82 @@ def run(args: argparse.Namespace) -> int:
     if args.json != "-":
         print(report(values))
     if args.plot:
-        plot_evaluation(evaluation, _title(args, values), Path(args.plot))
+        plot(values, Path(args.plot))
     return 0
+
+
+def _standard(job: Job) -> dict[str, Any]:
+    from edge_app.commands.output import show_progress
+    from edge_app.evaluation.protocol import evaluate, measure_complexity
+
+    values = evaluate(job.material, job.network, job.setting, progress=show_progress).to_dict()
+    return values | ({"metrics": measure_complexity(job.material, job.network)} if job.args.metrics else {})
+
+
+def _noisy(job: Job) -> dict[str, Any]:
+    from edge_app.commands.output import show_progress
+    from edge_app.evaluation.protocol import evaluate_noisy
+
+    return evaluate_noisy(job.material, job.network, job.setting, job.args.noise or (0.1, 0.2), progress=show_progress)
+
+
+def _openset(job: Job) -> dict[str, Any]:
+    from edge_app.commands.output import show_progress
+    from edge_app.evaluation.openset import run_openset
+
+    return _asked(job) | run_openset(job.material, job.network, job.setting, progress=show_progress)
+
+
+def _continual(job: Job) -> dict[str, Any]:
+    from edge_app.commands.output import show_progress
+    from edge_app.evaluation.continual import Plan, run_continual
+    from edge_app.evaluation.newcomer import run_newcomer
+    from edge_app.evaluation.regimes import REGIMES, in_regime
+
+    plan = Plan(job.args.classes_per_task or 1, job.args.rehearse or 0)
+    values: dict[str, Any] = _asked(job) | {"classes_per_task": plan.classes_per_task, "rehearse": plan.rehearse}
+    values["regimes"] = {}
+    for regime in REGIMES:
+        make_network = partial(job.network, in_regime(job.params, regime))
+        values["regimes"][regime] = run_continual(job.material, make_network, job.setting, plan, progress=show_progress)
+    if job.args.newcomers:
+        values["newcomer"] = run_newcomer(
+            job.material,
+            job.network,
+            job.setting,
+            shots=NEWCOMER_SHOTS,
+            choices=job.args.newcomers,
+            progress=show_progress,
+        )
+    return values
+
+
+_RUN = {"standard": _standard, "continual": _continual, "openset": _openset, "noisy": _noisy}
+
+
+def _asked(job: Job) -> dict[str, Any]:
+    """What was asked for, and what to know of the data set."""
+    from edge_app.evaluation.protocol import asked
+
+    return asked(job.material, job.setting)
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    from edge_app.errors import InputError
+
+    for option, protocols in OWN_OPTIONS.items():
+        value = getattr(args, option)
+        name = "--" + option.replace("_", "-")
+        if value is not None and args.protocol not in protocols:
+            raise InputError(f"{name} belongs to --protocol {' or '.join(protocols)}, not to {args.protocol}")
+    if args.newcomers is not None and args.newcomers < 1:
+        raise InputError(f"--newcomers {args.newcomers}: expected at least 1")
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what could not be written before minutes are spent on encoding."""
     from edge_app.commands.output import check_target
-    from edge_app.evaluation.plots import require_matplotlib
+    from edge_app.evaluation.figures import require_matplotlib
 
     if args.json:
         check_target("--json", args.json)
@@ -114,7 +233,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
         require_matplotlib()
 
 
-def _setting(args: argparse.Namespace, splits: tuple[str, ...]) -> Any:
+def _setting(args: argparse.Namespace, splits: tuple[str, ...]) -> "Setting":
     from edge_app.evaluation.splits import choose_splits
     from edge_app.evaluation.trial import Setting
 
@@ -126,57 +245,7 @@ def _setting(args: argparse.Namespace, splits: tuple[str, ...]) -> Any:
         seed=args.seed,
         shots=args.shots,
         repeats=args.repeats,
-        passes=args.passes,
+        passes=1 if args.passes is None else args.passes,
         limit=args.limit,
         baselines=names,
-    )
-
-
-def report(values: dict[str, Any]) -> str:
-    """Return the figures of `Evaluation.to_dict` as text for a terminal."""
-    from edge_app.commands.output import table
-
-    several = values["repeats"] > 1
-    lines = [
-        f"{values['dataset']}: {len(values['classes'])} classes, {values['n_train']} examples learnt"
-        + (f" ({values['passes']} passes)" if values["passes"] > 1 else "")
-        + f", {values['n_test']} images tested"
-        + (f", {values['repeats']} repeats" if several else "")
-    ]
-    rows = [("", "correct %")]
-    for name, mean, deviation in (
-        ("CoLaNET", values["accuracy"], values["accuracy_std"]),
-        *((name, mean, values["baselines_std"][name]) for name, mean in values["baselines"].items()),
-    ):
-        rows.append((NAMES.get(name, name), _percent(mean) + (f" ± {_percent(deviation)}" if several else "")))
-    lines += [table(rows), ""]
-    lines.append(f'answered "unknown": {_percent(values["unknown_rate"])} %')
-    lines.append(f"test-then-train: {_percent(values['test_then_train']['accuracy'])} % correct before each was learnt")
-    worst = sorted((value, label) for label, value in values["per_class"].items() if value is not None)[:3]
-    lines.append("hardest classes: " + ", ".join(f"{label} {_percent(value)} %" for value, label in worst))
-    timed = [("ms an image", "median", "p95")]
-    timed += [(stage.replace("_", " "), _ms(found["p50"]), _ms(found["p95"])) for stage, found in values["ms"].items()]
-    lines += ["", table(timed)]
-    lines += ["", *(f"note: {note}" for note in values["notes"])] if values["notes"] else []
-    if values["skipped"]:
-        count = len(values["skipped"])
-        lines += ["", f"{count} image{'s' if count > 1 else ''} skipped:"]
-        lines += [f"  {skipped['name']}: {skipped['reason']}" for skipped in values["skipped"][:20]]
-        lines += [f"  and {count - 20} more (--json names all)"] if count > 20 else []
-    return "\n".join(lines)
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _title(args: argparse.Namespace, values: dict[str, Any]) -> str:
-    shots = f", {args.shots} shots" if args.shots else ""
-    return (
-        f"{Path(args.path).name}{shots}: {_percent(values['accuracy'])} % of {values['n_test']} correct, "
-        f"taught with {values['n_train']} examples"
     )

@@ -5,7 +5,9 @@ indices below `n_classes`, and returns (k,) predicted class indices. A class wit
 predicted. Order matters to the one-pass learners: they see the rows of `train` from first to last.
 """
 
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,10 +29,15 @@ def unit_rows(embeddings: NDArray[np.uint8], zero_point: int = 0) -> Rows:
 
 def nearest_class_mean(train: Rows, labels: Labels, test: Rows, n_classes: int) -> Labels:
     """Cosine to the mean of each class's unit rows."""
+    return _best(class_mean_cosines(train, labels, test, n_classes))
+
+
+def class_mean_cosines(train: Rows, labels: Labels, test: Rows, n_classes: int) -> Rows:
+    """Return (k, n_classes): cosine to the mean of each class's unit rows, -inf for a class without an example."""
     means, counts = _class_means(train, labels, n_classes)
-    scores = test @ _unit(means).T
+    scores: Rows = test @ _unit(means).T
     scores[:, counts == 0] = -np.inf
-    return _best(scores)
+    return scores
 
 
 def nearest_neighbours(train: Rows, labels: Labels, test: Rows, n_classes: int, *, k: int = 3) -> Labels:
@@ -47,21 +54,21 @@ def nearest_neighbours(train: Rows, labels: Labels, test: Rows, n_classes: int, 
     return np.concatenate(found) if found else np.zeros(0, np.intp)
 
 
-def streaming_lda(train: Rows, labels: Labels, test: Rows, n_classes: int) -> Labels:
+def streaming_lda(train: Rows, labels: Labels, test: Rows, n_classes: int, *, shrinkage: float = SHRINKAGE) -> Labels:
     """Streaming linear discriminant analysis (Hayes & Kanan 2020, Lifelong machine learning with deep streaming LDA).
 
-    Running class means and one shared covariance, updated with one example at a time and shrunk by 1e-4 towards the
-    identity. The update S <- (t S + t/(t+1) d d^T)/(t+1), d the distance to the class's mean before the example, is a
-    weighted sum over the examples and is computed as such: the result is that of the stream. A class's first example
-    has no mean before it and adds nothing.
+    Running class means and one shared covariance, updated with one example at a time and shrunk towards the identity
+    (published: by 1e-4). The update S <- (t S + t/(t+1) d d^T)/(t+1), d the distance to the class's mean before the
+    example, is a weighted sum over the examples and is computed as such: the result is that of the stream. A class's
+    first example has no mean before it and adds nothing.
     """
     means, counts = _class_means(train, labels, n_classes)
     distances = _distance_to_running_mean(train, labels)
     step = np.arange(len(train), dtype=np.float64)
     distances *= np.sqrt(step / (step + 1)).astype(np.float32)[:, None]
     covariance = (distances.T @ distances).astype(np.float64) / max(len(train), 1)
-    covariance *= 1 - SHRINKAGE
-    covariance[np.diag_indices_from(covariance)] += SHRINKAGE
+    covariance *= 1 - shrinkage
+    covariance[np.diag_indices_from(covariance)] += shrinkage
     weights = np.linalg.solve(covariance, means.T.astype(np.float64))
     bias = -0.5 * (means.T * weights).sum(axis=0)
     scores = test @ weights + bias
@@ -69,7 +76,7 @@ def streaming_lda(train: Rows, labels: Labels, test: Rows, n_classes: int) -> La
     return _best(scores)
 
 
-def online_softmax(train: Rows, labels: Labels, test: Rows, n_classes: int) -> Labels:
+def online_softmax(train: Rows, labels: Labels, test: Rows, n_classes: int, *, rate: float = SOFTMAX_RATE) -> Labels:
     """Averaged online softmax: multinomial logistic regression by stochastic gradient, one pass.
 
     The weights of step t count t-fold in the average (Lacoste-Julien, Schmidt & Bach 2012), and rows are taken from
@@ -86,22 +93,24 @@ def online_softmax(train: Rows, labels: Labels, test: Rows, n_classes: int) -> L
         chance = np.exp(scores - scores[present].max()) * present
         gradient = chance / chance.sum()
         gradient[label] -= 1
-        weights -= np.outer(SOFTMAX_RATE * gradient, row - centre)
+        weights -= np.outer(rate * gradient, row - centre)
         total += step * weights
     scores = (test - centre) @ total.T
     scores[:, ~present] = -np.inf
     return _best(scores)
 
 
-def logistic_regression(train: Rows, labels: Labels, test: Rows, n_classes: int) -> Labels:
+def logistic_regression(train: Rows, labels: Labels, test: Rows, n_classes: int, *, c: float = LOGISTIC_C) -> Labels:
     """Multinomial logistic regression that sees all examples at once; needs scikit-learn."""
     from sklearn.linear_model import LogisticRegression
 
     seen = np.unique(labels)
     if len(seen) == 1:
         return np.full(len(test), seen[0], np.intp)
-    model = LogisticRegression(C=LOGISTIC_C, max_iter=1000)
-    model.fit(train, labels)
+    model = LogisticRegression(C=c, max_iter=1000)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # one shot of each class
+        model.fit(train, labels)
     predicted: Labels = model.predict(test).astype(np.intp)
     return predicted
 
@@ -112,6 +121,7 @@ def available() -> dict[str, Callable[..., Labels]]:
 
     found: dict[str, Callable[..., Labels]] = {
         "nearest_class_mean": nearest_class_mean,
+        "knn1": partial(nearest_neighbours, k=1),
         "knn3": nearest_neighbours,
         "streaming_lda": streaming_lda,
         "online_softmax": online_softmax,

@@ -6,22 +6,24 @@ comes, as on the device. Then the held-out images are decided, nothing being lea
 milliseconds. An image decided "unknown" counts as wrong.
 """
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.errors import InputError
-from edge_app.evaluation.datasets import Dataset, Embedded, Embedder, Item, Skipped, embed
-from edge_app.evaluation.splits import Draw, draw
+from edge_app.colanet.network import CoLaNET
+from edge_app.evaluation.datasets import Skipped
+from edge_app.evaluation.material import Material
+from edge_app.evaluation.metrics import complexity
+from edge_app.evaluation.reliability import reliability
+from edge_app.evaluation.splits import presentation_order
 from edge_app.evaluation.trial import (
     UNKNOWN,
     Network,
     Progress,
-    RateCoder,
-    Rows,
     Setting,
     TimedNetwork,
     Trial,
@@ -29,23 +31,7 @@ from edge_app.evaluation.trial import (
     percentiles,
     run_trial,
     running_accuracy,
-    timed,
-    warm_up,
 )
-
-TIMED_IMAGES = 50
-"""With a cache, so many images are encoded all the same, for their times."""
-
-
-class TimedEmbedder(Embedder, Protocol):
-    """An embedder that keeps the time of each stage; `image_encoder.ImageEncoder` is one."""
-
-    times_ms: dict[str, list[float]]
-    """Per stage, `encode` among them: milliseconds of each image."""
-
-    @property
-    def zero_point(self) -> int:
-        """Embedding value that stands for 0."""
 
 
 @dataclass
@@ -75,6 +61,13 @@ class Evaluation:
         totals = counts.sum(axis=1)
         return {label: float(counts[i, i] / totals[i]) if totals[i] else None for i, label in enumerate(self.classes)}
 
+    def confidence(self) -> dict[str, Any]:
+        """Return how often decisions of a confidence were right, over all trials (`reliability`)."""
+        return reliability(
+            np.concatenate([trial.confidence for trial in self.trials]),
+            np.concatenate([trial.decided == trial.truth for trial in self.trials]),
+        )
+
     @property
     def accuracy(self) -> float:
         """Mean over the trials."""
@@ -99,138 +92,87 @@ class Evaluation:
                 "accuracy": float(np.mean([mean(trial.hits) for trial in self.trials])),
                 "curve": [round(value, 5) for value in running_accuracy(self.trials[0].hits).tolist()],
             },
+            "confidence": self.confidence(),
             "confusion": {"columns": [*self.classes, None], "counts": self.confusion().tolist()},
             "ms": {stage: percentiles(times) for stage, times in self.times_ms.items()},
             "trials": [
                 {"seed": trial.seed, "accuracy": trial.accuracy, "baselines": trial.baselines} for trial in self.trials
             ],
-            "train_split": self.setting.choice.train or None,
-            "test_split": self.setting.choice.test,
-            "shots": self.setting.shots,
-            "seed": self.setting.seed,
-            "repeats": self.setting.repeats,
-            "passes": self.setting.passes,
-            "limit": self.setting.limit,
+            **_asked(self.setting),
             "skipped": [skipped._asdict() for skipped in self.skipped],
             "notes": self.notes,
         }
 
 
 def evaluate(
-    dataset: Dataset,
-    encoder: TimedEmbedder,
-    rate_code: RateCoder,
+    material: Material,
     make_network: Callable[[], Network],
     setting: Setting,
     *,
-    cache: str | None = None,
     progress: Progress = lambda what, items: items,
 ) -> Evaluation:
-    """Embed what the setting needs of a data set, then learn and test it `setting.repeats` times.
-
-    Repeat r uses seed `setting.seed + r` for the draw and the order. `progress(what, items)` wraps the long lists.
-    Raises InputError when nothing is left to learn or to test.
-    """
-    draws, rows = _embed_draws(dataset, encoder, setting, cache, progress)
-    first = draws[0]
-    if not first.train or not first.test:
-        what = "to learn" if not first.train else "to test"
-        raise InputError(
-            f"data set {dataset.path}: no image left {what} ({len(first.train)} to learn, {len(first.test)} to test, "
-            f"{len(rows.skipped)} corrupt); a test needs two images of some class"
-        )
-    _time_encoder(dataset, encoder, rows)
-    stages = ("rate_code", "decide", "learn")
-    times: dict[str, list[float]] = {stage: [] for stage in stages}
-    warm_up(rate_code, make_network(), rows.values[0])
-    counts = np.stack([timed(times["rate_code"], rate_code, row) for row in rows.values])
+    """Learn and test the material of `prepare` `setting.repeats` times; repeat r has seed `setting.seed + r`."""
     trials = []
-    for repeat, one in enumerate(draws):
-        learner = TimedNetwork(make_network(), rows, counts, times)
-        trials.append(run_trial(learner, one, setting, setting.seed + repeat, progress))
-    return Evaluation(
-        setting,
-        rows.classes,
-        trials,
-        dict(encoder.times_ms) | times,
-        rows.skipped,
-        _notes(dataset, rows, first, setting),
+    for repeat in range(setting.repeats):
+        learner = TimedNetwork(make_network(), material.rows, material.counts, material.times_ms)
+        rows = material.learnt(repeat), material.tested(repeat)
+        trials.append(run_trial(learner, *rows, setting, setting.seed + repeat, progress))
+    return Evaluation(setting, material.rows.classes, trials, material.times_ms, material.rows.skipped, material.notes)
+
+
+def evaluate_noisy(
+    material: Material,
+    make_network: Callable[[], Network],
+    setting: Setting,
+    shares: Sequence[float],
+    *,
+    progress: Progress = lambda what, items: items,
+) -> dict[str, Any]:
+    """Evaluate with all labels right, then with each share of them wrong; as JSON values."""
+    found = []
+    for share in (0.0, *shares):
+        noisy = dataclasses.replace(setting, noise=share)
+        values = evaluate(material, make_network, noisy, progress=progress).to_dict()
+        found.append({key: values[key] for key in ("noise", "accuracy", "accuracy_std", "baselines", "baselines_std")})
+    return asked(material, setting) | {"clean": found[0], "noisy": found[1:]}
+
+
+def measure_complexity(material: Material, make_network: Callable[[], CoLaNET]) -> dict[str, Any]:
+    """Return NeuroBench's metrics (`metrics.complexity`), counted on the first repeat."""
+    rows = material.rows
+    train = material.learnt(0)
+    return complexity(
+        make_network,
+        rows.values,
+        material.counts,
+        [rows.classes[label] for label in rows.labels],
+        train[presentation_order([rows.names[row] for row in train], 0, 0)],
+        material.tested(0),
+        rows.zero_point,
     )
 
 
-def _embed_draws(
-    dataset: Dataset, encoder: TimedEmbedder, setting: Setting, cache: str | None, progress: Progress
-) -> tuple[list[Draw], Rows]:
-    """Draw and embed until every draw holds sound images only; only images of some draw are opened."""
-    index = {item: i for i, item in enumerate(dataset.items)}
-    parts: list[Embedded] = []
-    row_of: dict[int, int] = {}
-    corrupt: set[int] = set()
-    while True:
-        draws = [
-            draw(
-                dataset.items,
-                setting.choice,
-                seed=setting.seed + repeat,
-                shots=setting.shots,
-                limit=setting.limit,
-                excluded=frozenset(corrupt),
-            )
-            for repeat in range(setting.repeats)
-        ]
-        wanted = sorted({i for one in draws for i in (*one.train, *one.test)} - row_of.keys())
-        if not wanted:
-            break
-        part = embed(
-            dataset,
-            encoder,
-            items=[dataset.items[i] for i in wanted],
-            cache=cache,
-            progress=lambda items: progress("encoding", items),
-        )
-        for item in part.items:
-            row_of[index[item]] = len(row_of)
-        corrupt |= set(wanted) - row_of.keys()
-        parts.append(part)
-    items: tuple[Item, ...] = tuple(item for part in parts for item in part.items)
-    values = [part.values for part in parts if len(part.values)]
-    return draws, Rows(
-        row_of,
-        np.concatenate(values) if values else np.zeros((0, 0), np.uint8),
-        np.concatenate([part.labels for part in parts]) if parts else np.zeros(0, np.intp),
-        tuple(item.name for item in items),
-        dataset.classes,
-        encoder.zero_point,
-        tuple(skipped for part in parts for skipped in part.skipped),
-    )
+def asked(material: Material, setting: Setting) -> dict[str, Any]:
+    """Return what was asked for, and what to know of the data set, as JSON values."""
+    return {
+        "classes": list(material.rows.classes),
+        "n_train": len(material.draws[0].train),
+        "n_test": len(material.draws[0].test),
+        **_asked(setting),
+        "skipped": [skipped._asdict() for skipped in material.rows.skipped],
+        "notes": material.notes,
+    }
 
 
-def _time_encoder(dataset: Dataset, encoder: TimedEmbedder, rows: Rows) -> None:
-    missing = min(TIMED_IMAGES, len(rows.row_of)) - len(encoder.times_ms["encode"])
-    for index in list(rows.row_of)[: max(missing, 0)]:
-        encoder.embed(dataset.read(dataset.items[index]))
-
-
-def _notes(dataset: Dataset, rows: Rows, one: Draw, setting: Setting) -> list[str]:
-    """Say what in the data set a reader of the figures should know."""
-    items = dataset.items
-    taught = {items[i].label for i in one.train}
-    tested = {items[i].label for i in one.test}
-    notes = []
-    for what, labels in (
-        ("class folders without an image", dataset.empty_classes),
-        ("classes tested but never learnt (always wrong)", sorted(tested - taught)),
-        ("classes learnt but not tested", sorted(taught - tested)),
-    ):
-        if labels:
-            notes.append(f"{what}: {', '.join(labels)}")
-    if setting.shots is not None:
-        counts = {label: sum(items[i].label == label for i in one.train) for label in sorted(taught)}
-        short = [f"{label} ({count})" for label, count in counts.items() if count < setting.shots]
-        if short:
-            notes.append(f"classes with fewer than {setting.shots} images to learn: {', '.join(short)}")
-    if dataset.ignored:
-        count = "1 file" if len(dataset.ignored) == 1 else f"{len(dataset.ignored)} files"
-        names = ", ".join(dataset.ignored[:3]) + (", ..." if len(dataset.ignored) > 3 else "")
-        notes.append(f"{count} left out (no image by its name, or outside the class folders): {names}")
-    return notes
+def _asked(setting: Setting) -> dict[str, Any]:
+    return {
+        "train_split": setting.choice.train or None,
+        "test_split": setting.choice.test,
+        "shots": setting.shots,
+        "seed": setting.seed,
+        "repeats": setting.repeats,
+        "passes": setting.passes,
+        "limit": setting.limit,
+        "noise": setting.noise,
+        "baseline_options": {name: dict(options) for name, options in setting.options.items()},
+    }

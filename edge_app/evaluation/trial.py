@@ -1,17 +1,19 @@
 """One trial: examples learnt in a seeded order, each predicted before it is learnt, then a held-out test."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.confidence import Outcome, calibrate, evidence, outcome
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
 from edge_app.evaluation.datasets import Skipped
-from edge_app.evaluation.splits import Draw, SplitChoice, presentation_order
+from edge_app.evaluation.splits import SplitChoice, presentation_order
+from edge_app.evaluation.wrong_labels import with_wrong_labels
 from edge_app.messages import Decision
 
 UNKNOWN = -1
@@ -31,12 +33,18 @@ class Setting:
     limit: int | None = None
     baselines: tuple[str, ...] | None = None
     """Names of the baselines to compute; None: all that are available."""
+    options: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Settings of baselines, by name; what is missing keeps its default."""
+    noise: float = 0.0
+    """Share of the examples that are taught under a wrong label."""
 
     def __post_init__(self) -> None:
         for name in ("shots", "repeats", "passes", "limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} = {value}: expected at least 1")
+        if not 0 <= self.noise <= 1:
+            raise InputError(f"noise = {self.noise}: expected a share from 0 to 1")
         unknown = sorted(set(self.baselines or ()) - set(baselines.available()))
         if unknown:
             known = ", ".join(baselines.available())
@@ -83,6 +91,8 @@ class Trial(NamedTuple):
     """(k,): class index decided, `UNKNOWN` where no column spiked."""
     hits: NDArray[np.bool_]
     """(n_train,): test-then-train, whether each example was known before it was learnt."""
+    confidence: NDArray[np.float64]
+    """(k,): of each decision, calibrated on the outcomes of test-then-train."""
     baselines: dict[str, float]
     """Accuracy by name."""
 
@@ -112,43 +122,82 @@ class TimedNetwork:
     counts: NDArray[np.uint8]
     times: dict[str, list[float]]
 
-    def decide(self, row: int) -> int:
+    def decide(self, row: int) -> Decision:
         decision: Decision = timed(self.times["decide"], self.network.predict_one, self.counts[row])
+        return decision
+
+    def index(self, decision: Decision) -> int:
+        """Class index of a decision, `UNKNOWN` where no column spiked."""
         return UNKNOWN if decision.label is None else self.rows.classes.index(decision.label)
 
-    def learn(self, row: int) -> None:
-        label = self.rows.classes[self.rows.labels[row]]
-        if label not in self.network.labels:
-            self.network.add_class(label)
-        timed(self.times["learn"], self.network.learn_one, self.counts[row], label)
+    def learn(self, row: int, label: int) -> None:
+        """Show a row as an example of class index `label`."""
+        name = self.rows.classes[label]
+        if name not in self.network.labels:
+            self.network.add_class(name)
+        timed(self.times["learn"], self.network.learn_one, self.counts[row], name)
 
 
-def run_trial(learner: TimedNetwork, one: Draw, setting: Setting, seed: int, progress: Progress) -> Trial:
+def run_trial(
+    learner: TimedNetwork,
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+    setting: Setting,
+    seed: int,
+    progress: Progress,
+) -> Trial:
+    """Learn the rows `train` in seeded order, then test the rows `test`, and the baselines on the same."""
     rows = learner.rows
-    train = np.array([rows.row_of[i] for i in one.train])
     names = [rows.names[row] for row in train]
-    hits = np.zeros(len(train), bool)
+    labels = with_wrong_labels(rows.labels[train], names, setting.noise, seed)
     orders = [presentation_order(names, seed, number) for number in range(setting.passes)]
-    for number, order in enumerate(orders):
-        for step, row in enumerate(progress(f"pass {number + 1}", train[order].tolist())):
-            if number == 0:
-                hits[step] = bool(learner.network.labels) and learner.decide(row) == rows.labels[row]
-            learner.learn(row)
-    test = np.array([rows.row_of[i] for i in one.test])
-    decided = np.array([learner.decide(row) for row in progress("testing", test.tolist())], np.intp)
-    found = _run_baselines(rows, train[orders[0]], test, setting)
-    return Trial(seed, len(train), rows.labels[test], decided, hits, found)
+    hits, outcomes = _first_pass(learner, train[orders[0]], labels[orders[0]], progress)
+    for number, order in enumerate(orders[1:], start=2):
+        for step in progress(f"pass {number}", order):
+            learner.learn(int(train[step]), int(labels[step]))
+    decisions = [learner.decide(row) for row in progress("testing", test.tolist())]
+    calibration = calibrate(outcomes)
+    return Trial(
+        seed,
+        len(train),
+        rows.labels[test],
+        np.array([learner.index(decision) for decision in decisions], np.intp),
+        hits,
+        np.array([calibration.probability(evidence(decision)) for decision in decisions]),
+        run_baselines(rows, train[orders[0]], labels[orders[0]], test, setting),
+    )
 
 
-def _run_baselines(rows: Rows, train: NDArray[np.intp], test: NDArray[np.intp], setting: Setting) -> dict[str, float]:
+def _first_pass(
+    learner: TimedNetwork, train: NDArray[np.intp], labels: NDArray[np.intp], progress: Progress
+) -> tuple[NDArray[np.bool_], list[Outcome]]:
+    """Decide on each example before it is learnt."""
+    hits = np.zeros(len(train), bool)
+    outcomes = []
+    for step, row in enumerate(progress("pass 1", train.tolist())):
+        if learner.network.labels:
+            before = learner.decide(row)
+            hits[step] = learner.index(before) == labels[step]
+            if found := outcome(before, learner.rows.classes[labels[step]]):
+                outcomes.append(found)
+        learner.learn(row, int(labels[step]))
+    return hits, outcomes
+
+
+def run_baselines(
+    rows: Rows, train: NDArray[np.intp], labels: NDArray[np.intp], test: NDArray[np.intp], setting: Setting
+) -> dict[str, float]:
+    """Return the accuracy of each baseline that the setting asks for; it sees `train` as `labels`, in this order."""
     taught = baselines.unit_rows(rows.values[train], rows.zero_point)
     tested = baselines.unit_rows(rows.values[test], rows.zero_point)
     found = {}
     for name, classify in baselines.available().items():
         if setting.baselines is not None and name not in setting.baselines:
             continue
-        options = {"k": 1} if name == "knn3" and setting.shots is not None and setting.shots < 3 else {}
-        decided = classify(taught, rows.labels[train], tested, len(rows.classes), **options)
+        options: dict[str, Any] = dict(setting.options.get(name, {}))
+        if name == "knn3" and setting.shots is not None and setting.shots < 3:
+            options["k"] = 1
+        decided = classify(taught, labels, tested, len(rows.classes), **options)
         found[name] = mean(decided == rows.labels[test])
     return found
 

@@ -70,6 +70,11 @@ def test_shots_and_repeats_of_a_zip(colours: Path, tmp_path: Path, capsys: pytes
         (["{}", "--json", "{}/nowhere/r.json"], "there is no folder"),
         (["{}", "--plot", "{}/r.jpg"], "ends in .png"),
         (["{}", "--cache", "{}/red/0.png"], "embedding cache"),
+        (["{}", "--rehearse", "5"], "--rehearse belongs to --protocol continual, not to standard"),
+        (["{}", "--protocol", "openset", "--passes", "2"], "--passes belongs to --protocol standard or noisy"),
+        (["{}", "--protocol", "noisy", "--noise", "10"], "noise = 10.0: expected a share"),
+        (["{}", "--protocol", "continual", "--newcomers", "0"], "--newcomers 0"),
+        (["{}", "--protocol", "openset"], "3 classes, expected at least 4"),
     ],
 )
 def test_wrong_usage_is_named_with_status_2(
@@ -90,6 +95,48 @@ def test_one_split_alone_names_those_there_are(tmp_path: Path, capsys: pytest.Ca
     assert cli.run(["evaluate", str(tmp_path)]) == 2
     assert "morning, noon" in capsys.readouterr().err
     assert cli.run(["evaluate", str(tmp_path), "--train", "morning", "--test", "noon"]) == 0
+
+
+def test_continual_protocol_shows_both_regimes_and_the_newcomer(
+    colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target, plot = tmp_path / "c.json", tmp_path / "c.png"
+    command = ["evaluate", str(colours), "--protocol", "continual", "--rehearse", "4", "--newcomers", "2"]
+    assert cli.run([*command, "--json", str(target), "--plot", str(plot)]) == 0
+    values = json.loads(target.read_text())
+    assert values["regimes"]["stable"]["final"] == values["regimes"]["stable"]["random_order"] == 1.0
+    assert set(values["regimes"]) == {"stable", "plastic"}
+    assert values["newcomer"]["newcomer"] == 1.0
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    out = capsys.readouterr().out
+    for text in ("stable", "plastic", "forgetting", "4 rehearsed", "backward transfer", "a class added after all"):
+        assert text in out
+
+
+def test_openset_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = fill(tmp_path / "six", ["red", "green", "blue", "grey"], count=6)
+    plot = tmp_path / "o.png"
+    assert cli.run(["evaluate", str(folder), "--protocol", "openset", "--plot", str(plot)]) == 0
+    assert plot.exists()
+    out = capsys.readouterr().out
+    assert "2 classes taught, 2 others shown" in out
+    assert "familiarity" in out
+    assert "cosine to class means" in out
+
+
+def test_noisy_protocol_says_what_is_lost(colours: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["evaluate", str(colours), "--protocol", "noisy", "--noise", "0.3", "1", "--baselines", "knn3"]
+    assert cli.run(command) == 0
+    out = capsys.readouterr().out
+    assert "30.0 % wrong" in out
+    assert "0.0 (100.0 lost)" in out
+
+
+def test_metrics_are_a_table(colours: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["evaluate", str(colours), "--metrics", "--baselines", "none"]) == 0
+    out = capsys.readouterr().out
+    assert "a decision: effective ACs" in out
+    assert "linear head, float32" in out
 
 
 @pytest.mark.slow

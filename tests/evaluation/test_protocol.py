@@ -13,7 +13,8 @@ from edge_app.colanet.params import Params
 from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError
 from edge_app.evaluation.datasets import Dataset
-from edge_app.evaluation.protocol import TIMED_IMAGES, Evaluation, evaluate
+from edge_app.evaluation.material import TIMED_IMAGES, prepare, redraw
+from edge_app.evaluation.protocol import Evaluation, evaluate, evaluate_noisy, measure_complexity
 from edge_app.evaluation.splits import SplitChoice
 from edge_app.evaluation.trial import UNKNOWN, Setting, Trial
 
@@ -27,7 +28,8 @@ def make_network() -> CoLaNET:
 
 def run(path: Path, setting: Setting, encoder: ColourEmbedder | None = None, **options: Any) -> Evaluation:
     with Dataset(path) as dataset:
-        return evaluate(dataset, encoder or ColourEmbedder(), RATE_CODE, make_network, setting, **options)
+        material = prepare(dataset, encoder or ColourEmbedder(), RATE_CODE, make_network, setting, **options)
+        return evaluate(material, make_network, setting, progress=options.get("progress", lambda what, items: items))
 
 
 def test_learns_colours_and_says_so_in_json(tmp_path: Path) -> None:
@@ -96,11 +98,11 @@ def test_passes_show_every_example_again(tmp_path: Path) -> None:
             learnt.append(label)
             super().learn_one(counts, label)
 
+    setting = Setting(HELD_OUT, passes=3)
     with Dataset(fill(tmp_path, count=10)) as dataset:
-        found = evaluate(
-            dataset, ColourEmbedder(), RATE_CODE, lambda: Counting(Params(), 48), Setting(HELD_OUT, passes=3)
-        )
-    assert len(learnt) - 1 == 3 * 24
+        material = prepare(dataset, ColourEmbedder(), RATE_CODE, make_network, setting)
+    found = evaluate(material, lambda: Counting(Params(), 48), setting)
+    assert len(learnt) == 3 * 24
     assert len(found.trials[0].hits) == 24
 
 
@@ -158,7 +160,7 @@ def test_setting_refuses_counts_below_one(name: str) -> None:
 
 
 def test_setting_names_an_unknown_baseline_and_those_there_are() -> None:
-    with pytest.raises(InputError, match=r"baseline svm: .*nearest_class_mean, knn3"):
+    with pytest.raises(InputError, match=r"baseline svm: .*nearest_class_mean, knn1"):
         Setting(HELD_OUT, baselines=("svm",))
 
 
@@ -190,7 +192,8 @@ def test_progress_is_told_what_it_walks_through(tmp_path: Path) -> None:
 
 
 def trial(truth: list[int], decided: list[int]) -> Trial:
-    return Trial(0, 4, np.array(truth), np.array(decided), np.array([False, True, True, True]), {})
+    sure = np.full(len(truth), 0.5)
+    return Trial(0, 4, np.array(truth), np.array(decided), np.array([False, True, True, True]), sure, {})
 
 
 def test_unknown_counts_as_wrong_and_has_a_column() -> None:
@@ -203,5 +206,46 @@ def test_unknown_counts_as_wrong_and_has_a_column() -> None:
         "columns": ["a", "b", "c", None],
         "counts": [[1, 1, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]],
     }
+    assert values["confidence"]["expected_calibration_error"] == 0.0
     assert values["test_then_train"]["accuracy"] == 0.75
     assert values["test_then_train"]["curve"] == [0.0, 0.5, 0.66667, 0.75]
+
+
+def test_wrong_labels_cost_accuracy_and_are_taught_to_the_baselines_too(tmp_path: Path) -> None:
+    setting = Setting(HELD_OUT, baselines=("knn1",))
+    with Dataset(fill(tmp_path, count=40)) as dataset:
+        material = prepare(dataset, ColourEmbedder(), RATE_CODE, make_network, setting)
+    values = evaluate_noisy(material, make_network, setting, (0.0, 1.0))
+    right, wrong = values["noisy"]
+    assert values["clean"]["accuracy"] == right["accuracy"] == 1.0
+    assert right["baselines"] == {"knn1": 1.0}
+    assert wrong["accuracy"] == 0.0
+    assert wrong["baselines"] == {"knn1": 0.0}
+
+
+def test_complexity_is_counted_on_the_material(tmp_path: Path) -> None:
+    setting = Setting(HELD_OUT)
+    with Dataset(fill(tmp_path, count=10)) as dataset:
+        material = prepare(dataset, ColourEmbedder(), RATE_CODE, make_network, setting)
+    values = measure_complexity(material, make_network)
+    assert values["colanet"]["decision"]["dense"] == 10 * (48 * 3 + 3)
+    assert values["linear_head"]["footprint_bytes"]["deciding"] == 4 * 49 * 3
+    assert values["knn3"]["footprint_bytes"]["learning"] == 24 * 48
+
+
+def test_redrawn_material_is_what_would_have_been_prepared(tmp_path: Path) -> None:
+    few = Setting(HELD_OUT, seed=3, shots=2, repeats=2)
+    with Dataset(fill(tmp_path, count=10)) as dataset:
+        whole = prepare(dataset, ColourEmbedder(), RATE_CODE, make_network, Setting(HELD_OUT))
+        anew = prepare(dataset, ColourEmbedder(), RATE_CODE, make_network, few)
+        again = redraw(whole, dataset, few)
+    assert again.draws == anew.draws
+    decided = [[trial.decided.tolist() for trial in evaluate(one, make_network, few).trials] for one in (again, anew)]
+    assert decided[0] == decided[1]
+
+
+def test_same_confidence_from_the_same_presses(tmp_path: Path) -> None:
+    fill(tmp_path, count=10)
+    one, two = (run(tmp_path, Setting(HELD_OUT)).trials[0] for _ in range(2))
+    assert one.confidence.tolist() == two.confidence.tolist()
+    assert ((one.confidence > 0.5) & (one.confidence <= 1)).all()

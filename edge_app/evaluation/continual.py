@@ -1,0 +1,206 @@
+"""Continual learning: classes arrive one after another (class-incremental), and what is left of the old ones.
+
+All examples of a task's classes are learnt, then the next task's; after each task all classes seen so far are tested
+among one another. With a_kj the accuracy on the test images of task j after task k of K:
+
+    forgetting         mean over j < K of (max_{l<K} a_lj - a_Kj)                (Chaudhry et al. 2018)
+    backward transfer  mean over j < K of (a_Kj - a_jj)                          (Lopez-Paz and Ranzato 2017)
+
+Where classes add up, an old task gets harder because there is more to confuse it with, without anything being
+forgotten. How much of that there is, a network shows that learns the same classes jointly, in random order, anew
+after each task: its forgetting is given beside. Within tasks of several classes the other classes cannot interfere:
+`within_task` decides among the task's own classes only.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.errors import InputError
+from edge_app.evaluation.material import Material
+from edge_app.evaluation.rehearsal import Rehearsal
+from edge_app.evaluation.splits import presentation_order
+from edge_app.evaluation.trial import Network, Progress, Setting, TimedNetwork, mean, run_baselines
+
+ONE_PASS = ("nearest_class_mean", "streaming_lda", "online_softmax")
+"""Baselines that learn a stream, and so can be shown classes one after another."""
+JOINT_TASKS = 10
+"""Up to so many tasks the joint networks are taught too: they cost half the tasks' number of runs."""
+_CLASS_ORDER, _JOINT_ORDER = 3000, 3001
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the classes arrive: classes in a task, and examples that are kept for rehearsal after each (0: none)."""
+
+    classes_per_task: int = 1
+    rehearse: int = 0
+
+    def __post_init__(self) -> None:
+        if self.classes_per_task < 1:
+            raise InputError(f"--classes-per-task {self.classes_per_task}: expected at least 1")
+        if self.rehearse < 0:
+            raise InputError(f"--rehearse {self.rehearse}: expected a number of examples, at least 0")
+
+
+def forgetting(matrix: Matrix) -> float:
+    """Return Chaudhry's forgetting of a (K, K) matrix a_kj, nan above the diagonal; 0 for a single task."""
+    if len(matrix) < 2:
+        return 0.0
+    best = np.nanmax(matrix[:-1, :-1], axis=0)
+    return float(np.mean(best - matrix[-1, :-1]))
+
+
+def backward_transfer(matrix: Matrix) -> float:
+    """Return Lopez-Paz's backward transfer of a (K, K) matrix a_kj; 0 for a single task."""
+    return float(np.mean(matrix[-1, :-1] - np.diag(matrix)[:-1])) if len(matrix) > 1 else 0.0
+
+
+def split_tasks(classes: Sequence[int], names: Sequence[str], seed: int, per_task: int) -> list[list[int]]:
+    """Return class indices in tasks of `per_task`, in seeded order; the last may be smaller."""
+    order = [classes[i] for i in presentation_order([names[label] for label in classes], seed, _CLASS_ORDER)]
+    return [order[start : start + per_task] for start in range(0, len(order), per_task)]
+
+
+class Stream:
+    """The material of one repeat as tasks, taught and tested."""
+
+    def __init__(self, material: Material, make_network: Callable[[], Network], repeat: int, seed: int) -> None:
+        self.material, self.make_network, self.seed = material, make_network, seed
+        self.rows = material.rows
+        train, test = material.learnt(repeat), material.tested(repeat)
+        names = [self.rows.names[row] for row in train]
+        self.train = train[presentation_order(names, seed, 0)]
+        self.test = test[np.isin(self.rows.labels[test], self.rows.labels[train])]
+        """Classes that were never learnt belong to no task."""
+
+    def tasks(self, per_task: int) -> list[list[int]]:
+        """Class indices, task by task."""
+        return split_tasks(np.unique(self.rows.labels[self.train]).tolist(), self.rows.classes, self.seed, per_task)
+
+    def examples(self, classes: Sequence[int]) -> NDArray[np.intp]:
+        """Rows to learn of some classes, in the seeded order of presentation."""
+        found: NDArray[np.intp] = self.train[np.isin(self.rows.labels[self.train], classes)]
+        return found
+
+    def network(self) -> TimedNetwork:
+        """A network that has learnt nothing."""
+        return TimedNetwork(self.make_network(), self.rows, self.material.counts, self.material.times_ms)
+
+    def teach(self, learner: TimedNetwork, rows: Iterable[int]) -> None:
+        """Show rows, each under its own label."""
+        for row in rows:
+            learner.learn(int(row), int(self.rows.labels[row]))
+
+    def score(self, learner: TimedNetwork, tasks: Sequence[Sequence[int]], width: int) -> tuple[Matrix, Matrix, float]:
+        """Test the tasks' classes: (width,) accuracy of each, the same within tasks, and over all images."""
+        whole, within = np.full(width, np.nan), np.full(width, np.nan)
+        hits: list[bool] = []
+        for number, task in enumerate(tasks):
+            own = [name for label in task if (name := self.rows.classes[label]) in learner.network.labels]
+            right, right_within = [], []
+            for row in self.test[np.isin(self.rows.labels[self.test], task)]:
+                decision, truth = learner.decide(int(row)), self.rows.classes[self.rows.labels[row]]
+                places = [decision.labels.index(name) for name in own]
+                right.append(decision.label == truth)
+                right_within.append(own[int(decision.excitation[places].argmax())] == truth)
+            if right:
+                whole[number], within[number] = np.mean(right), np.mean(right_within)
+            hits += right
+        return whole, within, mean(np.array(hits, bool))
+
+
+def run_continual(
+    material: Material,
+    make_network: Callable[[], Network],
+    setting: Setting,
+    plan: Plan,
+    *,
+    progress: Progress = lambda what, items: items,
+) -> dict[str, Any]:
+    """Teach class after class, and all classes mixed; mean over the repeats, as JSON values (docs/evaluate.md)."""
+    found = [
+        _one_repeat(Stream(material, make_network, repeat, setting.seed + repeat), setting, plan, progress)
+        for repeat in range(setting.repeats)
+    ]
+    return average(found)
+
+
+def average(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the mean of equally built dictionaries of numbers, of dictionaries and of lists of numbers."""
+    result: dict[str, Any] = {}
+    for key, first in found[0].items():
+        values = [one[key] for one in found]
+        if isinstance(first, dict):
+            result[key] = average(values)
+        elif first is None or any(value is None for value in values):
+            result[key] = None
+        else:
+            result[key] = np.mean(np.array(values, float), axis=0).tolist()
+    return result
+
+
+def _one_repeat(stream: Stream, setting: Setting, plan: Plan, progress: Progress) -> dict[str, Any]:
+    tasks = stream.tasks(plan.classes_per_task)
+    plain = _incremental(stream, tasks, 0, progress)
+    mixed = stream.network()
+    stream.teach(mixed, progress("random order", stream.train.tolist()))
+    final = stream.score(mixed, tasks, len(tasks))[2]
+    result = plain | {"tasks": len(tasks), "random_order": final, "behind_random_order": final - plain["final"]}
+    result["joint"] = _joint(stream, tasks, progress) if 1 < len(tasks) <= JOINT_TASKS else None
+    result["rehearsed"] = _incremental(stream, tasks, plan.rehearse, progress) if plan.rehearse else None
+    result["baselines"] = _baselines(stream, tasks, setting)
+    return result
+
+
+def _incremental(stream: Stream, tasks: list[list[int]], rehearse: int, progress: Progress) -> dict[str, Any]:
+    learner = stream.network()
+    memory = Rehearsal(rehearse, stream.seed)
+    matrix, within = np.full((2, len(tasks), len(tasks)), np.nan)
+    steps = []
+    for number, task in enumerate(progress("rehearsed tasks" if rehearse else "tasks", tasks)):
+        examples = stream.examples(task)
+        stream.teach(learner, examples.tolist())
+        if rehearse:
+            memory.keep(examples, stream.rows)
+            stream.teach(learner, memory.replay(stream.rows, number))
+        matrix[number], within[number], overall = stream.score(learner, tasks[: number + 1], len(tasks))
+        steps.append(overall)
+    tested = ~np.isnan(np.diag(matrix))
+    return {
+        "steps": steps,
+        "final": steps[-1],
+        "forgetting": forgetting(matrix[tested][:, tested]),
+        "backward_transfer": backward_transfer(matrix[tested][:, tested]),
+        "forgetting_within_task": forgetting(within[tested][:, tested]),
+        "final_by_task": np.nan_to_num(matrix[-1]).tolist(),
+    }
+
+
+def _joint(stream: Stream, tasks: list[list[int]], progress: Progress) -> dict[str, Any]:
+    """The same figures of networks taught anew after each task, with all classes seen so far mixed."""
+    matrix = np.full((len(tasks), len(tasks)), np.nan)
+    steps = []
+    for number in progress("joint", range(len(tasks))):
+        learner = stream.network()
+        stream.teach(learner, stream.examples([label for task in tasks[: number + 1] for label in task]))
+        matrix[number], _, overall = stream.score(learner, tasks[: number + 1], len(tasks))
+        steps.append(overall)
+    tested = ~np.isnan(np.diag(matrix))
+    return {"steps": steps, "forgetting": forgetting(matrix[tested][:, tested])}
+
+
+def _baselines(stream: Stream, tasks: list[list[int]], setting: Setting) -> dict[str, Any]:
+    """Final accuracy of the one-pass learners, shown the same stream: task by task, and mixed."""
+    wanted = tuple(name for name in ONE_PASS if setting.baselines is None or name in setting.baselines)
+    only = Setting(setting.choice, baselines=wanted, options=setting.options, shots=setting.shots)
+    labels = stream.rows.labels
+    in_tasks = np.concatenate([stream.examples(task) for task in tasks])
+    final = run_baselines(stream.rows, in_tasks, labels[in_tasks], stream.test, only)
+    mixed = run_baselines(stream.rows, stream.train, labels[stream.train], stream.test, only)
+    return {name: {"final": final[name], "random_order": mixed[name]} for name in wanted}
