@@ -78,6 +78,14 @@ def read_size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def read_fps(text: str) -> float:
+    """Read frames per second, 0.01 to 1000; raises ValueError for anything else."""
+    fps = float(text)
+    if not 0.01 <= fps <= 1000:
+        raise ValueError("expected 0.01 to 1000")
+    return fps
+
+
 def read_seconds(text: str) -> float:
     """Read a time such as 10ms, 2s or 0.5 (seconds), above zero and at most an hour, as seconds; raises ValueError."""
     digits, factor = (text[:-2], 0.001) if text.endswith("ms") else (text.removesuffix("s"), 1.0)

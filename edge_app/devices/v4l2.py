@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_app.devices.live import LiveCamera, Packet, Source
 from edge_app.devices.ports import NS_PER_S, Clock
-from edge_app.devices.uri import Reader, read_options, read_size, split_path
+from edge_app.devices.uri import Reader, read_fps, read_options, read_size, split_path
 from edge_app.errors import DeviceError, InputError
 
 FORMATS = {"mjpg": "MJPG", "yuyv": "YUYV"}
@@ -273,17 +273,10 @@ def _read_pixels(text: str) -> str:
     return text.lower()
 
 
-def _read_fps(text: str) -> float:
-    fps = float(text)
-    if not 0.01 <= fps <= 1000:
-        raise ValueError("expected 0.01 to 1000")
-    return fps
-
-
 def camera_from_uri(uri: str, clock: Clock) -> V4l2Camera:
     """Make the camera of `v4l2:DEVICE?size=WxH,fps=N,pixels=mjpg|yuyv,CONTROL=N,...`; raises InputError."""
     path, text = split_path(uri)
-    readers: dict[str, Reader] = {"size": read_size, "fps": _read_fps, "pixels": _read_pixels}
+    readers: dict[str, Reader] = {"size": read_size, "fps": read_fps, "pixels": _read_pixels}
     options = read_options(uri, text, readers | dict.fromkeys(CONTROLS, float))
     controls = {name: options.pop(name) for name in CONTROLS if name in options}
     return V4l2Camera(path, clock, controls=controls, uri=uri, **options)

@@ -1,6 +1,7 @@
 """One suite over every camera that delivers in real time; the waits are for frames, on the real clock."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -43,7 +44,14 @@ def make_http(folder: Path) -> Iterator[Camera]:
         yield open_camera(f"http://{server.address}/stream?id=1#timeout=1s", CLOCK)
 
 
-MAKERS: dict[str, Maker] = {"v4l2": make_v4l2, "v4l2-device": make_real_v4l2, "http": make_http}
+@contextmanager
+def make_gst(folder: Path) -> Iterator[Camera]:
+    if not shutil.which("gst-launch-1.0"):
+        pytest.skip("gst-launch-1.0 is missing: apt install gstreamer1.0-tools gstreamer1.0-plugins-base")
+    yield open_camera("gst:videotestsrc is-live=true ! video/x-raw,framerate=25/1#size=64x48", CLOCK)
+
+
+MAKERS: dict[str, Maker] = {"v4l2": make_v4l2, "v4l2-device": make_real_v4l2, "http": make_http, "gst": make_gst}
 COLOURED = ("v4l2", "http")
 """The sources that show red above blue."""
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from mjpeg_server import MjpegServer, serving
+from reading import read_until_error
 
 from edge_app.devices import open_camera
 from edge_app.devices.clock import MonotonicClock
-from edge_app.devices.ports import Camera, CameraStalled
+from edge_app.devices.ports import CameraStalled
 from edge_app.devices.streams import StreamCamera, why_not
 from edge_app.errors import DeviceError, InputError
 
@@ -20,15 +21,6 @@ CLOCK = MonotonicClock()
 def server() -> Iterator[MjpegServer]:
     with serving() as server:
         yield server
-
-
-def read_until_error(camera: Camera, timeout_s: float) -> DeviceError:
-    for _ in range(200):
-        try:
-            camera.read(timeout_s)
-        except DeviceError as error:
-            return error
-    raise AssertionError("the camera went on")
 
 
 def test_a_stall_is_a_stall_and_may_pass(server: MjpegServer) -> None:

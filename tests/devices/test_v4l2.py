@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from fake_capture import FakeCapture, picture
+from reading import read_until_error, read_until_it_mends
 
 from edge_app.devices import open_camera
 from edge_app.devices.clock import MonotonicClock
@@ -33,15 +34,6 @@ class Bench:
 
     def camera(self, **options: object) -> V4l2Camera:
         return V4l2Camera(str(self.node), CLOCK, capture=self.capture, check=lambda path, name: None, **options)
-
-
-def read_until_error(camera: V4l2Camera, timeout_s: float = 2.0) -> DeviceError:
-    for _ in range(100):
-        try:
-            camera.read(timeout_s)
-        except DeviceError as error:
-            return error
-    raise AssertionError("the camera went on")
 
 
 def test_a_missing_device_lists_what_there_is() -> None:
@@ -166,16 +158,6 @@ def test_garbage_is_no_picture(tmp_path: Path) -> None:
         assert "is no MJPG picture" in str(error)
         bench.captures[0].garbage.clear()
         read_until_it_mends(camera)
-
-
-def read_until_it_mends(camera: V4l2Camera) -> None:
-    for _ in range(100):
-        try:
-            assert camera.read(2.0)
-        except DeviceError:
-            continue
-        return
-    raise AssertionError("the camera did not mend")
 
 
 def test_what_opencv_raises_ends_the_camera_with_its_words(tmp_path: Path) -> None:

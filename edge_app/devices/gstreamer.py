@@ -1,0 +1,209 @@
+"""Whatever GStreamer can read: `gst:videotestsrc ! video/x-raw,width=640#size=320x240`, `gst:jetson-csi`.
+
+The wheels of OpenCV are built without GStreamer, and its Python bindings belong to the system's Python; so the system's
+gst-launch-1.0 runs the pipeline and hands raw frames over a pipe. Options follow a "#".
+"""
+
+import contextlib
+import os
+import selectors
+import shlex
+import shutil
+import subprocess
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.devices.live import LiveCamera, Packet, Source
+from edge_app.devices.ports import NS_PER_S, Clock
+from edge_app.devices.uri import Reader, read_fps, read_options, read_size, split_options, split_scheme
+from edge_app.errors import DeviceError, InputError, RuntimeMissing
+
+PRESETS = {
+    "jetson-csi": (
+        "nvarguscamerasrc sensor-id={sensor} ! video/x-raw(memory:NVMM),framerate={rate} ! "
+        "nvvidconv ! video/x-raw,format=BGRx,width={width},height={height}"
+    ),
+}
+"""Name -> pipeline. jetson-csi: a CSI camera through NVIDIA's image processor, scaled and copied out of its memory."""
+
+DEFAULT_SIZE = (640, 480)
+DEFAULT_FPS = 30.0
+PATIENCE_S = 1.0
+START_S = 10.0
+"""How long a pipeline may take to its first byte: sensors and hardware decoders are slow to start."""
+STOP_S = 1.0
+WORDS = 2000
+"""How much of GStreamer's last words is kept for the message, in bytes."""
+
+
+class Layout(NamedTuple):
+    """How a raw RGB frame of GStreamer lies in memory."""
+
+    width: int
+    height: int
+
+    @property
+    def stride(self) -> int:
+        """Return bytes a row: GStreamer rounds rows of RGB up to a multiple of 4."""
+        return (3 * self.width + 3) // 4 * 4
+
+    @property
+    def length(self) -> int:
+        """Return bytes a frame."""
+        return self.stride * self.height
+
+
+class GstreamerCamera(LiveCamera):
+    """The frames of a GStreamer pipeline that ends in raw video, converted to RGB and scaled to `size`.
+
+    `launcher` is the program that runs pipelines. A frame's time is that of its arrival. A pipeline that ends or fails
+    raises DeviceError with GStreamer's last words.
+    """
+
+    def __init__(
+        self,
+        pipeline: str,
+        clock: Clock,
+        *,
+        size: tuple[int, int] = DEFAULT_SIZE,
+        fps: float | None = None,
+        uri: str | None = None,
+        launcher: str = "gst-launch-1.0",
+    ) -> None:
+        super().__init__(uri or f"gst:{pipeline}", clock)
+        self._layout = Layout(*size)
+        self._launcher = launcher
+        try:
+            self._words = shlex.split(pipeline)
+        except ValueError as error:
+            raise InputError(f"{self._uri}: the pipeline cannot be read: {error}") from error
+        width, height = size
+        rate = [] if fps is None else ["!", "videorate", "drop-only=true", "!", f"video/x-raw,framerate={_rate(fps)}"]
+        self._words += [*rate, "!", "videoconvert", "!", "videoscale", "!"]
+        self._words += [f"video/x-raw,format=RGB,width={width},height={height},pixel-aspect-ratio=1/1", "!"]
+        self._words += ["fdsink", "fd=1", "sync=false"]
+
+    def _connect(self) -> Source:
+        program = shutil.which(self._launcher)
+        if program is None:
+            raise RuntimeMissing(
+                f"{self._uri}: {self._launcher} is not installed: "
+                "sudo apt install gstreamer1.0-tools gstreamer1.0-plugins-base"
+            )
+        process = subprocess.Popen(  # noqa: S603  words of the configuration, no shell
+            [program, "--quiet", *self._words],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+        source = _PipelineSource(self._uri, process, self._layout, self._clock)
+        try:
+            source.wait_for_first()
+        except BaseException:
+            source.close()
+            raise
+        return source
+
+
+class _PipelineSource:
+    def __init__(self, uri: str, process: subprocess.Popen[bytes], layout: Layout, clock: Clock) -> None:
+        self._uri = uri
+        self._process = process
+        self._layout = layout
+        self._clock = clock
+        self._words = b""
+        self._frame = bytearray(layout.length)
+        self._filled = 0
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._out = process.stdout.fileno()
+        self._err = process.stderr.fileno()
+        self._selector = selectors.DefaultSelector()
+        for descriptor in (self._out, self._err):
+            os.set_blocking(descriptor, False)
+            self._selector.register(descriptor, selectors.EVENT_READ)
+
+    def wait_for_first(self) -> None:
+        """Wait until the first bytes of a frame have come. Raises DeviceError."""
+        deadline_ns = self._clock.monotonic_ns() + round(START_S * NS_PER_S)
+        while not self._filled:
+            if self._clock.monotonic_ns() > deadline_ns:
+                raise DeviceError(f"{self._uri}: the pipeline delivers nothing within {START_S:g} s{self._said()}")
+            self._take(PATIENCE_S)
+
+    def next(self) -> Packet | None:
+        while self._filled < self._layout.length:
+            if not self._take(PATIENCE_S):
+                return None
+        frame, self._frame, self._filled = self._frame, bytearray(self._layout.length), 0
+        return Packet(frame, self._clock.monotonic_ns())
+
+    def _take(self, timeout_s: float) -> bool:
+        """Take what has come; False when nothing did in time. Raises DeviceError at the end of the pipeline."""
+        ready = self._selector.select(timeout_s)
+        for key, _ in ready:
+            if key.fd == self._err:
+                data = os.read(self._err, WORDS)
+                if not data:
+                    self._selector.unregister(self._err)
+                self._words = (self._words + data)[-WORDS:]
+            else:
+                count = os.readv(self._out, [memoryview(self._frame)[self._filled :]])
+                if not count:
+                    self._end()
+                self._filled += count
+        return bool(ready)
+
+    def _end(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_S)
+        with contextlib.suppress(BlockingIOError):
+            self._words = (self._words + os.read(self._err, WORDS))[-WORDS:]
+        raise DeviceError(f"{self._uri}: the pipeline ended{self._said()}")
+
+    def _said(self) -> str:
+        lines = [line.strip() for line in self._words.decode(errors="replace").splitlines() if line.strip()]
+        told = [line for line in lines if line.startswith(("ERROR", "WARNING", "erroneous"))] or lines[-1:]
+        return f"; GStreamer says: {told[-1]}" if told else ""
+
+    def decode(self, data: Any) -> NDArray[np.uint8]:
+        width, height = self._layout
+        rows = np.frombuffer(data, np.uint8).reshape(height, self._layout.stride)
+        return rows[:, : 3 * width].reshape(height, width, 3)
+
+    def interrupt(self) -> None:
+        self._process.terminate()
+
+    def close(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._selector.close()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def _rate(fps: float) -> str:
+    fraction = Fraction(fps).limit_denominator(1001)
+    return f"{fraction.numerator}/{fraction.denominator}"
+
+
+def camera_from_uri(uri: str, clock: Clock) -> GstreamerCamera:
+    """Make the camera of `gst:PIPELINE#size=WxH,fps=N` or `gst:jetson-csi#sensor=0,...`; raises InputError."""
+    head, _, text = split_options(uri)
+    pipeline = split_scheme(head)[1].strip()
+    if not pipeline:
+        raise InputError(f"{uri!r} names no pipeline: expected gst:PIPELINE or gst:{' or gst:'.join(PRESETS)}")
+    readers: dict[str, Reader] = {"size": read_size, "fps": read_fps}
+    if pipeline not in PRESETS:
+        return GstreamerCamera(pipeline, clock, uri=uri, **read_options(uri, text, readers))
+    options = read_options(uri, text, readers | {"sensor": int})
+    size = options.get("size", DEFAULT_SIZE)
+    rate = _rate(options.get("fps", DEFAULT_FPS))
+    filled = PRESETS[pipeline].format(sensor=options.get("sensor", 0), rate=rate, width=size[0], height=size[1])
+    return GstreamerCamera(filled, clock, size=size, uri=uri)
