@@ -22,11 +22,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name = command.removesuffix("_").replace("_", "-")
     with pytest.raises(SystemExit) as stopped:
-        cli.run([command.removesuffix("_").replace("_", "-"), "--help"])
+        cli.run([name, "--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    assert f"edge-app {command.removesuffix('_')}" in text
+    assert f"edge-app {name}" in text
     assert "example" in text.lower()
 
 

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "evaluation": GROUND | {"colanet", "confidence", "encoder"},
     "benchmark": GROUND | {"colanet", "encoder", "devices", "evaluation", "machine"},
     "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner"},
+    "pipeline": GROUND | {"devices", "learner", "storage"},
     "commands": GROUND
     | {"benchmark", "colanet", "config", "confidence", "demo", "devices", "encoder", "evaluation"}
     | {"kernel_cache", "learner", "machine", "storage"},

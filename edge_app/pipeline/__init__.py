@@ -1,0 +1,1 @@
+"""The live loop: capture | encode | decide as overlapping stages; presses in, decisions out."""

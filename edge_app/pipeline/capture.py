@@ -1,0 +1,183 @@
+"""The first stage: reads the camera, and mends it or gives it up when it stalls, fails or lies."""
+
+import contextlib
+import logging
+import threading
+from typing import NamedTuple
+
+from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled, Clock
+from edge_app.errors import DeviceError
+from edge_app.messages import Frame
+from edge_app.pipeline.inspector import Inspector, Verdict, check_form
+from edge_app.pipeline.latest import Latest
+from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.stage import SLICE_S, CameraLost, Report
+
+READ_S = 1.0
+OPEN_S = 10.0
+"""How long a driver may take to open: what a stream over the network needs."""
+TRIES = 3
+"""Failed reads in a row before a live camera is opened again."""
+RECORDING_TRIES = 20
+"""Damaged pictures in a row before a recording is given up."""
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
+STEADY_NS = 10 * NS_PER_S
+"""A camera that has worked for so long after it was opened again is well: the next fault begins with a short delay."""
+
+
+class Care(NamedTuple):
+    """When a camera counts as broken; see the keys of [camera] in the configuration."""
+
+    recording: bool = False
+    """Pictures or a video: it is never opened again, and may show the same picture for as long as it likes."""
+    stall_after_s: float = 5.0
+    stuck_after_s: float = 10.0
+    give_up_after_s: float = 120.0
+
+
+class Capture:
+    """Camera -> newest frame. What the camera dropped, and what nobody took, is counted."""
+
+    name = "capture"
+    longest_wait_s = READ_S + OPEN_S
+
+    def __init__(
+        self,
+        camera: Camera,
+        frames: Latest[Frame],
+        recent: Recent,
+        clock: Clock,
+        stop: threading.Event,
+        report: Report,
+        care: Care | None = None,
+    ) -> None:
+        self._camera = camera
+        self._frames = frames
+        self._recent = recent
+        self._clock = clock
+        self._stop = stop
+        self._report = report
+        self._care = care or Care()
+        self._inspector = Inspector()
+        self._verdict: Verdict = "good"
+        self._verdict_ns = self._alive_ns = self._good_ns = self._opened_ns = clock.monotonic_ns()
+        self._dark_reopened = False
+        self._errors = 0
+        self._delay_s = FIRST_DELAY_S
+        self._reopen_ns: int | None = None
+        self.captured = 0
+        """Frames that arrived."""
+        self.reopened = 0
+        """How often the camera was opened again."""
+
+    @property
+    def dropped(self) -> int:
+        """Frames that came too fast to be encoded: dropped by the camera, or displaced here by newer ones."""
+        return self._camera.dropped + self._frames.dropped
+
+    @property
+    def state(self) -> str:
+        """The camera's condition, a word for people."""
+        return "reopening" if self._reopen_ns is not None else self._verdict
+
+    def step(self) -> bool:
+        """Read one frame, or mend the camera a little; False at the end of a recording. Raises CameraLost."""
+        if self._reopen_ns is not None:
+            return self._mend(self._reopen_ns)
+        try:
+            frame = self._camera.read(min(READ_S, self._care.stall_after_s))
+            if frame is None:
+                self._report(logging.INFO, "recording_ended", camera=self._camera.uri, frames=self.captured)
+                self._frames.close()
+                return False
+            check_form(frame, self._camera.uri)
+        except CameraStalled as error:
+            if self._silent_for(self._alive_ns, self._care.stall_after_s):
+                self._fault("stalled", error)
+        except DeviceError as error:
+            self._unreadable(error)
+        else:
+            self._accept(frame)
+        return True
+
+    def _accept(self, frame: Frame) -> None:
+        now_ns = self._clock.monotonic_ns()
+        self._alive_ns = now_ns
+        self._errors = 0
+        self.captured += 1
+        inspected = not self._care.recording and self._care.stuck_after_s > 0
+        verdict = self._inspector.judge(frame.image) if inspected else "good"
+        if verdict != self._verdict:
+            self._changed(verdict, now_ns)
+        if verdict in ("good", "black"):
+            self._good_ns = now_ns
+            if now_ns - self._opened_ns > STEADY_NS:
+                self._delay_s = FIRST_DELAY_S
+        if verdict != "noise":
+            self._recent.add(frame)
+            self._frames.put(frame)
+        if verdict != "good" and self._silent_for(self._verdict_ns, self._care.stuck_after_s):
+            self._stuck(verdict, now_ns)
+
+    def _changed(self, verdict: Verdict, now_ns: int) -> None:
+        lasted_s = (now_ns - self._verdict_ns) / NS_PER_S
+        if verdict == "good" and lasted_s >= self._care.stuck_after_s:
+            self._report(logging.INFO, "camera_well", camera=self._camera.uri, after=self._verdict, seconds=lasted_s)
+        if verdict == "good":
+            self._dark_reopened = False
+        self._verdict, self._verdict_ns = verdict, now_ns
+
+    def _stuck(self, verdict: Verdict, now_ns: int) -> None:
+        if verdict == "black" and self._dark_reopened:
+            return  # it is dark, or the lens is covered: nothing that opening it once more would mend
+        self._dark_reopened = verdict == "black"
+        self._fault(verdict, f"only {verdict} frames for {self._care.stuck_after_s:g} s")
+
+    def _unreadable(self, error: DeviceError) -> None:
+        self._errors += 1
+        if self._care.recording:
+            self._report(logging.WARNING, "picture_unreadable", camera=self._camera.uri, reason=str(error))
+            if self._errors >= RECORDING_TRIES:
+                raise CameraLost(f"{self._errors} pictures in a row cannot be read; the last: {error}") from error
+        elif self._errors >= TRIES:
+            self._fault("failed", error)
+
+    def _fault(self, kind: str, reason: object) -> None:
+        self._report(logging.WARNING, "camera_fault", camera=self._camera.uri, kind=kind, reason=str(reason))
+        if self._care.recording and kind == "stalled":
+            self._alive_ns = self._clock.monotonic_ns()
+            return
+        with contextlib.suppress(DeviceError):
+            self._camera.close()
+        self._wait_before_opening()
+
+    def _wait_before_opening(self) -> None:
+        self._reopen_ns = self._clock.monotonic_ns() + round(self._delay_s * NS_PER_S)
+        self._delay_s = min(2 * self._delay_s, LONGEST_DELAY_S)
+
+    def _mend(self, reopen_ns: int) -> bool:
+        if self._silent_for(self._good_ns, self._care.give_up_after_s):
+            raise CameraLost(
+                f"{self._camera.uri}: no usable frame for {self._care.give_up_after_s:g} s, opened again "
+                f"{self.reopened} times; look at its cable and power"
+            )
+        wait_s = (reopen_ns - self._clock.monotonic_ns()) / NS_PER_S
+        if wait_s > 0:
+            self._clock.wait(self._stop, min(wait_s, SLICE_S))
+            return True
+        try:
+            self._camera.open()
+        except DeviceError as error:
+            self._report(logging.WARNING, "camera_absent", camera=self._camera.uri, reason=str(error))
+            self._wait_before_opening()
+            return True
+        self.reopened += 1
+        self._reopen_ns = None
+        self._errors = 0
+        self._alive_ns = self._opened_ns = self._verdict_ns = self._clock.monotonic_ns()
+        self._inspector.forget()
+        self._report(logging.INFO, "camera_reopened", camera=self._camera.uri, times=self.reopened)
+        return True
+
+    def _silent_for(self, since_ns: int, seconds: float) -> bool:
+        return self._clock.monotonic_ns() - since_ns >= seconds * NS_PER_S

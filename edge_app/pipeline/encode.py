@@ -1,0 +1,95 @@
+"""The second stage: newest frame -> embedding, when one is due."""
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.devices.ports import Clock
+from edge_app.messages import Frame
+from edge_app.pipeline.latest import Latest
+from edge_app.pipeline.pace import ChangeDetector, Pace
+from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.stage import SLICE_S
+
+Preprocess = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""Frame (height, width, 3) -> model input (side, side, 3), uint8; the next call may overwrite it."""
+
+
+class Encoder(Protocol):
+    """What the pipeline asks of an encoder; called from more than one thread."""
+
+    def encode(self, image: NDArray[np.uint8], /) -> NDArray[np.uint8]:
+        """Return the embedding, uint8 (n,), of a model input."""
+
+
+class Encoded(NamedTuple):
+    """A frame as the classifier will see it."""
+
+    time_ns: int
+    """When the frame was captured."""
+    sequence: int
+    embedding: NDArray[np.uint8]
+    fresh: bool
+    """False: the picture has not changed, this is the embedding of an earlier frame."""
+
+
+class Encode:
+    """Newest frame -> newest embedding."""
+
+    name = "encode"
+    longest_wait_s = 5.0
+
+    def __init__(
+        self,
+        frames: Latest[Frame],
+        encoded: Latest[Encoded],
+        preprocess: Preprocess,
+        encoder: Encoder,
+        recent: Recent,
+        pace: Pace,
+        clock: Clock,
+        stop: threading.Event,
+    ) -> None:
+        self._frames = frames
+        self._out = encoded
+        self._preprocess = preprocess
+        self._encoder = encoder
+        self._recent = recent
+        self._pace = pace
+        self._clock = clock
+        self._stop = stop
+        self._detector = ChangeDetector()
+        self._embedding: NDArray[np.uint8] | None = None
+        self.encoded = 0
+        """Frames encoded."""
+        self.skipped = 0
+        """Frames that were not, because the picture had not changed."""
+
+    def step(self) -> bool:
+        """Encode the newest frame, or wait for one; False once there will be none."""
+        wait_s = self._pace.wait_s()
+        if wait_s > 0 and not self._frames.over:
+            self._clock.wait(self._stop, min(wait_s, SLICE_S))
+            return True
+        frame = self._frames.take(SLICE_S)
+        if frame is None:
+            if self._frames.over:
+                self._out.close()
+                return False
+            return True
+        self._pace.took()
+        picture = self._preprocess(frame.image)
+        embedding = self._embedding
+        fresh = self._detector.changed(picture, self._pace.tuning.idle_threshold)
+        if embedding is None or fresh:
+            embedding = self._embedding = self._encoder.encode(picture)
+            self.encoded += 1
+        else:
+            self.skipped += 1
+        if fresh:
+            self._recent.add_embedding(frame.time_ns, embedding)
+        self._out.put(Encoded(frame.time_ns, frame.sequence, embedding, fresh))
+        return True

@@ -1,0 +1,68 @@
+"""Whether a camera's picture can be believed: black, noise, or the same bytes again are signs of a fault."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.errors import DeviceError
+from edge_app.messages import Frame
+
+Verdict = Literal["good", "black", "noise", "repeated"]
+
+BLACK_MEAN, BLACK_MAX = 6, 40
+"""Levels of 255 up to which a picture is black: a sensor in the dark still shows some noise."""
+BLOCK = 64
+"""Side in pixels of the patch that is looked at for noise."""
+ROUGH = 40
+"""Mean difference between neighbours, in levels, below which no picture is noise; random bytes have 85."""
+
+
+class Inspector:
+    """Judges one frame after another.
+
+    A lens blurs, so neighbouring pixels resemble one another more than distant ones do; in random bytes they do not. A
+    sensor is noisy, so two frames never have the same bytes.
+    """
+
+    def __init__(self) -> None:
+        self._last: NDArray[np.uint8] | None = None
+
+    def judge(self, image: NDArray[np.uint8]) -> Verdict:
+        """Return what an image, uint8 (height, width, 3), looks like."""
+        last, self._last = self._last, image
+        height, width = image.shape[:2]
+        rows, columns = max(1, height // 48), max(1, width // 64)
+        sample = image[::rows, ::columns]
+        if sample.mean() <= BLACK_MEAN and sample.max() <= BLACK_MAX:
+            return "black"
+        if last is not None and last.shape == image.shape:
+            same = np.array_equal(last[::rows, ::columns], sample) and np.array_equal(last, image)
+            if same:
+                return "repeated"
+        return "noise" if _is_noise(image) else "good"
+
+    def forget(self) -> None:
+        """Start anew with a camera that was opened again."""
+        self._last = None
+
+
+def check_form(frame: Frame, uri: str) -> None:
+    """Raise DeviceError unless a frame is what cameras must deliver."""
+    image = frame.image
+    right = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
+    if right and image.shape[2] == 3 and min(image.shape[:2]) >= 2:
+        return
+    found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+    raise DeviceError(f"{uri}: the camera delivered {found}, expected a picture, uint8 (height, width, 3)")
+
+
+def _is_noise(image: NDArray[np.uint8]) -> bool:
+    height, width = image.shape[:2]
+    top, left = max(0, (height - BLOCK) // 2), max(0, (width - BLOCK) // 2)
+    block = image[top : top + BLOCK, left : left + BLOCK, 1].astype(np.int16)
+    far = block.shape[1] // 2
+    near_difference = float(np.abs(block[:, 1:] - block[:, :-1]).mean())
+    if near_difference < ROUGH:
+        return False
+    return near_difference > 0.8 * float(np.abs(block[:, far:] - block[:, :-far]).mean())

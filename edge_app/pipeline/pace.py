@@ -1,0 +1,118 @@
+"""How often a frame is encoded: a rate cap, less when the processor is warm, and not at all while nothing changes."""
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.devices.ports import NS_PER_S, Clock
+from edge_app.pipeline.stage import Report
+
+LOOK_NS = 5 * NS_PER_S
+"""How often the temperature is read."""
+PATCHES = 14
+
+
+class Tuning(NamedTuple):
+    """What may change while the program runs; see [decision], [idle] and [temperature] in the configuration."""
+
+    max_fps: float = 0.0
+    vote: int = 1
+    idle_threshold: float = 0.0
+    sensor: str = ""
+    slow_at_c: float = 75.0
+    resume_at_c: float = 70.0
+    slow_fps: float = 2.0
+
+
+def read_temperature(sensor: Path) -> float | None:
+    """Return degrees Celsius from a thermal zone's file (millidegrees); None when it cannot be read."""
+    try:
+        return int(sensor.read_text(encoding="ascii")) / 1000
+    except (OSError, ValueError):
+        return None
+
+
+class Pace:
+    """Says when the next frame is due. Not thread-safe, but for `tuning`, which any thread may set."""
+
+    def __init__(self, tuning: Tuning, clock: Clock, report: Report) -> None:
+        self.tuning = tuning
+        self._clock = clock
+        self._report = report
+        self._next_ns = clock.monotonic_ns()
+        self._look_ns = clock.monotonic_ns()
+        self._unreadable = ""
+        self.temperature_c: float | None = None
+        """At the last look; None: not known."""
+        self.slowed = False
+        """Whether the rate is lowered because of the temperature."""
+
+    def wait_s(self) -> float:
+        """Return the seconds until the next frame is due; zero or less when it is."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._look_ns:
+            self._look_ns = now_ns + LOOK_NS
+            self._look(self.tuning)
+        return (self._next_ns - now_ns) / NS_PER_S
+
+    def took(self) -> None:
+        """Note that a frame was taken now."""
+        rates = [rate for rate in (self.tuning.max_fps, self.slowed * self.tuning.slow_fps) if rate > 0]
+        now_ns = self._clock.monotonic_ns()
+        if not rates:
+            self._next_ns = now_ns
+            return
+        period_ns = round(NS_PER_S / min(rates))
+        # from the time it was due, so that the rate is kept; but what was missed is not caught up
+        self._next_ns = max(self._next_ns + period_ns, now_ns)
+
+    def _look(self, tuning: Tuning) -> None:
+        self.temperature_c = read_temperature(Path(tuning.sensor)) if tuning.sensor else None
+        if self.temperature_c is None:
+            if tuning.sensor and self._unreadable != tuning.sensor:
+                self._report(logging.INFO, "temperature_unknown", sensor=tuning.sensor)
+                self._unreadable = tuning.sensor
+            self._slow(False)
+        elif self.temperature_c >= tuning.slow_at_c:
+            self._slow(True)
+        elif self.temperature_c < tuning.resume_at_c:
+            self._slow(False)
+
+    def _slow(self, slowed: bool) -> None:
+        if slowed != self.slowed:
+            self.slowed = slowed
+            event = "rate_lowered" if slowed else "rate_restored"
+            self._report(
+                logging.WARNING if slowed else logging.INFO,
+                event,
+                temperature_c=self.temperature_c,
+                fps=self.tuning.slow_fps if slowed else self.tuning.max_fps or None,
+            )
+
+
+class ChangeDetector:
+    """Whether a picture differs from the last one that was encoded: drift adds up until it does."""
+
+    def __init__(self) -> None:
+        self._last: NDArray[np.float32] | None = None
+
+    def changed(self, picture: NDArray[np.uint8], threshold: float) -> bool:
+        """Compare the patches' mean levels, picture (side, side, 3) uint8; a change is kept as the new reference.
+
+        With a threshold of 0 every picture is a change.
+        """
+        if threshold <= 0:
+            self._last = None
+            return True
+        import cv2
+
+        patches: NDArray[np.float32] = cv2.resize(
+            picture.astype(np.float32), (PATCHES, PATCHES), interpolation=cv2.INTER_AREA
+        ).mean(axis=2)
+        if self._last is not None and float(np.abs(patches - self._last).max()) <= threshold:
+            return False
+        self._last = patches
+        return True

@@ -1,0 +1,190 @@
+"""Puts the stages together, gives each a thread, and knows how they are."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from edge_app.devices.ports import NS_PER_S, Buttons, Camera, Clock, Indicator
+from edge_app.errors import EdgeAppError
+from edge_app.messages import Frame
+from edge_app.pipeline.capture import Capture, Care
+from edge_app.pipeline.decide import Answer, Decide, Lights
+from edge_app.pipeline.encode import Encode, Encoded, Encoder, Preprocess
+from edge_app.pipeline.gestures import Command, Meaning
+from edge_app.pipeline.latest import Latest
+from edge_app.pipeline.pace import Pace, Tuning
+from edge_app.pipeline.progress import Standing
+from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.stage import Report, SignsOfLife, Stage, StageFailed, drive
+from edge_app.pipeline.teaching import ButtonWatch, CommandQueue, Learner, Teacher
+
+
+class Parts(NamedTuple):
+    """What a pipeline works with; whoever made them closes them, after the pipeline has stopped."""
+
+    camera: Camera
+    """Open."""
+    buttons: Buttons
+    indicator: Indicator | None
+    make_preprocess: Callable[[], Preprocess]
+    """Called once for each thread that prepares pictures."""
+    encoder: Encoder
+    learner: Learner
+
+
+class Status(NamedTuple):
+    """How things are at one moment; immutable."""
+
+    camera: str
+    captured: int
+    dropped: int
+    encoded: int
+    skipped: int
+    decided: int
+    fps: float | None
+    """Decisions a second, over the last ones."""
+    slowest_ms: float
+    """The longest time from capture to decision."""
+    answer: Answer | None
+    temperature_c: float | None
+    slowed: bool
+    classes: tuple[str, ...]
+    learnt: int
+    rebuilding: bool
+    standings: Mapping[str, Standing]
+    reopened: int
+
+
+class Pipeline:
+    """capture | encode | decide, and beside them buttons | teacher; a thread each.
+
+    `report` is told of every event that matters, `answered` of every answer; both from the stages' threads. A stage
+    that fails stops all, and `failure` says why.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        clock: Clock,
+        report: Report,
+        *,
+        care: Care | None = None,
+        meaning: Meaning | None = None,
+        tuning: Tuning | None = None,
+        answered: Callable[[Answer], None] = lambda _: None,
+    ) -> None:
+        self._report = report
+        self._learner = parts.learner
+        self._stop = threading.Event()
+        self._guard = threading.Lock()
+        self._changed: Callable[[], None] = lambda: None
+        self._answered = answered
+        self.answering = threading.Event()
+        """Set with the first answer."""
+        self.failure: EdgeAppError | None = None
+        """Why the pipeline stopped by itself; None when it did not, or when a recording ended."""
+        self.life = SignsOfLife(clock)
+        recent, lights = Recent(), Lights(parts.indicator)
+        frames, encoded, self._commands = Latest[Frame](), Latest[Encoded](), CommandQueue()
+        self._ended = threading.Event()
+        self._pace = Pace(tuning or Tuning(), clock, report)
+        self.capture = Capture(parts.camera, frames, recent, clock, self._stop, report, care)
+        self.encode = Encode(
+            frames, encoded, parts.make_preprocess(), parts.encoder, recent, self._pace, clock, self._stop
+        )
+        self.decide = Decide(encoded, parts.learner, lights, self._pace, clock, self._answer)
+        self.buttons = ButtonWatch(
+            parts.buttons, meaning or Meaning({}), recent, self._commands, clock, lights, report, self._ended
+        )
+        self.teacher = Teacher(
+            self._commands, parts.learner, parts.make_preprocess(), parts.encoder, recent, clock, lights, report
+        )
+        stages: tuple[Stage, ...] = (self.capture, self.encode, self.decide, self.buttons, self.teacher)
+        self.stages: Mapping[str, Stage] = {stage.name: stage for stage in stages}
+        self._threads = [
+            threading.Thread(target=self._drive, args=(stage,), name=stage.name, daemon=True) for stage in stages
+        ]
+
+    def start(self, changed: Callable[[], None] = lambda: None) -> None:
+        """Start the threads; `changed` is called when one of them ends, and with the first answer."""
+        self._changed = changed
+        for stage in self.stages.values():
+            self.life.expect(stage.name, stage.longest_wait_s)
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether any stage still works."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def stop(self, timeout_s: float) -> list[str]:
+        """Stop the stages; return the names of those that did not within `timeout_s`, seconds of real time."""
+        self._halt()
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+        return [thread.name for thread in self._threads if thread.is_alive()]
+
+    def retune(self, tuning: Tuning) -> None:
+        """Go on with other settings from the next frame on."""
+        self._pace.tuning = tuning
+
+    def submit(self, command: Command) -> bool:
+        """Queue a command as a button would; False when too many wait."""
+        return self._commands.put(command)
+
+    def status(self) -> Status:
+        """Return how things are."""
+        return Status(
+            camera=self.capture.state,
+            captured=self.capture.captured,
+            dropped=self.capture.dropped,
+            encoded=self.encode.encoded,
+            skipped=self.encode.skipped,
+            decided=self.decide.decided,
+            fps=self.decide.fps(),
+            slowest_ms=self.decide.slowest_ns * 1000 / NS_PER_S,
+            answer=self.decide.last,
+            temperature_c=self._pace.temperature_c,
+            slowed=self._pace.slowed,
+            classes=self._learner.labels,
+            learnt=self.teacher.learnt,
+            rebuilding=self._learner.rebuilding,
+            standings=self.teacher.progress.standings(),
+            reopened=self.capture.reopened,
+        )
+
+    def _drive(self, stage: Stage) -> None:
+        # the teacher ends with the last command that was queued: a press that was taken is not forgotten
+        stop = threading.Event() if stage is self.teacher else self._stop
+        drive(stage, self.life, stop, self._failed)
+        if (
+            stage is self.decide
+        ):  # the last frame of a recording was decided on: what was pressed until then still counts
+            self._ended.set()
+        self._changed()
+
+    def _failed(self, name: str, error: Exception) -> None:
+        with self._guard:
+            if self.failure is None:
+                if isinstance(error, EdgeAppError):
+                    self.failure = error
+                else:
+                    self.failure = StageFailed(f"the stage {name} failed: {type(error).__name__}: {error}")
+                    self.failure.__cause__ = error
+        self._report(logging.CRITICAL, "stage_failed", stage=name, reason=f"{type(error).__name__}: {error}")
+        self._halt()
+
+    def _halt(self) -> None:
+        self._stop.set()
+        self._commands.close()
+
+    def _answer(self, answer: Answer) -> None:
+        self._answered(answer)
+        if not self.answering.is_set():
+            self.answering.set()
+            self._changed()

@@ -1,0 +1,61 @@
+"""The last half second: which frame was shown when a button went down, and what the encoder made of it."""
+
+import threading
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.devices.ports import NS_PER_S
+from edge_app.messages import Frame
+
+KEEP_NS = NS_PER_S // 2
+KEEP_BYTES = 48 << 20
+AT_LEAST = 2
+EMBEDDINGS = 32
+
+
+class Recent:
+    """The newest frames, by reference, and the newest embeddings; bounded, and safe to use from any thread."""
+
+    def __init__(self, *, keep_ns: int = KEEP_NS, keep_bytes: int = KEEP_BYTES) -> None:
+        self._keep_ns = keep_ns
+        self._keep_bytes = keep_bytes
+        self._frames: deque[Frame] = deque()
+        self._bytes = 0
+        self._embeddings: deque[tuple[int, NDArray[np.uint8]]] = deque(maxlen=EMBEDDINGS)
+        self._came = threading.Condition()
+
+    def add(self, frame: Frame) -> None:
+        """Take in the newest frame."""
+        with self._came:
+            self._frames.append(frame)
+            self._bytes += frame.image.nbytes
+            while len(self._frames) > AT_LEAST and (
+                self._bytes > self._keep_bytes or frame.time_ns - self._frames[0].time_ns > self._keep_ns
+            ):
+                self._bytes -= self._frames.popleft().image.nbytes
+            self._came.notify_all()
+
+    def add_embedding(self, time_ns: int, embedding: NDArray[np.uint8]) -> None:
+        """Take in what the encoder made, or would make, of the frame of that time."""
+        with self._came:
+            self._embeddings.append((time_ns, embedding))
+
+    def embedding(self, time_ns: int) -> NDArray[np.uint8] | None:
+        """Return the embedding of the frame of that time, None when there is none (any more)."""
+        with self._came:
+            return next((values for time, values in reversed(self._embeddings) if time == time_ns), None)
+
+    def at(self, time_ns: int, *, max_age_ns: int, wait_s: float) -> Frame | None:
+        """Return the frame that was shown at a time: the newest that is not later.
+
+        A frame may reach us after its time, so this waits up to `wait_s` for a later one, which makes it certain. None
+        when the frame of that time is older than `max_age_ns`, not kept any more, or when there was none.
+        """
+        with self._came:
+            self._came.wait_for(lambda: bool(self._frames) and self._frames[-1].time_ns > time_ns, wait_s)
+            shown = next((frame for frame in reversed(self._frames) if frame.time_ns <= time_ns), None)
+        if shown is None or time_ns - shown.time_ns > max_age_ns:
+            return None
+        return shown

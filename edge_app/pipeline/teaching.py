@@ -1,0 +1,260 @@
+"""Beside the loop: buttons -> commands, and commands -> what is learnt, without keeping decisions waiting."""
+
+import logging
+import queue
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.devices.ports import NS_PER_S, Buttons, Clock
+from edge_app.errors import EdgeAppError, InputError
+from edge_app.learner.pictures import thumbnail_of
+from edge_app.messages import Decision, Frame
+from edge_app.pipeline.decide import Lights
+from edge_app.pipeline.encode import Encoder, Preprocess
+from edge_app.pipeline.gestures import Command, Gestures, Meaning, Teach, Undo
+from edge_app.pipeline.progress import Progress
+from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.stage import SLICE_S, Report
+from edge_app.storage.records import Action, Example
+
+POLL_S, QUICK_POLL_S = 0.1, 0.02
+LATER_FRAME_S = 0.25
+"""How long a press waits for a later frame, so that the one that was shown is certain."""
+MAX_AGE_NS = 2 * NS_PER_S
+"""A frame older than that at the press was not what the person saw."""
+WAITING = 64
+"""Commands that may wait to be carried out; a person cannot press faster than that."""
+
+
+class Taught(Protocol):
+    """What the learner says of a taught example."""
+
+    @property
+    def example_id(self) -> int:
+        """Its number in the store."""
+
+    @property
+    def before(self) -> Decision:
+        """What was decided before it was learnt."""
+
+
+class Learner(Protocol):
+    """What the pipeline asks of the learner; from several threads."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes known."""
+
+    @property
+    def rebuilding(self) -> bool:
+        """Whether decisions still come from the network before the last correction."""
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why the last rebuild failed."""
+
+    def classify(self, embedding: NDArray[np.uint8], /) -> Decision:
+        """Return the decision on an embedding; never waits for the disk."""
+
+    def teach(self, embedding: NDArray[np.uint8], label: str, *, source: str, thumbnail: bytes | None = None) -> Taught:
+        """Store an example and learn it."""
+
+    def undo(self, *, background: bool = False) -> Action:
+        """Take back the last action."""
+
+    def forget_class(self, label: str, *, background: bool = False) -> Action:
+        """Forget a class."""
+
+    def examples(self, label: str | None = None) -> Sequence[Example]:
+        """Return what is stored."""
+
+
+class CommandQueue:
+    """Commands on their way from buttons (and whoever else may give them) to the teacher."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Command | None] = queue.Queue(WAITING)
+        self._over = threading.Event()
+
+    def put(self, command: Command) -> bool:
+        """Queue a command; False when too many wait already, or no more are taken."""
+        if self._over.is_set():
+            return False
+        try:
+            self._queue.put_nowait(command)
+        except queue.Full:
+            return False
+        return True
+
+    def take(self, timeout_s: float) -> Command | None:
+        """Return the next command, waiting up to `timeout_s` for it."""
+        try:
+            return self._queue.get(timeout=timeout_s) if timeout_s > 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return None
+
+    def close(self) -> None:
+        """Take no more."""
+        self._over.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether all was carried out and no more is taken."""
+        return self._over.is_set() and self._queue.empty()
+
+
+class ButtonWatch:
+    """Buttons -> commands, each with the frame that was shown at its press."""
+
+    name = "buttons"
+    longest_wait_s = 5.0
+
+    def __init__(
+        self,
+        buttons: Buttons,
+        meaning: Meaning,
+        recent: Recent,
+        commands: CommandQueue,
+        clock: Clock,
+        lights: Lights,
+        report: Report,
+        ended: threading.Event,
+    ) -> None:
+        self._buttons = buttons
+        self._gestures = Gestures(meaning)
+        self._undo = meaning.undo
+        self._recent = recent
+        self._commands = commands
+        self._clock = clock
+        self._lights = lights
+        self._report = report
+        self._ended = ended
+
+    def step(self) -> bool:
+        """Turn what was pressed into commands; False once the camera's recording has ended."""
+        ending = self._ended.is_set()
+        poll_s = QUICK_POLL_S if self._gestures.pending else POLL_S
+        for edge in self._buttons.read(0.0 if ending else poll_s):
+            frame = self._shown_at(edge.time_ns) if edge.pressed and edge.name != self._undo else None
+            self._pass_on(self._gestures.edge(edge, frame))
+        self._pass_on(self._gestures.rest() if ending else self._gestures.due(self._clock.monotonic_ns()))
+        if ending:
+            self._commands.close()
+        return not ending
+
+    def _shown_at(self, time_ns: int) -> Frame | None:
+        wait_s = 0.0 if self._ended.is_set() else LATER_FRAME_S
+        return self._recent.at(time_ns, max_age_ns=MAX_AGE_NS, wait_s=wait_s)
+
+    def _pass_on(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            if not self._commands.put(command):
+                self._lights.blink("error")
+                self._report(
+                    logging.WARNING,
+                    "command_refused",
+                    source=command.source,
+                    reason="too many wait, or the program is stopping",
+                )
+
+
+class Teacher:
+    """Commands -> what is learnt. Storing may wait for the disk; decisions go on meanwhile."""
+
+    name = "teacher"
+    longest_wait_s = 10.0
+
+    def __init__(
+        self,
+        commands: CommandQueue,
+        learner: Learner,
+        preprocess: Preprocess,
+        encoder: Encoder,
+        recent: Recent,
+        clock: Clock,
+        lights: Lights,
+        report: Report,
+    ) -> None:
+        self._commands = commands
+        self._learner = learner
+        self._preprocess = preprocess
+        self._encoder = encoder
+        self._recent = recent
+        self._clock = clock
+        self._lights = lights
+        self._report = report
+        self._told: Exception | None = None
+        self.progress = Progress()
+        self.learnt = 0
+        """Examples taught."""
+
+    def step(self) -> bool:
+        """Carry out the next command, or wait for one; False once there will be none."""
+        command = self._commands.take(SLICE_S)
+        failure = self._learner.failure
+        if failure is not None and failure is not self._told:
+            self._report(logging.ERROR, "rebuild_failed", reason=str(failure))
+            self._lights.blink("error")
+        self._told = failure
+        if command is None:
+            return not self._commands.over
+        try:
+            self._carry_out(command)
+        except EdgeAppError as error:  # a full disk, nothing to undo: the person must see it, decisions go on
+            self._lights.blink("error")
+            self._report(logging.ERROR, "command_failed", source=command.source, reason=str(error))
+        return True
+
+    def _carry_out(self, command: Command) -> None:
+        if isinstance(command, Teach):
+            self._teach(command)
+            return
+        if isinstance(command, Undo):
+            action = self._learner.undo(background=True)
+            event: dict[str, object] = {"event": "undone", "action": action.kind}
+        else:
+            action = self._learner.forget_class(command.label, background=True)
+            event = {"event": "forgotten", "label": command.label}
+        self.progress.keep_only((example.id, example.label) for example in self._learner.examples())
+        self._lights.blink("undone")
+        self._report(
+            logging.INFO, str(event.pop("event")), examples=len(action.changes), source=command.source, **event
+        )
+
+    def _teach(self, command: Teach) -> None:
+        if command.frame is None:
+            raise InputError(
+                f"no frame was shown within {MAX_AGE_NS / NS_PER_S:g} s before the press: nothing was taught"
+            )
+        known = self._learner.labels
+        label = command.label or _unused_name(known)
+        picture = self._preprocess(command.frame.image)
+        embedding = self._recent.embedding(command.frame.time_ns)
+        if embedding is None:  # that frame was dropped on its way, or looked like the one before
+            embedding = self._encoder.encode(picture)
+        done = self._learner.teach(embedding, label, source=command.source, thumbnail=thumbnail_of(picture))
+        self._lights.blink("learnt")
+        self.learnt += 1
+        self.progress.taught(done.example_id, label, predicted=done.before.label, known=label in known)
+        self._report(
+            logging.INFO,
+            "learnt",
+            label=label,
+            example=done.example_id,
+            before=done.before.label,
+            source=command.source,
+            frame=command.frame.sequence,
+            frame_age_ms=(command.time_ns - command.frame.time_ns) / 1e6,
+            ms=(self._clock.monotonic_ns() - command.time_ns) / 1e6,
+        )
+
+
+def _unused_name(known: Sequence[str]) -> str:
+    number = 1
+    while f"class {number}" in known:
+        number += 1
+    return f"class {number}"

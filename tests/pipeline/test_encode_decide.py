@@ -1,0 +1,137 @@
+"""The second and third stage, stepped by hand."""
+
+import threading
+
+import numpy as np
+import pytest
+from parts import PatchEncoder, Reports, colour, embedding_of, frame, make_preprocess
+
+from edge_app.devices.ports import NS_PER_S
+from edge_app.devices.simulated import SimulatedClock, SimulatedIndicator
+from edge_app.messages import Decision, Frame
+from edge_app.pipeline.decide import Answer, Decide, Lights, Vote
+from edge_app.pipeline.encode import Encode, Encoded
+from edge_app.pipeline.latest import Latest
+from edge_app.pipeline.pace import Pace, Tuning
+from edge_app.pipeline.recent import Recent
+
+
+class Rig:
+    def __init__(self, tuning: Tuning | None = None) -> None:
+        self.clock = SimulatedClock()
+        self.frames, self.encoded = Latest[Frame](), Latest[Encoded]()
+        self.encoder, self.recent = PatchEncoder(), Recent()
+        self.pace = Pace(tuning or Tuning(), self.clock, Reports())
+        self.stop = threading.Event()
+        self.encode = Encode(
+            self.frames, self.encoded, make_preprocess(), self.encoder, self.recent, self.pace, self.clock, self.stop
+        )
+        self.answers: list[Answer] = []
+        self.indicator = SimulatedIndicator(self.clock)
+        self.said: list[str | None] = []
+        self.decide = Decide(self.encoded, self, Lights(self.indicator), self.pace, self.clock, self.answers.append)
+
+    def classify(self, embedding: np.ndarray) -> Decision:
+        """Names the strongest colour of the first patch, or what a test has it say."""
+        label = self.said.pop(0) if self.said else ("red", "green", "blue")[int(embedding[:3].argmax())]
+        return Decision(label, ("red",), np.ones(1, np.int32), np.ones(1, np.int32), 1, np.ones(1, np.int64))
+
+    def show(self, shown: Frame) -> Encoded | None:
+        self.frames.put(shown)
+        assert self.encode.step()
+        return self.encoded.take(0)
+
+
+def test_a_frame_becomes_the_embedding_of_its_picture() -> None:
+    rig = Rig()
+    encoded = rig.show(frame("green", 3, 7))
+    assert encoded is not None
+    assert (encoded.time_ns, encoded.sequence, encoded.fresh) == (3 * NS_PER_S, 7, True)
+    assert np.array_equal(encoded.embedding, embedding_of(make_preprocess()(colour("green", 7))))
+    assert np.array_equal(rig.recent.embedding(3 * NS_PER_S), encoded.embedding)
+
+
+def test_a_capped_stage_takes_the_frame_that_is_newest_when_its_turn_comes() -> None:
+    rig = Rig(Tuning(max_fps=2))
+    assert rig.show(frame("red", 1, 1)) is not None
+    for number in range(2, 6):
+        rig.frames.put(frame("red", number, number))
+    while (encoded := rig.encoded.take(0)) is None:
+        assert rig.encode.step()
+    assert encoded.sequence == 5
+    assert rig.clock.monotonic_ns() == round(1.5 * NS_PER_S)
+    assert rig.encode.encoded == 2
+
+
+def test_an_unchanged_picture_is_not_encoded_again_but_still_decided_on() -> None:
+    rig = Rig(Tuning(idle_threshold=3))
+    shown = [rig.show(frame("red", 1 + n / 10, n)) for n in range(5)] + [rig.show(frame("blue", 2, 9))]
+    assert [encoded.fresh for encoded in shown] == [True, False, False, False, False, True]
+    assert [encoded.sequence for encoded in shown] == [0, 1, 2, 3, 4, 9]
+    assert (rig.encoder.asked, rig.encode.skipped) == (2, 4)
+    assert rig.recent.embedding(round(1.2 * NS_PER_S)) is None, "that frame was never encoded"
+
+
+def test_idle_mode_can_be_switched_off_while_running() -> None:
+    rig = Rig(Tuning(idle_threshold=3))
+    rig.show(frame("red", 1))
+    rig.pace.tuning = Tuning()
+    assert rig.show(frame("red", 2, 1)).fresh
+    assert rig.show(frame("blue", 3, 2)).fresh
+    rig.pace.tuning = Tuning(idle_threshold=3)
+    assert rig.show(frame("red", 4, 3)).fresh, "what was seen before it was off is no reference any more"
+    assert not rig.show(frame("red", 5, 4)).fresh
+
+
+def test_the_end_is_passed_on_after_the_last_frame() -> None:
+    rig = Rig(Tuning(max_fps=1))
+    rig.show(frame("red", 1))
+    rig.frames.put(frame("blue", 2, 1))
+    rig.frames.close()
+    while rig.encode.step():
+        pass
+    assert rig.decide.step()
+    assert not rig.decide.step()
+    assert [answer.label for answer in rig.answers] == ["blue"]
+
+
+def test_an_answer_says_what_how_surely_and_how_late() -> None:
+    rig = Rig()
+    rig.clock.advance(1.25)
+    rig.encoded.put(Encoded(2 * NS_PER_S, 4, np.array([9, 1, 1], np.uint8), True))
+    assert rig.decide.step()
+    answer = rig.decide.last
+    assert answer is not None
+    assert (answer.label, answer.sequence, answer.decision.margin, answer.fresh) == ("red", 4, 1, True)
+    assert answer.latency_ns == rig.decide.slowest_ns == NS_PER_S // 4
+    assert [label for _, label in rig.indicator.shown] == ["red"]
+    assert rig.decide.fps() is None
+
+
+def test_the_rate_is_that_of_the_last_decisions() -> None:
+    rig = Rig()
+    for number in range(200):
+        rig.clock.advance(0.1 if number < 100 else 0.05)
+        rig.encoded.put(Encoded(number, number, np.zeros(3, np.uint8), True))
+        rig.decide.step()
+    assert rig.decide.fps() == pytest.approx(20)
+    assert rig.decide.decided == 200
+
+
+def test_the_vote_shows_on_the_lights_and_keeps_the_frames_own_decision() -> None:
+    rig = Rig(Tuning(vote=3))
+    rig.said = ["red", "red", "blue", "blue"]
+    for number in range(4):
+        rig.encoded.put(Encoded(number, number, np.zeros(3, np.uint8), True))
+        rig.decide.step()
+    assert [answer.label for answer in rig.answers] == ["red", "red", "red", "blue"]
+    assert [answer.decision.label for answer in rig.answers] == ["red", "red", "blue", "blue"]
+    assert [label for _, label in rig.indicator.shown] == ["red", "red", "red", "blue"]
+
+
+def test_vote() -> None:
+    vote = Vote()
+    assert [vote.cast(label, 3) for label in ["a", "b", "b", None, None, "a"]] == ["a", "b", "b", "b", None, None]
+    assert vote.cast("a", 1) == "a"
+    tie = Vote()
+    assert [tie.cast(label, 4) for label in ["a", "a", "b", "b"]] == ["a", "a", "a", "b"]
