@@ -13,6 +13,7 @@ CAMERAS = {
     "dir": "edge_app.devices.files:directory_from_uri",
     "file": "edge_app.devices.files:video_from_uri",
     "v4l2": "edge_app.devices.v4l2:camera_from_uri",
+    "picamera2": "edge_app.devices.picamera:camera_from_uri",
     "gst": "edge_app.devices.gstreamer:camera_from_uri",
 } | dict.fromkeys(("rtsp", "rtsps", "http", "https"), "edge_app.devices.streams:camera_from_uri")
 """Scheme -> "module:factory"; a factory takes the URI and a clock and returns a camera that is not open yet."""

@@ -4,18 +4,15 @@ The wheels of OpenCV are built without GStreamer, and its Python bindings belong
 gst-launch-1.0 runs the pipeline and hands raw frames over a pipe. Options follow a "#".
 """
 
-import contextlib
-import os
-import selectors
 import shlex
 import shutil
-import subprocess
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.devices.child import Child
 from edge_app.devices.live import LiveCamera, Packet, Source
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.devices.uri import Reader, read_fps, read_options, read_size, split_options, split_scheme
@@ -31,12 +28,10 @@ PRESETS = {
 
 DEFAULT_SIZE = (640, 480)
 DEFAULT_FPS = 30.0
-PATIENCE_S = 1.0
+PATIENCE_S = 0.25
+"""How long the thread waits for a frame before it looks whether it shall stop."""
 START_S = 10.0
 """How long a pipeline may take to its first byte: sensors and hardware decoders are slow to start."""
-STOP_S = 1.0
-WORDS = 2000
-"""How much of GStreamer's last words is kept for the message, in bytes."""
 
 
 class Layout(NamedTuple):
@@ -93,11 +88,8 @@ class GstreamerCamera(LiveCamera):
                 f"{self._uri}: {self._launcher} is not installed: "
                 "sudo apt install gstreamer1.0-tools gstreamer1.0-plugins-base"
             )
-        process = subprocess.Popen(  # noqa: S603  words of the configuration, no shell
-            [program, "--quiet", *self._words],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
-        )  # fmt: skip
-        source = _PipelineSource(self._uri, process, self._layout, self._clock)
+        child = Child([program, "--quiet", *self._words])
+        source = _PipelineSource(self._uri, child, self._layout, self._clock)
         try:
             source.wait_for_first()
         except BaseException:
@@ -107,22 +99,18 @@ class GstreamerCamera(LiveCamera):
 
 
 class _PipelineSource:
-    def __init__(self, uri: str, process: subprocess.Popen[bytes], layout: Layout, clock: Clock) -> None:
+    def __init__(self, uri: str, child: Child, layout: Layout, clock: Clock) -> None:
         self._uri = uri
-        self._process = process
+        self._child = child
         self._layout = layout
         self._clock = clock
-        self._words = b""
         self._frame = bytearray(layout.length)
         self._filled = 0
-        assert process.stdout is not None
-        assert process.stderr is not None
-        self._out = process.stdout.fileno()
-        self._err = process.stderr.fileno()
-        self._selector = selectors.DefaultSelector()
-        for descriptor in (self._out, self._err):
-            os.set_blocking(descriptor, False)
-            self._selector.register(descriptor, selectors.EVENT_READ)
+
+    @property
+    def pid(self) -> int:
+        """Return the pipeline's process number."""
+        return self._child.pid
 
     def wait_for_first(self) -> None:
         """Wait until the first bytes of a frame have come. Raises DeviceError."""
@@ -141,29 +129,15 @@ class _PipelineSource:
 
     def _take(self, timeout_s: float) -> bool:
         """Take what has come; False when nothing did in time. Raises DeviceError at the end of the pipeline."""
-        ready = self._selector.select(timeout_s)
-        for key, _ in ready:
-            if key.fd == self._err:
-                data = os.read(self._err, WORDS)
-                if not data:
-                    self._selector.unregister(self._err)
-                self._words = (self._words + data)[-WORDS:]
-            else:
-                count = os.readv(self._out, [memoryview(self._frame)[self._filled :]])
-                if not count:
-                    self._end()
-                self._filled += count
-        return bool(ready)
-
-    def _end(self) -> None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_S)
-        with contextlib.suppress(BlockingIOError):
-            self._words = (self._words + os.read(self._err, WORDS))[-WORDS:]
-        raise DeviceError(f"{self._uri}: the pipeline ended{self._said()}")
+        try:
+            count = self._child.read_into(memoryview(self._frame)[self._filled :], timeout_s)
+        except EOFError:
+            raise DeviceError(f"{self._uri}: the pipeline ended{self._said()}") from None
+        self._filled += count or 0
+        return count is not None
 
     def _said(self) -> str:
-        lines = [line.strip() for line in self._words.decode(errors="replace").splitlines() if line.strip()]
+        lines = self._child.last_words()
         told = [line for line in lines if line.startswith(("ERROR", "WARNING", "erroneous"))] or lines[-1:]
         return f"; GStreamer says: {told[-1]}" if told else ""
 
@@ -173,19 +147,10 @@ class _PipelineSource:
         return rows[:, : 3 * width].reshape(height, width, 3)
 
     def interrupt(self) -> None:
-        self._process.terminate()
+        self._child.ask_to_end()
 
     def close(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._selector.close()
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        self._child.close()
 
 
 def _rate(fps: float) -> str:

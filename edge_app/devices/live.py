@@ -22,6 +22,8 @@ class Packet(NamedTuple):
     data: Any
     time_ns: int
     """Monotonic clock at capture, nanoseconds."""
+    missed: int = 0
+    """Frames that the device delivered before this one, and after the last, and that are lost."""
 
 
 class Source(Protocol):
@@ -80,7 +82,8 @@ class _Feed:
 
     def _put(self, packet: Packet) -> None:
         with self.changed:
-            self.dropped += self.newest is not None
+            self.dropped += packet.missed + (self.newest is not None)
+            self.produced += packet.missed
             self.newest = _Slot(packet, self.produced)
             self.produced += 1
             self.changed.notify_all()

@@ -162,7 +162,7 @@ def test_recordings_loop_on_request(scheme: str, tmp_path: Path, clock: Simulate
 @pytest.mark.parametrize("scheme", sorted(CAMERAS))
 def test_an_unknown_option_names_the_known_ones(scheme: str, clock: SimulatedClock) -> None:
     mark = OPTION_MARKS.get(scheme, "?")
-    uri = "sim:colour=red" if mark == ":" else f"{scheme}://1{mark}colour=red"
+    uri = "sim:colour=red" if mark == ":" else f"{scheme}:{'//' if mark == '#' else ''}1{mark}colour=red"
     with pytest.raises(InputError, match=r"unknown option 'colour'; known: .*(fps|timeout)"):
         open_camera(uri, clock)
 

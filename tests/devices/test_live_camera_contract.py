@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -51,8 +52,19 @@ def make_gst(folder: Path) -> Iterator[Camera]:
     yield open_camera("gst:videotestsrc is-live=true ! video/x-raw,framerate=25/1#size=64x48", CLOCK)
 
 
-MAKERS: dict[str, Maker] = {"v4l2": make_v4l2, "v4l2-device": make_real_v4l2, "http": make_http, "gst": make_gst}
-COLOURED = ("v4l2", "http")
+@contextmanager
+def make_picamera2(folder: Path) -> Iterator[Camera]:
+    yield open_camera(f"picamera2:?source=test,size=64x48,fps=25,python={sys.executable}", CLOCK)
+
+
+MAKERS: dict[str, Maker] = {
+    "v4l2": make_v4l2,
+    "v4l2-device": make_real_v4l2,
+    "http": make_http,
+    "gst": make_gst,
+    "picamera2": make_picamera2,
+}
+COLOURED = ("v4l2", "http", "picamera2")
 """The sources that show red above blue."""
 
 

@@ -1,0 +1,83 @@
+"""A child process that delivers bytes on its standard output, and its last words when it fails."""
+
+import contextlib
+import os
+import selectors
+import subprocess
+from collections.abc import Sequence
+
+STOP_S = 1.0
+"""How long it may take to end when asked to, before it is killed."""
+WORDS = 2000
+"""How much of its standard error is kept, in bytes."""
+
+
+class Child:
+    """A running child. Its standard input is a pipe that closes when this process ends, however it ends."""
+
+    def __init__(self, command: Sequence[str], *, keep: Sequence[int] = ()) -> None:
+        """Start `command`; it inherits the file descriptors `keep`. Raises OSError when it cannot be started."""
+        self._process = subprocess.Popen(  # noqa: S603  words of the configuration, no shell
+            list(command),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, pass_fds=keep,
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._out = self._process.stdout.fileno()
+        self._err = self._process.stderr.fileno()
+        self._words = b""
+        self._selector = selectors.DefaultSelector()
+        for descriptor in (self._out, self._err):
+            os.set_blocking(descriptor, False)
+            self._selector.register(descriptor, selectors.EVENT_READ)
+
+    @property
+    def pid(self) -> int:
+        """Return the process's number."""
+        return self._process.pid
+
+    def read_into(self, buffer: memoryview, timeout_s: float) -> int | None:
+        """Put what has come into `buffer`; return how many bytes, or None when nothing came in time.
+
+        Raises EOFError when the child has closed its output.
+        """
+        ready = [key.fd for key, _ in self._selector.select(timeout_s)]
+        if self._err in ready and not self._listen():
+            self._selector.unregister(self._err)
+        if self._out not in ready:
+            return 0 if ready else None
+        count = os.readv(self._out, [buffer])
+        if not count:
+            raise EOFError
+        return count
+
+    def _listen(self) -> bytes:
+        data = os.read(self._err, WORDS)
+        self._words = (self._words + data)[-WORDS:]
+        return data
+
+    def last_words(self) -> list[str]:
+        """Return the last lines of its standard error, waiting a moment for a child that is about to end."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_S)
+        with contextlib.suppress(BlockingIOError):
+            while self._listen():
+                pass
+        return [line.strip() for line in self._words.decode(errors="replace").splitlines() if line.strip()]
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM; safe from any thread, and after the end."""
+        self._process.terminate()
+
+    def close(self) -> None:
+        """End the child, by force if need be, and release the pipes."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._selector.close()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
