@@ -1,0 +1,241 @@
+"""Runs the plan: every row of CoLaNET and of the conventional classifiers, and every protocol."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.accuracy import plan
+from benchmarks.accuracy.ledger import Ledger
+from benchmarks.accuracy.plan import Set, row_name
+from edge_app.colanet.network import CoLaNET
+from edge_app.colanet.params import Params
+from edge_app.encoder.images import ImageEncoder
+from edge_app.encoder.model import load_manifest
+from edge_app.encoder.ratecode import RateCode
+from edge_app.evaluation import baselines
+from edge_app.evaluation.continual import Plan, run_continual
+from edge_app.evaluation.datasets import Dataset
+from edge_app.evaluation.material import Material, prepare, redraw
+from edge_app.evaluation.newcomer import run_newcomer
+from edge_app.evaluation.openset import run_openset
+from edge_app.evaluation.protocol import evaluate, evaluate_noisy, measure_complexity
+from edge_app.evaluation.regimes import REGIMES, in_regime
+from edge_app.evaluation.splits import choose_splits, presentation_order
+from edge_app.evaluation.trial import Setting, run_baselines
+from edge_app.evaluation.tuning import GRIDS, choose
+
+VERSION = 1
+"""Raised when the same inputs come to give other figures because the measuring code changed."""
+ORDERLESS = ("nearest_class_mean", "knn1", "knn3", "streaming_lda", "logistic_regression")
+"""Baselines that do not depend on the order of the examples, or only by rounding."""
+
+
+def show(what: str, items: Sequence[Any]) -> Iterable[Any]:
+    """A progress bar on standard error, where that is a terminal."""
+    from edge_app.commands.output import show_progress
+
+    return show_progress(what, items)
+
+
+class Measured:
+    """One data set, embedded once, and its results in the ledger."""
+
+    def __init__(self, one: Set, data: Path, cache: Path, ledger: Ledger, params: Params) -> None:
+        self.set, self.ledger, self.params = one, ledger, params
+        manifest = load_manifest(None)
+        self.rate_code = RateCode.for_model(manifest)
+        self.dataset = Dataset(data / one.file)
+        self.choice = choose_splits(self.dataset.splits)
+        with ImageEncoder(manifest) as encoder:
+            self.whole = prepare(
+                self.dataset,
+                encoder,
+                self.rate_code,
+                self.network,
+                Setting(self.choice),
+                cache=str(cache),
+                progress=show,
+            )
+        rows = self.whole.rows
+        digest = hashlib.sha256(rows.values.tobytes())
+        digest.update(repr((rows.labels.tolist(), rows.names, rows.zero_point)).encode())
+        self.digest = digest.hexdigest()
+
+    def network(self, params: Params | None = None) -> CoLaNET:
+        """A network that has learnt nothing, with the measured parameters or others."""
+        return CoLaNET(params or self.params, self.rate_code.n_inputs)
+
+    def setting(self, shots: int | None, **more: Any) -> Setting:
+        """The setting of a row; its baselines at their best."""
+        more = {"repeats": self.set.repeats, "shots": shots, "baselines": ()} | more
+        return Setting(self.choice, **more)
+
+    def material(self, setting: Setting) -> Material:
+        """The draws of a setting."""
+        return redraw(self.whole, self.dataset, setting)
+
+    def made_of(self, setting: Setting, *, params: Params | None = None, conventional: bool = False) -> list[Any]:
+        """What a result depends on, as JSON values."""
+        asked = dataclasses.asdict(setting) | {"choice": list(self.choice), "options": repr(setting.options)}
+        network = [] if conventional else [(params or self.params).digest, self.rate_code.digest]
+        return [VERSION, self.digest, asked, *network]
+
+    # rows
+
+    def options(self, shots: int | None) -> dict[str, dict[str, float]]:
+        """The baselines' settings for a row, chosen inside the training data of seed 0."""
+        setting = self.setting(None, repeats=1)
+        made_of = [*self.made_of(setting, conventional=True), repr(GRIDS), shots]
+
+        def action() -> dict[str, dict[str, float]]:
+            rows = self.whole.rows
+            train = self.whole.learnt(0)
+            units = baselines.unit_rows(rows.values[train], rows.zero_point)
+            names = [rows.names[row] for row in train]
+            return choose(units, rows.labels[train], names, len(rows.classes), shots=shots)
+
+        found: dict[str, dict[str, float]] = self.ledger.measure(
+            f"options/{self.set.name}/{row_name(shots)}", made_of, action
+        )
+        return found
+
+    def conventional(self, shots: int | None) -> dict[str, Any]:
+        """Accuracy of the baselines in a row, mean and standard deviation over the repeats."""
+        setting = self.setting(shots, baselines=None, options=self.options(shots))
+
+        def action() -> dict[str, Any]:
+            material = self.material(setting)
+            accuracies = [self._baselines(material, setting, repeat) for repeat in range(setting.repeats)]
+            by_name = {name: [one[name] for one in accuracies if name in one] for name in accuracies[0]}
+            return {
+                "accuracy": {name: float(np.mean(values)) for name, values in by_name.items()},
+                "std": {name: float(np.std(values)) for name, values in by_name.items()},
+            }
+
+        made_of = self.made_of(setting, conventional=True)
+        found: dict[str, Any] = self.ledger.measure(f"baselines/{self.set.name}/{row_name(shots)}", made_of, action)
+        return found
+
+    def _baselines(self, material: Material, setting: Setting, repeat: int) -> dict[str, float]:
+        rows, train, test = material.rows, material.learnt(repeat), material.tested(repeat)
+        ordered = train[presentation_order([rows.names[row] for row in train], setting.seed + repeat, 0)]
+        if setting.shots is None and self.set.official_split and repeat > 0:
+            again = tuple(name for name in baselines.available() if name not in ORDERLESS)
+            setting = dataclasses.replace(setting, baselines=again)
+        return run_baselines(rows, ordered, rows.labels[ordered], test, setting)
+
+    def colanet(self, shots: int | None, preset: str = "default") -> dict[str, Any]:
+        """Accuracy of CoLaNET in a row, and all else that a standard evaluation says."""
+        published = preset != "default"
+        params = Params.preset(preset) if published else self.params
+        setting = self.setting(shots, repeats=1 if published else self.set.repeats)
+
+        def action() -> dict[str, Any]:
+            values = evaluate(self.material(setting), lambda: self.network(params), setting, progress=show).to_dict()
+            drop = {"ms", "skipped", "notes", "baselines", "baselines_std", "baseline_options"}
+            n_classes = len(values["classes"])
+            drop |= {"confusion", "per_class"} if n_classes > 20 or shots or published else set()
+            drop |= {"classes"} if "confusion" in drop else set()
+            return {key: value for key, value in values.items() if key not in drop} | {"n_classes": n_classes}
+
+        key = f"colanet/{self.set.name}/{row_name(shots)}" + (f"/{preset}" if published else "")
+        found: dict[str, Any] = self.ledger.measure(key, self.made_of(setting, params=params), action)
+        return found
+
+    # protocols
+
+    def continual(self, preset: str = "default") -> dict[str, Any]:
+        """Classes one after another, in both regimes."""
+        published = preset != "default"
+        setting = self.setting(None, repeats=1, limit=self.set.limit, baselines=None, options=self.options(None))
+        tasks = Plan(self.set.per_task, 0 if published else self.set.rehearse)
+        base = Params.preset(preset) if published else self.params
+        regimes = {regime: in_regime(base, regime) for regime in REGIMES}
+
+        def action() -> dict[str, Any]:
+            material = self.material(setting)
+            return {
+                regime: run_continual(
+                    material, lambda params=params: self.network(params), setting, tasks, progress=show
+                )
+                for regime, params in regimes.items()
+            }
+
+        made_of = [*self.made_of(setting), dataclasses.astuple(tasks), [one.digest for one in regimes.values()]]
+        key = f"continual/{self.set.name}" + (f"/{preset}" if published else "")
+        found: dict[str, Any] = self.ledger.measure(key, made_of, action)
+        return found
+
+    def newcomer(self, shots: int | None) -> dict[str, Any]:
+        """A class after all others, which were taught with `shots` examples."""
+        setting = self.setting(shots, repeats=1, limit=self.set.limit)
+        tried = (plan.NEWCOMER_SHOTS, plan.NEWCOMERS if len(self.dataset.classes) > 10 else 10)
+        found: dict[str, Any] = self.ledger.measure(
+            f"newcomer/{self.set.name}/{row_name(shots)}",
+            [*self.made_of(setting), tried],
+            lambda: run_newcomer(
+                self.material(setting), self.network, setting, shots=tried[0], choices=tried[1], progress=show
+            ),
+        )
+        return found
+
+    def openset(self, shots: int | None) -> dict[str, Any]:
+        """Half of the classes taught, all shown."""
+        repeats = plan.OPENSET_REPEATS if shots or self.set.limit is None else 1
+        setting = self.setting(shots, repeats=repeats, limit=None if shots else self.set.limit)
+        found: dict[str, Any] = self.ledger.measure(
+            f"openset/{self.set.name}/{row_name(shots)}",
+            self.made_of(setting),
+            lambda: run_openset(self.material(setting), self.network, setting, progress=show),
+        )
+        return found
+
+    def noisy(self) -> dict[str, Any]:
+        """Wrong labels, beside all baselines."""
+        setting = self.setting(None, repeats=1, limit=self.set.limit, baselines=None, options=self.options(None))
+
+        def action() -> dict[str, Any]:
+            values = evaluate_noisy(self.material(setting), self.network, setting, plan.NOISE, progress=show)
+            return {key: values[key] for key in ("clean", "noisy", "n_train", "n_test")}
+
+        found: dict[str, Any] = self.ledger.measure(
+            f"noisy/{self.set.name}", [*self.made_of(setting), plan.NOISE], action
+        )
+        return found
+
+    def metrics(self) -> dict[str, Any]:
+        """NeuroBench's metrics."""
+        setting = self.setting(None, repeats=1, limit=self.set.limit)
+        found: dict[str, Any] = self.ledger.measure(
+            f"metrics/{self.set.name}",
+            self.made_of(setting),
+            lambda: measure_complexity(self.material(setting), self.network),
+        )
+        return found
+
+
+def measure_all(data: Path, cache: Path, ledger: Ledger, sets: Sequence[Set], *, conventional_only: bool) -> None:
+    """Run the plan for some data sets; what the ledger holds already is not run again."""
+    for one in sets:
+        measured = Measured(one, data, cache, ledger, Params())
+        for shots in one.shots:
+            measured.conventional(shots)
+        if conventional_only:
+            continue
+        for shots in one.shots:
+            measured.colanet(shots)
+        for shots in (None, plan.NEWCOMER_SHOTS):
+            measured.openset(shots)
+            measured.newcomer(shots)
+        measured.continual()
+        measured.metrics()
+        measured.noisy()
+        if one.name == "sign_digits":
+            for preset in plan.PRESETS:
+                for shots in plan.PRESET_SHOTS:
+                    measured.colanet(shots, preset)
+            measured.continual("mnist")

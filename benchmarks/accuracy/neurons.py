@@ -1,0 +1,139 @@
+"""Pictures from inside a network: one presentation's spikes, and what the L neurons of a class came to stand for."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.colanet.kernels import ALL_STEPS, spikes_at
+from edge_app.colanet.network import CoLaNET
+from edge_app.colanet.params import INPUT_STEPS, Params
+from edge_app.encoder.images import ImageEncoder
+from edge_app.encoder.model import load_manifest
+from edge_app.encoder.preprocess import decode_image
+from edge_app.encoder.ratecode import RateCode
+from edge_app.evaluation import figures
+from edge_app.evaluation.datasets import Dataset
+from edge_app.evaluation.material import Material, prepare
+from edge_app.evaluation.splits import choose_splits, presentation_order
+from edge_app.evaluation.trial import Setting
+
+SHOTS = 40
+MICROCOLUMNS = 4
+NEAREST = 9
+TILE = 72
+"""Pixels of a photograph's side."""
+
+
+def taught(path: Path, cache: Path, params: Params, shots: int) -> tuple[CoLaNET, Material, Dataset]:
+    """Teach a network `shots` examples of each class, in seeded order."""
+    manifest = load_manifest(None)
+    rate_code = RateCode.for_model(manifest)
+    dataset = Dataset(path)
+    setting = Setting(choose_splits(dataset.splits), shots=shots)
+
+    def make_network() -> CoLaNET:
+        return CoLaNET(params, rate_code.n_inputs)
+
+    with ImageEncoder(manifest) as encoder:
+        material = prepare(dataset, encoder, rate_code, make_network, setting, cache=str(cache))
+    network, rows = make_network(), material.rows
+    train = material.learnt(0)
+    for row in train[presentation_order([rows.names[row] for row in train], 0, 0)]:
+        label = rows.classes[rows.labels[row]]
+        if label not in network.labels:
+            network.add_class(label)
+        network.learn_one(material.counts[row], label)
+    return network, material, dataset
+
+
+def trajectory(network: CoLaNET, counts: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return potentials in thresholds and spikes, each (neurons, ALL_STEPS), of a network without leak and K = 1.
+
+    The step's equation is `kernels.integrate`'s; a soft reset takes the threshold off.
+    """
+    columns = network.columns
+    weights = columns.weights.astype(np.int64)
+    potential = np.zeros(columns.threshold.size, np.int64)
+    shown = np.zeros((potential.size, ALL_STEPS))
+    fired = np.zeros((potential.size, ALL_STEPS), bool)
+    for step in range(ALL_STEPS):
+        if step < INPUT_STEPS:
+            now = np.array([spikes_at(int(count), step) for count in counts])
+            tonic = columns.tonic.astype(np.int64)
+            potential += weights[now].sum(axis=0) + step * tonic // INPUT_STEPS - (step + 1) * tonic // INPUT_STEPS
+        shown[:, step] = potential / columns.threshold
+        fired[:, step] = potential >= columns.threshold
+        potential -= np.where(fired[:, step], columns.threshold, 0)
+    return shown, fired
+
+
+def draw_raster(path: Path, cache: Path, target: Path) -> None:
+    """Draw input spikes, potentials and OUT spikes of one presentation of a test image."""
+    network, material, _ = taught(path, cache, Params(), SHOTS)
+    row = int(material.tested(0)[0])
+    counts = material.counts[row]
+    potential, fired = trajectory(network, counts)
+    label = material.rows.classes[material.rows.labels[row]]
+    figure = figures.new_figure(8.5, 6.5)
+    top, middle, bottom = figure.subplots(3, 1, height_ratios=(2.2, 1.6, 1.4), sharex=True)
+    _draw_inputs(top, counts)
+    for number, name in enumerate(network.labels):
+        middle.plot(range(ALL_STEPS), potential[number], linewidth=2 if name == label else 0.8, label=name)
+    middle.axhline(1, color="0.6", linewidth=0.8, linestyle=":")
+    middle.set_ylabel("potential of L neurons,\nthresholds")
+    middle.legend(fontsize=7, ncols=2, loc="upper left", bbox_to_anchor=(1, 1))
+    order = sorted(range(len(network.labels)), key=lambda number: network.labels[number])
+    bottom.eventplot([np.flatnonzero(fired[number]) for number in order], colors="tab:red", linelengths=0.7)
+    bottom.set_yticks(range(len(order)), [network.labels[number] for number in order], fontsize=8)
+    bottom.set_ylabel("OUT spikes by class")
+    bottom.set_xlabel("step; inputs spike in the first 10, the last 5 are silent")
+    decided = network.predict_one(counts).label
+    figure.suptitle(f"One presentation: a hand that shows {label}, decided {decided}")
+    figures.save(figure, target, dpi=90)
+
+
+def _draw_inputs(axes: Any, counts: NDArray[np.uint8]) -> None:
+    order = np.argsort(-counts.astype(int), kind="stable")
+    for place, i in enumerate(order):
+        steps = [step for step in range(INPUT_STEPS) if spikes_at(int(counts[i]), step)]
+        axes.plot(steps, [place] * len(steps), ",", color="black")
+    axes.set_ylabel("inputs, most active first")
+    axes.set_ylim(np.count_nonzero(counts), 0)
+
+
+def draw_neurons(path: Path, cache: Path, target: Path, *, label: str) -> None:
+    """Draw, for each L neuron of a class that has several, the taught photographs that excite it most."""
+    network, material, dataset = taught(path, cache, dataclasses.replace(Params(), microcolumns=MICROCOLUMNS), SHOTS)
+    rows = material.rows
+    own = [int(row) for row in material.learnt(0) if rows.classes[rows.labels[row]] == label]
+    first = network.labels.index(label) * MICROCOLUMNS
+    weights = network.columns.weights[:, first : first + MICROCOLUMNS].astype(np.int64)
+    tonic = network.columns.tonic[first : first + MICROCOLUMNS].astype(np.int64)
+    drive = material.counts[own].astype(np.int64) @ weights - tonic
+    winner = drive.argmax(axis=1)
+    items = {item.name: item for item in dataset.items}
+    figure = figures.new_figure(NEAREST * TILE / 90 + 1.0, MICROCOLUMNS * TILE / 90 + 0.6)
+    grid = figure.subplots(MICROCOLUMNS, NEAREST, squeeze=False)
+    for neuron in range(MICROCOLUMNS):
+        mine = [place for place in np.argsort(-drive[:, neuron], kind="stable") if winner[place] == neuron]
+        for axes, place in zip(grid[neuron], [*mine, *[None] * NEAREST], strict=False):
+            axes.set_axis_off()
+            if place is not None:
+                axes.imshow(_tile(dataset.read(items[rows.names[own[place]]])))
+        grid[neuron, 0].set_title(f"neuron {neuron + 1}: {len(mine)} of {len(own)}", fontsize=7, loc="left")
+    figure.suptitle(f"What the L neurons of “{label}” came to stand for", fontsize=10)
+    figures.save(figure, target, dpi=90)
+
+
+def _tile(data: bytes) -> NDArray[np.uint8]:
+    """The centre of a photograph, as a small square."""
+    import cv2
+
+    image = decode_image(data)
+    side = min(image.shape[:2])
+    top, left = ((length - side) // 2 for length in image.shape[:2])
+    tile = cv2.resize(image[top : top + side, left : left + side], (TILE, TILE), interpolation=cv2.INTER_AREA)
+    return np.asarray(tile, np.uint8)

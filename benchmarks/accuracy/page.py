@@ -1,0 +1,246 @@
+"""docs/results.md: the tables between its markers are made from results.json; the words around them are a person's."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.accuracy import plan
+from benchmarks.accuracy.ledger import Ledger
+from benchmarks.accuracy.plan import SETS, Set, row_name
+from edge_app.commands.evaluate_report import NAMES, percent
+from edge_app.errors import InputError
+
+BASELINES = ("knn1", "knn3", "nearest_class_mean", "online_softmax", "streaming_lda", "logistic_regression")
+MISSING = "-"
+
+Table = list[list[str]]
+
+
+def write_page(ledger: Ledger, path: Path) -> None:
+    """Replace what stands between `<!-- NAME -->` and `<!-- end -->`; InputError for a marker of no known table."""
+    text = path.read_text(encoding="utf-8")
+
+    def fill(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in TABLES:
+            raise InputError(f"{path}: no table is called {name}, expected one of {', '.join(TABLES)}")
+        return f"<!-- {name} -->\n{markdown(TABLES[name](ledger))}\n<!-- end -->"
+
+    path.write_text(re.sub(r"<!-- ([a-z]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL), encoding="utf-8")
+
+
+def markdown(rows: Table) -> str:
+    """Return rows, the first one the heading, as a table in Markdown."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|---" + "|---:" * (len(rows[0]) - 1) + "|", *lines[1:]])
+
+
+def accuracy(ledger: Ledger) -> Table:
+    """All rows: CoLaNET beside the baselines; the best of a row is bold."""
+    rows = [["", "**CoLaNET**", "± ", *(NAMES[name] for name in BASELINES)]]
+    for one in SETS:
+        for shots in one.shots:
+            ours = ledger.found(f"colanet/{one.name}/{row_name(shots)}")
+            theirs = ledger.found(f"baselines/{one.name}/{row_name(shots)}")
+            values = [ours and ours["accuracy"], *(theirs and theirs["accuracy"].get(name) for name in BASELINES)]
+            best = max((value for value in values if value is not None), default=None)
+            cells = [f"**{_share(value)}**" if value == best is not None else _share(value) for value in values]
+            cells.insert(1, _share(ours and ours["accuracy_std"]))
+            rows.append([f"{one.name}, {_row_title(shots)}", *cells])
+    return rows
+
+
+def margins(ledger: Ledger) -> Table:
+    """Points above (+) or below (-) what the rows are held against."""
+    rows = [
+        [
+            "points above",
+            "averaged online softmax",
+            "better of class mean and logistic regression",
+            "logistic regression",
+        ]
+    ]
+    for one in SETS:
+        for shots in one.shots:
+            ours = ledger.found(f"colanet/{one.name}/{row_name(shots)}")
+            theirs = ledger.found(f"baselines/{one.name}/{row_name(shots)}")
+            if ours is None or theirs is None:
+                continue
+            found = theirs["accuracy"]
+            logistic = found["logistic_regression"]
+            bars = (found["online_softmax"], max(found["nearest_class_mean"], logistic), logistic)
+            rows.append(
+                [f"{one.name}, {_row_title(shots)}", *(f"{100 * (ours['accuracy'] - bar):+.1f}" for bar in bars)]
+            )
+    return rows
+
+
+def chosen(ledger: Ledger) -> Table:
+    """The baselines' settings."""
+    rows = [["", "logistic regression, C", "online softmax, rate", "streaming LDA, shrinkage"]]
+    for one in SETS:
+        for shots in one.shots:
+            found = ledger.found(f"options/{one.name}/{row_name(shots)}") or {}
+            picked = [
+                next(iter(found.get(name, {}).values()), None)
+                for name in ("logistic_regression", "online_softmax", "streaming_lda")
+            ]
+            rows.append(
+                [f"{one.name}, {_row_title(shots)}", *(MISSING if value is None else f"{value:g}" for value in picked)]
+            )
+    return rows
+
+
+def presets(ledger: Ledger) -> Table:
+    """The published parameters on sign_digits."""
+    rows = [["sign_digits", *(_row_title(shots) for shots in plan.PRESET_SHOTS)]]
+    for preset in ("default", *plan.PRESETS):
+        cells = []
+        for shots in plan.PRESET_SHOTS:
+            key = f"colanet/sign_digits/{row_name(shots)}" + ("" if preset == "default" else f"/{preset}")
+            found = ledger.found(key)
+            cells.append(_share(found and found["accuracy"]))
+        rows.append([f"`{preset}`", *cells])
+    return rows
+
+
+def continual(ledger: Ledger) -> Table:
+    """Class after class, in both regimes."""
+    head = ["", "tasks", "final", "random order", "behind it", "forgetting", "of joint training", "within tasks"]
+    rows = [[*head, "backward transfer", "rehearsed: final", "forgetting"]]
+    for title, key in [(one.name, one.name) for one in SETS] + [("sign_digits, `mnist` preset", "sign_digits/mnist")]:
+        for regime, found in (ledger.found(f"continual/{key}") or {}).items():
+            joint, rehearsed = found["joint"] or {}, found["rehearsed"] or {}
+            values = [found["final"], found["random_order"], found["behind_random_order"], found["forgetting"]]
+            values += [joint.get("forgetting"), found["forgetting_within_task"], found["backward_transfer"]]
+            values += [rehearsed.get("final"), rehearsed.get("forgetting")]
+            rows.append([f"{title}, {regime}", f"{found['tasks']:g}", *(_share(value) for value in values)])
+    return rows
+
+
+def streams(ledger: Ledger) -> Table:
+    """One-pass baselines on the same stream of classes."""
+    names = ("nearest_class_mean", "streaming_lda", "online_softmax")
+    rows = [["class after class / random order", "CoLaNET", *(NAMES[name] for name in names)]]
+    for one in SETS:
+        found = (ledger.found(f"continual/{one.name}") or {}).get("stable")
+        if found:
+            pairs = [found, *(found["baselines"][name] for name in names)]
+            rows.append([one.name, *(f"{percent(p['final'])} / {percent(p['random_order'])}" for p in pairs)])
+    return rows
+
+
+def newcomer(ledger: Ledger) -> Table:
+    """A class after all others."""
+    rows = [
+        ["", "newcomer", "the same class, all with 10 shots", "all classes, 10 shots", "others before", "others after"]
+    ]
+    for one in SETS:
+        for shots in (plan.NEWCOMER_SHOTS, None):
+            found = ledger.found(f"newcomer/{one.name}/{row_name(shots)}")
+            if found:
+                keys = ("newcomer", "few_shot_newcomer", "few_shot", "others_before", "others_after")
+                taught = "10 shots each" if shots else "all their examples"
+                rows.append([f"{one.name}, others with {taught}", *(_share(found[key]) for key in keys)])
+    return rows
+
+
+def openset(ledger: Ledger) -> Table:
+    """AUROC and false accepts of each score."""
+    names = ("familiarity", "excitation", "lead", "spikes", "cosine")
+    rows = [["AUROC / false accepts at 95 % true accepts", *names]]
+    for one in SETS:
+        for shots in (None, plan.NEWCOMER_SHOTS):
+            found = ledger.found(f"openset/{one.name}/{row_name(shots)}")
+            if found:
+                pairs = [found["scores"][name] for name in names]
+                cells = [f"{percent(pair['auroc'])} / {percent(pair['false_accept'])}" for pair in pairs]
+                rows.append([f"{one.name}, {_row_title(shots)}", *cells])
+    return rows
+
+
+def calibration(ledger: Ledger) -> Table:
+    """Expected calibration error of each row."""
+    rows = [["expected calibration error", *(_row_title(shots) for shots in plan.SHOTS)]]
+    for one in SETS:
+        cells = []
+        for shots in plan.SHOTS:
+            found = ledger.found(f"colanet/{one.name}/{row_name(shots)}")
+            cells.append(_share(found and found["confidence"]["expected_calibration_error"]))
+        rows.append([one.name, *cells])
+    return rows
+
+
+def noisy(ledger: Ledger) -> Table:
+    """Points lost by wrong labels."""
+    rows = [["points lost (accuracy without)", "CoLaNET", *(NAMES[name] for name in BASELINES)]]
+    for one in SETS:
+        found = ledger.found(f"noisy/{one.name}")
+        for values in found["noisy"] if found else ():
+            clean = found["clean"]
+            pairs = [(clean["accuracy"], values["accuracy"])]
+            pairs += [(clean["baselines"][name], values["baselines"][name]) for name in BASELINES]
+            cells = [f"{100 * (before - after):.1f} ({percent(before)})" for before, after in pairs]
+            rows.append([f"{one.name}, {percent(values['noise'])} % wrong", *cells])
+    return rows
+
+
+def metrics(ledger: Ledger) -> Table:
+    """NeuroBench's metrics of each data set's network, beside the other two."""
+    names = ("colanet", "linear_head", "knn3")
+    found = {one: ledger.found(f"metrics/{one.name}") for one in SETS}
+    there: dict[Set, Any] = {one: values for one, values in found.items() if values}
+    rows = [["", *(f"{one.name}: {NAMES[name]}" for one in there for name in names)]]
+    for title, path, scale, decimals in _LINES:
+        cells = []
+        for values in there.values():
+            for name in names:
+                value: Any = values[name]
+                for key in path:
+                    value = value.get(key) if isinstance(value, Mapping) else None
+                cells.append(MISSING if value is None else f"{scale * value:,.{decimals}f}")
+        rows.append([title, *cells])
+    return rows
+
+
+_LINES: list[tuple[str, tuple[str, ...], float, int]] = [
+    ("footprint to decide, kB", ("footprint_bytes", "deciding"), 1e-3, 0),
+    ("footprint to learn, kB", ("footprint_bytes", "learning"), 1e-3, 0),
+    ("connection sparsity, %", ("connection_sparsity",), 100, 1),
+    ("activation sparsity of inputs, %", ("activation_sparsity", "inputs"), 100, 1),
+    ("activation sparsity of neurons, %", ("activation_sparsity", "neurons"), 100, 1),
+    *(
+        (f"{title}: {what}", (key, name), scale, decimals)
+        for title, key in (("a decision", "decision"), ("a learnt example", "learnt_example"))
+        for what, name, scale, decimals in (
+            ("dense, thousands", "dense", 1e-3, 1),
+            ("effective MACs, thousands", "effective_macs", 1e-3, 1),
+            ("effective ACs, thousands", "effective_acs", 1e-3, 1),
+            ("carried out here, thousands", "executed", 1e-3, 1),
+            ("arithmetic, estimate, µJ", "energy_estimate_uj", 1, 3),
+        )
+    ),
+]
+
+TABLES: dict[str, Callable[[Ledger], Table]] = {
+    "accuracy": accuracy,
+    "margins": margins,
+    "chosen": chosen,
+    "presets": presets,
+    "continual": continual,
+    "streams": streams,
+    "newcomer": newcomer,
+    "openset": openset,
+    "calibration": calibration,
+    "noisy": noisy,
+    "metrics": metrics,
+}
+
+
+def _share(value: float | None) -> str:
+    return MISSING if value is None else percent(value)
+
+
+def _row_title(shots: int | None) -> str:
+    return "all" if shots is None else f"{shots} shot{'s' if shots > 1 else ''}"

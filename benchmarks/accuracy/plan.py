@@ -1,0 +1,42 @@
+"""What is measured: data sets, shots, repeats, and protocols. One place to read it from, one to change it."""
+
+from typing import NamedTuple
+
+SHOTS: tuple[int | None, ...] = (None, 1, 5, 10, 20)
+"""None: all examples."""
+
+
+class Set(NamedTuple):
+    """A data set, and what is measured on it."""
+
+    name: str
+    file: str
+    shots: tuple[int | None, ...]
+    repeats: int
+    official_split: bool
+    """Whether the same images are learnt in every repeat of the `all` row, in another order."""
+    per_task: int
+    """Classes of a task in the continual protocol."""
+    rehearse: int
+    """Examples kept for rehearsal: about two a class."""
+    limit: int | None = None
+    """Images of a class, in the continual and the noisy protocol."""
+
+
+SETS = (
+    Set("sign_digits", "sign_digits.zip", (None, 1, 5, 10, 20), 5, False, 1, 20),
+    Set("grocery", "grocery.zip", (None, 1, 5, 10), 5, True, 9, 162),
+    Set("imagenet64", "imagenet64.zip", (None, 1, 5, 10), 3, True, 8, 128, 60),
+)
+NOISE = (0.1, 0.2)
+NEWCOMERS = 5
+NEWCOMER_SHOTS = 10
+OPENSET_REPEATS = 5
+PRESETS = ("paper", "paper-b", "mnist")
+"""Published parameters, measured beside the default on sign_digits."""
+PRESET_SHOTS: tuple[int | None, ...] = (None, 10)
+
+
+def row_name(shots: int | None) -> str:
+    """The name of a row: "all", or the number of shots."""
+    return "all" if shots is None else str(shots)
