@@ -16,8 +16,8 @@ from edge_app.evaluation.splits import presentation_order
 
 GRIDS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "streaming_lda": ("shrinkage", (1e-2, 1e-3, 1e-4, 1e-5)),
-    "online_softmax": ("rate", (4.0, 8.0, 16.0, 32.0, 64.0)),
-    "logistic_regression": ("c", (10.0, 30.0, 100.0, 300.0)),
+    "online_softmax": ("rate", (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)),
+    "logistic_regression": ("c", (3.0, 10.0, 30.0, 100.0, 300.0)),
 }
 """baseline -> its setting, and the values that are tried."""
 DRAWS_OF_SHOTS = 2
