@@ -28,10 +28,10 @@ THRESHOLD = 1024
 """Units of a firing threshold."""
 MAX_OUTCOMES = 2000
 """Outcomes that are worth keeping; older ones weigh little."""
-PRIOR = (-3.0, 1.2, 0.55)
-"""b0, b1, b2 before there are outcomes: about the mean over data sets, shots and draws of training data."""
-PRECISION = (1.0, 2.0, 4.0)
-"""Of the prior; as if so many outcomes spoke for it."""
+PRIOR = (-2.75, 1.3, 0.5)
+"""b0, b1, b2 before there are outcomes: what fits all of three data sets, 1 shot to all, of training data."""
+PRECISION = (30.0, 60.0, 120.0)
+"""Of the prior: with few shots early outcomes lag behind what the network knows by now, and mislead."""
 RECENCY = 3
 NEWTON_STEPS = 30
 STEEPEST = 40.0

@@ -17,7 +17,7 @@ from edge_app.encoder.images import ImageEncoder
 from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
 from edge_app.evaluation import baselines
-from edge_app.evaluation.continual import Plan, run_continual
+from edge_app.evaluation.continual import ONE_PASS, Plan, run_continual
 from edge_app.evaluation.datasets import Dataset
 from edge_app.evaluation.material import Material, prepare, redraw
 from edge_app.evaluation.newcomer import run_newcomer
@@ -28,8 +28,10 @@ from edge_app.evaluation.splits import choose_splits, presentation_order
 from edge_app.evaluation.trial import Setting, run_baselines
 from edge_app.evaluation.tuning import GRIDS, choose
 
-VERSION = 1
+VERSION = 2
 """Raised when the same inputs come to give other figures because the measuring code changed."""
+BASELINES_VERSION = 1
+"""The same for the conventional classifiers' rows."""
 ORDERLESS = ("nearest_class_mean", "knn1", "knn3", "streaming_lda", "logistic_regression")
 """Baselines that do not depend on the order of the examples, or only by rounding."""
 
@@ -81,8 +83,9 @@ class Measured:
     def made_of(self, setting: Setting, *, params: Params | None = None, conventional: bool = False) -> list[Any]:
         """What a result depends on, as JSON values."""
         asked = dataclasses.asdict(setting) | {"choice": list(self.choice), "options": repr(setting.options)}
-        network = [] if conventional else [(params or self.params).digest, self.rate_code.digest]
-        return [VERSION, self.digest, asked, *network]
+        if conventional:
+            return [BASELINES_VERSION, self.digest, asked]
+        return [VERSION, self.digest, asked, (params or self.params).digest, self.rate_code.digest]
 
     # rows
 
@@ -172,7 +175,7 @@ class Measured:
 
     def newcomer(self, shots: int | None) -> dict[str, Any]:
         """A class after all others, which were taught with `shots` examples."""
-        setting = self.setting(shots, repeats=1, limit=self.set.limit)
+        setting = self.setting(shots, repeats=1, limit=self.set.limit, baselines=ONE_PASS, options=self.options(shots))
         tried = (plan.NEWCOMER_SHOTS, plan.NEWCOMERS if len(self.dataset.classes) > 10 else 10)
         found: dict[str, Any] = self.ledger.measure(
             f"newcomer/{self.set.name}/{row_name(shots)}",

@@ -1,6 +1,6 @@
 """Pictures from inside a network: one presentation's spikes, and what the L neurons of a class came to stand for."""
 
-import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from edge_app.evaluation.splits import choose_splits, presentation_order
 from edge_app.evaluation.trial import Setting
 
 SHOTS = 40
-MICROCOLUMNS = 4
+MOST = 4
 NEAREST = 9
 TILE = 72
 """Pixels of a photograph's side."""
@@ -104,27 +104,60 @@ def _draw_inputs(axes: Any, counts: NDArray[np.uint8]) -> None:
     axes.set_ylim(np.count_nonzero(counts), 0)
 
 
-def draw_neurons(path: Path, cache: Path, target: Path, *, label: str) -> None:
-    """Draw, for each L neuron of a class that has several, the taught photographs that excite it most."""
-    network, material, dataset = taught(path, cache, dataclasses.replace(Params(), microcolumns=MICROCOLUMNS), SHOTS)
-    rows = material.rows
-    own = [int(row) for row in material.learnt(0) if rows.classes[rows.labels[row]] == label]
-    first = network.labels.index(label) * MICROCOLUMNS
-    weights = network.columns.weights[:, first : first + MICROCOLUMNS].astype(np.int64)
-    tonic = network.columns.tonic[first : first + MICROCOLUMNS].astype(np.int64)
-    drive = material.counts[own].astype(np.int64) @ weights - tonic
-    winner = drive.argmax(axis=1)
+def draw_microcolumns(path: Path, cache: Path, target: Path, *, label: str) -> None:
+    """Draw the taught photographs that excite a class's L neurons most: the default's one, and the published rule's.
+
+    Of the published rule's first member the neurons that win most of the class's examples are drawn.
+    """
+    lines = []
+    for preset in ("default", "paper"):
+        network, material, dataset = taught(path, cache, Params.preset(preset), SHOTS)
+        rows = material.rows
+        own = [int(row) for row in material.learnt(0) if rows.classes[rows.labels[row]] == label]
+        column, many = network.labels.index(label), network.params.microcolumns
+        winner = [int(network.columns.present(material.counts[row]).winner[column, 0]) for row in own]
+        for neuron in sorted(range(many), key=lambda neuron: -winner.count(neuron))[:MOST]:
+            drive = _drive(network, column * network.columns.per_column + neuron, material.counts[own])
+            places = [place for place in np.argsort(-drive, kind="stable") if winner[place] == neuron]
+            title = f"`{preset}`, neuron {neuron + 1} of {many}: wins {len(places)} of {len(own)}"
+            lines.append((title, [(rows.names[own[place]], "") for place in places]))
+    _montage(dataset, lines, f"What the L neurons of “{label}” came to stand for", target)
+
+
+def draw_classes(path: Path, cache: Path, target: Path, *, labels: Sequence[str]) -> None:
+    """Draw, for the L neurons of some classes, the test photographs of any class that excite them most."""
+    network, material, dataset = taught(path, cache, Params(), SHOTS)
+    rows, test = material.rows, material.tested(0)
+    lines = []
+    for label in labels:
+        drive = _drive(network, network.labels.index(label) * network.columns.per_column, material.counts[test])
+        nearest = test[np.argsort(-drive, kind="stable")]
+        names = [(rows.names[row], rows.classes[rows.labels[row]]) for row in nearest[:NEAREST]]
+        lines.append((label, [(name, "" if own == label else own) for name, own in names]))
+    _montage(dataset, lines, "Test photographs that excite an L neuron most; others than its class are named", target)
+
+
+def _drive(network: CoLaNET, neuron: int, counts: NDArray[np.uint8]) -> NDArray[np.int64]:
+    weights = network.columns.weights[:, neuron].astype(np.int64)
+    drive: NDArray[np.int64] = counts.astype(np.int64) @ weights - int(network.columns.tonic[neuron])
+    return drive
+
+
+def _montage(
+    dataset: Dataset, lines: Sequence[tuple[str, Sequence[tuple[str, str]]]], title: str, target: Path
+) -> None:
+    """Draw rows of photographs, (name, caption) each, with a title a row."""
     items = {item.name: item for item in dataset.items}
-    figure = figures.new_figure(NEAREST * TILE / 90 + 1.0, MICROCOLUMNS * TILE / 90 + 0.6)
-    grid = figure.subplots(MICROCOLUMNS, NEAREST, squeeze=False)
-    for neuron in range(MICROCOLUMNS):
-        mine = [place for place in np.argsort(-drive[:, neuron], kind="stable") if winner[place] == neuron]
-        for axes, place in zip(grid[neuron], [*mine, *[None] * NEAREST], strict=False):
+    figure = figures.new_figure(NEAREST * TILE / 90 + 1.0, len(lines) * (TILE + 22) / 90 + 0.5)
+    grid = figure.subplots(len(lines), NEAREST, squeeze=False)
+    for row, (heading, tiles) in zip(grid, lines, strict=True):
+        for axes in row:
             axes.set_axis_off()
-            if place is not None:
-                axes.imshow(_tile(dataset.read(items[rows.names[own[place]]])))
-        grid[neuron, 0].set_title(f"neuron {neuron + 1}: {len(mine)} of {len(own)}", fontsize=7, loc="left")
-    figure.suptitle(f"What the L neurons of “{label}” came to stand for", fontsize=10)
+        for axes, (name, caption) in zip(row, tiles, strict=False):
+            axes.imshow(_tile(dataset.read(items[name])))
+            axes.text(0.5, -0.02, caption, fontsize=6, ha="center", va="top", transform=axes.transAxes)
+        row[0].set_title(heading, fontsize=7, loc="left")
+    figure.suptitle(title, fontsize=9)
     figures.save(figure, target, dpi=90)
 
 

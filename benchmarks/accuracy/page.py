@@ -133,16 +133,17 @@ def streams(ledger: Ledger) -> Table:
 
 def newcomer(ledger: Ledger) -> Table:
     """A class after all others."""
-    rows = [
-        ["", "newcomer", "the same class, all with 10 shots", "all classes, 10 shots", "others before", "others after"]
-    ]
+    names = ("nearest_class_mean", "streaming_lda", "online_softmax")
+    head = ["", "**newcomer**", "the same class, all with 10 shots", "all classes, 10 shots"]
+    rows = [[*head, "others before", "others after", *(f"newcomer by {NAMES[name]}" for name in names)]]
     for one in SETS:
         for shots in (plan.NEWCOMER_SHOTS, None):
             found = ledger.found(f"newcomer/{one.name}/{row_name(shots)}")
             if found:
                 keys = ("newcomer", "few_shot_newcomer", "few_shot", "others_before", "others_after")
                 taught = "10 shots each" if shots else "all their examples"
-                rows.append([f"{one.name}, others with {taught}", *(_share(found[key]) for key in keys)])
+                shares = [found[key] for key in keys] + [found["baselines"][name] for name in names]
+                rows.append([f"{one.name}, others with {taught}", *(_share(share) for share in shares)])
     return rows
 
 

@@ -6,12 +6,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.ledger import Ledger
-from benchmarks.accuracy.neurons import draw_neurons, draw_raster
+from benchmarks.accuracy.neurons import draw_classes, draw_microcolumns, draw_raster
 from benchmarks.accuracy.plan import SETS, Set, row_name
 from edge_app.commands.evaluate_report import NAMES
 from edge_app.evaluation import figures
 from edge_app.evaluation.plots import SCORES
 
+GROCERIES = ("Banana", "Kiwi", "Pink-Lady", "Regular-Tomato")
 LINES = ("logistic_regression", "streaming_lda", "online_softmax", "nearest_class_mean", "knn3")
 
 
@@ -31,8 +32,8 @@ def draw_all(ledger: Ledger, data: Path, cache: Path, folder: Path) -> None:
             figures.save(figure, folder / f"{name}.png")
     if (data / "sign_digits.zip").is_file():
         draw_raster(data / "sign_digits.zip", cache, folder / "raster.png")
-        draw_neurons(data / "sign_digits.zip", cache, folder / "neurons_sign_digits.png", label="5")
-        draw_neurons(data / "grocery.zip", cache, folder / "neurons_grocery.png", label="Banana")
+        draw_microcolumns(data / "sign_digits.zip", cache, folder / "neurons_sign_digits.png", label="5")
+        draw_classes(data / "grocery.zip", cache, folder / "neurons_grocery.png", labels=GROCERIES)
 
 
 def learning_curves(ledger: Ledger) -> Any:

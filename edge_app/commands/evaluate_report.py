@@ -149,6 +149,7 @@ def _newcomer(found: dict[str, Any]) -> list[str]:
         f"  all classes with {found['shots']} shots, in random order: it {percent(found['few_shot_newcomer'])} %, "
         f"all {percent(found['few_shot'])} %",
         f"  the others: {percent(found['others_before'])} % before it came, {percent(found['others_after'])} % after",
+        *(f"  {NAMES.get(name, name)}: {percent(value)} % of it right" for name, value in found["baselines"].items()),
     ]
 
 

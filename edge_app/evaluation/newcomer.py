@@ -1,15 +1,16 @@
 """A class added after all others, with a few shots: is it as good as the others, and do they stay as good?"""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from edge_app.errors import InputError
-from edge_app.evaluation.continual import Stream, average
+from edge_app.evaluation.continual import ONE_PASS, Stream, average
 from edge_app.evaluation.material import Material
 from edge_app.evaluation.splits import presentation_order
-from edge_app.evaluation.trial import Network, Progress, Setting
+from edge_app.evaluation.trial import Network, Progress, Setting, run_baselines
 
 _NEWCOMERS = 3003
 
@@ -26,7 +27,8 @@ def run_newcomer(
     """Teach all classes but one, then that one with `shots` examples; mean over `choices` newcomers and the repeats.
 
     Rates: accuracy on the newcomer's test images and, class by class, on the others' before and after it came; and,
-    of a network taught `shots` examples of every class in random order, on the newcomer's and on all (`few_shot`).
+    of a network taught `shots` examples of every class in random order, on the newcomer's and on all (`few_shot`). The
+    one-pass baselines that the setting asks for are taught the same stream: their accuracy on the newcomer.
     Raises InputError when there are fewer than two classes.
     """
     if shots < 1 or choices < 1:
@@ -34,11 +36,11 @@ def run_newcomer(
     found = []
     for repeat in range(setting.repeats):
         stream = Stream(material, make_network, repeat, setting.seed + repeat)
-        found += _one_repeat(stream, shots, choices, progress)
+        found += _one_repeat(stream, shots, choices, setting, progress)
     return average(found) | {"shots": shots, "choices": len(found)}
 
 
-def _one_repeat(stream: Stream, shots: int, choices: int, progress: Progress) -> list[dict[str, Any]]:
+def _one_repeat(stream: Stream, shots: int, choices: int, setting: Setting, progress: Progress) -> list[dict[str, Any]]:
     labels, classes = stream.rows.labels, stream.rows.classes
     there = [label for label in np.unique(labels[stream.train]).tolist() if label in labels[stream.test]]
     if len(there) < 2:
@@ -64,6 +66,16 @@ def _one_repeat(stream: Stream, shots: int, choices: int, progress: Progress) ->
                 "others_after": float(after[1:].mean()),
                 "few_shot_newcomer": float(few_shot[place]),
                 "few_shot": float(few_shot.mean()),
+                "baselines": _baselines(stream, others, newcomer, shots, setting),
             }
         )
     return found
+
+
+def _baselines(stream: Stream, others: list[int], newcomer: int, shots: int, setting: Setting) -> dict[str, float]:
+    labels = stream.rows.labels
+    train = np.concatenate([stream.examples(others), stream.examples([newcomer])[:shots]])
+    test = stream.test[labels[stream.test] == newcomer]
+    wanted = tuple(name for name in ONE_PASS if setting.baselines is None or name in setting.baselines)
+    only = dataclasses.replace(setting, baselines=wanted)
+    return run_baselines(stream.rows, train, labels[train], test, only)

@@ -6,7 +6,7 @@ from edge_app.evaluation.newcomer import run_newcomer
 from edge_app.evaluation.splits import SplitChoice
 from edge_app.evaluation.trial import Setting
 
-SETTING = Setting(SplitChoice("", None))
+SETTING = Setting(SplitChoice("", None), baselines=("streaming_lda", "knn3"))
 
 
 def test_a_newcomer_of_easy_classes_is_known_and_harms_none() -> None:
@@ -17,6 +17,7 @@ def test_a_newcomer_of_easy_classes_is_known_and_harms_none() -> None:
         "others_after": 1.0,
         "few_shot_newcomer": 1.0,
         "few_shot": 1.0,
+        "baselines": {"streaming_lda": 1.0},
         "shots": 3,
         "choices": 2,
     }
