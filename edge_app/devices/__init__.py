@@ -3,7 +3,7 @@
 import importlib
 from typing import Any, cast
 
-from edge_app.devices.ports import Buttons, Camera, Clock
+from edge_app.devices.ports import Buttons, Camera, Clock, Indicator
 from edge_app.devices.uri import split_scheme
 from edge_app.devices.view import View, ViewedCamera, split_view
 from edge_app.errors import InputError
@@ -21,8 +21,15 @@ CAMERAS = {
 BUTTONS = {
     "sim": "edge_app.devices.simulated:buttons_from_uri",
     "keyboard": "edge_app.devices.keyboard:keyboard_from_uri",
+    "gpio": "edge_app.devices.gpio:buttons_from_uri",
 }
 """Scheme -> "module:factory"; a factory takes the URI and a clock and returns buttons ready to be read."""
+
+INDICATORS = {
+    "sim": "edge_app.devices.simulated:indicator_from_uri",
+    "gpio": "edge_app.devices.gpio:lights_from_uri",
+}
+"""Scheme -> "module:factory"; a factory takes the URI and a clock and returns an indicator ready to be used."""
 
 
 def open_camera(uri: str, clock: Clock) -> Camera:
@@ -43,6 +50,11 @@ def open_camera(uri: str, clock: Clock) -> Camera:
 def open_buttons(uri: str, clock: Clock) -> Buttons:
     """Open the buttons that `uri` names; errors as for `open_camera`."""
     return cast(Buttons, _factory("buttons", BUTTONS, uri)(uri, clock))
+
+
+def open_indicator(uri: str, clock: Clock) -> Indicator:
+    """Open the indicator that `uri` names; errors as for `open_camera`."""
+    return cast(Indicator, _factory("indicator", INDICATORS, uri)(uri, clock))
 
 
 def _factory(kind: str, registry: dict[str, str], uri: str) -> Any:

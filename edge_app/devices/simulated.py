@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import NS_PER_S, ButtonEdge, Clock, Signal
-from edge_app.devices.uri import Reader, read_options, read_size, split_scheme
+from edge_app.devices.uri import Reader, read_options, read_seconds, read_size, split_scheme
 from edge_app.errors import DeviceError, InputError
 from edge_app.messages import Decision
 
@@ -230,8 +230,27 @@ def camera_from_uri(uri: str, clock: Clock) -> SimulatedCamera:
 
 
 def buttons_from_uri(uri: str, clock: Clock) -> SimulatedButtons:
-    """Make the buttons of `sim:NAME,NAME,...`."""
-    return SimulatedButtons([name for name in split_scheme(uri)[1].split(",") if name], clock, uri=uri)
+    """Make the buttons of `sim:NAME,NAME,...`, or `sim:NAME@2+5.5,...`: pressed so many seconds after they were made.
+
+    Raises InputError for a name twice, or a time that is no number of seconds.
+    """
+    parts = [part.partition("@") for part in split_scheme(uri)[1].split(",") if part]
+    buttons = SimulatedButtons([name for name, _, _ in parts], clock, uri=uri)
+    start_ns = clock.monotonic_ns()
+    for name, _, times in parts:
+        for text in filter(None, times.split("+")):
+            try:
+                seconds = read_seconds(text)
+            except ValueError as error:
+                raise InputError(f"{uri!r}: press {name}@{text}: {error}") from error
+            buttons.press(name, at_ns=start_ns + round(seconds * NS_PER_S))
+    return buttons
+
+
+def indicator_from_uri(uri: str, clock: Clock) -> SimulatedIndicator:
+    """Make the indicator of `sim:`; raises InputError for anything after it."""
+    read_options(uri, split_scheme(uri)[1], {})
+    return SimulatedIndicator(clock)
 
 
 def _read_scene(text: str) -> str:

@@ -23,6 +23,9 @@ from edge_app.errors import DeviceError, InputError
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 TRANSPORTS = ("tcp", "udp")
 DEFAULT_TIMEOUT_S = 3.0
+LONGEST_TIMEOUT_S = 5.0
+ASK_S = 2.0
+"""How long either question may take that finds out why a stream cannot be opened; all stays within 10 s."""
 _environment = threading.Lock()
 
 
@@ -69,7 +72,7 @@ class StreamCamera(LiveCamera):
                     os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = before
         if not capture.isOpened():
             capture.release()
-            raise DeviceError(f"{self._uri}: {why_not(self._address, self._timeout_s)}")
+            raise DeviceError(f"{self._uri}: {why_not(self._address, min(ASK_S, self._timeout_s))}")
         return _StreamSource(self._uri, capture, self._clock, self._timeout_s)
 
 
@@ -142,6 +145,13 @@ def _http_answer(address: str, timeout_s: float) -> str:
     )
 
 
+def _read_timeout(text: str) -> float:
+    seconds = read_seconds(text)
+    if seconds > LONGEST_TIMEOUT_S:
+        raise ValueError(f"expected at most {LONGEST_TIMEOUT_S:g}s")
+    return seconds
+
+
 def _read_transport(text: str) -> str:
     if text not in TRANSPORTS:
         raise ValueError(f"expected {' or '.join(TRANSPORTS)}")
@@ -151,7 +161,7 @@ def _read_transport(text: str) -> str:
 def camera_from_uri(uri: str, clock: Clock) -> StreamCamera:
     """Make the camera of `rtsp://...`, `http://...`, with `#timeout=3s,transport=tcp|udp`; raises InputError."""
     address, _, text = split_options(uri)
-    readers: dict[str, Reader] = {"timeout": read_seconds, "transport": _read_transport}
+    readers: dict[str, Reader] = {"timeout": _read_timeout, "transport": _read_transport}
     options = read_options(without_password(uri), text, readers)
     try:
         _ = urlsplit(address).port

@@ -15,7 +15,7 @@ CLOCK = SimulatedClock()
 def test_an_unknown_scheme_names_the_known_ones() -> None:
     with pytest.raises(InputError, match="no camera driver is called 'v4l3'; known: sim:, dir:, file:"):
         open_camera("v4l3:/dev/video0", CLOCK)
-    with pytest.raises(InputError, match="no buttons driver is called 'dir'; known: sim:, keyboard:"):
+    with pytest.raises(InputError, match="no buttons driver is called 'dir'; known: sim:, keyboard:, gpio:"):
         open_buttons("dir:pictures", CLOCK)
 
 

@@ -1,0 +1,199 @@
+"""Buttons and lights on GPIO lines: `gpio:/dev/gpiochip0?cup=17,undo=22`, `gpio:/dev/gpiochip0?cup=5,status=13`."""
+
+import contextlib
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from edge_app.devices.gpiolines import load_library, parse_lines, read_active, read_bias, request_lines
+from edge_app.devices.lights import LightPlan
+from edge_app.devices.ports import NS_PER_S, ButtonEdge, Clock, Signal
+from edge_app.devices.uri import Reader, read_seconds
+from edge_app.errors import DeviceError, InputError
+from edge_app.messages import Decision
+
+
+class GpioButtons:
+    """Buttons on lines of a GPIO chip (path or label), one a name; debounced and time-stamped by the kernel.
+
+    The defaults suit a button between line and ground. `library` stands for the module gpiod.
+    """
+
+    def __init__(
+        self,
+        chip: str,
+        lines: Mapping[str, str],
+        *,
+        bias: str = "PULL_UP",
+        active_low: bool = True,
+        debounce_s: float = 0.01,
+        uri: str | None = None,
+        library: Any = None,
+    ) -> None:
+        self._uri = uri or f"gpio:{chip}"
+        if not lines:
+            raise InputError(f"{self._uri!r} names no button: expected for example gpio:/dev/gpiochip0?cup=17,cat=27")
+        library = library or load_library()
+        settings = library.LineSettings(
+            direction=library.line.Direction.INPUT,
+            edge_detection=library.line.Edge.BOTH,
+            bias=getattr(library.line.Bias, bias),
+            active_low=active_low,
+            debounce_period=timedelta(seconds=debounce_s),
+            event_clock=library.line.Clock.MONOTONIC,
+        )
+        self._rising = library.EdgeEvent.Type.RISING_EDGE
+        self._request, offsets = request_lines(self._uri, chip, lines, settings, library)
+        self._roles = {offset: name for name, offset in offsets.items()}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the buttons' names."""
+        return tuple(self._roles.values())
+
+    def read(self, timeout_s: float) -> list[ButtonEdge]:
+        """Return the edges since the last call; see `Buttons.read`."""
+        if self._request is None:
+            raise DeviceError(f"{self._uri}: the buttons are closed")
+        try:
+            if not self._request.wait_edge_events(timedelta(seconds=max(0.0, timeout_s))):
+                return []
+            events = self._request.read_edge_events()
+        except OSError as error:
+            raise DeviceError(f"{self._uri}: the buttons cannot be read any more: {error.strerror}") from error
+        edges = [
+            ButtonEdge(self._roles[event.line_offset], event.event_type is self._rising, int(event.timestamp_ns))
+            for event in events
+        ]
+        return sorted(edges, key=lambda edge: edge.time_ns)
+
+    def close(self) -> None:
+        """Release the lines."""
+        if self._request is not None:
+            self._request.release()
+            self._request = None
+
+    def __enter__(self) -> Self:
+        """Return the buttons."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+class GpioLights:
+    """Lights on lines of a GPIO chip; what they show is a `LightPlan`'s. A thread lets them blink.
+
+    A line that cannot be set any more raises DeviceError at the next `show` or `blink`.
+    """
+
+    def __init__(
+        self,
+        chip: str,
+        lines: Mapping[str, str],
+        clock: Clock,
+        *,
+        code: Sequence[str] = (),
+        active_low: bool = False,
+        uri: str | None = None,
+        library: Any = None,
+    ) -> None:
+        self._uri = uri or f"gpio:{chip}"
+        bits = {f"bit {bit} of the code": line for bit, line in enumerate(code)}
+        if not lines and not bits:
+            raise InputError(f"{self._uri!r} names no light: expected for example gpio:/dev/gpiochip0?cup=5,status=13")
+        library = library or load_library()
+        self._values = {True: library.line.Value.ACTIVE, False: library.line.Value.INACTIVE}
+        settings = library.LineSettings(
+            direction=library.line.Direction.OUTPUT, active_low=active_low, output_value=self._values[False]
+        )
+        self._request, offsets = request_lines(self._uri, chip, {**lines, **bits}, settings, library)
+        self._off = dict.fromkeys(offsets.values(), False)
+        self._plan = LightPlan({name: offsets[name] for name in lines}, [offsets[bit] for bit in bits])
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._run, name=f"lights {self._uri}", daemon=True)
+        self._thread.start()
+
+    def show(self, decision: Decision) -> None:
+        """Show a decision until the next one. Raises DeviceError."""
+        self._check()
+        with self._lock:
+            changed = self._plan.show(decision.label, decision.labels)
+        if changed:
+            self._wake.set()
+
+    def blink(self, signal: Signal) -> None:
+        """Acknowledge something that a person did. Raises DeviceError."""
+        self._check()
+        with self._lock:
+            self._plan.blink(signal, self._clock.monotonic_ns())
+        self._wake.set()
+
+    def _check(self) -> None:
+        if self._stopping:
+            raise DeviceError(f"{self._uri}: the lights are closed")
+        if self._error is not None:
+            raise DeviceError(f"{self._uri}: the lights cannot be set any more: {self._error.strerror}")
+
+    def _run(self) -> None:
+        written = self._off
+        while not self._stopping:
+            with self._lock:
+                now_ns = self._clock.monotonic_ns()
+                levels, next_ns = self._plan.state(now_ns)
+            if levels != written:
+                try:
+                    self._write(levels)
+                except OSError as error:
+                    self._error = error
+                    return
+                written = levels
+            if next_ns is None:
+                self._wake.wait()
+            else:
+                self._clock.wait(self._wake, (next_ns - now_ns) / NS_PER_S)
+            self._wake.clear()
+
+    def _write(self, levels: Mapping[int, bool]) -> None:
+        self._request.set_values({line: self._values[on] for line, on in levels.items()})
+
+    def close(self) -> None:
+        """Put the lights out and release the lines."""
+        if not self._stopping:
+            self._stopping = True
+            self._wake.set()
+            self._thread.join()
+            with contextlib.suppress(OSError):  # they were lost before
+                self._write(self._off)
+            self._request.release()
+
+
+def buttons_from_uri(uri: str, clock: Clock) -> GpioButtons:
+    """Take the lines of `gpio:CHIP?NAME=LINE,...,bias=pull-up,active=low,debounce=10ms`.
+
+    Raises InputError, DeviceError, RuntimeMissing.
+    """
+    readers: dict[str, Reader] = {"bias": read_bias, "active": read_active, "debounce": read_seconds}
+    chip, lines, options = parse_lines(uri, readers)
+    names = {"active": "active_low", "debounce": "debounce_s"}
+    return GpioButtons(chip, lines, uri=uri, **{names.get(name, name): value for name, value in options.items()})
+
+
+def lights_from_uri(uri: str, clock: Clock) -> GpioLights:
+    """Take the lines of `gpio:CHIP?CLASS=LINE,...,status=LINE,code=LINE+LINE,active=high`.
+
+    Raises InputError, DeviceError, RuntimeMissing.
+    """
+    readers: dict[str, Reader] = {"active": read_active, "code": lambda text: text.split("+")}
+    chip, lines, options = parse_lines(uri, readers)
+    code = options.get("code", ())
+    return GpioLights(chip, lines, clock, code=code, active_low=options.get("active", False), uri=uri)
