@@ -5,7 +5,7 @@
 Objective: the mean over the rows (data set x shots) of a candidate's accuracy divided by that of the better of nearest
 class mean and logistic regression on the same row and draw. Every row counts by how far it falls short of what is
 known to be possible there; easy rows do not dominate. A trial reports its mean after each data set, and is stopped
-early when it lies below the median of the trials before it.
+early when it was tried on all of them once and lies below the median of the trials before it.
 
 A study is resumed when its storage is there; --trials is what the whole study comes to. Workers on other machines join
 with the same --storage: a file that all can write, or any URL that Optuna's RDBStorage takes.
@@ -112,16 +112,16 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
         raise InputError(f"storage {where}: {error.strerror or error}; name a file that can be written") from error
 
 
-def open_study(storage: str, name: str, rule: str, seed: int) -> optuna.Study:
-    """Return the study, made with what is tried first when it is new."""
+def open_study(storage: str, name: str, rule: str, seed: int, n_sets: int) -> optuna.Study:
+    """Return the study, made with what is tried first when it is new; n_sets: reports before a trial may be stopped."""
     study = optuna.create_study(
         storage=open_storage(storage),
         study_name=name,
         direction="maximize",
         load_if_exists=True,
-        # a resumed study or a further worker goes on with random numbers of its own
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=12),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=6),
+        # what suits one data set may not suit the next: none is stopped before it was tried on all
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=6, n_warmup_steps=n_sets - 1),
     )
     if not study.trials:
         for values in starts(rule):
@@ -133,9 +133,10 @@ def work(args: argparse.Namespace, number: int) -> None:
     """Run trials until the study has them all, or the time is over."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     bench = make_bench(args.sets, args.data, args.cache, args.draws, args.limit)
-    study = open_study(args.storage, args.study, args.rule, args.seed)
+    study = open_study(args.storage, args.study, args.rule, args.seed, len(args.sets))
     if _finished(study) >= args.trials:
         return
+    # a resumed study or a further worker goes on with random numbers of its own
     study.sampler = optuna.samplers.TPESampler(seed=args.seed + 1000 * len(study.trials) + number, n_startup_trials=12)
     study.optimize(
         lambda trial: objective(trial, bench, args.rule, args.draws),
@@ -195,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     make_bench(args.sets, args.data, args.cache, args.draws, args.limit)  # so that workers find it done
     start = time.monotonic()
-    study = open_study(args.storage, args.study, args.rule, args.seed)
+    study = open_study(args.storage, args.study, args.rule, args.seed, len(args.sets))
     run_workers(args)
     seconds = time.monotonic() - start
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))

@@ -85,6 +85,21 @@ def test_a_stopped_trial_has_no_objective_in_the_history(tmp_path: Path) -> None
     assert float(stopped["last_mean"]) > 0
 
 
+def test_no_trial_is_stopped_before_it_was_tried_on_all_data_sets(tmp_path: Path) -> None:
+    study = search.open_study(str(tmp_path / "trials.journal"), "one", "decorrelated", 0, n_sets=2)
+
+    def one(trial: optuna.Trial) -> float:
+        value = 1.0 / (1 + trial.number)  # each one is worse than all before it
+        for step in range(4):
+            trial.report(value, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return value
+
+    study.optimize(one, n_trials=8)
+    assert [len(trial.intermediate_values) for trial in study.trials] == [4] * 6 + [2] * 2
+
+
 def test_a_comparison_is_paired() -> None:
     found = search.compare(bench(), Candidate(Params()), Candidate(Params()), [0, 1])
     assert found["difference"] == found["standard_error"] == 0
@@ -96,9 +111,9 @@ def test_a_comparison_is_paired() -> None:
 @pytest.mark.parametrize("where", ["{}/new/trials.journal", "sqlite:///{}/trials.sqlite"])
 def test_a_study_is_found_again_in_its_storage(tmp_path: Path, where: str) -> None:
     storage = where.format(tmp_path)
-    study = search.open_study(storage, "one", "decorrelated", 0)
+    study = search.open_study(storage, "one", "decorrelated", 0, 1)
     study.optimize(lambda trial: suggest(trial, "decorrelated").saturation, n_trials=2)
-    again = search.open_study(storage, "one", "decorrelated", 0)
+    again = search.open_study(storage, "one", "decorrelated", 0, 1)
     assert [trial.value for trial in again.trials] == [trial.value for trial in study.trials]
     assert again.trials[0].params["regularisation"] == Params().to_dict()["regularisation"]
 
