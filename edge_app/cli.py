@@ -10,6 +10,7 @@ from edge_app.errors import EdgeAppError
 
 COMMANDS = (
     "demo",
+    "run",
     "check_config",
     "teach",
     "classify",

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-from edge_app.devices import BUTTONS, CAMERAS
+from edge_app.devices import BUTTONS, CAMERAS, INDICATORS
 from edge_app.devices.uri import split_scheme
 from edge_app.errors import InputError
 from edge_app.storage.labels import check_label
@@ -81,8 +81,10 @@ def _absolute(value: Any) -> str:
     return path
 
 
-def _device(registry: Mapping[str, str]) -> Check:
+def _device(registry: Mapping[str, str], *, needed: bool = True) -> Check:
     def check(value: Any) -> str:
+        if value == "" and not needed:
+            return ""
         try:
             scheme, _ = split_scheme(_text(value))
         except InputError as error:
@@ -145,6 +147,13 @@ class ButtonsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LightsConfig:
+    """[lights]: what shows the decision, and acknowledges a press."""
+
+    uri: str = _key("", _device(INDICATORS, needed=False))
+
+
+@dataclass(frozen=True, slots=True)
 class EncoderConfig:
     """[encoder]: the model, and the processor cores that it may use."""
 
@@ -200,6 +209,7 @@ class Config:
 
     camera: CameraConfig = field(default_factory=CameraConfig)
     buttons: ButtonsConfig = field(default_factory=ButtonsConfig)
+    lights: LightsConfig = field(default_factory=LightsConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     state: StateConfig = field(default_factory=StateConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
@@ -228,7 +238,7 @@ class Config:
 
     def needs_restart(self, other: "Config") -> list[str]:
         """Return the sections that differ in `other` and that a running program cannot take over."""
-        fixed = ("camera", "buttons", "encoder", "state")
+        fixed = ("camera", "buttons", "lights", "encoder", "state")
         return [name for name in fixed if getattr(self, name) != getattr(other, name)]
 
 

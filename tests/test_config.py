@@ -58,6 +58,7 @@ def test_values_are_taken_and_checked(tmp_path: Path) -> None:
         ("camera = 3", r"camera = 3, expected a section \[camera\]"),
         ('[camera]\nuri = "webcam"', r"camera\.uri = 'webcam', expected a device URI"),
         ('[camera]\nuri = "telepathy:"', r"camera\.uri = 'telepathy:', expected a URI that begins with one of sim:"),
+        ('[lights]\nuri = "lamp:"', r"lights\.uri = 'lamp:', expected a URI that begins with one of sim:"),
         ("[camera]\nuri = 3", r"camera\.uri = 3, expected text in quotes"),
         ("[camera]\nregion = [0, 0, 1]", r"camera\.region = \[0, 0, 1\], expected four fractions"),
         ("[camera]\nregion = [0.5, 0, 0.6, 1]", r"camera\.region = .*x \+ width <= 1"),

@@ -22,14 +22,19 @@ MAY_IMPORT = {
     "confidence": GROUND,
     "kernel_cache": GROUND | {"colanet", "encoder"},
     "config": GROUND | {"devices", "storage"},
+    "logs": set(),
     "learner": GROUND | {"colanet", "encoder", "storage"},
     "evaluation": GROUND | {"colanet", "confidence", "encoder"},
     "benchmark": GROUND | {"colanet", "encoder", "devices", "evaluation", "machine"},
     "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner"},
     "pipeline": GROUND | {"devices", "learner", "storage"},
+    "service": GROUND | {"devices", "pipeline"},
+    "app": GROUND
+    | {"config", "devices", "encoder", "kernel_cache", "learner", "logs"}
+    | {"pipeline", "service", "storage"},
     "commands": GROUND
-    | {"benchmark", "colanet", "config", "confidence", "demo", "devices", "encoder", "evaluation"}
-    | {"kernel_cache", "learner", "machine", "storage"},
+    | {"app", "benchmark", "colanet", "config", "confidence", "demo", "devices", "encoder", "evaluation"}
+    | {"kernel_cache", "learner", "logs", "machine", "pipeline", "storage"},
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
     "__init__": set(),

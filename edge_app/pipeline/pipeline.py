@@ -120,6 +120,11 @@ class Pipeline:
         """Whether any stage still works."""
         return any(thread.is_alive() for thread in self._threads)
 
+    @property
+    def answered_once(self) -> bool:
+        """Whether there was a first answer."""
+        return self.answering.is_set()
+
     def stop(self, timeout_s: float) -> list[str]:
         """Stop the stages; return the names of those that did not within `timeout_s`, seconds of real time."""
         self._halt()

@@ -140,3 +140,14 @@ def test_the_indicator_remembers(clock: SimulatedClock) -> None:
     assert indicator.shown == [(NS_PER_S, "cup"), (2 * NS_PER_S, None)]
     assert indicator.blinks == [(2 * NS_PER_S, "learnt")]
     assert indicator.closed
+
+
+def test_buttons_that_press_themselves(clock: SimulatedClock) -> None:
+    buttons = open_buttons("sim:cup@2+500ms,cat@1,undo", clock)
+    assert buttons.names == ("cup", "cat", "undo")
+    start_ns = clock.monotonic_ns()
+    edges = [edge for _ in range(30) for edge in buttons.read(0.1)]
+    presses = [(edge.name, (edge.time_ns - start_ns) / NS_PER_S) for edge in edges if edge.pressed]
+    assert presses == [("cup", 0.5), ("cat", 1.0), ("cup", 2.0)]
+    with pytest.raises(InputError, match="press cup@soon: expected a time above zero"):
+        open_buttons("sim:cup@soon", clock)

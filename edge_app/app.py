@@ -1,0 +1,216 @@
+"""Where the live device is put together: configuration -> parts, opened and closed in one place."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from edge_app import logs
+from edge_app.config import Config, load_config
+from edge_app.devices import open_buttons, open_camera, open_indicator
+from edge_app.devices.clock import MonotonicClock
+from edge_app.errors import EdgeAppError, InputError
+from edge_app.pipeline.capture import Care
+from edge_app.pipeline.decide import Answer
+from edge_app.pipeline.gestures import Meaning
+from edge_app.pipeline.pace import Tuning
+from edge_app.pipeline.pipeline import Parts, Pipeline, Status
+from edge_app.pipeline.stage import StageFailed, longest_waits
+from edge_app.service import Notifier, Signals, Supervisor, check_waits, watchdog_s
+
+if TYPE_CHECKING:
+    from edge_app.encoder.model import ModelManifest
+    from edge_app.learner import Learner
+
+STOP_S = 3.0
+"""What the stages have to stop in; the state is saved after that, and all of it takes less than 5 s."""
+
+
+class Source(NamedTuple):
+    """Where the configuration comes from, so that it can be read again."""
+
+    path: Path | None
+    environ: Mapping[str, str]
+    change: Callable[[Config], Config] = lambda config: config
+    """What the command line says instead."""
+
+    def load(self) -> Config:
+        """Read it. Raises InputError."""
+        return self.change(load_config(self.path, self.environ))
+
+
+def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, seconds: float | None = None) -> Status:
+    """Run the device until a signal, the end of a recording, or for `seconds`; return how things were at the end.
+
+    To be called in the main thread. Raises EdgeAppError: whatever keeps it from starting, or made it end.
+    """
+    config = source.load()
+    clock = MonotonicClock()
+    started_ns = time.monotonic_ns()
+    watchdog = watchdog_s(source.environ, os.getpid())
+    with Signals() as signals, Notifier(source.environ.get("NOTIFY_SOCKET"), clock) as notifier, ExitStack() as stack:
+        notifier.send(STATUS="starting")
+        pipeline, learner = _open(stack, config, clock, notifier, answered)
+        check_waits(longest_waits(pipeline.stages), watchdog)
+        supervisor = Supervisor(
+            pipeline,
+            notifier,
+            clock,
+            logs.report,
+            watchdog=watchdog,
+            reload=lambda: _reload(source, config, pipeline),
+        )
+        logs.report(
+            logging.INFO,
+            "started",
+            camera=config.camera.uri,
+            buttons=config.buttons.uri,
+            state=config.state.folder,
+            classes=len(learner.labels),
+            ms=(time.monotonic_ns() - started_ns) / 1e6,
+        )
+        pipeline.start(signals.wake)
+        reason = _watch(pipeline, supervisor, signals, seconds)
+        notifier.send(STOPPING=1, STATUS=f"stopping: {reason}")
+        return _finish(stack, pipeline, learner, reason)
+
+
+def tuning_of(config: Config) -> Tuning:
+    """Return what a running pipeline can take over."""
+    heat = config.temperature
+    return Tuning(
+        max_fps=config.decision.max_fps,
+        vote=config.decision.vote,
+        idle_threshold=config.idle.threshold,
+        sensor=heat.sensor,
+        slow_at_c=heat.slow_at_c,
+        resume_at_c=heat.resume_at_c,
+        slow_fps=heat.slow_fps,
+    )
+
+
+def _open(
+    stack: ExitStack, config: Config, clock: MonotonicClock, notifier: Notifier, answered: Callable[[Answer], None]
+) -> "tuple[Pipeline, Learner]":
+    """Open the parts; the stack closes them, the learner last."""
+    from edge_app.encoder.preprocess import Preprocessor, Region
+    from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.kernel_cache import compile_all
+    from edge_app.learner.manifest import find_manifest
+
+    if not config.state.folder:
+        raise InputError(
+            "no state folder is named: give --state DIR, folder in [state] of the configuration, or $EDGE_APP_STATE"
+        )
+    folder = Path(config.state.folder).expanduser()
+    manifest = find_manifest(folder, config.encoder.model or None)
+    notifier.send(STATUS="loading what was learnt")
+    learner = _open_learner(stack, config, folder, manifest)
+    notifier.send(STATUS="loading the encoder")
+    encoder = stack.enter_context(TFLiteEncoder(manifest, threads=config.encoder.threads))
+    notifier.send(STATUS="compiling")
+    compiled, loaded = compile_all(manifest)
+    logs.report(
+        logging.INFO, "loaded", encoder=manifest.name, runtime=encoder.runtime, compiled=compiled, cached=loaded
+    )
+    notifier.send(STATUS="opening camera, buttons and lights")
+    camera = open_camera(config.camera.uri, clock)
+    stack.callback(camera.close)
+    buttons = stack.enter_context(open_buttons(config.buttons.uri, clock))
+    indicator = open_indicator(config.lights.uri, clock) if config.lights.uri else None
+    if indicator is not None:
+        stack.callback(indicator.close)
+    look = config.camera
+
+    def make_preprocess() -> Preprocessor:
+        return Preprocessor(
+            manifest.input_size,
+            region=Region(*look.region),
+            rotation=look.rotation,
+            mirror=look.mirror,
+            crop=manifest.crop,
+        )
+
+    press = config.buttons
+    pipeline = Pipeline(
+        Parts(camera, buttons, indicator, make_preprocess, encoder, learner),
+        clock,
+        logs.report,
+        care=Care(look.recording, look.stall_after_s, look.stuck_after_s, look.give_up_after_s),
+        meaning=Meaning(press.classes, press.undo, press.hold_to_forget_s, press.chord_s),
+        tuning=tuning_of(config),
+        answered=answered,
+    )
+    return pipeline, learner
+
+
+def _open_learner(stack: ExitStack, config: Config, folder: Path, manifest: "ModelManifest") -> "Learner":
+    from edge_app.learner import Learner
+    from edge_app.storage.limits import Limits
+
+    kept = config.state
+    limits = Limits(kept.examples_per_class, kept.disk_mb << 20, kept.when_full)
+    learner = stack.enter_context(Learner.open(folder, manifest, threads=config.encoder.threads, limits=limits))
+    for notice in learner.notices:
+        logs.report(logging.WARNING, "state_mended", reason=notice)
+    return learner
+
+
+def _watch(pipeline: Pipeline, supervisor: Supervisor, signals: Signals, seconds: float | None) -> str:
+    """Step the supervisor until it is time to stop; return why."""
+    end = None if seconds is None else time.monotonic() + seconds
+    wait_s = 0.0
+    while True:
+        wishes = signals.wait(wait_s)
+        wait_s = supervisor.step(wishes)
+        if wishes.stop is not None:
+            return wishes.stop
+        if pipeline.failure is not None:
+            return "failure"
+        if not pipeline.running:
+            return "end of the recording"
+        if end is not None:
+            left_s = end - time.monotonic()
+            if left_s <= 0:
+                return "time is up"
+            wait_s = min(wait_s, left_s)
+
+
+def _finish(stack: ExitStack, pipeline: Pipeline, learner: "Learner", reason: str) -> Status:
+    """Stop the stages and save the state. Raises what made the pipeline fail."""
+    stuck = pipeline.stop(STOP_S)
+    status = pipeline.status()
+    if stuck:
+        # encoder, camera and buttons may be held by the stage that hangs: only what was learnt is put away
+        stack.pop_all()
+        logs.report(logging.ERROR, "stages_stuck", stages=",".join(stuck))
+        if "teacher" not in stuck:
+            learner.close()
+    else:
+        stack.close()
+    logs.report(
+        logging.INFO, "stopped", reason=reason, decided=status.decided, dropped=status.dropped, learnt=status.learnt
+    )
+    if pipeline.failure is not None:
+        if isinstance(pipeline.failure, StageFailed):
+            logging.getLogger(__name__).critical("%s", pipeline.failure, exc_info=pipeline.failure.__cause__)
+        raise pipeline.failure
+    if stuck:
+        raise StageFailed(f"the stages {', '.join(stuck)} did not stop within {STOP_S:g} s; what was learnt is saved")
+    return status
+
+
+def _reload(source: Source, running: Config, pipeline: Pipeline) -> None:
+    """Take over what a running program can; a configuration that is not right changes nothing."""
+    try:
+        config = source.load()
+    except EdgeAppError as error:
+        logs.report(logging.ERROR, "reload_refused", reason=str(error))
+        return
+    logs.set_level(config.log.level)
+    pipeline.retune(tuning_of(config))
+    waiting = running.needs_restart(config)
+    logs.report(logging.INFO, "reloaded", file=str(source.path or ""), needs_restart=",".join(waiting) or None)

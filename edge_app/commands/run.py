@@ -1,0 +1,82 @@
+"""`edge-app run`: the live device."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_app.config import Config
+    from edge_app.pipeline.decide import Answer
+
+EPILOG = """\
+Cameras: sim:, dir:FOLDER, file:VIDEO, and the drivers in docs/cameras.md. Buttons: keyboard:KEY=NAME,..., and
+sim:NAME@SECONDS+SECONDS,... which press themselves so many seconds after the start. A button teaches the class of its
+name; the button undo takes the last thing back. docs/service.md tells how to run it at every start of the machine.
+
+SIGTERM and Ctrl-C stop it, with the state saved; SIGHUP has it read the configuration again.
+
+examples:
+  edge-app run --state ~/things --camera v4l2:/dev/video0 --buttons keyboard:1=mug,2=pen,u=undo
+  edge-app run --state ~/things --camera sim: --buttons sim:cup@2,cat@6,undo@8 --seconds 10
+  edge-app run --config /etc/edge-app/config.toml
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "run",
+        help="the live device: camera, buttons, decisions",
+        description="Decide on what the camera sees, and learn from presses, until stopped. Events go to stderr.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file (default: all defaults)")
+    parser.add_argument("--camera", metavar="URI", help="camera to use instead of the configuration's")
+    parser.add_argument("--buttons", metavar="URI", help="buttons to use instead of the configuration's")
+    parser.add_argument(
+        "--state", type=Path, metavar="DIR", help="folder that holds what was taught, instead of the configuration's"
+    )
+    parser.add_argument("--seconds", type=float, metavar="N", help="stop after so many seconds")
+    parser.add_argument("--decisions", action="store_true", help="print every decision as a line of JSON")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until stopped; 0, or what made it end."""
+    from edge_app import app, logs
+    from edge_app.errors import InputError
+
+    if args.seconds is not None and not args.seconds > 0:
+        raise InputError(f"--seconds {args.seconds:g}: expected more than 0")
+
+    def change(config: "Config") -> "Config":
+        return config.overridden(camera=args.camera, buttons=args.buttons, state=args.state)
+
+    source = app.Source(args.config, os.environ, change)
+    logs.set_up(source.load().log.level, sys.stderr, os.environ)
+    printing = _print_answer if args.decisions else _ignore
+    app.run(source, answered=printing, seconds=args.seconds)
+    return 0
+
+
+def _ignore(answer: "Answer") -> None:
+    pass
+
+
+def _print_answer(answer: "Answer") -> None:
+    import json
+
+    decision = answer.decision
+    line = {
+        "frame": answer.sequence,
+        "label": answer.label,
+        "decision": decision.label,
+        "margin": decision.margin,
+        "spikes": dict(zip(decision.labels, decision.spikes.tolist(), strict=True)),
+        "latency_ms": round(answer.latency_ns / 1e6, 3),
+        "fresh": answer.fresh,
+    }
+    print(json.dumps(line, ensure_ascii=False), flush=True)

@@ -1,0 +1,33 @@
+"""Which encoder model goes with a state folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_app.encoder.model import ModelManifest
+
+
+def find_manifest(folder: Path, name: str | None) -> "ModelManifest":
+    """Return the manifest of model `name`; without a name that of the model that the state was taught with.
+
+    A state that does not exist, or whose model is not installed, gives the default model's. Raises ModelNotFound,
+    ModelMismatch.
+    """
+    from edge_app.encoder.model import find_models, load_manifest
+    from edge_app.storage.database import connect_reader, read_binding
+    from edge_app.storage.folder import database_path
+
+    path = database_path(folder)
+    if name is not None:
+        return load_manifest(name)
+    if path.is_file():
+        db = connect_reader(path)
+        try:
+            binding = read_binding(db, path)
+        finally:
+            db.close()
+        for found in find_models().values():
+            manifest = load_manifest(found, check=False)
+            if manifest.sha256 == binding.encoder_sha256:
+                return load_manifest(found)
+    return load_manifest()

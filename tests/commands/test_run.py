@@ -1,0 +1,160 @@
+"""`edge-app run` as a process, with the real encoder and classifier; its camera and buttons are simulated."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_app import cli
+from edge_app.storage.folder import database_path
+from edge_app.storage.store import Store
+
+CAMERA = "sim:scene=shapes,size=320x240,fps=20"
+
+
+class Device:
+    """`edge-app run` in a process of its own, which tells this one how it is."""
+
+    def __init__(self, folder: Path, *options: str, watchdog_s: float | None = 60.0) -> None:
+        self.state = folder / "state"
+        address = str(folder / "notify")
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(address)
+        self.manager.settimeout(120)
+        environ = os.environ | {"NOTIFY_SOCKET": address}
+        if watchdog_s is not None:
+            environ["WATCHDOG_USEC"] = str(round(watchdog_s * 1e6))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "edge_app", "run", "--state", str(self.state), *options],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.heard: list[dict[str, str]] = []
+
+    def wait_for(self, name: str) -> None:
+        while not self.heard or name not in self.heard[-1]:
+            self.heard.append(dict(line.split("=", 1) for line in self.manager.recv(4096).decode().split("\n")))
+
+    def wait_for_line(self, text: str) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if text in line:
+                return
+        raise AssertionError(f"the process ended without a line with {text!r}")
+
+    def end(self) -> tuple[str, str]:
+        out, err = self.process.communicate(timeout=60)
+        return out, err
+
+    def close(self) -> None:
+        self.manager.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+@pytest.fixture
+def devices() -> Iterator[list[Device]]:
+    found: list[Device] = []
+    yield found
+    for device in found:
+        device.close()
+
+
+def stored(folder: Path) -> list[tuple[str, str]]:
+    with Store.reader(database_path(folder)) as store:
+        return [(example.label, example.source) for example in store.examples()]
+
+
+@pytest.mark.slow
+def test_from_start_to_stop_under_a_service_manager(tmp_path: Path, devices: list[Device]) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'[camera]\nuri = "{CAMERA}"\n[buttons]\nuri = "sim:disc@0.5,square@1.5,undo@2.5"\n')
+    device = Device(tmp_path, "--config", str(config), "--decisions")
+    devices.append(device)
+    device.wait_for("READY")
+    assert device.heard[0] == {"STATUS": "starting"}
+    device.wait_for_line("undone")
+    config.write_text(config.read_text() + "[camera]\nfps = 3\n")
+    device.process.send_signal(signal.SIGHUP)
+    device.wait_for_line("reload_refused")
+    config.write_text('[camera]\nrotation = 90\n[decision]\nmax_fps = 5\n[log]\nlevel = "warning"\n')
+    device.process.send_signal(signal.SIGHUP)
+    device.wait_for("RELOADING")
+    device.wait_for("READY")
+    device.process.send_signal(signal.SIGTERM)
+    device.wait_for("STOPPING")
+    out, err = device.end()
+    assert device.process.returncode == 0
+    assert "stopped" not in err, "the reload has raised the log's level"
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert answers[0]["label"] is None
+    assert answers[-1]["spikes"].keys() == {"disc"}
+    assert stored(device.state) == [("disc", "button disc")]
+    assert list((device.state / "snapshots").iterdir()), "the state was saved"
+
+
+@pytest.mark.slow
+def test_what_was_learnt_is_there_at_the_next_start_and_a_recording_ends(
+    tmp_path: Path, photos: dict[str, list[Path]], devices: list[Device]
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, name in enumerate(("cat", "coffee") * 5):
+        (folder / f"{number}.jpg").write_bytes(photos[name][number // 2].read_bytes())
+    for presses, code in (("cat@0.1+1.1,coffee@0.6+1.6", 0), ("", 0)):
+        device = Device(
+            tmp_path, "--camera", f"dir:{folder}?fps=2", "--buttons", f"sim:{presses}", "--decisions", watchdog_s=None
+        )
+        devices.append(device)
+        out, err = device.end()
+        device.manager.close()
+        (tmp_path / "notify").unlink()
+        assert device.process.returncode == code, err
+        assert "recording_ended" in err
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["frame"] for answer in answers] == list(range(10))
+    assert [answer["label"] for answer in answers[-4:]] == ["cat", "coffee"] * 2
+    assert [label for label, _ in stored(device.state)] == ["cat", "coffee", "cat", "coffee"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "watchdog", "code", "message"),
+    [
+        (["--camera", "dir:/nowhere"], None, 8, "cannot read the folder"),
+        (["--camera", f"{CAMERA},unplug=0.5"], None, 9, "no usable frame for 1 s"),
+        (["--camera", CAMERA], 10.0, 2, "WatchdogSec = 10 s is too short: the stage capture"),
+    ],
+)
+def test_what_ends_it_has_a_status_of_its_own(
+    tmp_path: Path, devices: list[Device], options: list[str], watchdog: float | None, code: int, message: str
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[camera]\ngive_up_after_s = 1\n")
+    device = Device(tmp_path, "--config", str(config), *options, watchdog_s=watchdog)
+    devices.append(device)
+    _, err = device.end()
+    assert device.process.returncode == code, err
+    assert message in err.splitlines()[-1]
+
+
+def test_what_is_missing_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("EDGE_APP_STATE", "STATE_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    assert cli.run(["run"]) == 2
+    assert "no state folder is named: give --state DIR" in capsys.readouterr().err
+    assert cli.run(["run", "--seconds", "0"]) == 2
+    assert "--seconds 0: expected more than 0" in capsys.readouterr().err
+    assert cli.run(["run", "--config", str(tmp_path / "none.toml")]) == 2
+    assert "none.toml: cannot be read" in capsys.readouterr().err
