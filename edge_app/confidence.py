@@ -12,8 +12,9 @@ Confidence is the chance that the decision is right, Platt's logistic (1999) wit
 
 Every press of a label after a decision is an outcome: was the decision right? (Presses of a class that was not known
 yet are left out: p supposes that a taught class is shown.) The weights maximise the posterior of the outcomes: a
-Gaussian prior around PRIOR serves while they are few, and outcome i of n counts (i/n)^3, since a network that has
-learnt more is right more often. Equal outcomes in equal order give equal weights.
+Gaussian prior around PRIOR serves while they are few. A network that has learnt more is right more often, so that early
+outcomes lag behind: outcome i of n, with m = i / classes known then, counts (i/n)^3 (m / (m + 20))^2. Equal outcomes in
+equal order give equal weights.
 """
 
 from collections.abc import Sequence
@@ -30,9 +31,11 @@ MAX_OUTCOMES = 2000
 """Outcomes that are worth keeping; older ones weigh little."""
 PRIOR = (-2.75, 1.3, 0.5)
 """b0, b1, b2 before there are outcomes: what fits all of three data sets, 1 shot to all, of training data."""
-PRECISION = (30.0, 60.0, 120.0)
-"""Of the prior: with few shots early outcomes lag behind what the network knows by now, and mislead."""
+PRECISION = (1.0, 2.0, 4.0)
+"""Of the prior; as if so many outcomes spoke for it."""
 RECENCY = 3
+FLUENT = 20
+"""Outcomes a class after which what the network will learn changes little."""
 NEWTON_STEPS = 30
 STEEPEST = 40.0
 
@@ -54,6 +57,8 @@ class Outcome(NamedTuple):
 
     evidence: Evidence
     right: bool
+    classes: int
+    """Classes known when it was decided."""
 
 
 class Calibration(NamedTuple):
@@ -89,7 +94,7 @@ def outcome(before: Decision, label: str) -> Outcome | None:
     found = evidence(before)
     if found is None or label not in before.labels:
         return None
-    return Outcome(found, before.label == label)
+    return Outcome(found, before.label == label, len(before.labels))
 
 
 def calibrate(outcomes: Sequence[Outcome]) -> Calibration:
@@ -99,7 +104,9 @@ def calibrate(outcomes: Sequence[Outcome]) -> Calibration:
     weights = prior.copy()
     if used:
         inputs, right = _inputs(used), np.array([one.right for one in used], float)
-        count = (np.arange(1, len(used) + 1) / len(used)) ** RECENCY
+        rank = np.arange(1, len(used) + 1)
+        fluency = rank / (rank + FLUENT * np.array([one.classes for one in used]))
+        count = (rank / len(used)) ** RECENCY * fluency**2
         for _ in range(NEWTON_STEPS):
             weights = _newton_step(weights, inputs, right, count, prior, precision)
     return Calibration(*(float(value) for value in weights))

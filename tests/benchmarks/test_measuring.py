@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import fill
+
+from benchmarks.accuracy import measure, neurons
+from benchmarks.accuracy.ledger import Ledger
+from benchmarks.accuracy.plan import SETS, Set
+from edge_app.colanet.network import CoLaNET
+from edge_app.colanet.params import Params
+
+COLOURS = Set("colours", "colours", (None, 2), 2, False, 1, 4)
+
+
+def test_every_part_of_the_plan_is_measured_and_not_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "colours", ["red", "green", "blue", "grey"], count=15)
+    ledger = Ledger(tmp_path / "results.json")
+    measure.measure_all(tmp_path, tmp_path / "cache", ledger, [COLOURS], conventional_only=True)
+    assert {key.split("/")[0] for key in ledger.entries} == {"options", "baselines"}
+    measure.measure_all(tmp_path, tmp_path / "cache", ledger, [COLOURS], conventional_only=False)
+    kinds = {"options", "baselines", "colanet", "openset", "newcomer", "continual", "metrics", "noisy"}
+    assert {key.split("/")[0] for key in ledger.entries} == kinds
+    assert ledger.found("colanet/colours/all")["accuracy"] > 0.9
+    assert ledger.found("baselines/colours/2")["accuracy"]["nearest_class_mean"] > 0.9
+    kept = ledger.path.read_bytes()
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("measured again")
+
+    for name in (
+        "evaluate",
+        "evaluate_noisy",
+        "run_baselines",
+        "run_continual",
+        "run_openset",
+        "run_newcomer",
+        "choose",
+    ):
+        monkeypatch.setattr(measure, name, never)
+    measure.measure_all(tmp_path, tmp_path / "cache", Ledger(ledger.path), [COLOURS], conventional_only=False)
+    assert ledger.path.read_bytes() == kept
+
+
+def test_other_parameters_are_other_results(tmp_path: Path) -> None:
+    fill(tmp_path / "colours", count=6)
+    ledger = Ledger(tmp_path / "results.json")
+    one, two = (
+        measure.Measured(COLOURS, tmp_path, tmp_path / "cache", ledger, params)
+        for params in (Params(), Params(microcolumns=2))
+    )
+    setting = one.setting(None)
+    assert one.made_of(setting) != two.made_of(setting)
+    assert one.made_of(setting, conventional=True) == two.made_of(setting, conventional=True)
+    assert one.made_of(setting) != one.made_of(one.setting(2))
+
+
+def test_the_plan_holds_the_rows_asked_for() -> None:
+    rows = {(one.name, shots) for one in SETS for shots in one.shots}
+    assert rows >= {(name, shots) for name in ("sign_digits", "grocery", "imagenet64") for shots in (None, 1, 5, 10)}
+    assert ("sign_digits", 20) in rows
+    assert [one.repeats for one in SETS] == [5, 5, 3]
+
+
+def test_the_drawn_trajectory_is_the_networks() -> None:
+    random = np.random.default_rng(0)
+    network = CoLaNET(Params(), 40)
+    for label in ("a", "b", "c"):
+        network.add_class(label)
+    shown = random.integers(0, 11, (30, 40)).astype(np.uint8)
+    for number, counts in enumerate(shown):
+        network.learn_one(counts, "abc"[number % 3])
+    for counts in shown:
+        potential, fired = neurons.trajectory(network, counts)
+        decision = network.predict_one(counts)
+        np.testing.assert_array_equal(fired.sum(axis=1), decision.spikes)
+        first = np.where(fired.any(axis=1), fired.argmax(axis=1), 15)
+        np.testing.assert_array_equal(first, decision.first_spike)
+        assert (potential[fired] >= 1).all()
