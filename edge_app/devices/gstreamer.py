@@ -30,7 +30,7 @@ DEFAULT_SIZE = (640, 480)
 DEFAULT_FPS = 30.0
 PATIENCE_S = 0.25
 """How long the thread waits for a frame before it looks whether it shall stop."""
-START_S = 8.0
+START_S = 6.0
 """How long a pipeline may take to its first byte: sensors and decoders are slow. Within the pipeline's 10 s."""
 
 

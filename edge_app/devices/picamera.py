@@ -25,7 +25,7 @@ from edge_app.devices.uri import Reader, read_fps, read_options, read_size, spli
 from edge_app.errors import DeviceError, InputError
 
 PYTHON = "/usr/bin/python3"
-START_S = 9.0
+START_S = 7.0
 """How long the helper may take: importing picamera2 takes seconds on a Raspberry Pi 3. Within the pipeline's 10 s."""
 PATIENCE_S = 0.25
 """How long the thread waits for a frame before it looks whether it shall stop."""
