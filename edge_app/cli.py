@@ -12,6 +12,7 @@ COMMANDS = (
     "demo",
     "run",
     "check_config",
+    "install_service",
     "teach",
     "classify",
     "examples",

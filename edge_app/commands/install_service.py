@@ -1,0 +1,188 @@
+"""`edge-app install-service`: run at every start of the machine, under systemd."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from edge_app.errors import EdgeAppError, InputError
+
+EPILOG = """\
+A configuration that is there already is kept. Running it again updates the rest. docs/service.md describes the unit.
+
+examples:
+  edge-app install-service --dry-run
+  sudo /opt/edge-app/bin/edge-app install-service
+"""
+
+USER = "edge-app"
+STATE = Path("/var/lib/edge-app")
+CACHE = Path("/var/cache/edge-app")
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 where the unit cannot look, none is written
+"""What ProtectHome and PrivateTmp hide from the service."""
+
+
+class InstallFailed(EdgeAppError, OSError):
+    """A file could not be written, or a command of the system failed; running install-service again goes on."""
+
+
+class File(NamedTuple):
+    """A file to write."""
+
+    source: str
+    target: Path
+    kept: bool = False
+    """Not replaced when it is there."""
+
+
+FILES = (
+    File("edge-app.sysusers", Path("/etc/sysusers.d/edge-app.conf")),
+    File("70-edge-app.rules", Path("/etc/udev/rules.d/70-edge-app.rules")),
+    File("edge-app.service", Path("/etc/systemd/system/edge-app.service")),
+    File("config.toml", Path("/etc/edge-app/config.toml"), kept=True),
+)
+NETWORK = File("network.conf", Path("/etc/systemd/system/edge-app.service.d/network.conf"))
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "install-service",
+        help="run at every start of the machine (systemd)",
+        description="Write user, unit, udev rule and example configuration, and compile the kernels for that user.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
+    parser.add_argument("--network", action="store_true", help="let the service use the network (rtsp:, http: cameras)")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="write the files below this folder, and run nothing")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Install; 0, or what kept it from it."""
+    files = [*FILES, *([NETWORK] if args.network else [])]
+    commands = [] if args.root else _commands()
+    if args.dry_run:
+        for file in files:
+            print(f"write {_target(file, args.root)}{' unless it is there' if file.kept else ''}")
+        for command in commands:
+            print(f"run   {' '.join(command)}")
+        if not args.root:
+            print(f"make  {STATE} and {CACHE}, for {USER}")
+            print(f"run   {' '.join(_warmup())}, as {USER}")
+        return 0
+    if not args.root:
+        for place in (Path(sys.prefix), Path(sys.executable).resolve(), Path(__file__).resolve()):
+            _check_place(place, os.geteuid())
+    for file in files:
+        _write(file, args.root)
+    if args.root:
+        return 0
+    _run(commands[0])
+    _make_folders()
+    for command in commands[1:]:
+        _run(command)
+    _run(_warmup(), user=USER)
+    print(f"installed; now: edit {FILES[-1].target}, then systemctl enable --now edge-app")
+    return 0
+
+
+def unit_text(python: str) -> str:
+    """Return the unit for a Python that has edge-app. Raises InputError for a path that a unit cannot name."""
+    if not Path(python).is_absolute() or set(python) & set(" \t\"'\\%$;"):
+        raise InputError(
+            f"{python!r} cannot be named in a unit: install edge-app under a path without special characters"
+        )
+    return source_of("edge-app.service").read_text(encoding="utf-8").replace("@PYTHON@", python)
+
+
+def source_of(name: str) -> Path:
+    """Return the path of a shipped file: in the package, or in a checkout beside it. Raises InputError."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "systemd", package.parent / "systemd"):
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"{name} is missing from the installed package: install edge-app again")
+
+
+def _check_place(place: Path, user: int) -> None:
+    """Raise InputError unless the user may install, and the service can see a place that it needs."""
+    if user != 0:
+        raise InputError("install-service writes below /etc: run it as root (sudo), or look first with --dry-run")
+    if any(place.is_relative_to(hidden) for hidden in HIDDEN):
+        raise InputError(
+            f"the service cannot see {place}: install edge-app in /opt/edge-app with the system's Python "
+            "(/usr/bin/python3 -m venv /opt/edge-app; /opt/edge-app/bin/pip install edge-app), and run it from there"
+        )
+
+
+def _target(file: File, root: Path | None) -> Path:
+    return file.target if root is None else root / file.target.relative_to("/")
+
+
+def _write(file: File, root: Path | None) -> None:
+    target = _target(file, root)
+    if file.kept and target.exists():
+        print(f"kept  {target}")
+        return
+    text = (
+        unit_text(sys.executable)
+        if file.source == "edge-app.service"
+        else source_of(file.source).read_text(encoding="utf-8")
+    )
+    from edge_app.encoder.model import write_atomically
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, text.encode())
+    except OSError as error:
+        raise InstallFailed(f"{target} cannot be written: {error.strerror or error}") from error
+    print(f"wrote {target}")
+
+
+def _commands() -> list[list[str]]:
+    """Return what makes systemd and udev take the files over: the user first."""
+    found = [["systemd-sysusers", str(FILES[0].target)]]
+    if Path("/run/systemd/system").is_dir():  # else this system was not booted with systemd: an image being built
+        found += [
+            ["udevadm", "control", "--reload"],
+            ["udevadm", "trigger", "--subsystem-match=gpio", "--subsystem-match=dma_heap"],
+            ["systemctl", "daemon-reload"],
+        ]
+    return found
+
+
+def _warmup() -> list[str]:
+    return [sys.executable, "-m", "edge_app", "warmup"]
+
+
+def _make_folders() -> None:
+    for folder, mode in ((STATE, 0o750), (CACHE, 0o755)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(mode)
+            shutil.chown(folder, USER, USER)
+        except (OSError, LookupError) as error:
+            raise InstallFailed(f"{folder} cannot be made for {USER}: {error}") from error
+
+
+def _run(command: Sequence[str], user: str | None = None) -> None:
+    program = shutil.which(command[0])
+    if program is None:
+        raise InstallFailed(f"{command[0]} is not installed: this needs systemd")
+    environ = {**os.environ, "NUMBA_CACHE_DIR": str(CACHE), "HOME": str(STATE)} if user else None
+    groups: Sequence[str] | None = [] if user else None
+    print(f"run   {' '.join(command)}{f', as {user}' if user else ''}", flush=True)
+    try:
+        done = subprocess.run(  # noqa: S603 the programs are named above
+            [program, *command[1:]], check=False, env=environ, user=user, group=user, extra_groups=groups, cwd="/"
+        )
+    except OSError as error:  # that user may not run this Python
+        raise InstallFailed(f"{' '.join(command)} cannot be run by {user or 'root'}: {error.strerror}") from error
+    if done.returncode:
+        raise InstallFailed(f"{' '.join(command)} failed with status {done.returncode}; its message is above")
