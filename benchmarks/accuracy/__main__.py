@@ -27,6 +27,8 @@ def main() -> int:
     try:
         if not args.only_write:
             measure_all(args.data, args.cache, ledger, sets, conventional_only=args.only_baselines)
+            if args.sets is None and not args.only_baselines:
+                ledger.forget_unasked()
         if not args.only_baselines:
             from benchmarks.accuracy.page import write_page
             from benchmarks.accuracy.pictures import draw_all

@@ -18,6 +18,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.entries: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        self._asked: set[str] = set()
 
     def measure(self, key: str, made_of: Any, action: Callable[[], Any]) -> Any:
         """Return the values kept under `key`; run `action` when there are none, or when they were `made_of` others.
@@ -25,6 +26,7 @@ class Ledger:
         made_of: JSON values that name everything that the values depend on.
         """
         digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+        self._asked.add(key)
         entry = self.entries.get(key)
         if entry is None or entry["made_of"] != digest:
             sys.stderr.write(f"measuring {key}\n")
@@ -36,6 +38,11 @@ class Ledger:
         """Return the values kept under `key`, None when there are none."""
         entry = self.entries.get(key)
         return None if entry is None else entry["found"]
+
+    def forget_unasked(self) -> None:
+        """Drop what was not asked for since the file was read: results that the plan no longer holds."""
+        self.entries = {key: entry for key, entry in self.entries.items() if key in self._asked}
+        self._write()
 
     def _write(self) -> None:
         part = self.path.with_suffix(".part")

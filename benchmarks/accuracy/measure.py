@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,8 @@ class Measured:
     def continual(self, preset: str = "default") -> dict[str, Any]:
         """Classes one after another, in both regimes."""
         published = preset != "default"
-        setting = self.setting(None, repeats=1, limit=self.set.limit, baselines=None, options=self.options(None))
+        limit = plan.PRESET_LIMIT if published else self.set.limit
+        setting = self.setting(None, repeats=1, limit=limit, baselines=None, options=self.options(None))
         tasks = Plan(self.set.per_task, 0 if published else self.set.rehearse)
         base = Params.preset(preset) if published else self.params
         regimes = {regime: in_regime(base, regime) for regime in REGIMES}
@@ -162,9 +164,7 @@ class Measured:
         def action() -> dict[str, Any]:
             material = self.material(setting)
             return {
-                regime: run_continual(
-                    material, lambda params=params: self.network(params), setting, tasks, progress=show
-                )
+                regime: run_continual(material, partial(self.network, params), setting, tasks, progress=show)
                 for regime, params in regimes.items()
             }
 
@@ -241,4 +241,4 @@ def measure_all(data: Path, cache: Path, ledger: Ledger, sets: Sequence[Set], *,
             for preset in plan.PRESETS:
                 for shots in plan.PRESET_SHOTS:
                     measured.colanet(shots, preset)
-            measured.continual("mnist")
+            measured.continual("paper")

@@ -21,9 +21,8 @@ from edge_app.evaluation.splits import choose_splits, presentation_order
 from edge_app.evaluation.trial import Setting
 
 SHOTS = 40
-MOST = 4
 NEAREST = 9
-TILE = 72
+TILE = 56
 """Pixels of a photograph's side."""
 
 
@@ -104,24 +103,18 @@ def _draw_inputs(axes: Any, counts: NDArray[np.uint8]) -> None:
     axes.set_ylim(np.count_nonzero(counts), 0)
 
 
-def draw_microcolumns(path: Path, cache: Path, target: Path, *, label: str) -> None:
-    """Draw the taught photographs that excite a class's L neurons most: the default's one, and the published rule's.
-
-    Of the published rule's first member the neurons that win most of the class's examples are drawn.
-    """
+def draw_typical(path: Path, cache: Path, target: Path, *, labels: Sequence[str]) -> None:
+    """Draw, of what some classes' L neurons were taught, the photographs that excite them most, and least."""
+    network, material, dataset = taught(path, cache, Params(), SHOTS)
+    rows = material.rows
     lines = []
-    for preset in ("default", "paper"):
-        network, material, dataset = taught(path, cache, Params.preset(preset), SHOTS)
-        rows = material.rows
+    for label in labels:
         own = [int(row) for row in material.learnt(0) if rows.classes[rows.labels[row]] == label]
-        column, many = network.labels.index(label), network.params.microcolumns
-        winner = [int(network.columns.present(material.counts[row]).winner[column, 0]) for row in own]
-        for neuron in sorted(range(many), key=lambda neuron: -winner.count(neuron))[:MOST]:
-            drive = _drive(network, column * network.columns.per_column + neuron, material.counts[own])
-            places = [place for place in np.argsort(-drive, kind="stable") if winner[place] == neuron]
-            title = f"`{preset}`, neuron {neuron + 1} of {many}: wins {len(places)} of {len(own)}"
-            lines.append((title, [(rows.names[own[place]], "") for place in places]))
-    _montage(dataset, lines, f"What the L neurons of “{label}” came to stand for", target)
+        drive = _drive(network, network.labels.index(label) * network.columns.per_column, material.counts[own])
+        names = [(rows.names[own[place]], "") for place in np.argsort(-drive, kind="stable")]
+        lines.append((f"{label}: excite its neuron most, of {len(own)} taught", names[:NEAREST]))
+        lines.append((f"{label}: least", names[-NEAREST:]))
+    _montage(dataset, lines, "What L neurons came to stand for", target)
 
 
 def draw_classes(path: Path, cache: Path, target: Path, *, labels: Sequence[str]) -> None:
@@ -155,8 +148,9 @@ def _montage(
             axes.set_axis_off()
         for axes, (name, caption) in zip(row, tiles, strict=False):
             axes.imshow(_tile(dataset.read(items[name])))
-            axes.text(0.5, -0.02, caption, fontsize=6, ha="center", va="top", transform=axes.transAxes)
-        row[0].set_title(heading, fontsize=7, loc="left")
+            axes.text(0.5, -0.02, caption, fontsize=6, in_layout=False, ha="center", va="top", transform=axes.transAxes)
+        row[0].text(0, 1.06, heading, fontsize=7, va="bottom", in_layout=False, transform=row[0].transAxes)
+    figure.get_layout_engine().set(h_pad=0.09)
     figure.suptitle(title, fontsize=9)
     figures.save(figure, target, dpi=90)
 

@@ -109,7 +109,7 @@ def continual(ledger: Ledger) -> Table:
     """Class after class, in both regimes."""
     head = ["", "tasks", "final", "random order", "behind it", "forgetting", "of joint training", "within tasks"]
     rows = [[*head, "backward transfer", "rehearsed: final", "forgetting"]]
-    for title, key in [(one.name, one.name) for one in SETS] + [("sign_digits, `mnist` preset", "sign_digits/mnist")]:
+    for title, key in [(one.name, one.name) for one in SETS] + [("sign_digits, `paper`", "sign_digits/paper")]:
         for regime, found in (ledger.found(f"continual/{key}") or {}).items():
             joint, rehearsed = found["joint"] or {}, found["rehearsed"] or {}
             values = [found["final"], found["random_order"], found["behind_random_order"], found["forgetting"]]

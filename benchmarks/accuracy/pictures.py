@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.ledger import Ledger
-from benchmarks.accuracy.neurons import draw_classes, draw_microcolumns, draw_raster
+from benchmarks.accuracy.neurons import draw_classes, draw_raster, draw_typical
 from benchmarks.accuracy.plan import SETS, Set, row_name
 from edge_app.commands.evaluate_report import NAMES
 from edge_app.evaluation import figures
@@ -32,7 +32,7 @@ def draw_all(ledger: Ledger, data: Path, cache: Path, folder: Path) -> None:
             figures.save(figure, folder / f"{name}.png")
     if (data / "sign_digits.zip").is_file():
         draw_raster(data / "sign_digits.zip", cache, folder / "raster.png")
-        draw_microcolumns(data / "sign_digits.zip", cache, folder / "neurons_sign_digits.png", label="5")
+        draw_typical(data / "sign_digits.zip", cache, folder / "neurons_sign_digits.png", labels=("2", "5"))
         draw_classes(data / "grocery.zip", cache, folder / "neurons_grocery.png", labels=GROCERIES)
 
 

@@ -34,6 +34,8 @@ NEWCOMER_SHOTS = 10
 OPENSET_REPEATS = 5
 PRESETS = ("paper", "paper-b", "mnist")
 """Published parameters, measured beside the default on sign_digits."""
+PRESET_LIMIT = 60
+"""Images of a class in their continual protocol: 15 members take their time."""
 PRESET_SHOTS: tuple[int | None, ...] = (None, 10)
 
 

@@ -34,6 +34,17 @@ def test_what_was_measured_stays_when_the_next_fails(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
 
+def test_results_that_the_plan_no_longer_holds_are_dropped(tmp_path: Path) -> None:
+    old = Ledger(tmp_path / "results.json")
+    for key in ("kept", "gone"):
+        old.measure(key, 1, lambda: [1.0])
+    new = Ledger(old.path)
+    new.measure("kept", 1, lambda: [2.0])
+    new.forget_unasked()
+    assert Ledger(old.path).entries.keys() == {"kept"}
+    assert Ledger(old.path).found("kept") == [1.0]
+
+
 def test_rounded_goes_all_the_way_down() -> None:
     assert rounded({"a": [0.1234567, {"b": 2.0000001}], "c": None, "d": 3}) == {
         "a": [0.12346, {"b": 2.0}],

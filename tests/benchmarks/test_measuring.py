@@ -77,3 +77,13 @@ def test_the_drawn_trajectory_is_the_networks() -> None:
         first = np.where(fired.any(axis=1), fired.argmax(axis=1), 15)
         np.testing.assert_array_equal(first, decision.first_spike)
         assert (potential[fired] >= 1).all()
+
+
+def test_pictures_from_inside_are_drawn(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "colours", count=12)
+    cache = tmp_path / "cache"
+    neurons.draw_raster(folder, cache, tmp_path / "raster.png")
+    neurons.draw_typical(folder, cache, tmp_path / "typical.png", labels=("red",))
+    neurons.draw_classes(folder, cache, tmp_path / "classes.png", labels=("red", "blue"))
+    for name in ("raster", "typical", "classes"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
