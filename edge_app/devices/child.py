@@ -19,8 +19,13 @@ class Child:
         """Start `command`; it inherits the file descriptors `keep`. Raises OSError when it cannot be started."""
         self._process = subprocess.Popen(  # noqa: S603  words of the configuration, no shell
             list(command),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, pass_fds=keep,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            pass_fds=keep,
+            process_group=0,  # a Ctrl-C on the terminal is for the program, which then ends its children in order
+        )
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._out = self._process.stdout.fileno()

@@ -12,7 +12,7 @@ import pytest
 from fake_capture import FakeCapture
 from mjpeg_server import serving
 
-from edge_app.devices import open_camera
+from edge_app.devices import CAMERAS, open_camera
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import NS_PER_S, Camera
 from edge_app.devices.v4l2 import V4l2Camera
@@ -66,6 +66,13 @@ MAKERS: dict[str, Maker] = {
 }
 COLOURED = ("v4l2", "http", "picamera2")
 """The sources that show red above blue."""
+
+
+def test_every_driver_is_in_one_of_the_two_suites() -> None:
+    from test_camera_contract import MAKERS as PACED
+
+    tried = {CAMERAS[name] for name in CAMERAS.keys() & (MAKERS.keys() | PACED.keys())}
+    assert tried == set(CAMERAS.values())
 
 
 @pytest.fixture(params=sorted(MAKERS))
