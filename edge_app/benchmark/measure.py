@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from edge_app import machine
 from edge_app.benchmark.frames import Frames, make_frames
+from edge_app.benchmark.sustained import measure_sustained
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.evaluation.trial import percentiles
 
@@ -53,11 +54,13 @@ class BenchSetting:
     """Frames timed."""
     starts: int = 5
     """Fresh processes timed, after one that is not."""
+    blocks: int = 8
+    """Of the live loop, and as many of the bare encoder, in turns."""
     threads: int = 1
     images: Path | None = None
 
     def __post_init__(self) -> None:
-        for name in ("classes", "examples", "rounds", "starts", "threads"):
+        for name in ("classes", "examples", "rounds", "starts", "blocks", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}: expected at least 1")
 
@@ -96,10 +99,15 @@ def measure(
         counts = _teach(device, frames, setting, progress)
         times = _time_stages(device, frames.images, setting.rounds, progress)
         runtime = encoder.runtime
+    flat = frames.images[:16].reshape(-1, *frames.images.shape[2:])
+    sustained = measure_sustained(
+        manifest, params, flat, classes=setting.classes, blocks=setting.blocks, threads=setting.threads
+    )
     starts = _time_starts(network.snapshot(), manifest, setting, progress)
     found = {f"{stage}_ms": percentiles(times[stage]) for stage in (*STAGES, "encoder_invoke", "frame")}
     return {
         **found,
+        "sustained": sustained,
         "rss_mb": float(np.median([start["rss_mb"] for start in starts])),
         "startup_s": float(np.median([start["startup_s"] for start in starts])),
         "startup_spread_s": [min(start["startup_s"] for start in starts), max(start["startup_s"] for start in starts)],

@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         examples=args.examples,
         rounds=40 if args.quick else 400,
         starts=1 if args.quick else 5,
+        blocks=1 if args.quick else 8,
         threads=args.threads,
         images=args.images,
     )
@@ -80,6 +81,7 @@ def report(values: dict[str, Any]) -> str:
         found = values[f"{stage}_ms"]
         rows.append((name, f"{found['p50']:.3f}", f"{found['p95']:.3f}"))
     low, high = values["startup_spread_s"]
+    live = values["sustained"]
     return "\n".join(
         [
             f"{where}, {facts['cores']} cores ({values['threads']} thread), Python {facts['python']}, "
@@ -92,6 +94,9 @@ def report(values: dict[str, Any]) -> str:
             f"decide / encoder       {ratios['decide_to_encoder']:.3f}",
             f"learn / decide         {ratios['learn_to_decide']:.2f}",
             f"whole frame / encoder  {ratios['frame_to_encoder']:.2f}",
+            "",
+            f"live loop              {live['live_fps']:.1f} frames/s, {live['live_to_bare']:.2f} of the encoder alone",
+            f"press to learnt        {live['press_to_learnt_ms']['p50']:.0f} ms",
             "",
             f"start to first decision  {values['startup_s']:.2f} s ({low:.2f} to {high:.2f})",
             f"resident memory          {values['rss_mb']:.0f} MB",

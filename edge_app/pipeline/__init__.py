@@ -1,1 +1,1 @@
-"""The live loop: capture | encode | decide as overlapping stages; presses in, decisions out."""
+"""The live loop: capture | prepare | encode | decide as overlapping stages; presses in, decisions out."""

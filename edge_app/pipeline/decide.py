@@ -1,4 +1,4 @@
-"""The third stage: embedding -> decision, a vote over the last ones if wished, lights."""
+"""The fourth stage: embedding -> decision, a vote over the last ones if wished, lights."""
 
 import threading
 from collections import Counter, deque

@@ -1,4 +1,4 @@
-"""The second stage: newest frame -> embedding, when one is due."""
+"""The second and third stage: newest frame -> model input, when one is due -> embedding."""
 
 import threading
 from collections.abc import Callable
@@ -25,6 +25,16 @@ class Encoder(Protocol):
         """Return the embedding, uint8 (n,), of a model input."""
 
 
+class Prepared(NamedTuple):
+    """A frame as the encoder will see it."""
+
+    time_ns: int
+    """When the frame was captured."""
+    sequence: int
+    picture: NDArray[np.uint8]
+    """(side, side, 3), not shared."""
+
+
 class Encoded(NamedTuple):
     """A frame as the classifier will see it."""
 
@@ -36,40 +46,35 @@ class Encoded(NamedTuple):
     """False: the picture has not changed, this is the embedding of an earlier frame."""
 
 
-class Encode:
-    """Newest frame -> newest embedding."""
+class Prepare:
+    """Newest frame -> newest model input, when one is due; beside the encoder, whose time is what counts."""
 
-    name = "encode"
+    name = "prepare"
     longest_wait_s = 5.0
 
     def __init__(
         self,
         frames: Latest[Frame],
-        encoded: Latest[Encoded],
+        prepared: Latest[Prepared],
         preprocess: Preprocess,
-        encoder: Encoder,
-        recent: Recent,
         pace: Pace,
         clock: Clock,
         stop: threading.Event,
     ) -> None:
         self._frames = frames
-        self._out = encoded
+        self._out = prepared
         self._preprocess = preprocess
-        self._encoder = encoder
-        self._recent = recent
         self._pace = pace
         self._clock = clock
         self._stop = stop
-        self._detector = ChangeDetector()
-        self._embedding: NDArray[np.uint8] | None = None
-        self.encoded = 0
-        """Frames encoded."""
-        self.skipped = 0
-        """Frames that were not, because the picture had not changed."""
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that were displaced by newer ones before the encoder took them."""
+        return self._out.dropped
 
     def step(self) -> bool:
-        """Encode the newest frame, or wait for one; False once there will be none."""
+        """Prepare the newest frame, or wait for one; False once there will be none."""
         wait_s = self._pace.wait_s()
         if wait_s > 0 and not self._frames.over:
             self._clock.wait(self._stop, min(wait_s, SLICE_S))
@@ -81,15 +86,52 @@ class Encode:
                 return False
             return True
         self._pace.took()
-        picture = self._preprocess(frame.image)
+        self._out.put(Prepared(frame.time_ns, frame.sequence, self._preprocess(frame.image).copy()))
+        return True
+
+
+class Encode:
+    """Newest model input -> newest embedding."""
+
+    name = "encode"
+    longest_wait_s = 5.0
+
+    def __init__(
+        self,
+        prepared: Latest[Prepared],
+        encoded: Latest[Encoded],
+        encoder: Encoder,
+        recent: Recent,
+        pace: Pace,
+    ) -> None:
+        self._prepared = prepared
+        self._out = encoded
+        self._encoder = encoder
+        self._recent = recent
+        self._pace = pace
+        self._detector = ChangeDetector()
+        self._embedding: NDArray[np.uint8] | None = None
+        self.encoded = 0
+        """Frames encoded."""
+        self.skipped = 0
+        """Frames that were not, because the picture had not changed."""
+
+    def step(self) -> bool:
+        """Encode the newest picture, or wait for one; False once there will be none."""
+        prepared = self._prepared.take(SLICE_S)
+        if prepared is None:
+            if self._prepared.over:
+                self._out.close()
+                return False
+            return True
         embedding = self._embedding
-        fresh = self._detector.changed(picture, self._pace.tuning.idle_threshold)
+        # compared here, with what was encoded: a changed picture may be displaced on its way
+        fresh = self._detector.changed(prepared.picture, self._pace.tuning.idle_threshold)
         if embedding is None or fresh:
-            embedding = self._embedding = self._encoder.encode(picture)
+            embedding = self._embedding = self._encoder.encode(prepared.picture)
             self.encoded += 1
+            self._recent.add_embedding(prepared.time_ns, embedding)
         else:
             self.skipped += 1
-        if fresh:
-            self._recent.add_embedding(frame.time_ns, embedding)
-        self._out.put(Encoded(frame.time_ns, frame.sequence, embedding, fresh))
+        self._out.put(Encoded(prepared.time_ns, prepared.sequence, embedding, fresh))
         return True

@@ -11,7 +11,7 @@ from edge_app.errors import EdgeAppError
 from edge_app.messages import Frame
 from edge_app.pipeline.capture import Capture, Care
 from edge_app.pipeline.decide import Answer, Decide, Lights
-from edge_app.pipeline.encode import Encode, Encoded, Encoder, Preprocess
+from edge_app.pipeline.encode import Encode, Encoded, Encoder, Prepare, Prepared, Preprocess
 from edge_app.pipeline.gestures import Command, Meaning
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace, Tuning
@@ -58,7 +58,7 @@ class Status(NamedTuple):
 
 
 class Pipeline:
-    """capture | encode | decide, and beside them buttons | teacher; a thread each.
+    """capture | prepare | encode | decide, and beside them buttons | teacher; a thread each.
 
     `report` is told of every event that matters, `answered` of every answer; both from the stages' threads. A stage
     that fails stops all, and `failure` says why.
@@ -87,13 +87,13 @@ class Pipeline:
         """Why the pipeline stopped by itself; None when it did not, or when a recording ended."""
         self.life = SignsOfLife(clock)
         recent, lights = Recent(), Lights(parts.indicator)
-        frames, encoded, self._commands = Latest[Frame](), Latest[Encoded](), CommandQueue()
+        frames, prepared, encoded = Latest[Frame](), Latest[Prepared](), Latest[Encoded]()
+        self._commands = CommandQueue()
         self._ended = threading.Event()
         self._pace = Pace(tuning or Tuning(), clock, report)
         self.capture = Capture(parts.camera, frames, recent, clock, self._stop, report, care)
-        self.encode = Encode(
-            frames, encoded, parts.make_preprocess(), parts.encoder, recent, self._pace, clock, self._stop
-        )
+        self.prepare = Prepare(frames, prepared, parts.make_preprocess(), self._pace, clock, self._stop)
+        self.encode = Encode(prepared, encoded, parts.encoder, recent, self._pace)
         self.decide = Decide(encoded, parts.learner, lights, self._pace, clock, self._answer)
         self.buttons = ButtonWatch(
             parts.buttons, meaning or Meaning({}), recent, self._commands, clock, lights, report, self._ended
@@ -101,7 +101,8 @@ class Pipeline:
         self.teacher = Teacher(
             self._commands, parts.learner, parts.make_preprocess(), parts.encoder, recent, clock, lights, report
         )
-        stages: tuple[Stage, ...] = (self.capture, self.encode, self.decide, self.buttons, self.teacher)
+        live: tuple[Stage, ...] = (self.capture, self.prepare, self.encode, self.decide)
+        stages: tuple[Stage, ...] = (*live, self.buttons, self.teacher)
         self.stages: Mapping[str, Stage] = {stage.name: stage for stage in stages}
         self._threads = [
             threading.Thread(target=self._drive, args=(stage,), name=stage.name, daemon=True) for stage in stages
@@ -147,7 +148,7 @@ class Pipeline:
         return Status(
             camera=self.capture.state,
             captured=self.capture.captured,
-            dropped=self.capture.dropped,
+            dropped=self.capture.dropped + self.prepare.dropped,
             encoded=self.encode.encoded,
             skipped=self.encode.skipped,
             decided=self.decide.decided,

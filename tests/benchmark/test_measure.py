@@ -8,7 +8,7 @@ from edge_app.benchmark.measure import BenchSetting
 from edge_app.errors import EdgeAppError, InputError
 
 
-@pytest.mark.parametrize("name", ["classes", "examples", "rounds", "starts", "threads"])
+@pytest.mark.parametrize("name", ["classes", "examples", "rounds", "starts", "blocks", "threads"])
 def test_setting_refuses_counts_below_one(name: str) -> None:
     with pytest.raises(InputError, match=f"{name} = -1: expected at least 1"):
         BenchSetting(**{name: -1})

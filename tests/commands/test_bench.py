@@ -15,12 +15,19 @@ def test_measures_every_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     values = json.loads(target.read_text())
     for stage in STAGES:
         assert 0 < values[stage]["p50"] <= values[stage]["p95"]
+    live = values["sustained"]
+    assert live["live_to_bare"] == pytest.approx(live["live_fps"] / live["bare_fps"])
+    assert live["live_fps"] > 0
+    assert live["press_to_learnt_ms"]["p50"] > 0
+    assert live["slowest_frame_ms"] > 0
     assert values["rss_mb"] > 20
     assert values["startup_s"] > 0.05
     assert values["machine"]["cores"] >= 1
     assert values["classes"] == 3
     assert values["spikes_per_presentation"] > 100
-    assert "whole frame" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "whole frame" in shown
+    assert "live loop" in shown
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.devices.simulated import SimulatedClock, SimulatedIndicator
 from edge_app.messages import Decision, Frame
 from edge_app.pipeline.decide import Answer, Decide, Lights, Vote
-from edge_app.pipeline.encode import Encode, Encoded
+from edge_app.pipeline.encode import Encode, Encoded, Prepare, Prepared
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace, Tuning
 from edge_app.pipeline.recent import Recent
@@ -19,13 +19,12 @@ from edge_app.pipeline.recent import Recent
 class Rig:
     def __init__(self, tuning: Tuning | None = None) -> None:
         self.clock = SimulatedClock()
-        self.frames, self.encoded = Latest[Frame](), Latest[Encoded]()
+        self.frames, self.prepared, self.encoded = Latest[Frame](), Latest[Prepared](), Latest[Encoded]()
         self.encoder, self.recent = PatchEncoder(), Recent()
         self.pace = Pace(tuning or Tuning(), self.clock, Reports())
         self.stop = threading.Event()
-        self.encode = Encode(
-            self.frames, self.encoded, make_preprocess(), self.encoder, self.recent, self.pace, self.clock, self.stop
-        )
+        self.prepare = Prepare(self.frames, self.prepared, make_preprocess(), self.pace, self.clock, self.stop)
+        self.encode = Encode(self.prepared, self.encoded, self.encoder, self.recent, self.pace)
         self.answers: list[Answer] = []
         self.indicator = SimulatedIndicator(self.clock)
         self.said: list[str | None] = []
@@ -38,6 +37,7 @@ class Rig:
 
     def show(self, shown: Frame) -> Encoded | None:
         self.frames.put(shown)
+        assert self.prepare.step()
         assert self.encode.step()
         return self.encoded.take(0)
 
@@ -56,11 +56,25 @@ def test_a_capped_stage_takes_the_frame_that_is_newest_when_its_turn_comes() -> 
     assert rig.show(frame("red", 1, 1)) is not None
     for number in range(2, 6):
         rig.frames.put(frame("red", number, number))
-    while (encoded := rig.encoded.take(0)) is None:
-        assert rig.encode.step()
-    assert encoded.sequence == 5
+    while (prepared := rig.prepared.take(0)) is None:
+        assert rig.prepare.step()
+    assert prepared.sequence == 5
     assert rig.clock.monotonic_ns() == round(1.5 * NS_PER_S)
-    assert rig.encode.encoded == 2
+    assert rig.prepare.dropped == 0
+
+
+def test_a_changed_picture_that_was_displaced_does_not_hide_the_change() -> None:
+    rig = Rig(Tuning(idle_threshold=3))
+    rig.show(frame("red", 1))
+    for number in (1, 2):
+        rig.frames.put(frame("blue", 1 + number, number))
+        rig.prepare.step()
+    assert rig.prepare.dropped == 1
+    rig.encode.step()
+    encoded = rig.encoded.take(0)
+    assert encoded is not None
+    assert encoded.fresh
+    assert np.array_equal(encoded.embedding, embedding_of(make_preprocess()(colour("blue", 2))))
 
 
 def test_an_unchanged_picture_is_not_encoded_again_but_still_decided_on() -> None:
@@ -88,6 +102,8 @@ def test_the_end_is_passed_on_after_the_last_frame() -> None:
     rig.show(frame("red", 1))
     rig.frames.put(frame("blue", 2, 1))
     rig.frames.close()
+    while rig.prepare.step():
+        pass
     while rig.encode.step():
         pass
     assert rig.decide.step()

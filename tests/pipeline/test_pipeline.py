@@ -171,7 +171,7 @@ def test_a_frozen_stage_is_overdue_and_only_that_one(learner: Learner) -> None:
         assert life.overdue() == []
         life._clock, real = clock, life._clock
         clock.advance(rig.pipeline.encode.longest_wait_s + SLACK_S + 0.1)
-        for name in ("capture", "decide", "buttons", "teacher"):
+        for name in ("capture", "prepare", "decide", "buttons", "teacher"):
             life.give(name)
         assert life.overdue() == ["encode"]
         life._clock = real
