@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet.network import CoLaNET
-from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError
 from edge_app.evaluation.datasets import Dataset, Embedder, Item, embed
 from edge_app.evaluation.splits import SplitChoice, draw, presentation_order
@@ -196,13 +195,8 @@ def _renumbered(curve: Curve, row_of: dict[int, int]) -> Curve:
     return Curve(stages, tuple(row_of[i] for i in curve.test))
 
 
-def count_spikes(material: Material, rate_code: RateCode) -> NDArray[np.uint8]:
-    """Return the spike counts (m, n) of all embeddings."""
-    return rate_code(material.values)
-
-
 def accuracies(network: CoLaNET, material: Material, counts: NDArray[np.uint8], seed: int) -> dict[str, float]:
-    """Show a fresh network the stages of a draw, and return its accuracy after each, by row.
+    """Show a fresh network the stages of a draw, counts (m, n) row by row; return its accuracy after each, by row.
 
     A class is added when its first example comes, as on the device; "unknown" counts as wrong.
     """
