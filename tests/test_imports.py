@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "logs": set(),
     "learner": GROUND | {"colanet", "encoder", "storage"},
     "evaluation": GROUND | {"colanet", "confidence", "encoder"},
-    "benchmark": GROUND | {"colanet", "encoder", "devices", "evaluation", "learner", "machine"}
+    "benchmark": GROUND
+    | {"colanet", "encoder", "devices", "evaluation", "learner", "machine"}
     | {"pipeline", "storage"},
     "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner"},
     "pipeline": GROUND | {"devices", "learner", "storage"},

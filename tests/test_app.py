@@ -1,0 +1,119 @@
+"""The live device as a whole, in this process: what hangs, what is watched, what is taken over."""
+
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_app import app, logs
+from edge_app.config import Config, load_config
+from edge_app.encoder.tflite import TFLiteEncoder
+from edge_app.errors import InputError
+from edge_app.pipeline import stage
+from edge_app.pipeline.encode import Encode
+from edge_app.pipeline.stage import StageFailed
+from edge_app.storage.folder import database_path
+from edge_app.storage.store import Store
+
+CAMERA = "sim:scene=shapes,size=160x120,fps=20"
+
+
+@pytest.fixture(autouse=True)
+def _quiet_log() -> Iterator[None]:
+    logger = logging.getLogger(logs.LOGGER)
+    before = logger.handlers, logger.propagate, logger.level
+    yield
+    logger.handlers, logger.propagate, logger.level = before
+
+
+def source(state: Path, buttons: str = "sim:", path: Path | None = None, **environ: str) -> app.Source:
+    def change(config: Config) -> Config:
+        return config.overridden(camera=CAMERA, buttons=buttons, state=state)
+
+    return app.Source(path, environ, change)
+
+
+def test_it_runs_learns_and_ends_in_time(tmp_path: Path) -> None:
+    answers = []
+    status = app.run(source(tmp_path, "sim:disc@0.3"), answered=answers.append, seconds=1.5)
+    assert status.learnt == 1
+    assert status.classes == ("disc",)
+    assert status.decided == len(answers) > 5
+    with Store.reader(database_path(tmp_path)) as store:
+        assert [example.label for example in store.examples()] == ["disc"]
+
+
+@pytest.mark.slow
+def test_a_stage_that_hangs_stops_the_pings_and_the_stop_still_saves_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Frozen on purpose: the encoder does not return. The times are shortened, so that nobody waits for them."""
+    caplog.set_level(logging.INFO, logs.LOGGER)
+    frozen, released = threading.Event(), threading.Event()
+    encode = TFLiteEncoder.encode
+
+    def hang(self: TFLiteEncoder, image: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        if frozen.is_set():
+            assert released.wait(60)
+        return encode(self, image, out)
+
+    monkeypatch.setattr(TFLiteEncoder, "encode", hang)
+    monkeypatch.setattr(Encode, "longest_wait_s", 0.3)
+    monkeypatch.setattr(stage, "SLACK_S", 0.2)
+    monkeypatch.setattr(app, "STOP_S", 0.5)
+    address = str(tmp_path / "notify")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(address)
+    manager.settimeout(30)
+    heard: list[dict[str, str]] = []
+
+    def listen() -> None:
+        while True:
+            heard.append(dict(line.split("=", 1) for line in manager.recv(4096).decode().split("\n")))
+            if "READY" in heard[-1]:
+                frozen.set()
+            if heard[-1].get("STATUS") == "silent: encode":
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000000"}
+    with pytest.raises(StageFailed, match=r"the stages encode did not stop within 0\.5 s; what was learnt is saved"):
+        app.run(source(tmp_path / "state", **environ), seconds=60)
+    listener.join(30)
+    manager.close()
+    released.set()
+    assert "WATCHDOG" not in heard[-1]
+    assert "stage_silent" in caplog.text
+    with Store.open(database_path(tmp_path / "state")) as store:
+        assert store.examples() == [], "it was closed, and can be opened"
+
+
+def test_a_watchdog_that_is_too_short_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="WatchdogSec = 5 s is too short: the stage capture"):
+        app.run(source(tmp_path, WATCHDOG_USEC="5000000"), seconds=1)
+
+
+def test_what_a_running_pipeline_takes_over_is_what_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(
+        "[decision]\nmax_fps = 7\nvote = 3\n[idle]\nthreshold = 2.5\n"
+        '[temperature]\nsensor = "/x"\nslow_at_c = 60\nresume_at_c = 50\nslow_fps = 1\n'
+    )
+    assert app.tuning_of(load_config(path, {})) == (7.0, 3, 2.5, "/x", 60.0, 50.0, 1.0)
+
+
+def test_a_reading_again_keeps_what_the_command_line_says(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[camera]\nuri = "dir:/x"\n[decision]\nvote = 3\n')
+    config = source(tmp_path, path=path).load()
+    assert (config.camera.uri, config.decision.vote) == (CAMERA, 3)
+    assert json.dumps(config.to_table())
