@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime bench model clean help
+.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime bench results search search-published ablation model clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -45,8 +45,21 @@ test-tflite-runtime:  ## the encoder's tests with tflite-runtime 2.14 and numpy 
 	.venv-tflite-runtime/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-tflite-runtime.txt
 	EDGE_APP_TFLITE_RUNTIME=tflite-runtime PYTHONPATH=. .venv-tflite-runtime/bin/python -m pytest tests/encoder
 
-bench: $(VENV)/.has-dev  ## how long each step takes on this machine
+bench: $(VENV)/.has-dev  ## how long each step takes on this machine; keeps the figures and writes README's table
 	$(BIN)/edge-app bench --json benchmarks/results/$$(uname -m).json
+	$(BIN)/python -m benchmarks.speed
+
+results: $(VENV)/.has-dev  ## every accuracy row and protocol beside all baselines: docs/results.md (needs DATA; an hour)
+	$(BIN)/python -m benchmarks.accuracy --data $(DATA)
+
+search: $(VENV)/.has-calibration  ## search the classifier's parameters on validation splits (needs DATA)
+	$(BIN)/python -m calibration.search --data $(DATA)
+
+search-published: $(VENV)/.has-calibration  ## the same for the published rule
+	$(BIN)/python -m calibration.search --data $(DATA) --rule published --sets sign_digits grocery --draws 0 --compare --trials 80
+
+ablation: $(VENV)/.has-calibration  ## what each part of the classifier is worth (needs DATA)
+	$(BIN)/python -m calibration.ablation --data $(DATA)
 
 model:  ## build the encoder from its float weights, the same bytes each time (needs imagenet_samples.zip in DATA)
 	$(PYTHON) -m venv .venv-model
