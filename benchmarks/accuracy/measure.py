@@ -33,6 +33,8 @@ VERSION = 3
 """Raised when the same inputs come to give other figures because the measuring code changed."""
 BASELINES_VERSION = 1
 """The same for the conventional classifiers' rows."""
+METRICS_VERSION = 1
+"""The same for the counted operations."""
 ORDERLESS = ("nearest_class_mean", "knn1", "knn3", "streaming_lda", "logistic_regression")
 """Baselines that do not depend on the order of the examples, or only by rounding."""
 
@@ -215,7 +217,7 @@ class Measured:
         setting = self.setting(None, repeats=1, limit=self.set.limit)
         found: dict[str, Any] = self.ledger.measure(
             f"metrics/{self.set.name}",
-            self.made_of(setting),
+            [*self.made_of(setting), METRICS_VERSION],
             lambda: measure_complexity(self.material(setting), self.network),
         )
         return found

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.colanet.decorrelated import DecorrelatedColumns
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import INPUT_STEPS, SILENT_STEPS
 from edge_app.evaluation.operations import Operations, learn_and_count, of_decision
@@ -38,7 +39,9 @@ def network_metrics(
     spikes = [columns.present(counts).spikes.sum() for counts in tested]
     steps = INPUT_STEPS + SILENT_STEPS
     deciding = columns.weights.nbytes + columns.threshold.nbytes + columns.tonic.nbytes
-    plastic = sum(array.nbytes for array in columns.arrays().values())
+    plastic = columns.keys.nbytes + sum(getattr(columns, name).nbytes for name in columns.neuron_arrays)
+    if isinstance(columns, DecorrelatedColumns):
+        plastic += columns.decorrelation.nbytes
     values = {
         "footprint_bytes": {"deciding": deciding, "learning": deciding + plastic},
         "connection_sparsity": 1 - np.count_nonzero(columns.weights) / columns.weights.size,

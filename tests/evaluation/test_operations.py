@@ -77,7 +77,8 @@ def test_network_is_left_as_it_was_and_figures_add_up() -> None:
     weights = network.columns.weights
     assert found["connection_sparsity"] == 1 - np.count_nonzero(weights) / weights.size
     assert found["footprint_bytes"]["deciding"] == weights.nbytes + 2 * 4 * 3
-    assert found["footprint_bytes"]["learning"] > 4 * SIZE * SIZE // 2
+    learnt = 3 * (8 + 2 * 4 * SIZE + 4) + 4 * SIZE * SIZE  # keys, means and drives, uses; decorrelation
+    assert found["footprint_bytes"]["learning"] == found["footprint_bytes"]["deciding"] + learnt
     assert found["activation_sparsity"]["inputs"] == pytest.approx(1 - shown.mean() / 10)
     decision = found["decision"]
     assert decision["effective_acs"] == np.mean([of_decision(network.columns, row).effective_acs for row in shown])
