@@ -29,7 +29,7 @@ MAY_IMPORT = {
     | {"colanet", "encoder", "devices", "evaluation", "learner", "machine"}
     | {"pipeline", "storage"},
     "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner"},
-    "pipeline": GROUND | {"devices", "learner", "storage"},
+    "pipeline": GROUND | {"confidence", "devices", "learner", "storage"},
     "service": GROUND | {"devices", "pipeline"},
     "app": GROUND
     | {"config", "devices", "encoder", "kernel_cache", "learner", "logs"}

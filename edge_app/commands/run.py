@@ -75,6 +75,7 @@ def _print_answer(answer: "Answer") -> None:
         "label": answer.label,
         "decision": decision.label,
         "margin": decision.margin,
+        "confidence": round(answer.confidence, 4),
         "spikes": dict(zip(decision.labels, decision.spikes.tolist(), strict=True)),
         "latency_ms": round(answer.latency_ns / 1e6, 3),
         "fresh": answer.fresh,

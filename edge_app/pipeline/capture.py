@@ -92,7 +92,7 @@ class Capture:
                 return False
             check_form(frame, self._camera.uri)
         except CameraStalled as error:
-            if self._silent_for(self._alive_ns, self._care.stall_after_s):
+            if not self._care.recording and self._silent_for(self._alive_ns, self._care.stall_after_s):
                 self._fault("stalled", error)
         except DeviceError as error:
             self._unreadable(error)
@@ -144,9 +144,6 @@ class Capture:
 
     def _fault(self, kind: str, reason: object) -> None:
         self._report(logging.WARNING, "camera_fault", camera=self._camera.uri, kind=kind, reason=str(reason))
-        if self._care.recording and kind == "stalled":
-            self._alive_ns = self._clock.monotonic_ns()
-            return
         with contextlib.suppress(DeviceError):
             self._camera.close()
         self._wait_before_opening()

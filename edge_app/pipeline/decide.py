@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_app.devices.ports import NS_PER_S, Clock, Indicator, Signal
 from edge_app.messages import Decision
+from edge_app.pipeline.assurance import Assurance
 from edge_app.pipeline.encode import Encoded
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace
@@ -33,6 +34,8 @@ class Answer(NamedTuple):
     """The class, after the vote; None: unknown."""
     decision: Decision
     """The classifier's own answer to this frame, with margin and spikes."""
+    confidence: float
+    """Chance that the classifier's own answer is right, if what is shown belongs to a taught class; 0 for unknown."""
     sequence: int
     """The frame's number."""
     time_ns: int
@@ -92,7 +95,9 @@ class Decide:
         pace: Pace,
         clock: Clock,
         answered: Callable[[Answer], None],
+        assurance: Assurance,
     ) -> None:
+        self._assurance = assurance
         self._encoded = encoded
         self._classifier = classifier
         self._lights = lights
@@ -115,7 +120,8 @@ class Decide:
         label = self._vote.cast(decision.label, self._pace.tuning.vote)
         now_ns = self._clock.monotonic_ns()
         latency_ns = now_ns - encoded.time_ns
-        answer = Answer(label, decision, encoded.sequence, encoded.time_ns, latency_ns, encoded.fresh)
+        sure = self._assurance.confidence(decision)
+        answer = Answer(label, decision, sure, encoded.sequence, encoded.time_ns, latency_ns, encoded.fresh)
         self._lights.show(decision if label == decision.label else decision._replace(label=label))
         self._times.append(now_ns)
         self.slowest_ns = max(self.slowest_ns, latency_ns)

@@ -94,13 +94,13 @@ class Pipeline:
         self.capture = Capture(parts.camera, frames, recent, clock, self._stop, report, care)
         self.prepare = Prepare(frames, prepared, parts.make_preprocess(), self._pace, clock, self._stop)
         self.encode = Encode(prepared, encoded, parts.encoder, recent, self._pace)
-        self.decide = Decide(encoded, parts.learner, lights, self._pace, clock, self._answer)
         self.buttons = ButtonWatch(
             parts.buttons, meaning or Meaning({}), recent, self._commands, clock, lights, report, self._ended
         )
         self.teacher = Teacher(
             self._commands, parts.learner, parts.make_preprocess(), parts.encoder, recent, clock, lights, report
         )
+        self.decide = Decide(encoded, parts.learner, lights, self._pace, clock, self._answer, self.teacher.assurance)
         live: tuple[Stage, ...] = (self.capture, self.prepare, self.encode, self.decide)
         stages: tuple[Stage, ...] = (*live, self.buttons, self.teacher)
         self.stages: Mapping[str, Stage] = {stage.name: stage for stage in stages}

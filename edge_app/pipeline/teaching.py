@@ -13,6 +13,7 @@ from edge_app.devices.ports import NS_PER_S, Buttons, Clock
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.learner.pictures import thumbnail_of
 from edge_app.messages import Decision, Frame
+from edge_app.pipeline.assurance import Assurance
 from edge_app.pipeline.decide import Lights
 from edge_app.pipeline.encode import Encoder, Preprocess
 from edge_app.pipeline.gestures import Command, Gestures, Meaning, Teach, Undo
@@ -189,6 +190,7 @@ class Teacher:
         self._report = report
         self._told: Exception | None = None
         self.progress = Progress()
+        self.assurance = Assurance()
         self.learnt = 0
         """Examples taught."""
 
@@ -219,7 +221,9 @@ class Teacher:
         else:
             action = self._learner.forget_class(command.label, background=True)
             event = {"event": "forgotten", "label": command.label}
-        self.progress.keep_only((example.id, example.label) for example in self._learner.examples())
+        stored = [(example.id, example.label) for example in self._learner.examples()]
+        self.progress.keep_only(stored)
+        self.assurance.keep_only(stored)
         self._lights.blink("undone")
         self._report(
             logging.INFO, str(event.pop("event")), examples=len(action.changes), source=command.source, **event
@@ -240,6 +244,7 @@ class Teacher:
         self._lights.blink("learnt")
         self.learnt += 1
         self.progress.taught(done.example_id, label, predicted=done.before.label, known=label in known)
+        self.assurance.taught(done.example_id, label, done.before)
         self._report(
             logging.INFO,
             "learnt",

@@ -178,6 +178,14 @@ def test_a_recording_ends_and_may_stand_still(tmp_path: Path) -> None:
     assert reports.events == ["recording_ended"]
 
 
+def test_a_slow_recording_is_no_fault(tmp_path: Path) -> None:
+    camera = make_recording(tmp_path, 3, 0)
+    camera._period_ns = 30 * NS_PER_S
+    reports = Reports()
+    assert play(camera, reports) == 3
+    assert reports.events == ["recording_ended"]
+
+
 def test_a_damaged_picture_of_a_recording_is_reported_and_left_out(tmp_path: Path) -> None:
     reports = Reports()
     assert play(make_recording(tmp_path, 3, 4), reports) == 3

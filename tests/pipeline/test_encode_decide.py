@@ -9,6 +9,7 @@ from parts import PatchEncoder, Reports, colour, embedding_of, frame, make_prepr
 from edge_app.devices.ports import NS_PER_S
 from edge_app.devices.simulated import SimulatedClock, SimulatedIndicator
 from edge_app.messages import Decision, Frame
+from edge_app.pipeline.assurance import Assurance
 from edge_app.pipeline.decide import Answer, Decide, Lights, Vote
 from edge_app.pipeline.encode import Encode, Encoded, Prepare, Prepared
 from edge_app.pipeline.latest import Latest
@@ -28,12 +29,16 @@ class Rig:
         self.answers: list[Answer] = []
         self.indicator = SimulatedIndicator(self.clock)
         self.said: list[str | None] = []
-        self.decide = Decide(self.encoded, self, Lights(self.indicator), self.pace, self.clock, self.answers.append)
+        self.decide = Decide(
+            self.encoded, self, Lights(self.indicator), self.pace, self.clock, self.answers.append, Assurance()
+        )
 
     def classify(self, embedding: np.ndarray) -> Decision:
         """Names the strongest colour of the first patch, or what a test has it say."""
         label = self.said.pop(0) if self.said else ("red", "green", "blue")[int(embedding[:3].argmax())]
-        return Decision(label, ("red",), np.ones(1, np.int32), np.ones(1, np.int32), 1, np.ones(1, np.int64))
+        return Decision(
+            label, ("red", "green", "blue"), np.ones(3, np.int32), np.ones(3, np.int32), 1, np.ones(3, np.int64)
+        )
 
     def show(self, shown: Frame) -> Encoded | None:
         self.frames.put(shown)
@@ -119,6 +124,7 @@ def test_an_answer_says_what_how_surely_and_how_late() -> None:
     answer = rig.decide.last
     assert answer is not None
     assert (answer.label, answer.sequence, answer.decision.margin, answer.fresh) == ("red", 4, 1, True)
+    assert 0 < answer.confidence < 1
     assert answer.latency_ns == rig.decide.slowest_ns == NS_PER_S // 4
     assert [label for _, label in rig.indicator.shown] == ["red"]
     assert rig.decide.fps() is None
