@@ -33,8 +33,8 @@ def main() -> int:
             from benchmarks.accuracy.page import write_page
             from benchmarks.accuracy.pictures import draw_all
 
-            draw_all(ledger, args.data, args.cache, args.docs / "figures")
             write_page(ledger, args.docs / "results.md")
+            draw_all(ledger, args.data, args.cache, args.docs / "figures")
     except EdgeAppError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -17,6 +17,7 @@ from edge_app.colanet.params import Params
 from edge_app.encoder.images import ImageEncoder
 from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
+from edge_app.errors import InputError
 from edge_app.evaluation import baselines
 from edge_app.evaluation.continual import ONE_PASS, Plan, run_continual
 from edge_app.evaluation.datasets import Dataset
@@ -224,7 +225,12 @@ class Measured:
 
 
 def measure_all(data: Path, cache: Path, ledger: Ledger, sets: Sequence[Set], *, conventional_only: bool) -> None:
-    """Run the plan for some data sets; what the ledger holds already is not run again."""
+    """Run the plan for some data sets; what the ledger holds already is not run again.
+
+    Raises InputError without scikit-learn: a table without logistic regression would not be the table.
+    """
+    if "logistic_regression" not in baselines.available():
+        raise InputError("logistic regression needs scikit-learn, which is not installed: pip install 'edge-app[dev]'")
     for one in sets:
         measured = Measured(one, data, cache, ledger, Params())
         for shots in one.shots:

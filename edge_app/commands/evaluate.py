@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params
+    from edge_app.evaluation.continual import Plan
     from edge_app.evaluation.material import Material
     from edge_app.evaluation.trial import Setting
 
@@ -177,11 +178,11 @@ def _openset(job: Job) -> dict[str, Any]:
 
 def _continual(job: Job) -> dict[str, Any]:
     from edge_app.commands.output import show_progress
-    from edge_app.evaluation.continual import Plan, run_continual
+    from edge_app.evaluation.continual import run_continual
     from edge_app.evaluation.newcomer import run_newcomer
     from edge_app.evaluation.regimes import REGIMES, in_regime
 
-    plan = Plan(job.args.classes_per_task or 1, job.args.rehearse or 0)
+    plan = _plan(job.args)
     values: dict[str, Any] = _asked(job) | {"classes_per_task": plan.classes_per_task, "rehearse": plan.rehearse}
     values["regimes"] = {}
     for regime in REGIMES:
@@ -202,6 +203,14 @@ def _continual(job: Job) -> dict[str, Any]:
 _RUN = {"standard": _standard, "continual": _continual, "openset": _openset, "noisy": _noisy}
 
 
+def _plan(args: argparse.Namespace) -> "Plan":
+    from edge_app.evaluation.continual import Plan
+
+    return Plan(
+        1 if args.classes_per_task is None else args.classes_per_task, 0 if args.rehearse is None else args.rehearse
+    )
+
+
 def _asked(job: Job) -> dict[str, Any]:
     """What was asked for, and what to know of the data set."""
     from edge_app.evaluation.protocol import asked
@@ -219,6 +228,10 @@ def _check_options(args: argparse.Namespace) -> None:
             raise InputError(f"{name} belongs to --protocol {' or '.join(protocols)}, not to {args.protocol}")
     if args.newcomers is not None and args.newcomers < 1:
         raise InputError(f"--newcomers {args.newcomers}: expected at least 1")
+    for share in args.noise or ():
+        if not 0 <= share <= 1:
+            raise InputError(f"--noise {share:g}: expected shares from 0 to 1")
+    _plan(args)
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

@@ -72,8 +72,10 @@ def test_shots_and_repeats_of_a_zip(colours: Path, tmp_path: Path, capsys: pytes
         (["{}", "--cache", "{}/red/0.png"], "embedding cache"),
         (["{}", "--rehearse", "5"], "--rehearse belongs to --protocol continual, not to standard"),
         (["{}", "--protocol", "openset", "--passes", "2"], "--passes belongs to --protocol standard or noisy"),
-        (["{}", "--protocol", "noisy", "--noise", "10"], "noise = 10.0: expected a share"),
+        (["{}", "--protocol", "noisy", "--noise", "10"], "--noise 10: expected shares from 0 to 1"),
         (["{}", "--protocol", "continual", "--newcomers", "0"], "--newcomers 0"),
+        (["{}", "--protocol", "continual", "--classes-per-task", "0"], "--classes-per-task 0: expected at least 1"),
+        (["{}", "--protocol", "continual", "--rehearse", "-1"], "--rehearse -1"),
         (["{}", "--protocol", "openset"], "3 classes, expected at least 4"),
     ],
 )
