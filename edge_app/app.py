@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from edge_app import logs
 from edge_app.config import Config, load_config
 from edge_app.devices import open_buttons, open_camera, open_indicator
@@ -100,6 +102,7 @@ def _open(
     from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.kernel_cache import compile_all
     from edge_app.learner.manifest import find_manifest
+    from edge_app.learner.pictures import thumbnail_of
 
     if not config.state.folder:
         raise InputError(
@@ -116,6 +119,8 @@ def _open(
     logs.report(
         logging.INFO, "loaded", encoder=manifest.name, runtime=encoder.runtime, compiled=compiled, cached=loaded
     )
+    # loads what the first press needs, so that it takes no longer than the others
+    thumbnail_of(np.zeros((manifest.input_size, manifest.input_size, 3), np.uint8))
     notifier.send(STATUS="opening camera, buttons and lights")
     camera = open_camera(config.camera.uri, clock)
     stack.callback(camera.close)
