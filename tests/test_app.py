@@ -40,9 +40,10 @@ def source(state: Path, buttons: str = "sim:", path: Path | None = None, **envir
     return app.Source(path, environ, change)
 
 
+@pytest.mark.slow
 def test_it_runs_learns_and_ends_in_time(tmp_path: Path) -> None:
     answers = []
-    status = app.run(source(tmp_path, "sim:disc@0.3"), answered=answers.append, seconds=1.5)
+    status = app.run(source(tmp_path, "sim:disc@1"), answered=answers.append, seconds=3)
     assert status.learnt == 1
     assert status.classes == ("disc",)
     assert status.decided == len(answers) > 5

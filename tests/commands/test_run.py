@@ -77,7 +77,7 @@ def stored(folder: Path) -> list[tuple[str, str]]:
 @pytest.mark.slow
 def test_from_start_to_stop_under_a_service_manager(tmp_path: Path, devices: list[Device]) -> None:
     config = tmp_path / "config.toml"
-    config.write_text(f'[camera]\nuri = "{CAMERA}"\n[buttons]\nuri = "sim:disc@0.5,square@1.5,undo@2.5"\n')
+    config.write_text(f'[camera]\nuri = "{CAMERA}"\n[buttons]\nuri = "sim:disc@1.5,square@2.5,undo@3.5"\n')
     device = Device(tmp_path, "--config", str(config), "--decisions")
     devices.append(device)
     device.wait_for("READY")
