@@ -49,8 +49,8 @@ bench: $(VENV)/.has-dev  ## how long each step takes on this machine; keeps the 
 	$(BIN)/edge-app bench --json benchmarks/results/$$(uname -m).json
 	$(BIN)/python -m benchmarks.speed
 
-results: $(VENV)/.has-dev  ## every accuracy row and protocol beside all baselines: docs/results.md (needs DATA; an hour)
-	$(BIN)/python -m benchmarks.accuracy --data $(DATA)
+results: $(VENV)/.has-dev  ## every accuracy row and protocol beside all baselines: docs/results.md (needs DATA; half an hour)
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.accuracy --data $(DATA)
 
 search: $(VENV)/.has-calibration  ## search the classifier's parameters on validation splits (needs DATA)
 	$(BIN)/python -m calibration.search --data $(DATA)

@@ -43,13 +43,13 @@ def main() -> int:
     readme = ROOT / "README.md"
     result = json.loads((ROOT / "benchmarks" / "results" / "x86_64.json").read_text())
     text, filled = re.subn(
-        r"(<!-- speed -->\n).*?(<!-- end -->)",
+        r"(<!-- speed, by make bench -->\n).*?(<!-- speed ends -->)",
         lambda found: f"{found[1]}{table(result)}\n{found[2]}",
         readme.read_text(encoding="utf-8"),
         flags=re.DOTALL,
     )
     if filled != 1:
-        sys.stderr.write("README.md has no <!-- speed --> ... <!-- end -->\n")
+        sys.stderr.write("README.md has lost the marks around its table of times\n")
         return 1
     readme.write_text(text, encoding="utf-8")
     return 0

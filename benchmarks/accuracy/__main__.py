@@ -1,4 +1,4 @@
-"""`python -m benchmarks.accuracy`: measure what is missing, then write docs/results.md and its figures."""
+"""`python -m benchmarks.accuracy`: measure what is missing, then write docs/results.md, its figures, README's table."""
 
 import argparse
 import sys
@@ -34,6 +34,8 @@ def main() -> int:
             from benchmarks.accuracy.pictures import draw_all
 
             write_page(ledger, args.docs / "results.md")
+            if args.docs == DOCS:
+                write_page(ledger, DOCS.parent / "README.md")
             draw_all(ledger, args.data, args.cache, args.docs / "figures")
     except EdgeAppError as error:
         sys.stderr.write(f"{error}\n")
