@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
+from edge_app.closing import Closing
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.pipeline.pipeline import Status
@@ -23,7 +24,7 @@ PINGS = 4
 """Pings in the time after which the watchdog bites."""
 
 
-class Notifier:
+class Notifier(Closing):
     """Tells the service manager how things are. A context manager."""
 
     def __init__(self, address: str | None, clock: Clock) -> None:
@@ -56,14 +57,6 @@ class Notifier:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:

@@ -10,8 +10,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "edge_app"
 
-GROUND = {"errors", "messages"}
+GROUND = {"closing", "errors", "messages"}
 MAY_IMPORT = {
+    "closing": set(),
     "errors": set(),
     "messages": set(),
     "colanet": GROUND,

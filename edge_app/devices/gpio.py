@@ -4,9 +4,9 @@ import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from edge_app.closing import Closing
 from edge_app.devices.gpiolines import load_library, parse_lines, read_active, read_bias, request_lines
 from edge_app.devices.lights import LightPlan
 from edge_app.devices.ports import NS_PER_S, ButtonEdge, Clock, Signal
@@ -15,7 +15,7 @@ from edge_app.errors import DeviceError, InputError
 from edge_app.messages import Decision
 
 
-class GpioButtons:
+class GpioButtons(Closing):
     """Buttons on lines of a GPIO chip (path or label), one a name; debounced and time-stamped by the kernel.
 
     The defaults suit a button between line and ground. `library` stands for the module gpiod.
@@ -74,16 +74,6 @@ class GpioButtons:
         if self._request is not None:
             self._request.release()
             self._request = None
-
-    def __enter__(self) -> Self:
-        """Return the buttons."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
 
 class GpioLights:

@@ -4,9 +4,9 @@ import os
 import select
 import sys
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from edge_app.closing import Closing
 from edge_app.devices.ports import NS_PER_S, ButtonEdge, Clock
 from edge_app.devices.uri import split_scheme
 from edge_app.errors import DeviceError, InputError
@@ -15,7 +15,7 @@ POLL_S = 0.02
 """How long one look at the terminal may block: a wait is made of such looks, so that it ends by the given clock."""
 
 
-class KeyboardButtons:
+class KeyboardButtons(Closing):
     """Buttons that are keys; other keys are ignored. A terminal tells no release: it is reported with the press.
 
     The terminal is put into a mode that hands over each key at once, without echo (Ctrl-C still interrupts), and is
@@ -51,16 +51,6 @@ class KeyboardButtons:
 
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._saved)
             self._saved = None
-
-    def __enter__(self) -> Self:
-        """Return the buttons."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _enter_key_mode(self) -> list[Any]:
         try:

@@ -1,13 +1,13 @@
 """What the cameras share that deliver by themselves: a thread takes every frame, a slot keeps the newest."""
 
 import threading
-from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from abc import abstractmethod
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.closing import Opening
 from edge_app.devices.ports import CameraStalled, Clock
 from edge_app.errors import DeviceError, EdgeAppError
 from edge_app.messages import Frame
@@ -103,7 +103,7 @@ class _Feed:
         self.thread.join(STOP_S)
 
 
-class LiveCamera(ABC):
+class LiveCamera(Opening):
     """A camera that delivers frames in real time, read or not.
 
     A frame is decoded when it is handed out, in the reader's thread: what is dropped costs no decoding. The clock gives
@@ -151,17 +151,6 @@ class LiveCamera(ABC):
             feed.stop()
             self._produced += feed.produced
             self._dropped += feed.dropped
-
-    def __enter__(self) -> Self:
-        """Open, and return the camera."""
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     @abstractmethod
     def _connect(self) -> Source:

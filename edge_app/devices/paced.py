@@ -1,18 +1,17 @@
 """What the cameras share that produce a picture at every tick of a clock: simulations and recordings."""
 
-from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Self
+from abc import abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.closing import Opening
 from edge_app.devices.ports import NS_PER_S, CameraStalled, Clock
 from edge_app.errors import DeviceError, InputError
 from edge_app.messages import Frame
 
 
-class PacedCamera(ABC):
+class PacedCamera(Opening):
     """A camera whose frame of tick i is due at opening time + i / fps on the clock it was given.
 
     A read hands out the newest frame that is due; earlier ones that nobody asked for are dropped. With a simulated
@@ -52,17 +51,6 @@ class PacedCamera(ABC):
         if self._opened_ns is not None:
             self._opened_ns = None
             self._stop()
-
-    def __enter__(self) -> Self:
-        """Open, and return the camera."""
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def read(self, timeout_s: float) -> Frame | None:
         """Return the newest frame that is due, None at the end of a recording; see `Camera.read`."""

@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, Self, cast, get_args
+from typing import Literal, NamedTuple, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.closing import Closing
 from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import NS_PER_S, ButtonEdge, Clock, Signal
 from edge_app.devices.uri import Reader, read_options, read_seconds, read_size, split_scheme
@@ -117,7 +117,7 @@ class SimulatedCamera(PacedCamera):
         return image
 
 
-class SimulatedButtons:
+class SimulatedButtons(Closing):
     """Buttons that a test or the demo presses; edges are seen once the clock has reached them."""
 
     def __init__(self, names: Sequence[str], clock: Clock, *, uri: str = "sim:") -> None:
@@ -168,16 +168,6 @@ class SimulatedButtons:
     def close(self) -> None:
         """Release the buttons."""
         self._open = False
-
-    def __enter__(self) -> Self:
-        """Return the buttons."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
 
 class SimulatedIndicator:

@@ -1,12 +1,12 @@
 """Region of interest, rotation and mirroring, the same for every camera: `roi=320x240+160+120,rotate=90,mirror=yes`."""
 
 import re
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.closing import Opening
 from edge_app.devices.ports import Camera
 from edge_app.devices.uri import Reader, read_flag, read_options, split_options
 from edge_app.errors import InputError
@@ -64,7 +64,7 @@ class View(NamedTuple):
         return image[region.top : region.top + region.height, region.left : region.left + region.width]
 
 
-class ViewedCamera:
+class ViewedCamera(Opening):
     """A camera seen through a view; all else is the camera's own."""
 
     def __init__(self, camera: Camera, view: View, uri: str) -> None:
@@ -101,17 +101,6 @@ class ViewedCamera:
     def close(self) -> None:
         """Close the camera."""
         self._camera.close()
-
-    def __enter__(self) -> Self:
-        """Open, and return the camera."""
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
 
 def split_view(uri: str) -> tuple[str, View]:

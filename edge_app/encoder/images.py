@@ -3,18 +3,17 @@
 import hashlib
 from collections.abc import Callable
 from time import perf_counter_ns
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.closing import Closing
 from edge_app.encoder.model import ModelManifest
 from edge_app.encoder.preprocess import Preprocessor, decode_image
 from edge_app.encoder.tflite import TFLiteEncoder
 
 
-class ImageEncoder:
+class ImageEncoder(Closing):
     """Decodes, preprocesses and encodes one image file after another. Closes the encoder as a context manager.
 
     `times_ms` holds what each image took in the stages `decode`, `preprocess` and `encode`, in milliseconds.
@@ -46,14 +45,6 @@ class ImageEncoder:
     def close(self) -> None:
         """Let go of the interpreter."""
         self._encoder.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _timed(self, stage: str, action: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
         start = perf_counter_ns()

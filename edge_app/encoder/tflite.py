@@ -14,11 +14,11 @@ import importlib
 import importlib.metadata
 import os
 import threading
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from edge_app.closing import Closing
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound, RuntimeMissing
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Tensors(NamedTuple):
     outputs: tuple[TensorInfo, ...]
 
 
-class TFLiteEncoder:
+class TFLiteEncoder(Closing):
     """An encoder model, loaded and ready: uint8 picture in, uint8 embedding out. A context manager.
 
     `threads` is the number of CPU threads of one call. Calls from several Python threads take turns. Raises
@@ -114,14 +114,6 @@ class TFLiteEncoder:
         with self._lock:
             self._closed = True
             self._input = self._output = self._interpreter = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def describe(content: bytes, name: str = "model") -> Tensors:

@@ -11,12 +11,12 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.closing import Closing
 from edge_app.errors import InputError
 from edge_app.evaluation.cache import EmbeddingCache
 from edge_app.evaluation.image_files import is_hidden, open_source
@@ -47,7 +47,7 @@ def _is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS
 
 
-class Dataset:
+class Dataset(Closing):
     """The labelled images of a folder or a zip. Closes its zip as a context manager.
 
     Raises InputError when the path is neither, or holds no image in a class folder.
@@ -79,14 +79,6 @@ class Dataset:
     def close(self) -> None:
         """Close the zip; harmless to repeat."""
         self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _list_images(self) -> list[tuple[str, ...]]:
         images = []

@@ -13,12 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.closing import Closing
 from edge_app.errors import InputError, StateNotWritable
 from edge_app.learner import corrections
 from edge_app.learner.live import LiveNetwork
@@ -50,7 +50,7 @@ class Taught(NamedTuple):
     """What the network said of it before it learnt it (test, then train)."""
 
 
-class Learner:
+class Learner(Closing):
     """Teach, classify, and everything a person does with what was taught. A context manager; `open` composes it."""
 
     def __init__(
@@ -310,14 +310,6 @@ class Learner:
         self._saver.close()
         with self._writing:
             self._release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # Inside
 

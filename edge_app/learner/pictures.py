@@ -2,12 +2,12 @@
 
 import io
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.closing import Closing
 from edge_app.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def thumbnail_of(image: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-class PictureEncoder:
+class PictureEncoder(Closing):
     """Turns image files and thumbnails into embeddings with one encoder model; a context manager, for one thread."""
 
     def __init__(self, manifest: "ModelManifest", *, threads: int = 1) -> None:
@@ -64,11 +64,3 @@ class PictureEncoder:
     def close(self) -> None:
         """Let go of the model."""
         self._encoder.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

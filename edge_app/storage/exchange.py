@@ -15,10 +15,10 @@ import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
 from edge_app import __version__
+from edge_app.closing import Closing
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import sync_folder
@@ -109,7 +109,7 @@ def thumbnail_name(index: int) -> str:
     return f"thumbnails/{index}.jpg"
 
 
-class Archive:
+class Archive(Closing):
     """An exported file that was checked from end to end; a context manager.
 
     `examples` lack their thumbnails, which `thumbnail(index)` reads (and checks) one at a time.
@@ -161,14 +161,6 @@ class Archive:
     def close(self) -> None:
         """Let go of the file."""
         self._zip.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _check_entries(self) -> dict[str, zipfile.ZipInfo]:
         infos: dict[str, zipfile.ZipInfo] = {}

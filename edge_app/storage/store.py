@@ -5,9 +5,9 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
+from edge_app.closing import Closing
 from edge_app.errors import InputError
 from edge_app.storage import database, rows
 from edge_app.storage.errors import corrupt, sqlite_errors
@@ -27,7 +27,7 @@ CHECKED = {
 LISTED = "SELECT id, label, time_ns, source, thumbnail IS NOT NULL FROM examples"
 
 
-class Store:
+class Store(Closing):
     """The database of one state folder. One writer at a time (folder.FolderLock); not safe to share between threads."""
 
     def __init__(self, path: Path, db: sqlite3.Connection, *, read_only: bool) -> None:
@@ -67,14 +67,6 @@ class Store:
         """Close the database; the write-ahead log is folded into it."""
         with suppress(sqlite3.Error):
             self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # What is stored
 
