@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.study import MaxTrialsCallback
 from optuna.trial import TrialState
+from sqlalchemy.pool import NullPool
 
 from calibration.candidates import RULES, Candidate, starts, suggest
 from calibration.reference_rows import bar, reference
@@ -99,7 +100,8 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
     """Return the storage of a URL, or of a journal file (made with its folder when missing). Raises InputError."""
     if "://" in where:
         try:
-            return optuna.storages.RDBStorage(where)
+            # no pool: a study makes few requests, and a pool's connections would stay open until they are collected
+            return optuna.storages.RDBStorage(where, engine_kwargs={"poolclass": NullPool})
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"storage {where.split('@')[-1]}: {reason}; expected a file or a database URL") from error
