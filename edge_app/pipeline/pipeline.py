@@ -80,6 +80,7 @@ class Pipeline:
         self._stop = threading.Event()
         self._guard = threading.Lock()
         self._changed: Callable[[], None] = lambda: None
+        self._working: set[str] = set()
         self._answered = answered
         self.answering = threading.Event()
         """Set with the first answer."""
@@ -111,6 +112,7 @@ class Pipeline:
     def start(self, changed: Callable[[], None] = lambda: None) -> None:
         """Start the threads; `changed` is called when one of them ends, and with the first answer."""
         self._changed = changed
+        self._working = set(self.stages)
         for stage in self.stages.values():
             self.life.expect(stage.name, stage.longest_wait_s)
         for thread in self._threads:
@@ -119,7 +121,7 @@ class Pipeline:
     @property
     def running(self) -> bool:
         """Whether any stage still works."""
-        return any(thread.is_alive() for thread in self._threads)
+        return bool(self._working)
 
     @property
     def answered_once(self) -> bool:
@@ -168,10 +170,10 @@ class Pipeline:
         # the teacher ends with the last command that was queued: a press that was taken is not forgotten
         stop = threading.Event() if stage is self.teacher else self._stop
         drive(stage, self.life, stop, self._failed)
-        if (
-            stage is self.decide
-        ):  # the last frame of a recording was decided on: what was pressed until then still counts
+        if stage is self.decide:  # the last frame of a recording was decided on: what was pressed until then counts
             self._ended.set()
+        with self._guard:  # before it is told: a thread is alive until after its last word
+            self._working.discard(stage.name)
         self._changed()
 
     def _failed(self, name: str, error: Exception) -> None:
