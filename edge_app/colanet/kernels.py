@@ -253,7 +253,7 @@ def learn_published(  # type: ignore[no-untyped-def]
     """Let all columns learn from one presentation, whose target is column `target`.
 
     resource (neurons, inputs) and stability (neurons,) int32 Q15.16, outstanding (neurons,) int64 Q15.16: changed in
-    place with weights (inputs, neurons) and threshold (neurons,). rule: see `network.PublishedRule`.
+    place with weights (inputs, neurons) and threshold (neurons,). rule: see `published.PublishedRule`.
     """
     members = activity.spikes.shape[1]
     k_neurons = threshold.shape[0] // activity.spikes.shape[0] // members
