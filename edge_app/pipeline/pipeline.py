@@ -11,6 +11,7 @@ from edge_app.errors import EdgeAppError
 from edge_app.messages import Frame
 from edge_app.pipeline.capture import Capture, Care
 from edge_app.pipeline.decide import Answer, Decide, Lights
+from edge_app.pipeline.deeds import Deed, Errand
 from edge_app.pipeline.encode import Encode, Encoded, Encoder, Prepare, Prepared, Preprocess
 from edge_app.pipeline.gestures import Command, Meaning
 from edge_app.pipeline.latest import Latest
@@ -60,8 +61,8 @@ class Status(NamedTuple):
 class Pipeline:
     """capture | prepare | encode | decide, and beside them buttons | teacher; a thread each.
 
-    `report` is told of every event that matters, `answered` of every answer; both from the stages' threads. A stage
-    that fails stops all, and `failure` says why.
+    `report` is told of every event that matters, `answered` of every answer, `told` of what was taught and corrected;
+    all from the stages' threads. A stage that fails stops all, and `failure` says why.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Pipeline:
         meaning: Meaning | None = None,
         tuning: Tuning | None = None,
         answered: Callable[[Answer], None] = lambda _: None,
+        told: Callable[[Deed], None] = lambda _: None,
     ) -> None:
         self._report = report
         self._learner = parts.learner
@@ -87,7 +89,8 @@ class Pipeline:
         self.failure: EdgeAppError | None = None
         """Why the pipeline stopped by itself; None when it did not, or when a recording ended."""
         self.life = SignsOfLife(clock)
-        recent, lights = Recent(), Lights(parts.indicator)
+        lights = Lights(parts.indicator)
+        recent = self.recent = Recent()
         frames, prepared, encoded = Latest[Frame](), Latest[Prepared](), Latest[Encoded]()
         self._commands = CommandQueue()
         self._ended = threading.Event()
@@ -99,7 +102,7 @@ class Pipeline:
             parts.buttons, meaning or Meaning({}), recent, self._commands, clock, lights, report, self._ended
         )
         self.teacher = Teacher(
-            self._commands, parts.learner, parts.make_preprocess(), parts.encoder, recent, clock, lights, report
+            self._commands, parts.learner, parts.make_preprocess(), parts.encoder, recent, clock, lights, report, told
         )
         self.decide = Decide(encoded, parts.learner, lights, self._pace, clock, self._answer, self.teacher.assurance)
         live: tuple[Stage, ...] = (self.capture, self.prepare, self.encode, self.decide)
@@ -141,8 +144,8 @@ class Pipeline:
         """Go on with other settings from the next frame on."""
         self._pace.tuning = tuning
 
-    def submit(self, command: Command) -> bool:
-        """Queue a command as a button would; False when too many wait."""
+    def submit(self, command: Command | Errand) -> bool:
+        """Queue a command as a button would, or an errand; False when too many wait, or the pipeline stops."""
         return self._commands.put(command)
 
     def status(self) -> Status:

@@ -37,6 +37,18 @@ class Recent:
                 self._bytes -= self._frames.popleft().image.nbytes
             self._came.notify_all()
 
+    def newer(self, sequence: int, wait_s: float) -> Frame | None:
+        """Return the newest frame when it is another than `sequence`, waiting up to `wait_s` for one; else None."""
+        with self._came:
+            self._came.wait_for(lambda: bool(self._frames) and self._frames[-1].sequence != sequence, wait_s)
+            newest = self._frames[-1] if self._frames else None
+            return newest if newest is not None and newest.sequence != sequence else None
+
+    def numbered(self, sequence: int) -> Frame | None:
+        """Return the frame of that number, None when it is not kept (any more)."""
+        with self._came:
+            return next((frame for frame in reversed(self._frames) if frame.sequence == sequence), None)
+
     def add_embedding(self, time_ns: int, embedding: NDArray[np.uint8]) -> None:
         """Take in what the encoder made, or would make, of the frame of that time."""
         with self._came:

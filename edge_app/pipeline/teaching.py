@@ -3,7 +3,7 @@
 import logging
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from edge_app.learner.pictures import thumbnail_of
 from edge_app.messages import Decision, Frame
 from edge_app.pipeline.assurance import Assurance
 from edge_app.pipeline.decide import Lights
+from edge_app.pipeline.deeds import Correction, Deed, Errand, Lesson, Refusal
 from edge_app.pipeline.encode import Encoder, Preprocess
 from edge_app.pipeline.gestures import Command, Gestures, Meaning, Teach, Undo
 from edge_app.pipeline.progress import Progress
@@ -78,10 +79,10 @@ class CommandQueue:
     """Commands on their way from buttons (and whoever else may give them) to the teacher."""
 
     def __init__(self) -> None:
-        self._queue: queue.Queue[Command | None] = queue.Queue(WAITING)
+        self._queue: queue.Queue[Command | Errand] = queue.Queue(WAITING)
         self._over = threading.Event()
 
-    def put(self, command: Command) -> bool:
+    def put(self, command: Command | Errand) -> bool:
         """Queue a command; False when too many wait already, or no more are taken."""
         if self._over.is_set():
             return False
@@ -91,7 +92,7 @@ class CommandQueue:
             return False
         return True
 
-    def take(self, timeout_s: float) -> Command | None:
+    def take(self, timeout_s: float) -> Command | Errand | None:
         """Return the next command, waiting up to `timeout_s` for it."""
         try:
             return self._queue.get(timeout=timeout_s) if timeout_s > 0 else self._queue.get_nowait()
@@ -179,7 +180,9 @@ class Teacher:
         clock: Clock,
         lights: Lights,
         report: Report,
+        told: Callable[[Deed], None] = lambda _: None,
     ) -> None:
+        self._told_of = told
         self._commands = commands
         self._learner = learner
         self._preprocess = preprocess
@@ -204,57 +207,118 @@ class Teacher:
         self._told = failure
         if command is None:
             return not self._commands.over
+        if isinstance(command, Errand):
+            self._run(command)
+            return True
         try:
             self._carry_out(command)
         except EdgeAppError as error:  # a full disk, nothing to undo: the person must see it, decisions go on
-            self._lights.blink("error")
-            self._report(logging.ERROR, "command_failed", source=command.source, reason=str(error))
+            self._refused(error, command.source)
         return True
 
-    def _carry_out(self, command: Command) -> None:
-        if isinstance(command, Teach):
-            self._teach(command)
-            return
-        if isinstance(command, Undo):
-            action = self._learner.undo(background=True)
-            event: dict[str, object] = {"event": "undone", "action": action.kind}
-        else:
-            action = self._learner.forget_class(command.label, background=True)
-            event = {"event": "forgotten", "label": command.label}
+    def teach(
+        self,
+        label: str,
+        picture: NDArray[np.uint8],
+        embedding: NDArray[np.uint8] | None,
+        *,
+        source: str,
+        sequence: int | None,
+        asked_ns: int,
+        **fields: object,
+    ) -> Lesson:
+        """Store and learn a model input, (side, side, 3) uint8; in the teacher's thread. `fields` go into the report.
+
+        Without its embedding it is encoded; `asked_ns` is when it was asked for (monotonic). Raises InputError,
+        StateNotWritable: then nothing was taught.
+        """
+        known = self._learner.labels
+        if embedding is None:
+            embedding = self._encoder.encode(picture)
+        done = self._learner.teach(embedding, label, source=source, thumbnail=thumbnail_of(picture))
+        sure = self.assurance.confidence(done.before)
+        self._lights.blink("learnt")
+        self.learnt += 1
+        self.progress.taught(done.example_id, label, predicted=done.before.label, known=label in known)
+        self.assurance.taught(done.example_id, label, done.before)
+        before = done.before.label
+        self._report(
+            logging.INFO,
+            "learnt",
+            label=label,
+            example=done.example_id,
+            before=before,
+            source=source,
+            frame=sequence,
+            **fields,
+            ms=(self._clock.monotonic_ns() - asked_ns) / 1e6,
+        )
+        lesson = Lesson(done.example_id, label, before, sure, source, sequence)
+        self._told_of(lesson)
+        return lesson
+
+    def correct(self, kind: str, change: Callable[[], Action], source: str, **fields: object) -> Action:
+        """Make a correction, and have all that rests on examples follow; in the teacher's thread.
+
+        `kind` names it in the report. Raises what `change` raises: then nothing was changed.
+        """
+        action = change()
         stored = [(example.id, example.label) for example in self._learner.examples()]
         self.progress.keep_only(stored)
         self.assurance.keep_only(stored)
         self._lights.blink("undone")
-        self._report(
-            logging.INFO, str(event.pop("event")), examples=len(action.changes), source=command.source, **event
-        )
+        if kind == "undone":
+            fields["action"] = action.kind
+        self._report(logging.INFO, kind, examples=len(action.changes), source=source, **fields)
+        self._told_of(Correction(kind, action, source))
+        return action
+
+    def _run(self, errand: Errand) -> None:
+        if not errand.done.set_running_or_notify_cancel():
+            return
+        try:
+            result = errand.work(self)
+        except EdgeAppError as error:
+            self._refused(error, errand.source)
+            errand.done.set_exception(error)
+        except Exception as error:  # noqa: BLE001 whoever waits for it reports it; the loop goes on
+            errand.done.set_exception(error)
+        else:
+            errand.done.set_result(result)
+
+    def _refused(self, error: EdgeAppError, source: str) -> None:
+        self._lights.blink("error")
+        self._report(logging.ERROR, "command_failed", source=source, reason=str(error))
+        self._told_of(Refusal(str(error), source))
+
+    def _carry_out(self, command: Command) -> None:
+        if isinstance(command, Teach):
+            self._teach(command)
+        elif isinstance(command, Undo):
+            self.correct("undone", lambda: self._learner.undo(background=True), command.source)
+        else:
+            forgotten = command.label
+            self.correct(
+                "forgotten",
+                lambda: self._learner.forget_class(forgotten, background=True),
+                command.source,
+                label=forgotten,
+            )
 
     def _teach(self, command: Teach) -> None:
         if command.frame is None:
             raise InputError(
                 f"no frame was shown within {MAX_AGE_NS / NS_PER_S:g} s before the press: nothing was taught"
             )
-        known = self._learner.labels
-        label = command.label or _unused_name(known)
-        picture = self._preprocess(command.frame.image)
-        embedding = self._recent.embedding(command.frame.time_ns)
-        if embedding is None:  # that frame was dropped on its way, or looked like the one before
-            embedding = self._encoder.encode(picture)
-        done = self._learner.teach(embedding, label, source=command.source, thumbnail=thumbnail_of(picture))
-        self._lights.blink("learnt")
-        self.learnt += 1
-        self.progress.taught(done.example_id, label, predicted=done.before.label, known=label in known)
-        self.assurance.taught(done.example_id, label, done.before)
-        self._report(
-            logging.INFO,
-            "learnt",
-            label=label,
-            example=done.example_id,
-            before=done.before.label,
+        self.teach(
+            command.label or _unused_name(self._learner.labels),
+            self._preprocess(command.frame.image),
+            # None where that frame was dropped on its way, or looked like the one before
+            self._recent.embedding(command.frame.time_ns),
             source=command.source,
-            frame=command.frame.sequence,
+            sequence=command.frame.sequence,
             frame_age_ms=(command.time_ns - command.frame.time_ns) / 1e6,
-            ms=(self._clock.monotonic_ns() - command.time_ns) / 1e6,
+            asked_ns=command.time_ns,
         )
 
 

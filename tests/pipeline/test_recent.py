@@ -62,3 +62,18 @@ def test_embeddings_are_found_by_their_frame_and_are_few() -> None:
     assert recent.embedding(99) is not None
     assert recent.embedding(3) is None
     assert len(recent._embeddings) == 32
+
+
+def test_the_newest_is_handed_out_once_and_found_by_its_number() -> None:
+    recent = Recent()
+    assert recent.newer(-1, 0.0) is None
+    recent.add(frame("red", 1.0, 4))
+    recent.add(frame("blue", 1.1, 5))
+    newest = recent.newer(-1, 0.0)
+    assert newest is not None
+    assert newest.sequence == 5
+    assert recent.newer(5, 0.0) is None
+    older = recent.numbered(4)
+    assert older is not None
+    assert older.time_ns == NS_PER_S
+    assert recent.numbered(6) is None

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from simple_network import folder_in_memory, open_learner
 from edge_app.devices.ports import NS_PER_S
 from edge_app.devices.simulated import SimulatedButtons, SimulatedClock, SimulatedIndicator
 from edge_app.encoder.preprocess import decode_image
+from edge_app.errors import InputError
 from edge_app.learner import Learner
 from edge_app.pipeline.decide import Lights
+from edge_app.pipeline.deeds import Correction, Deed, Errand, Lesson, Refusal
 from edge_app.pipeline.gestures import Forget, Meaning, Teach, Undo
 from edge_app.pipeline.recent import Recent
 from edge_app.pipeline.teaching import WAITING, ButtonWatch, CommandQueue, Teacher
@@ -44,8 +47,17 @@ class Rig:
             self.reports,
             self.ended,
         )
+        self.deeds: list[Deed] = []
         self.teacher = Teacher(
-            self.commands, learner, make_preprocess(), self.encoder, self.recent, self.clock, lights, self.reports
+            self.commands,
+            learner,
+            make_preprocess(),
+            self.encoder,
+            self.recent,
+            self.clock,
+            lights,
+            self.reports,
+            self.deeds.append,
         )
 
     def show(self, name: str, time_s: float, sequence: int) -> None:
@@ -180,3 +192,49 @@ def test_a_rebuild_that_fails_in_the_background_is_told_once(rig: Rig) -> None:
     assert not teacher.step()
     assert not teacher.step()
     assert rig.reports.events == ["rebuild_failed"]
+
+
+def test_presses_are_told_of_as_deeds(rig: Rig) -> None:
+    rig.show("red", 10.0, 3)
+    rig.pressed.press("red", at_ns=seconds(10.05))
+    rig.pressed.press("undo", at_ns=seconds(10.1))
+    rig.pressed.press("undo", at_ns=seconds(10.2))
+    rig.clock.advance(0.4)
+    rig.settle()
+    lesson, correction, refusal = rig.deeds
+    assert lesson == Lesson(1, "red", None, 0.0, "button red", 3)
+    assert isinstance(correction, Correction)
+    assert (correction.kind, correction.action.kind, correction.source) == ("undone", "teach", "button undo")
+    assert isinstance(refusal, Refusal)
+    assert "nothing to undo" in refusal.reason
+
+
+def test_an_errand_is_carried_out_in_turn_and_its_outcome_told(rig: Rig) -> None:
+    picture = make_preprocess()(colour("red", 0)).copy()
+    done: Future[Lesson] = Future()
+    gone: Future[object] = Future()
+    assert gone.cancel()
+    rig.commands.put(
+        Errand(lambda teacher: teacher.teach("red", picture, None, source="page", sequence=7, asked_ns=0), done, "page")
+    )
+    rig.commands.put(
+        Errand(lambda teacher: teacher.teach("x", picture, None, source="", sequence=7, asked_ns=0), gone, "")
+    )
+    rig.settle()
+    assert done.result(0) == rig.deeds[0] == Lesson(1, "red", None, 0.0, "page", 7)
+    assert len(rig.learner.examples()) == 1
+    assert (rig.reports.last("learnt")["frame"], rig.teacher.learnt) == (7, 1)
+
+
+@pytest.mark.parametrize("error", [InputError("no such thing"), ValueError("a mistake in the program")])
+def test_an_errand_that_fails_tells_who_waits_and_the_teacher_goes_on(rig: Rig, error: Exception) -> None:
+    done: Future[object] = Future()
+
+    def work(_: Teacher) -> object:
+        raise error
+
+    rig.commands.put(Errand(work, done, "page"))
+    assert rig.teacher.step()
+    assert done.exception(0) is error
+    assert (rig.deeds == [Refusal("no such thing", "page")]) is isinstance(error, InputError)
+    assert rig.teacher.step()
