@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime bench results search search-published ablation model clean help
+.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime bench soak results search search-published ablation model clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -48,6 +48,9 @@ test-tflite-runtime:  ## the tests of what the runtime touches, with tflite-runt
 bench: $(VENV)/.has-dev  ## how long each step takes on this machine; keeps the figures and writes README's table
 	$(BIN)/edge-app bench --json benchmarks/results/$$(uname -m).json
 	$(BIN)/python -m benchmarks.speed
+
+soak: $(VENV)/.has-dev  ## two hours of the live device at full rate: memory, rate, age of frames; keeps result and figure
+	$(BIN)/python -m benchmarks.soak --hours 2
 
 results: $(VENV)/.has-dev  ## every accuracy row and protocol beside all baselines: docs/results.md (needs DATA; half an hour)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.accuracy --data $(DATA)

@@ -77,6 +77,8 @@ def _print_answer(answer: "Answer") -> None:
         "margin": decision.margin,
         "confidence": round(answer.confidence, 4),
         "spikes": dict(zip(decision.labels, decision.spikes.tolist(), strict=True)),
+        "time_ms": round(answer.time_ns / 1e6, 3),
+        "waited_ms": round(answer.waited_ns / 1e6, 3),
         "latency_ms": round(answer.latency_ns / 1e6, 3),
         "fresh": answer.fresh,
     }

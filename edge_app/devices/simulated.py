@@ -14,6 +14,9 @@ from edge_app.devices.uri import Reader, read_options, read_seconds, read_size, 
 from edge_app.errors import DeviceError, InputError
 from edge_app.messages import Decision
 
+LAST_PRESS_S = 31 * 86400.0
+"""The latest moment after the start at which a button of a URI may press itself."""
+
 FaultKind = Literal["stall", "unplug", "garbage", "black", "repeat"]
 
 
@@ -230,7 +233,7 @@ def buttons_from_uri(uri: str, clock: Clock) -> SimulatedButtons:
     for name, _, times in parts:
         for text in filter(None, times.split("+")):
             try:
-                seconds = read_seconds(text)
+                seconds = read_seconds(text, most=LAST_PRESS_S)
             except ValueError as error:
                 raise InputError(f"{uri!r}: press {name}@{text}: {error}") from error
             buttons.press(name, at_ns=start_ns + round(seconds * NS_PER_S))

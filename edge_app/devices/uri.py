@@ -86,13 +86,17 @@ def read_fps(text: str) -> float:
     return fps
 
 
-def read_seconds(text: str) -> float:
-    """Read a time such as 10ms, 2s or 0.5 (seconds), above zero and at most an hour, as seconds; raises ValueError."""
+HOUR_S = 3600.0
+
+
+def read_seconds(text: str, most: float = HOUR_S) -> float:
+    """Read a time such as 10ms, 2s or 0.5 (seconds), above zero and at most `most`, as seconds; raises ValueError."""
     digits, factor = (text[:-2], 0.001) if text.endswith("ms") else (text.removesuffix("s"), 1.0)
     try:
         seconds = float(digits) * factor
     except ValueError:
         seconds = math.nan
-    if not 0 < seconds <= 3600:
-        raise ValueError("expected a time above zero and at most an hour, for example 10ms or 2s")
+    if not 0 < seconds <= most:
+        limit = "an hour" if most == HOUR_S else f"{most:g} s"
+        raise ValueError(f"expected a time above zero and at most {limit}, for example 10ms or 2s")
     return seconds

@@ -44,6 +44,8 @@ class Answer(NamedTuple):
     """From then to the decision."""
     fresh: bool
     """False: the picture had not changed, and was not encoded again."""
+    waited_ns: int = 0
+    """From capture until the encoder took it."""
 
 
 class Vote:
@@ -121,7 +123,16 @@ class Decide:
         now_ns = self._clock.monotonic_ns()
         latency_ns = now_ns - encoded.time_ns
         sure = self._assurance.confidence(decision)
-        answer = Answer(label, decision, sure, encoded.sequence, encoded.time_ns, latency_ns, encoded.fresh)
+        answer = Answer(
+            label,
+            decision,
+            sure,
+            encoded.sequence,
+            encoded.time_ns,
+            latency_ns,
+            encoded.fresh,
+            encoded.waited_ns,
+        )
         self._lights.show(decision if label == decision.label else decision._replace(label=label))
         self._times.append(now_ns)
         self.slowest_ns = max(self.slowest_ns, latency_ns)

@@ -44,6 +44,8 @@ class Encoded(NamedTuple):
     embedding: NDArray[np.uint8]
     fresh: bool
     """False: the picture has not changed, this is the embedding of an earlier frame."""
+    waited_ns: int = 0
+    """From capture until the encoder took it."""
 
 
 class Prepare:
@@ -103,7 +105,9 @@ class Encode:
         encoder: Encoder,
         recent: Recent,
         pace: Pace,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._prepared = prepared
         self._out = encoded
         self._encoder = encoder
@@ -124,6 +128,7 @@ class Encode:
                 self._out.close()
                 return False
             return True
+        waited_ns = self._clock.monotonic_ns() - prepared.time_ns
         embedding = self._embedding
         # compared here, with what was encoded: a changed picture may be displaced on its way
         fresh = self._detector.changed(prepared.picture, self._pace.tuning.idle_threshold)
@@ -133,5 +138,5 @@ class Encode:
             self._recent.add_embedding(prepared.time_ns, embedding)
         else:
             self.skipped += 1
-        self._out.put(Encoded(prepared.time_ns, prepared.sequence, embedding, fresh))
+        self._out.put(Encoded(prepared.time_ns, prepared.sequence, embedding, fresh, waited_ns))
         return True

@@ -97,7 +97,7 @@ class Pipeline:
         self._pace = Pace(tuning or Tuning(), clock, report)
         self.capture = Capture(parts.camera, frames, recent, clock, self._stop, report, care)
         self.prepare = Prepare(frames, prepared, parts.make_preprocess(), self._pace, clock, self._stop)
-        self.encode = Encode(prepared, encoded, parts.encoder, recent, self._pace)
+        self.encode = Encode(prepared, encoded, parts.encoder, recent, self._pace, clock)
         self.buttons = ButtonWatch(
             parts.buttons, meaning or Meaning({}), recent, self._commands, clock, lights, report, self._ended
         )

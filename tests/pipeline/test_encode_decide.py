@@ -25,7 +25,7 @@ class Rig:
         self.pace = Pace(tuning or Tuning(), self.clock, Reports())
         self.stop = threading.Event()
         self.prepare = Prepare(self.frames, self.prepared, make_preprocess(), self.pace, self.clock, self.stop)
-        self.encode = Encode(self.prepared, self.encoded, self.encoder, self.recent, self.pace)
+        self.encode = Encode(self.prepared, self.encoded, self.encoder, self.recent, self.pace, self.clock)
         self.answers: list[Answer] = []
         self.indicator = SimulatedIndicator(self.clock)
         self.said: list[str | None] = []
@@ -114,6 +114,19 @@ def test_the_end_is_passed_on_after_the_last_frame() -> None:
     assert rig.decide.step()
     assert not rig.decide.step()
     assert [answer.label for answer in rig.answers] == ["blue"]
+
+
+def test_an_answer_says_how_long_its_frame_waited_for_the_encoder() -> None:
+    rig = Rig()
+    rig.clock.advance(0.5)
+    rig.frames.put(frame("red", 1.25, 3))
+    for stage in (rig.prepare, rig.encode):
+        assert stage.step()
+    rig.clock.advance(0.125)
+    assert rig.decide.step()
+    answer = rig.decide.last
+    assert answer is not None
+    assert (answer.waited_ns, answer.latency_ns) == (NS_PER_S // 4, NS_PER_S * 3 // 8)
 
 
 def test_an_answer_says_what_how_surely_and_how_late() -> None:
