@@ -5,6 +5,7 @@ refused by name, with what was expected.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -24,6 +25,8 @@ Check = Callable[[Any], Any]
 RECORDINGS = ("dir", "file")
 """Camera schemes whose pictures may stand still for good reason."""
 LEVELS = ("debug", "info", "warning", "error")
+MQTT_ROLES = ("none", "teach", "administer")
+MQTT_OFFERS = ("off", "by-hand", "signed")
 
 
 def _key(default: Any, check: Check) -> Any:
@@ -72,6 +75,15 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("text in quotes")
     return value
+
+
+def _matching(pattern: str, wanted: str) -> Check:
+    def check(value: Any) -> str:
+        if not re.fullmatch(pattern, _text(value)):
+            raise ValueError(wanted)
+        return str(value)
+
+    return check
 
 
 def _absolute(value: Any) -> str:
@@ -196,6 +208,44 @@ class TemperatureConfig:
     slow_fps: float = _key(2.0, _number(0.01, 1000))
 
 
+_TOPIC = r"[^/$+#\s\x00-\x1f][^+#\s\x00-\x1f]{0,98}(?<!/)"
+"""Levels of an MQTT topic that others may follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class MqttConfig:
+    """[mqtt]: decisions and events to a message broker, and commands from it."""
+
+    enabled: bool = _key(False, _flag)
+    host: str = _key("localhost", _matching(r"[^\s/]{1,253}", "a host name or an address"))
+    port: int = _key(0, _whole(0, 65535))
+    device: str = _key("", _matching(r"[A-Za-z0-9_-]{0,64}", "at most 64 letters, digits, - and _"))
+    name: str = _key("", _text)
+    base: str = _key(
+        "edge-app", _matching(_TOPIC, "the first levels of a topic, without +, #, white space or / at an end")
+    )
+    user: str = _key("", _text)
+    password_file: str = _key("", _absolute)
+    tls: bool = _key(False, _flag)
+    ca_file: str = _key("", _absolute)
+    certificate_file: str = _key("", _absolute)
+    key_file: str = _key("", _absolute)
+    discovery: str = _key("homeassistant", _matching(f"|{_TOPIC}", 'the prefix of a topic, or "" (off)'))
+    commands: str = _key("none", _one_of(*MQTT_ROLES))
+    hold_s: float = _key(0.5, _number(0.05, 60, zero="every change"))
+    thumbnails: bool = _key(False, _flag)
+    thumbnail_side: int = _key(320, _whole(32, 1280))
+    buffer: int = _key(1000, _whole(16, 100_000))
+    offers: str = _key("off", _one_of(*MQTT_OFFERS))
+    offers_key_file: str = _key("", _absolute)
+    offer_mb: int = _key(4, _whole(1, 64))
+
+    @property
+    def port_in_use(self) -> int:
+        """The port, that of the protocol where none was named."""
+        return self.port or (8883 if self.tls else 1883)
+
+
 @dataclass(frozen=True, slots=True)
 class LogConfig:
     """[log]: what is worth a line."""
@@ -215,6 +265,7 @@ class Config:
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     idle: IdleConfig = field(default_factory=IdleConfig)
     temperature: TemperatureConfig = field(default_factory=TemperatureConfig)
+    mqtt: MqttConfig = field(default_factory=MqttConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
     def overridden(self, *, camera: str | None = None, buttons: str | None = None, state: Path | None = None) -> Self:
@@ -238,7 +289,7 @@ class Config:
 
     def needs_restart(self, other: "Config") -> list[str]:
         """Return the sections that differ in `other` and that a running program cannot take over."""
-        fixed = ("camera", "buttons", "lights", "encoder", "state")
+        fixed = ("camera", "buttons", "lights", "encoder", "state", "mqtt")
         return [name for name in fixed if getattr(self, name) != getattr(other, name)]
 
 
@@ -261,11 +312,27 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
         raise InputError(
             f"{where}temperature.resume_at_c = {heat.resume_at_c:g}, expected less than slow_at_c = {heat.slow_at_c:g}"
         )
+    _check_mqtt(where, config.mqtt)
     if not config.state.folder:
         given = environ.get("STATE_DIRECTORY", "").split(":")[0] or environ.get("EDGE_APP_STATE", "")
         if given:
             config = config.overridden(state=Path(given))
     return config
+
+
+def _check_mqtt(where: str, mqtt: MqttConfig) -> None:
+    """Raise InputError for keys that do nothing without another one."""
+    needs = (
+        ("password_file", "user", mqtt.password_file and not mqtt.user),
+        ("ca_file", "tls", mqtt.ca_file and not mqtt.tls),
+        ("certificate_file", "tls", mqtt.certificate_file and not mqtt.tls),
+        ("certificate_file", "key_file", mqtt.certificate_file and not mqtt.key_file),
+        ("key_file", "certificate_file", mqtt.key_file and not mqtt.certificate_file),
+        ('offers = "signed"', "offers_key_file", mqtt.offers == "signed" and not mqtt.offers_key_file),
+    )
+    for key, other, missing in needs:
+        if missing:
+            raise InputError(f"{where}mqtt.{key} is set and {other} is not: set both, or neither")
 
 
 def _read(path: Path) -> dict[str, Any]:
