@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime bench soak results search search-published ablation model clean help
+.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime bench soak power-cut results search search-published ablation model clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -51,6 +51,9 @@ bench: $(VENV)/.has-dev  ## how long each step takes on this machine; keeps the 
 
 soak: $(VENV)/.has-dev  ## two hours of the live device at full rate: memory, rate, age of frames; keeps result and figure
 	$(BIN)/python -m benchmarks.soak --hours 2
+
+power-cut: $(VENV)/.has-dev  ## kill -9 the live device 500 times while it is taught: is anything lost? (half an hour)
+	$(BIN)/python -m benchmarks.power_cut --kills 500
 
 results: $(VENV)/.has-dev  ## every accuracy row and protocol beside all baselines: docs/results.md (needs DATA; half an hour)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.accuracy --data $(DATA)

@@ -1,0 +1,251 @@
+"""`python -m benchmarks.power_cut`: kill -9 the real `edge-app run` while it is being taught; is anything lost?
+
+Simulated buttons press several times a second, and undo now and then. The process is killed at a seeded random moment:
+mostly while it learns, also while it starts and while it stops. After each kill the state must hold exactly what was
+acknowledged in its log ("learnt", "undone"), give or take the one action that was under way; every checksum of the
+database must be right; and the network that a start comes to must equal a replay from nothing, to the bit.
+"""
+
+import argparse
+import json
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from edge_app import machine
+from edge_app.encoder.model import load_manifest
+from edge_app.errors import EdgeAppError
+from edge_app.learner import Learner
+from edge_app.learner.replay import Trained, replay
+from edge_app.learner.state import open_parts
+from edge_app.storage.folder import database_path, snapshots_path
+from edge_app.storage.records import NewExample
+from edge_app.storage.snapshots import Snapshots
+from edge_app.storage.store import Store
+
+RESULT = Path(__file__).resolve().parent / "results" / "power_cut.json"
+CAMERA = "sim:scene=shapes,size=96x64,fps=100"
+NAMES = ("disc", "square", "ring", "cross")
+PRESS_EVERY_S = 0.04
+LAST_PRESS_S = 12.0
+UNDO_EVERY = 6
+A_FOLDER = 25
+"""Kills that one state folder goes through, before the next one begins."""
+STORED_FIRST = 450
+"""Examples in a fresh folder, without a snapshot: the first falls due, at 500, while the folder is in use."""
+LEARNING_S, STARTING_S, STOPPING_S = 0.6, 1.5, 0.4
+START_TIMEOUT_S = 60.0
+
+Phase = Literal["learning", "starting", "stopping"]
+
+
+class Loss(Exception):
+    """The state after a kill is not what was acknowledged."""
+
+
+class Kill(NamedTuple):
+    """One process that was killed."""
+
+    phase: Phase
+    after_s: float
+    """From the first example learnt (learning), from the start, or from SIGTERM."""
+    acknowledged: int
+    """Examples that this process said it has learnt."""
+    undone: int
+    in_flight: str
+    """What was stored without being acknowledged: nothing, an example, or an undo."""
+
+
+class Device:
+    """`edge-app run` as a process; what it acknowledges is collected by a thread."""
+
+    def __init__(self, folder: Path) -> None:
+        options = ["--state", str(folder), "--camera", CAMERA, "--buttons", buttons()]
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "edge_app", "run", *options], stderr=subprocess.PIPE, text=True
+        )
+        self.said: list[int | None] = []
+        """Example numbers as they were learnt; None for an undo."""
+        self.words: list[str] = []
+        self._learnt = threading.Event()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.words.append(line)
+            learnt = re.search(r" learnt +label=.* example=(\d+) ", line)
+            if learnt or re.search(r" undone +examples=", line):
+                self.said.append(int(learnt[1]) if learnt else None)
+                self._learnt.set()
+        self._learnt.set()
+
+    def wait_until_it_learns(self) -> None:
+        """Return with the first acknowledgement. Raises Loss when there is none."""
+        if not self._learnt.wait(START_TIMEOUT_S) or not self.said:
+            self.kill()
+            raise Loss(f"the device did not start: {''.join(self.words[-20:])}")
+
+    def kill(self) -> None:
+        """Kill it, and take in all that it has said."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+
+
+def buttons() -> str:
+    """Return the URI of buttons that press all the while: classes in turn, and an undo now and then."""
+    times: dict[str, list[str]] = {name: [] for name in (*NAMES, "undo")}
+    for number in range(int(LAST_PRESS_S / PRESS_EVERY_S)):
+        name = "undo" if number % UNDO_EVERY == UNDO_EVERY - 1 else NAMES[number % len(NAMES)]
+        times[name].append(f"{PRESS_EVERY_S * (number + 1):.2f}")
+    return "sim:" + ",".join(f"{name}@{'+'.join(moments)}" for name, moments in times.items())
+
+
+def main() -> int:
+    """Run; 0 when nothing was lost, 1 when something was."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.power_cut", description=__doc__)
+    parser.add_argument("--kills", type=int, default=500, metavar="N", help="processes killed (default: 500)")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments (default: 1)")
+    parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE", help="result, JSON")
+    args = parser.parse_args()
+    start = time.monotonic()
+    kills: list[Kill] = []
+    losses: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="edge-app-power-cut-") as folder:
+        try:
+            for kill in cut(Path(folder), args.kills, args.seed):
+                kills.append(kill)
+                sys.stderr.write(f"\r{len(kills)} of {args.kills}: {kill}".ljust(150))
+        except (Loss, EdgeAppError) as error:
+            losses.append(f"after kill {len(kills)}: {error}")
+    result = summarise(kills) | {
+        "asked": {"kills": args.kills, "seed": args.seed, "camera": CAMERA, "press_every_s": PRESS_EVERY_S},
+        "losses": losses,
+        "seconds": time.monotonic() - start,
+        "machine": machine.describe(),
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    sys.stderr.write("\n")
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    return 1 if losses else 0
+
+
+def cut(folder: Path, kills: int, seed: int) -> Iterator[Kill]:
+    """Kill so many processes, one after another, in state folders under `folder`; yield each. Raises Loss."""
+    random = np.random.default_rng(seed)
+    stored: list[int] = []
+    for number in range(kills):
+        state = folder / f"state-{number // A_FOLDER}"
+        if not state.exists():
+            stored = fill(state, int(random.integers(1 << 30)))
+        device = Device(state)
+        try:
+            phase, after_s = kill_sometime(device, random)
+        finally:
+            device.kill()
+        expected, in_flight = check_acknowledged(state, stored, device.said)
+        check_network(state)
+        stored = expected
+        learnt = sum(said is not None for said in device.said)
+        yield Kill(phase, round(after_s, 4), learnt, len(device.said) - learnt, in_flight)
+
+
+def kill_sometime(device: Device, random: np.random.Generator) -> tuple[Phase, float]:
+    """Choose a moment and wait for it; return what the device was doing, and how long after the beginning of that."""
+    choice = random.random()
+    if choice < 0.1:
+        after_s = random.uniform(0, STARTING_S)
+        time.sleep(after_s)
+        return "starting", after_s
+    device.wait_until_it_learns()
+    if choice < 0.9:
+        after_s = random.uniform(0, LEARNING_S)
+        time.sleep(after_s)
+        return "learning", after_s
+    after_s = random.uniform(0, STOPPING_S)
+    device.process.send_signal(signal.SIGTERM)
+    time.sleep(after_s)
+    return "stopping", after_s
+
+
+def fill(folder: Path, seed: int) -> list[int]:
+    """Make a state folder with examples in it; return their numbers."""
+    manifest = load_manifest()
+    random = np.random.default_rng(seed)
+    centres = random.integers(0, 60, (len(NAMES), manifest.embedding_size))
+    with Learner.open(folder, manifest) as learner:
+        learner.adopt(
+            [
+                NewExample(
+                    random.poisson(centres[number % len(NAMES)]).clip(0, 255).astype(np.uint8).tobytes(),
+                    NAMES[number % len(NAMES)],
+                    number,
+                    "power cut",
+                )
+                for number in range(STORED_FIRST)
+            ]
+        )
+        stored = [example.id for example in learner.examples()]
+    Snapshots(snapshots_path(folder)).clear()
+    return stored
+
+
+def check_acknowledged(folder: Path, before: list[int], said: list[int | None]) -> tuple[list[int], str]:
+    """Return what is stored, and what of it was not acknowledged. Raises Loss, StateCorrupt."""
+    expected = list(before)
+    for example in said:
+        if example is None:
+            expected.pop()
+        else:
+            expected.append(example)
+    with Store.open(database_path(folder)) as store:
+        store.check()
+        found = [example.id for example in store.examples()]
+    if found == expected:
+        return found, "nothing"
+    if found[:-1] == expected and found[-1] > max(expected):
+        return found, "example"
+    if found == expected[:-1]:
+        return found, "undo"
+    missing = sorted(set(expected) - set(found))
+    raise Loss(f"acknowledged and missing: {missing}; stored and unexpected: {sorted(set(found) - set(expected))}")
+
+
+def check_network(folder: Path) -> None:
+    """Raise Loss unless the network that a start comes to equals a replay of the journal from nothing."""
+    manifest = load_manifest()
+    with Learner.open(folder, manifest, read_only=True) as learner:
+        started = learner.network_state()
+    parts = open_parts(folder, manifest, read_only=True)
+    with parts.store as store:
+        trained = Trained(parts.factory.new())
+        replay(trained, parts.rate_code, store.journal, store.count_presentations())
+    if trained.network.snapshot() != started:
+        raise Loss("the network that a start comes to is not that of a clean replay")
+
+
+def summarise(kills: list[Kill]) -> dict[str, Any]:
+    """Return how many kills there were of each kind, and what they met."""
+    return {
+        "kills": len(kills),
+        "phases": {phase: sum(kill.phase == phase for kill in kills) for phase in ("learning", "starting", "stopping")},
+        "acknowledged": sum(kill.acknowledged for kill in kills),
+        "undone": sum(kill.undone for kill in kills),
+        "in_flight": {what: sum(kill.in_flight == what for kill in kills) for what in ("nothing", "example", "undo")},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

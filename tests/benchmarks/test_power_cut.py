@@ -1,0 +1,62 @@
+"""kill -9 of the real live device while it is taught, a few times; `make power-cut` does it 500 times."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.power_cut import NAMES, Loss, buttons, check_acknowledged, check_network, cut, fill, summarise
+from edge_app.encoder.model import load_manifest
+from edge_app.learner.replay import Trained
+from edge_app.learner.state import open_parts
+from edge_app.storage.folder import database_path
+from edge_app.storage.snapshots import Snapshots
+from edge_app.storage.store import Store
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_by_kill_9_of_the_live_device(tmp_path: Path) -> None:
+    kills = list(cut(tmp_path, 10, seed=4))
+    found = summarise(kills)
+    assert found["kills"] == 10
+    assert found["acknowledged"] > 10
+    assert set(found["phases"]) == {"learning", "starting", "stopping"}
+
+
+def test_buttons_press_and_undo_all_the_while() -> None:
+    names = [part.partition("@")[0] for part in buttons().removeprefix("sim:").split(",")]
+    assert names == [*NAMES, "undo"]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> tuple[Path, list[int]]:
+    return tmp_path / "state", fill(tmp_path / "state", 1)
+
+
+def test_a_loss_is_seen(state: tuple[Path, list[int]]) -> None:
+    folder, stored = state
+    assert check_acknowledged(folder, stored, []) == (stored, "nothing")
+    assert check_acknowledged(folder, [*stored, 451], []) == (stored, "undo")
+    assert check_acknowledged(folder, stored[:-1], []) == (stored, "example")
+    with pytest.raises(Loss, match=r"acknowledged and missing: \[451, 452\]"):
+        check_acknowledged(folder, stored, [451, 452])
+    with pytest.raises(Loss, match=r"stored and unexpected: \[449, 450\]"):
+        check_acknowledged(folder, stored[:-2], [])
+
+
+def test_another_network_is_seen(state: tuple[Path, list[int]]) -> None:
+    folder, stored = state
+    check_network(folder)
+    manifest = load_manifest()
+    parts = open_parts(folder, manifest)
+    assert parts.lock is not None
+    with parts.store as store:
+        journal = store.journal()
+        right, wrong = Trained(parts.factory.new()), Trained(parts.factory.new())
+        right.learn(journal, parts.rate_code)
+        wrong.learn(journal[::-1], parts.rate_code)
+        Snapshots(folder / "snapshots").save(right.key(store.binding), wrong.network.snapshot())
+    parts.lock.release()
+    with pytest.raises(Loss, match="not that of a clean replay"):
+        check_network(folder)
+    with Store.reader(database_path(folder)) as store:
+        assert len(store.examples()) == len(stored)
