@@ -234,11 +234,11 @@ class MqttConfig:
     commands: str = _key("none", _one_of(*MQTT_ROLES))
     hold_s: float = _key(0.5, _number(0.05, 60, zero="every change"))
     thumbnails: bool = _key(False, _flag)
-    thumbnail_side: int = _key(320, _whole(32, 1280))
+    thumbnail_side: int = _key(320, _one_of(320, 640, 1280))
     buffer: int = _key(1000, _whole(16, 100_000))
     offers: str = _key("off", _one_of(*MQTT_OFFERS))
     offers_key_file: str = _key("", _absolute)
-    offer_mb: int = _key(4, _whole(1, 64))
+    offer_mb: int = _key(4, _whole(1, 16))
 
     @property
     def port_in_use(self) -> int:
