@@ -31,6 +31,7 @@ MAY_IMPORT = {
     | {"pipeline", "storage"},
     "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner"},
     "pipeline": GROUND | {"confidence", "devices", "learner", "storage"},
+    "control": GROUND | {"devices", "learner", "pipeline", "storage"},
     "service": GROUND | {"devices", "pipeline"},
     "app": GROUND
     | {"config", "devices", "encoder", "kernel_cache", "learner", "logs"}

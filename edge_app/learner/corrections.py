@@ -1,5 +1,7 @@
 """What a correction means for the stored examples: the new label of each one that it touches, None to forget it."""
 
+from collections.abc import Sequence
+
 from edge_app.errors import InputError, UnknownLabel
 from edge_app.storage.labels import check_label
 from edge_app.storage.store import Store
@@ -13,6 +15,22 @@ def relabel(store: Store, example: int, label: str) -> Labels:
     if store.example(example).label == label:
         raise InputError(f"example {example} is of class {label!r} already")
     return {example: label}
+
+
+def relabel_examples(store: Store, examples: Sequence[int], label: str) -> Labels:
+    """Some examples belong to another class; those that do already stay as they are. Raises InputError."""
+    label = check_label(label)
+    changed = [example for example in dict.fromkeys(examples) if store.example(example).label != label]
+    if not changed:
+        raise InputError(f"the examples named are of class {label!r} already, or none was named")
+    return dict.fromkeys(changed, label)
+
+
+def forget_examples(store: Store, examples: Sequence[int]) -> Labels:
+    """Some examples go. Raises InputError."""
+    if not examples:
+        raise InputError("no example was named: give the numbers of those to forget")
+    return {store.example(example).id: None for example in examples}
 
 
 def forget_example(store: Store, example: int) -> Labels:

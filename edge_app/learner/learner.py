@@ -227,6 +227,14 @@ class Learner(Closing):
         """Forget one example. Raises InputError when there is none with that id."""
         return self._relabel("forget", lambda: corrections.forget_example(self._store, example), background)
 
+    def relabel_examples(self, examples: Sequence[int], label: str, *, background: bool = False) -> Action:
+        """Give several examples another class, as one action. Raises InputError."""
+        return self._relabel("relabel", lambda: corrections.relabel_examples(self._store, examples, label), background)
+
+    def forget_examples(self, examples: Sequence[int], *, background: bool = False) -> Action:
+        """Forget several examples, as one action. Raises InputError."""
+        return self._relabel("forget", lambda: corrections.forget_examples(self._store, examples), background)
+
     def forget_class(self, label: str, *, background: bool = False) -> Action:
         """Forget a class with all its examples. Raises UnknownLabel."""
         return self._relabel("forget", lambda: corrections.forget_class(self._store, label), background)

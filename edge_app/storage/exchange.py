@@ -23,7 +23,7 @@ from edge_app.errors import EdgeAppError, InputError
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import sync_folder
 from edge_app.storage.labels import check_label
-from edge_app.storage.records import NewExample
+from edge_app.storage.records import Example, NewExample
 from edge_app.storage.store import Store
 
 FORMAT, VERSION = "edge-app examples", 1
@@ -35,24 +35,26 @@ MAX_TOTAL = 4 << 30
 MAX_SOURCE = 1000
 
 
-def write_archive(store: Store, target: Path, label: str | None = None, *, overwrite: bool = False) -> int:
-    """Write all examples, or those of one class, to the zip file `target`, whole or not at all; return their number.
+def write_archive(
+    store: Store, target: Path, labels: str | Sequence[str] | None = None, *, overwrite: bool = False
+) -> int:
+    """Write all examples, or those of some classes, to the zip file `target`, whole or not at all; return their number.
 
     The same examples give the same bytes. Raises InputError when there are none or the file exists already,
     StateNotWritable, StateCorrupt.
     """
-    examples = store.examples(label)
+    wanted = (labels,) if isinstance(labels, str) else labels
+    examples = [example for example in store.examples() if wanted is None or example.label in wanted]
     if not examples:
-        raise InputError(
-            f"nothing to export: no examples{f' of class {label!r}' if label else ''} in {store.path.parent}"
-        )
+        named = f" of class {', '.join(map(repr, wanted))}" if wanted else ""
+        raise InputError(f"nothing to export: no examples{named} in {store.path.parent}")
     if target.exists() and not overwrite:
         raise InputError(f"{target} exists already: choose another name, or say that it may be replaced (--force)")
     draft = target.with_name(target.name + ".part")
     with os_errors(target.parent, f"write {target.name}"):
         try:
             with draft.open("wb") as file:
-                _write(store, [example.id for example in examples], file, label)
+                _write(store, examples, file)
                 file.flush()
                 os.fsync(file.fileno())
             draft.rename(target)
@@ -64,21 +66,21 @@ def write_archive(store: Store, target: Path, label: str | None = None, *, overw
     return len(examples)
 
 
-def _write(store: Store, ids: Sequence[int], file: Any, label: str | None) -> None:
+def _write(store: Store, examples: Sequence[Example], file: Any) -> None:
     rows, digest = [], hashlib.sha256()
     with zipfile.ZipFile(file, "w") as archive:
         with archive.open(_entry(EMBEDDINGS, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as embeddings:
-            for example in ids:
-                data = store.embedding(example)
+            for example in examples:
+                data = store.embedding(example.id)
                 digest.update(data)
                 embeddings.write(data)
-        for index, stored in enumerate(store.examples(label)):
+        for index, stored in enumerate(examples):
             picture = store.thumbnail(stored.id)
             if picture is not None:
                 archive.writestr(_entry(thumbnail_name(index)), picture)
             mark = hashlib.sha256(picture).hexdigest() if picture is not None else None
             rows.append({"label": stored.label, "time_ns": stored.time_ns, "source": stored.source, "thumbnail": mark})
-        place = {example: index for index, example in enumerate(ids)}
+        place = {example.id: index for index, example in enumerate(examples)}
         manifest = {
             "format": FORMAT,
             "version": VERSION,

@@ -1,0 +1,29 @@
+"""The seam between the live device and whoever speaks to it from outside: a page, an API, a message bus."""
+
+from edge_app.control.control import Control
+from edge_app.control.errors import Busy, FrameGone, RequestReused
+from edge_app.control.events import Answered, Corrected, Event, Health, Hub, Refused, Subscription, Taught
+from edge_app.control.pictures import Picture
+from edge_app.control.standing import ClassReport
+from edge_app.control.status import Condition, Status
+from edge_app.control.tray import Moment
+
+__all__ = [
+    "Answered",
+    "Busy",
+    "ClassReport",
+    "Condition",
+    "Control",
+    "Corrected",
+    "Event",
+    "FrameGone",
+    "Health",
+    "Hub",
+    "Moment",
+    "Picture",
+    "Refused",
+    "RequestReused",
+    "Status",
+    "Subscription",
+    "Taught",
+]

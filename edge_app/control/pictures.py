@@ -1,0 +1,149 @@
+"""The live picture for those outside: what the encoder looks at, as JPEG, encoded once however many ask.
+
+What was shown to someone is kept for some seconds as the encoder's input, so that the very picture a person saw can be
+taught when their word arrives. Nothing is encoded or kept while nobody asks.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.control.errors import FrameGone
+from edge_app.devices.ports import NS_PER_S, Clock
+from edge_app.messages import Frame
+from edge_app.pipeline.encode import Preprocess
+from edge_app.pipeline.recent import Recent
+
+SIDES = (320, 640, 1280)
+"""Longest sides that are offered: a picture is made once for each that is asked for."""
+QUALITY = 75
+KEEP_NS = 6 * NS_PER_S
+KEEP_AT_MOST = 64
+"""Shown pictures that are kept, 150 kB each with the shipped encoder."""
+TOO_OLD_NS = 2 * NS_PER_S
+"""A frame older than that is not what anyone sees now."""
+
+Look = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
+"""Frame (height, width, 3) and a longest side -> what of it is looked at, (side, side, 3) uint8 RGB."""
+
+
+class Picture(NamedTuple):
+    """A frame for people."""
+
+    sequence: int
+    time_ns: int
+    """Monotonic, at capture."""
+    jpeg: bytes
+
+
+class Seen(NamedTuple):
+    """A frame as it can be taught."""
+
+    sequence: int
+    time_ns: int
+    """Monotonic, at capture."""
+    picture: NDArray[np.uint8]
+    """The encoder's input, (side, side, 3), not shared."""
+    embedding: NDArray[np.uint8] | None
+    """None: not encoded yet, or not kept."""
+
+
+class Pictures:
+    """The newest frame as JPEG, and what was shown of late; safe to use from any thread."""
+
+    def __init__(self, recent: Recent, look: Look, preprocess: Preprocess, clock: Clock, *, max_fps: float) -> None:
+        """`preprocess` must not be used by another; no more than `max_fps` pictures a second are made of each size."""
+        self._recent = recent
+        self._look = look
+        self._preprocess = preprocess
+        self._clock = clock
+        self._period_ns = round(NS_PER_S / max_fps)
+        self._encoding = {side: threading.Lock() for side in SIDES}
+        self._newest: dict[int, Picture] = {}
+        self._made_ns: dict[int, int] = {}
+        self._guard = threading.Lock()
+        self._kept: OrderedDict[int, Seen] = OrderedDict()
+        self.encoded = 0
+        """Pictures made."""
+
+    def newest(self, max_side: int = SIDES[1]) -> Picture:
+        """Return the newest frame, its longer side the largest of SIDES up to `max_side`. Raises FrameGone.
+
+        The picture is at most 1/max_fps s older than the newest.
+        """
+        side = max((one for one in SIDES if one <= max_side), default=SIDES[0])
+        with self._encoding[side]:
+            known = self._newest.get(side)
+            now_ns = self._clock.monotonic_ns()
+            if known is not None and now_ns - self._made_ns[side] < self._period_ns:
+                return known
+            frame = self._recent.newer(-1, 0.0)
+            if frame is None or now_ns - frame.time_ns > TOO_OLD_NS:
+                raise FrameGone("the camera delivers no picture now; the device's state says why")
+            if known is None or known.sequence != frame.sequence:
+                known = Picture(frame.sequence, frame.time_ns, to_jpeg(self._look(frame.image, side)))
+                self.encoded += 1
+                self._newest[side] = known
+                self._keep(frame)
+            self._made_ns[side] = now_ns
+            return known
+
+    def await_newer(self, sequence: int, timeout_s: float) -> bool:
+        """Wait up to `timeout_s` for a frame other than `sequence`; whether there is one."""
+        return self._recent.newer(sequence, timeout_s) is not None
+
+    def keep(self, sequence: int) -> None:
+        """Keep a frame of which someone was told, if it is still there."""
+        frame = self._recent.numbered(sequence)
+        if frame is not None:
+            self._keep(frame)
+
+    def find(self, sequence: int | None) -> Seen:
+        """Return the frame of that number, None: the newest, as it can be taught. Raises FrameGone."""
+        if sequence is None:
+            frame = self._recent.newer(-1, 0.0)
+            if frame is None or self._clock.monotonic_ns() - frame.time_ns > TOO_OLD_NS:
+                raise FrameGone("there is no frame to teach: the camera delivers no picture now")
+            return self._seen(frame)
+        with self._guard:
+            seen = self._kept.get(sequence)
+        if seen is not None:
+            return seen._replace(embedding=self._recent.embedding(seen.time_ns))
+        frame = self._recent.numbered(sequence)
+        if frame is None:
+            raise FrameGone(
+                f"frame {sequence} is not kept any more (or never was shown): those shown in the last "
+                f"{KEEP_NS // NS_PER_S} s are. Nothing was taught"
+            )
+        return self._seen(frame)
+
+    def _keep(self, frame: Frame) -> None:
+        with self._guard:
+            if frame.sequence in self._kept:
+                return
+        seen = self._seen(frame)
+        with self._guard:
+            self._kept[frame.sequence] = seen
+            oldest = next(iter(self._kept.values()))
+            while len(self._kept) > KEEP_AT_MOST or seen.time_ns - oldest.time_ns > KEEP_NS:
+                self._kept.popitem(last=False)
+                oldest = next(iter(self._kept.values()))
+
+    def _seen(self, frame: Frame) -> Seen:
+        with self._guard:
+            picture = self._preprocess(frame.image).copy()
+        return Seen(frame.sequence, frame.time_ns, picture, self._recent.embedding(frame.time_ns))
+
+
+def to_jpeg(image: NDArray[np.uint8], quality: int = QUALITY) -> bytes:
+    """Return a picture, (height, width, 3) uint8 RGB, as JPEG."""
+    import cv2
+
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise FrameGone(f"a picture of {image.shape} cannot be written as JPEG")
+    return bytes(data)

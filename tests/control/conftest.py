@@ -1,0 +1,25 @@
+"""What the tests of the seam share."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "pipeline")]
+
+from device import Device  # noqa: E402 lies beside this file
+from simple_network import folder_in_memory, open_learner  # noqa: E402
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh folder."""
+    yield from folder_in_memory(tmp_path_factory)
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Device]:
+    """A running device."""
+    with open_learner(tmp_path) as learner, Device(tmp_path, learner) as device:
+        yield device

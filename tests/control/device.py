@@ -1,0 +1,71 @@
+"""A small device on the real clock: coloured scenes, an encoder without a model, a control before it."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from parts import SIDE, ColourScene, PatchEncoder, Reports, make_preprocess
+
+from edge_app.control import Control, Hub
+from edge_app.control.control import Identity
+from edge_app.control.pictures import Pictures
+from edge_app.devices.clock import MonotonicClock
+from edge_app.devices.simulated import Fault, SimulatedButtons, SimulatedCamera
+from edge_app.encoder.preprocess import Preprocessor
+from edge_app.learner import Learner
+from edge_app.pipeline.pipeline import Parts, Pipeline
+
+
+def look(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    return Preprocessor(min(side, 2 * SIDE))(image)
+
+
+class Device:
+    def __init__(self, folder: Path, learner: Learner, *faults: Fault, fps: float = 50) -> None:
+        self.clock = MonotonicClock()
+        self.encoder, self.reports, self.hub = PatchEncoder(), Reports(), Hub()
+        camera = SimulatedCamera(ColourScene(), self.clock, fps=fps, faults=faults)
+        camera.open()
+        self.buttons = SimulatedButtons(("red", "green", "blue", "undo"), self.clock)
+        self.events: list[Any] = []
+        self._came = threading.Condition()
+
+        def report(level: int, event: str, /, **fields: object) -> None:
+            self.reports(level, event, **fields)
+            self.hub.report(level, event, **fields)
+
+        self.pipeline = Pipeline(
+            Parts(camera, self.buttons, None, make_preprocess, self.encoder, learner),
+            self.clock,
+            report,
+            answered=self.hub.answered,
+            told=self.hub.told,
+        )
+        self.learner = learner
+        pictures = Pictures(self.pipeline.recent, look, make_preprocess(), self.clock, max_fps=20)
+        identity = Identity(folder, "patches", learner._store.binding.encoder_sha256, {"web": {"port": 8765}})
+        self.control = Control(self.pipeline, learner, self.hub, pictures, self.clock, identity)
+        self.control.listen(self._keep)
+
+    def _keep(self, event: Any) -> None:
+        with self._came:
+            self.events.append(event)
+            self._came.notify_all()
+
+    def wait_for(self, right: Callable[[list[Any]], bool]) -> None:
+        with self._came:
+            assert self._came.wait_for(lambda: right(self.events), 30)
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def __enter__(self) -> "Device":
+        self.pipeline.start()
+        self.wait_for(lambda events: len(events) >= 3)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.pipeline.stop(30) == []

@@ -1,0 +1,228 @@
+"""What someone outside asks is done once, on the frame that was seen, and told to all."""
+
+import io
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+import pytest
+from device import Device
+from simple_network import clean_replay, open_learner
+
+from edge_app.control import Answered, Busy, Corrected, FrameGone, Health, Refused, RequestReused, Taught
+from edge_app.devices.simulated import Fault
+from edge_app.encoder.preprocess import decode_image
+from edge_app.errors import InputError, StateNotWritable, UnknownLabel
+from edge_app.pipeline.deeds import Errand
+from edge_app.pipeline.teaching import WAITING
+from edge_app.storage.limits import Limits
+
+
+def test_the_status_says_how_things_are(device: Device) -> None:
+    status = device.control.status()
+    assert (status.camera, status.classes, status.learnt, status.rebuilding) == ("good", (), 0, False)
+    assert status.health == (True, ())
+    assert status.answer is not None
+    assert status.answer.sequence >= 0
+    assert status.uptime_s > 0
+    assert status.decided >= 3
+
+
+def test_the_picture_that_was_seen_is_taught_however_late_the_word_comes(device: Device) -> None:
+    seen = device.control.picture()
+    number = seen.sequence
+    device.wait_for(lambda events: events[-1].sequence > number + 60)  # more than the loop itself keeps
+    taught = device.control.teach("thing", frame=number)
+    assert (taught.label, taught.before, taught.sequence, taught.source) == ("thing", None, number, "page")
+    thumbnail = decode_image(device.learner.thumbnail(taught.example))
+    shown = decode_image(seen.jpeg)[8:24, 8:24]
+    assert np.abs(thumbnail.mean(axis=(0, 1)) - shown.mean(axis=(0, 1))).max() < 12
+    with pytest.raises(FrameGone, match="not kept any more"):
+        device.control.teach("thing", frame=number + 10**9)
+    assert len(device.learner.examples()) == 1
+
+
+def test_a_frame_that_someone_was_told_of_can_be_taught(device: Device) -> None:
+    answer = device.control.status().answer
+    assert answer is not None
+    device.control.keep(answer.sequence)
+    device.wait_for(lambda events: events[-1].sequence > answer.sequence + 60)
+    assert device.control.teach("thing", frame=answer.sequence).sequence == answer.sequence
+
+
+def test_a_retry_teaches_nothing_more_and_gets_the_same_answer(device: Device, tmp_path: Path) -> None:
+    first = device.control.teach("red", request="abc")
+    assert device.control.teach("red", request="abc") == first
+    assert device.control.teach("red", request="other").example == 2
+    with pytest.raises(RequestReused, match="came before"):
+        device.control.teach("blue", request="abc")
+    assert [example.label for example in device.learner.examples()] == ["red", "red"]
+
+
+def test_two_that_ask_at_once_are_one_request(device: Device) -> None:
+    done: list[Taught] = []
+    threads = [threading.Thread(target=lambda: done.append(device.control.teach("x", request="r"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(done) == 8
+    assert len(set(done)) == len(device.learner.examples()) == 1
+
+
+def test_a_retry_after_a_restart_is_known_by_its_example(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner, Device(tmp_path, learner) as device:
+        first = device.control.teach("red", request="abc")
+    with open_learner(tmp_path) as learner, Device(tmp_path, learner) as device:
+        again = device.control.teach("red", request="abc")
+        assert (again.example, again.label) == (first.example, "red")
+        assert len(learner.examples()) == 1
+
+
+def test_a_request_that_failed_can_be_tried_again(device: Device) -> None:
+    with pytest.raises(FrameGone):
+        device.control.teach("red", frame=10**9, request="abc")
+    assert device.control.teach("red", request="abc").example == 1
+
+
+def test_everyone_is_told_what_was_done(device: Device) -> None:
+    device.control.teach("red", source="bus")
+    device.control.undo(source="page")
+    with pytest.raises(InputError, match="nothing to undo"):
+        device.control.undo()
+    (taught,), (corrected,), (refused,) = (device.of(kind) for kind in (Taught, Corrected, Refused))
+    assert (taught.label, taught.example, taught.source) == ("red", 1, "bus")
+    assert (corrected.kind, corrected.labels, corrected.examples) == ("undone", ("red",), (1,))
+    assert "nothing to undo" in refused.reason
+    assert all(isinstance(event.time_ns, int) for event in device.events)
+    device.wait_for(lambda events: any(isinstance(event, Health) and event.what == "rebuilt" for event in events))
+
+
+def test_undo_of_a_named_action_never_takes_another_back(device: Device) -> None:
+    device.control.teach("red")
+    device.control.teach("blue")
+    last = device.control.history()[-1]
+    assert device.control.undo(action=last.id) == last
+    with pytest.raises(InputError, match="cannot be taken back now"):
+        device.control.undo(action=last.id)
+    assert device.control.undo(action=device.control.history()[-1].id, request="k").kind == "teach"
+    assert device.learner.examples() == []
+
+
+def test_corrections_of_many_are_one_action(device: Device, tmp_path: Path) -> None:
+    control = device.control
+    for label in ("red", "red", "blue", "green"):
+        control.teach(label)
+    assert control.relabel([1, 3, 3], "green").kind == "relabel"
+    assert device.learner.classes() == {"green": 3, "red": 1}
+    control.forget_examples([1, 2])
+    assert device.learner.classes() == {"green": 2}
+    control.undo()
+    control.rename_class("green", "leaf")
+    control.merge_classes("red", "leaf")
+    assert device.learner.classes() == {"leaf": 4}
+    control.forget_class("leaf")
+    assert control.classes() == []
+    for wrong in (lambda: control.relabel([99], "x"), lambda: control.forget_examples([]), lambda: control.dismiss([])):
+        with pytest.raises(InputError):
+            wrong()
+    with pytest.raises(UnknownLabel):
+        control.rename_class("nothing", "x")
+    with pytest.raises(InputError, match="class name"):
+        control.teach(" red")
+
+
+def test_class_reports_say_what_is_confused_and_what_to_show(device: Device) -> None:
+    control = device.control
+    control.teach("red")
+    assert control.classes()[0].advice.startswith("Teach a second thing")
+    frame = control.picture().sequence
+    control.teach("thing", frame=frame)
+    control.teach("thing", frame=frame)
+    control.teach("red", frame=frame)
+    reports = {report.label: report for report in control.classes()}
+    assert reports["red"].confused_with == (("thing", 1),)
+    assert "taken for thing" in reports["red"].advice
+    assert (reports["thing"].standing.taught, reports["thing"].standing.predicted) == (2, 1)
+    control.undo()
+    assert {report.label: report.confused_with for report in control.classes()}["red"] == ()
+
+
+def test_examples_come_newest_first_in_pages(device: Device) -> None:
+    for label in ("red", "blue", "red"):
+        device.control.teach(label)
+    found, total = device.control.examples(None, 1, 1)
+    assert ([example.id for example in found], total) == ([2], 3)
+    assert device.control.examples("red")[1] == 2
+    assert device.control.thumbnail(1)
+    assert device.control.before(1) is None
+
+
+def test_export_and_import_carry_classes(device: Device, tmp_path: Path) -> None:
+    for label in ("red", "blue", "red"):
+        device.control.teach(label)
+    file = io.BytesIO()
+    assert device.control.export(["red"], file) == 2
+    path = tmp_path / "red.zip"
+    path.write_bytes(file.getvalue())
+    device.control.forget_class("red")
+    seen: list[tuple[int, int]] = []
+    done = device.control.import_(path, lambda *now: seen.append(now))
+    assert (done.added, done.skipped, seen[-1]) == (2, 0, (2, 2))
+    assert device.control.import_(path)[:2] == (0, 2)
+    assert device.of(Corrected)[-1].kind == "imported"
+    with pytest.raises(UnknownLabel):
+        device.control.export(["nothing"], io.BytesIO())
+
+
+def test_what_the_disk_refuses_is_said(tmp_path: Path) -> None:
+    with open_learner(tmp_path, limits=Limits(per_class=1)) as learner, Device(tmp_path, learner) as device:
+        device.control.teach("red")
+        with pytest.raises(StateNotWritable, match="class 'red' is full"):
+            device.control.teach("red", request="r")
+        assert isinstance(device.of(Refused)[0], Refused)
+    assert clean_replay(tmp_path)
+
+
+def test_too_much_at_once_is_refused(device: Device) -> None:
+    hold, entered = threading.Event(), threading.Event()
+
+    def work(_: object) -> None:
+        entered.set()
+        assert hold.wait(30)
+
+    def wait(_: object) -> None:
+        return None
+
+    assert device.pipeline.submit(Errand(work, Future(), "test"))
+    assert entered.wait(30)
+    futures: list[Future[object]] = [Future() for _ in range(WAITING)]
+    for done in futures:
+        assert device.pipeline.submit(Errand(wait, done, "test"))
+    with pytest.raises(Busy, match="too much waits"):
+        device.control.undo()
+    hold.set()
+    assert futures[-1].result(30) is None
+
+
+def test_without_a_camera_nothing_is_taught_and_health_says_why(tmp_path: Path) -> None:
+    with (
+        open_learner(tmp_path) as learner,
+        Device(tmp_path, learner, Fault("unplug", 0.3, float("inf"))) as device,
+    ):
+        device.wait_for(lambda events: any(isinstance(event, Health) for event in events))
+        event = device.of(Health)[0]
+        assert event.what in ("camera_fault", "camera_absent")
+        condition = device.control.status().health
+        assert (condition.ok, "opened again" in condition.reasons[0]) == (False, True)
+
+
+def test_a_subscription_keeps_the_newest(device: Device) -> None:
+    with device.control.subscribe(4, only=(Answered,)) as reader:
+        device.wait_for(lambda events: len(events) > 20)
+        first = reader.get(30)
+        assert isinstance(first, Answered)
+        second = next(iter(reader))
+        assert second.sequence > first.sequence
+    assert list(reader) == []

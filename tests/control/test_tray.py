@@ -1,0 +1,70 @@
+"""What a person may want to label: unsure and changed decisions, few, and with their pictures."""
+
+import numpy as np
+import pytest
+from parts import SIDE, frame, make_preprocess
+
+from edge_app.control.events import Answered
+from edge_app.control.pictures import Pictures
+from edge_app.control.tray import KEPT, Tray
+from edge_app.devices.ports import NS_PER_S
+from edge_app.devices.simulated import SimulatedClock
+from edge_app.encoder.preprocess import Preprocessor
+from edge_app.errors import InputError
+from edge_app.messages import Decision
+from edge_app.pipeline.recent import Recent
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.clock, self.recent = SimulatedClock(NS_PER_S), Recent()
+        pictures = Pictures(
+            self.recent, lambda image, side: Preprocessor(SIDE)(image), make_preprocess(), self.clock, max_fps=10
+        )
+        self.tray = Tray(pictures)
+        self.sequence = 0
+
+    def decide(self, label: str | None, confidence: float, *, changed: bool = False, after_s: float = 1.1) -> bool:
+        self.clock.advance(after_s)
+        self.sequence += 1
+        now_ns = self.clock.monotonic_ns()
+        self.recent.add(frame("red", now_ns / NS_PER_S, self.sequence))
+        spikes = np.array([1], np.int32)
+        decision = Decision(label, ("a",), spikes, spikes, 1, spikes.astype(np.int64))
+        return (
+            self.tray.consider(Answered(label, confidence, decision, self.sequence, now_ns, 1.0, True, changed))
+            is not None
+        )
+
+
+def test_unsure_and_changed_decisions_are_kept_with_their_picture() -> None:
+    rig = Rig()
+    assert not rig.decide("a", 0.9)
+    assert rig.decide("a", 0.3)
+    assert rig.decide(None, 0.0, changed=True)
+    assert not rig.decide(None, 0.0)
+    moments = rig.tray.moments()
+    assert [(moment.id, moment.label, moment.why) for moment in moments] == [
+        (2, None, "changed"),
+        (1, "a", "uncertain"),
+    ]
+    assert [seen.sequence for seen in rig.tray.seen([1, 2])] == [2, 3]
+    assert rig.tray.dismiss([1, 1, 7]) == 1
+    with pytest.raises(InputError, match="moment 1 is not in the tray"):
+        rig.tray.seen([1])
+
+
+def test_a_doubtful_scene_does_not_fill_it() -> None:
+    rig = Rig()
+    kept = [rig.decide("a", 0.3, after_s=0.1) for _ in range(100)]
+    assert sum(kept) == 2
+    assert rig.decide("b", 0.3, after_s=1.1)
+    assert not rig.decide("c", 0.3, after_s=0.5)
+
+
+def test_it_is_bounded() -> None:
+    rig = Rig()
+    for number in range(3 * KEPT):
+        assert rig.decide(f"class {number}", 0.3)
+    assert len(rig.tray.moments()) == KEPT
+    assert rig.tray.moments()[0].id == 3 * KEPT
