@@ -1,0 +1,252 @@
+/**
+ * The device's HTTP API, as functions. Every answer is JSON; what is wrong comes as an ApiError, or as Unreachable when
+ * there is no answer at all.
+ *
+ * @typedef {"view" | "teach" | "administer"} Role
+ * @typedef {{state: string, reopened: number}} CameraState
+ * @typedef {{sequence: number, time_ms: number, label: string | null, confidence: number, margin: number,
+ *   spikes: Record<string, number>, first_spike: Record<string, number>, latency_ms: number, fresh: boolean}} Decision
+ * @typedef {{version: string, uptime_s: number, camera: CameraState, fps: number | null,
+ *   latency_ms: number | null, slowest_ms: number,
+ *   temperature_c: number | null, slowed: boolean, dropped: number, learnt: number, rebuilding: boolean,
+ *   health: {ok: boolean, reasons: string[]}, role: Role, decision: Decision | null, classes: string[]}} State
+ * @typedef {{label: string, examples: number, taught: number, predicted: number, right: number, enough: boolean,
+ *   confused_with: {label: string, count: number}[], advice: string}} ClassReport
+ * @typedef {{id: number, kind: string, labels?: string[], examples?: number}} Action
+ * @typedef {{id: number, label: string, time_ms: number, source: string, thumbnail: boolean, before: string | null}} Example
+ * @typedef {{id: number, time_ms: number, label: string | null, confidence: number, why: "uncertain" | "changed"}} Moment
+ */
+
+const BASE = new URL("api/v1/", document.baseURI);
+const PATIENCE_MS = 20_000;
+const RETRY_MS = 300;
+const ROLES = ["view", "teach", "administer"];
+
+/** The device understood, and said no. */
+export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {{code?: string, message?: string}} error
+   * @param {number} retryAfter seconds to wait, 0 when it did not say
+   */
+  constructor(status, error, retryAfter) {
+    super(error.message ?? `The device answered with ${status}.`);
+    this.status = status;
+    this.code = error.code ?? "";
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** No answer: the service or the way to it is gone. */
+export class Unreachable extends Error {}
+
+/**
+ * @param {Role | null} role
+ * @param {Role} needed
+ */
+export function may(role, needed) {
+  return role !== null && ROLES.indexOf(role) >= ROLES.indexOf(needed);
+}
+
+/**
+ * @param {string} path below /api/v1/
+ * @param {Record<string, string | number | string[] | null>} [query] null values are left out
+ */
+export function address(path, query = {}) {
+  const url = new URL(path, BASE);
+  for (const [name, value] of Object.entries(query)) {
+    for (const one of Array.isArray(value) ? value : [value])
+      if (one !== null) url.searchParams.append(name, String(one));
+  }
+  return url;
+}
+
+/** The same address for a WebSocket. @param {string} path */
+export function socketAddress(path) {
+  const url = address(path);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url;
+}
+
+/** A key by which the device knows a request that is sent twice. */
+function newKey() {
+  // crypto.randomUUID exists on secure origins only, and a device in the house may be spoken to without TLS
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * @param {Response | XMLHttpRequest} response
+ * @param {string} text its body
+ */
+function errorFrom(response, text) {
+  const header =
+    response instanceof Response ? response.headers.get("Retry-After") : response.getResponseHeader("Retry-After");
+  let error = {};
+  try {
+    error = JSON.parse(text).error ?? {};
+  } catch {
+    // a proxy's own page: the status has to do
+  }
+  return new ApiError(response.status, error, Number(header) || 0);
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{query?: Record<string, any>, body?: any, key?: string}} [options]
+ * @returns {Promise<any>}
+ */
+async function call(method, path, { query, body, key } = {}) {
+  /** @type {Record<string, string>} */
+  const headers = {};
+  if (method !== "GET") headers["X-Edge-App"] = "1"; // no other site's page can send it
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (key) headers["Idempotency-Key"] = key;
+  let response, text;
+  try {
+    response = await fetch(address(path, query), {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      cache: "no-store",
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
+    text = await response.text();
+  } catch (error) {
+    throw new Unreachable(`The device does not answer (${/** @type {Error} */ (error).message}).`);
+  }
+  if (!response.ok) throw errorFrom(response, text);
+  return text ? JSON.parse(text) : null;
+}
+
+/**
+ * Change something; asked once more when no answer came, which the key makes harmless.
+ * @param {string} method
+ * @param {string} path
+ * @param {any} [body]
+ */
+async function change(method, path, body) {
+  const options = { body, key: newKey() };
+  try {
+    return await call(method, path, options);
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    return call(method, path, options);
+  }
+}
+
+/** @param {string} label */
+const classPath = (label) => `classes/${encodeURIComponent(label)}`;
+
+/** @returns {Promise<State>} */
+export const getState = () => call("GET", "state");
+
+/** @returns {Promise<ClassReport[]>} */
+export const getClasses = async () => (await call("GET", "classes")).classes;
+
+/** @param {string} token @returns {Promise<{role: Role}>} */
+export const signIn = (token) => call("POST", "session", { body: { token } });
+
+export const signOut = () => call("DELETE", "session");
+
+/**
+ * Teach the frame with that sequence number; null: the newest.
+ * @param {string} label
+ * @param {number | null} frame
+ * @returns {Promise<{example: number, label: string, before: {label: string | null}, frame: number}>}
+ */
+export const teach = (label, frame) => change("POST", `${classPath(label)}/teach`, { frame });
+
+/** @returns {Promise<Action>} */
+export const undo = async () => (await change("POST", "undo")).action;
+
+/** @param {string} label @param {string} to @returns {Promise<Action>} */
+export const renameClass = async (label, to) => (await change("POST", `${classPath(label)}/rename`, { to })).action;
+
+/** @param {string} label @param {string} into @returns {Promise<Action>} */
+export const mergeClass = async (label, into) => (await change("POST", `${classPath(label)}/merge`, { into })).action;
+
+/** @param {string} label @returns {Promise<Action>} */
+export const forgetClass = async (label) => (await change("DELETE", classPath(label))).action;
+
+/**
+ * @param {string | null} label null: of all classes
+ * @param {number} offset
+ * @param {number} limit
+ * @returns {Promise<{examples: Example[], total: number}>}
+ */
+export const getExamples = (label, offset, limit) => call("GET", "examples", { query: { label, offset, limit } });
+
+/** @param {number} id */
+export const thumbnailAddress = (id) => address(`examples/${id}/thumbnail.jpg`).href;
+
+/** @param {number[]} ids @param {string} label @returns {Promise<Action>} */
+export const relabel = async (ids, label) => (await change("POST", "examples/relabel", { ids, label })).action;
+
+/** @param {number[]} ids @returns {Promise<Action>} */
+export const forgetExamples = async (ids) => (await change("POST", "examples/forget", { ids })).action;
+
+/** @returns {Promise<Moment[]>} */
+export const getTray = async () => (await call("GET", "tray")).moments;
+
+/** @param {number} id */
+export const momentAddress = (id) => address(`tray/${id}/picture.jpg`).href;
+
+/** @param {number[]} ids @param {string} label */
+export const teachMoments = (ids, label) => change("POST", "tray/teach", { ids, label });
+
+/** @param {number[]} ids */
+export const dismissMoments = (ids) => change("POST", "tray/dismiss", { ids });
+
+/**
+ * Fetch an export, telling how much has come.
+ * @param {string[]} labels none: all classes
+ * @param {(share: number | null) => void} progress 0..1, null while nobody can know
+ * @returns {Promise<Blob>}
+ */
+export async function exportClasses(labels, progress) {
+  let response;
+  try {
+    response = await fetch(address("export", { label: labels }), { cache: "no-store" });
+    if (!response.ok) throw errorFrom(response, await response.text());
+    const total = Number(response.headers.get("Content-Length"));
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+    const parts = /** @type {BlobPart[]} */ ([]);
+    for (let got = 0; ;) {
+      const { done, value } = await reader.read();
+      if (done) return new Blob(parts, { type: "application/zip" });
+      parts.push(/** @type {Uint8Array<ArrayBuffer>} */ (value));
+      got += value.length;
+      progress(total ? got / total : null);
+    }
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    throw new Unreachable("The device went away while the file was fetched. Try again.");
+  }
+}
+
+/**
+ * Send an exported file. XMLHttpRequest, as fetch cannot tell how much was sent.
+ * @param {File} file
+ * @param {(share: number | null) => void} progress 0..1 while it is sent, null while the device learns it
+ * @returns {Promise<{added: number, skipped: number}>}
+ */
+export function importClasses(file, progress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", address("import"));
+    request.setRequestHeader("Content-Type", "application/zip");
+    request.setRequestHeader("X-Edge-App", "1");
+    request.setRequestHeader("Idempotency-Key", newKey());
+    request.upload.onprogress = (event) => progress(event.lengthComputable ? event.loaded / event.total : null);
+    request.upload.onload = () => progress(null);
+    request.onload = () => {
+      if (request.status < 400) resolve(JSON.parse(request.responseText));
+      else reject(errorFrom(request, request.responseText));
+    };
+    request.onerror = () =>
+      reject(new Unreachable("The device went away while the file was sent. Nothing was taken in."));
+    request.send(file);
+  });
+}

@@ -1,0 +1,106 @@
+/** Where the page is put together. */
+
+import { signOut, undo } from "./api.js";
+import { Classes } from "./classes.js";
+import { Connection, Device } from "./device.js";
+import { askToken, showHelp } from "./dialogs.js";
+import { byId, setText } from "./dom.js";
+import { Gallery } from "./gallery.js";
+import { Keep } from "./keep.js";
+import { DecisionView, LivePicture, showVitals } from "./live.js";
+import { Toast, Voice } from "./messages.js";
+import { Columns } from "./spikes.js";
+import { Tray } from "./tray.js";
+import { sentences, tookBack } from "./words.js";
+
+const WELCOMED = "edge-app.welcomed";
+
+const device = new Device();
+const voice = new Voice();
+const toast = new Toast(() => takeBack());
+const picture = new LivePicture();
+const decision = new DecisionView(voice);
+const columns = new Columns();
+const connection = new Connection(device, (sequence, jpeg) => picture.show(sequence, jpeg), askToken);
+const gallery = new Gallery(device, toast);
+const classes = new Classes(device, picture, toast, voice, {
+  paused: () => paused,
+  undo: () => takeBack(),
+  open: (label) => gallery.open(label),
+});
+new Tray(device, toast);
+new Keep(device, toast);
+
+let paused = false;
+/** @type {string | null} */
+let unreachable = null;
+let pictureLost = "";
+
+async function takeBack() {
+  const action = await toast.attempt(undo);
+  if (action) toast.show(tookBack(action));
+}
+
+/** Say plainly what is wrong: first the service, then the camera, then the rest. */
+function tellTrouble() {
+  const { state } = device;
+  const text = unreachable ?? (state && !state.health.ok ? sentences(state.health.reasons) : "");
+  const box = byId("trouble");
+  setText(byId("trouble-text"), unreachable ? `${unreachable} This page keeps trying.` : text);
+  box.hidden = !text;
+  byId("trouble-retry").hidden = !unreachable;
+  document.body.classList.toggle("lost", unreachable !== null);
+  picture.note(unreachable ? "No connection" : paused ? "Paused" : pictureLost);
+}
+
+function welcome() {
+  const box = byId("welcome");
+  box.hidden = localStorage.getItem(WELCOMED) === "yes";
+  byId("welcome-close").addEventListener("click", () => {
+    localStorage.setItem(WELCOMED, "yes");
+    box.hidden = true;
+    byId("classes").focus({ preventScroll: true });
+  });
+}
+
+device.on("connection", (problem) => {
+  unreachable = problem;
+  tellTrouble();
+});
+device.on("picture", ({ open, reason }) => {
+  pictureLost = open ? "" : reason || "No picture at the moment";
+  tellTrouble();
+});
+device.on("state", (state) => {
+  showVitals(state);
+  if (!state.decision || paused) decision.show(state.decision, state.classes.length);
+  tellTrouble();
+});
+device.on("decision", (made) => {
+  if (paused) return;
+  decision.show(made, device.state?.classes.length ?? 1);
+  columns.show(made);
+});
+device.on("role", () => {
+  for (const part of document.querySelectorAll("[data-role]")) {
+    /** @type {any} */ (part).hidden = !device.may(/** @type {any} */ (part).dataset.role);
+  }
+});
+
+byId("undo").addEventListener("click", takeBack);
+byId("trouble-retry").addEventListener("click", () => connection.retry());
+byId("help-open").addEventListener("click", () => showHelp(device.may("teach")));
+byId("sign-out").addEventListener("click", async () => {
+  await toast.attempt(signOut);
+  connection.retry();
+});
+byId("pause").addEventListener("click", () => {
+  paused = !paused;
+  byId("pause").setAttribute("aria-pressed", String(paused));
+  connection.pause(paused);
+  classes.refresh();
+  tellTrouble();
+});
+
+welcome();
+connection.run();

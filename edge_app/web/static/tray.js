@@ -1,0 +1,86 @@
+/** The tray: pictures of which the device was unsure, or changed its mind, to be named in one go. */
+
+import { dismissMoments, getTray, momentAddress, teachMoments } from "./api.js";
+import { byId, make, setText } from "./dom.js";
+import { askName } from "./dialogs.js";
+import { PictureGrid } from "./selection.js";
+import { counted, percent } from "./words.js";
+
+export class Tray {
+  #device;
+  #toast;
+  #grid;
+
+  /**
+   * @param {import("./device.js").Device} device
+   * @param {import("./messages.js").Toast} toast
+   */
+  constructor(device, toast) {
+    this.#device = device;
+    this.#toast = toast;
+    this.#grid = new PictureGrid(byId("tray-grid"), {
+      name: "Uncertain pictures",
+      question: "These are",
+      selectable: () => device.may("teach"),
+      actions: [make("button", { type: "button", class: "quiet", text: "Leave out", onclick: () => this.#dismiss() })],
+    });
+    device.on("tray", () => this.#refresh());
+    device.on("classes", () => this.#offer());
+  }
+
+  async #refresh() {
+    if (!this.#device.may("teach")) return;
+    let moments;
+    try {
+      moments = await getTray();
+    } catch {
+      return; // the connection says what is wrong
+    }
+    byId("tray-empty").hidden = moments.length > 0;
+    setText(byId("tray-count"), moments.length ? counted(moments.length, "picture") : "");
+    this.#grid.show(
+      moments.map(({ id, label, confidence, why }) => ({
+        id,
+        source: momentAddress(id),
+        title: label ?? "unknown",
+        note: why === "changed" ? "changed its mind" : label === null ? "not sure" : `not sure: ${percent(confidence)}`,
+      })),
+    );
+    this.#offer();
+  }
+
+  #offer() {
+    const labels = this.#device.classes.map((report) => report.label);
+    this.#grid.offer(
+      labels,
+      (label) => this.#teach(label),
+      () => this.#teachNew(),
+    );
+    this.#grid.show(this.#grid.tiles);
+  }
+
+  async #teach(/** @type {string} */ label) {
+    const ids = this.#grid.selected;
+    if (await this.#toast.attempt(() => teachMoments(ids, label))) {
+      this.#toast.show(`Taught ${label}: ${counted(ids.length, "example")}`, { undo: true });
+    }
+    this.#done();
+  }
+
+  async #teachNew() {
+    const label = await askName("New class", [], { label: "What are they?", confirm: "Teach it" });
+    if (label) await this.#teach(label);
+  }
+
+  async #dismiss() {
+    const ids = this.#grid.selected;
+    await this.#toast.attempt(() => dismissMoments(ids));
+    this.#done();
+  }
+
+  #done() {
+    this.#grid.clear();
+    byId("tray").focus({ preventScroll: true });
+    this.#refresh();
+  }
+}
