@@ -5,6 +5,7 @@ refused by name, with what was expected.
 """
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ Check = Callable[[Any], Any]
 
 RECORDINGS = ("dir", "file")
 """Camera schemes whose pictures may stand still for good reason."""
+ROLES = ("view", "teach", "administer")
+"""What someone outside may do, each more than the one before."""
 LEVELS = ("debug", "info", "warning", "error")
 MQTT_ROLES = ("none", "teach", "administer")
 MQTT_OFFERS = ("off", "by-hand", "signed")
@@ -118,6 +121,28 @@ def _region(value: Any) -> tuple[float, float, float, float]:
     if not (x >= 0 and y >= 0 and width > 0 and height > 0 and x + width <= 1 + 1e-9 and y + height <= 1 + 1e-9):
         raise ValueError(wanted)
     return x, y, width, height
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) and name for name in value):
+        raise ValueError("a list of texts in quotes")
+    return tuple(value)
+
+
+def _address(value: Any) -> str:
+    try:
+        return str(ipaddress.ip_address(_text(value)))
+    except ValueError as error:
+        raise ValueError(
+            "an IP address of this machine in quotes: 127.0.0.1 for this machine only, 0.0.0.0 or :: for all"
+        ) from error
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(name)) for name in _names(value))
+    except ValueError as error:
+        raise ValueError('a list of IP addresses or networks, such as ["127.0.0.1", "10.0.0.0/24"]') from error
 
 
 def _classes(value: Any) -> Mapping[str, str]:
@@ -247,6 +272,31 @@ class MqttConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WebConfig:
+    """[web]: the page and the API; who may reach them, and who may do what."""
+
+    enabled: bool = _key(False, _flag)
+    host: str = _key("127.0.0.1", _address)
+    port: int = _key(8765, _whole(0, 65535))
+    names: tuple[str, ...] = _key((), _names)
+    loopback_role: str = _key("administer", _one_of("none", *ROLES))
+    tokens: str = _key("", _absolute)
+    certificate: str = _key("", _absolute)
+    key: str = _key("", _absolute)
+    plain_http: bool = _key(False, _flag)
+    proxies: tuple[str, ...] = _key((), _networks)
+    max_clients: int = _key(16, _whole(1, 1000))
+    picture_fps: float = _key(10.0, _number(0.1, 60))
+    max_upload_mb: int = _key(64, _whole(1, 4096))
+    session_days: int = _key(30, _whole(1, 3650))
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return ipaddress.ip_address(self.host).is_loopback
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """[log]: what is worth a line."""
 
@@ -266,6 +316,7 @@ class Config:
     idle: IdleConfig = field(default_factory=IdleConfig)
     temperature: TemperatureConfig = field(default_factory=TemperatureConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
+    web: WebConfig = field(default_factory=WebConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
     def overridden(self, *, camera: str | None = None, buttons: str | None = None, state: Path | None = None) -> Self:
@@ -289,7 +340,7 @@ class Config:
 
     def needs_restart(self, other: "Config") -> list[str]:
         """Return the sections that differ in `other` and that a running program cannot take over."""
-        fixed = ("camera", "buttons", "lights", "encoder", "state", "mqtt")
+        fixed = ("camera", "buttons", "lights", "encoder", "state", "mqtt", "web")
         return [name for name in fixed if getattr(self, name) != getattr(other, name)]
 
 
@@ -313,6 +364,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
             f"{where}temperature.resume_at_c = {heat.resume_at_c:g}, expected less than slow_at_c = {heat.slow_at_c:g}"
         )
     _check_mqtt(where, config.mqtt)
+    _check_web(where, config.web)
     if not config.state.folder:
         given = environ.get("STATE_DIRECTORY", "").split(":")[0] or environ.get("EDGE_APP_STATE", "")
         if given:
@@ -333,6 +385,18 @@ def _check_mqtt(where: str, mqtt: MqttConfig) -> None:
     for key, other, missing in needs:
         if missing:
             raise InputError(f"{where}mqtt.{key} is set and {other} is not: set both, or neither")
+
+
+def _check_web(where: str, web: WebConfig) -> None:
+    if bool(web.certificate) != bool(web.key):
+        missing, given = ("key", "certificate") if web.certificate else ("certificate", "key")
+        raise InputError(f"{where}web.{missing} is missing: TLS needs web.{given} and web.{missing}")
+    if web.enabled and not web.loopback and not web.certificate and not web.plain_http:
+        raise InputError(
+            f"{where}web.host = {web.host!r} lets other machines in, and a token would cross the network for all to "
+            "read: give web.certificate and web.key (docs/api.md says how to make them), put a proxy with TLS before "
+            "127.0.0.1, or say plain_http = true where the network is yours alone"
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -90,6 +90,14 @@ def test_values_are_taken_and_checked(tmp_path: Path) -> None:
         ('[mqtt]\nca_file = "/x"', r"mqtt\.ca_file is set and tls is not"),
         ('[mqtt]\ntls = true\nkey_file = "/x"', r"mqtt\.key_file is set and certificate_file is not"),
         ('[mqtt]\noffers = "signed"', r'mqtt\.offers = "signed" is set and offers_key_file is not'),
+        ('[web]\nhost = "localhost"', r"web\.host = 'localhost', expected an IP address of this machine"),
+        ("[web]\nport = 70000", r"web\.port = 70000, expected a whole number from 0 to 65535"),
+        ('[web]\nnames = "x"', r"web\.names = 'x', expected a list of texts"),
+        ('[web]\nproxies = ["10.0.0.0/33"]', r"web\.proxies = .*expected a list of IP addresses or networks"),
+        ('[web]\nloopback_role = "root"', r"web\.loopback_role = 'root', expected one of 'none', 'view'"),
+        ('[web]\ncertificate = "/x"', r"web\.key is missing: TLS needs"),
+        ('[web]\nkey = "/x"', r"web\.certificate is missing: TLS needs"),
+        ('[web]\nenabled = true\nhost = "0.0.0.0"', r"web\.host = '0\.0\.0\.0' lets other machines in"),
         ("[camera", r"config\.toml: is not valid TOML"),
     ],
 )
@@ -141,3 +149,18 @@ def test_the_example_documents_every_key_with_its_default(tmp_path: Path) -> Non
     }
     uncommented = re.sub(r"(?m)^#(\w+ = )", r"\1", text).replace('{ left = "mug", right = "pen" }', "{}")
     assert load(tmp_path, uncommented) == Config(), "the example's values must be the defaults"
+
+
+@pytest.mark.parametrize(
+    ("text", "loopback"),
+    [
+        ("enabled = true", True),
+        ('enabled = true\nhost = "::1"', True),
+        ('enabled = true\nhost = "::"\nplain_http = true', False),
+        ('enabled = true\nhost = "192.168.1.2"\ncertificate = "/c"\nkey = "/k"', False),
+    ],
+)
+def test_the_page_listens_where_it_is_safe(tmp_path: Path, text: str, loopback: bool) -> None:
+    config = load(tmp_path, f"[web]\n{text}")
+    assert config.web.enabled
+    assert config.web.loopback is loopback
