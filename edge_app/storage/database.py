@@ -17,7 +17,6 @@ from edge_app.storage.folder import sync_folder
 from edge_app.storage.records import Binding, Ledger, checksum
 
 APPLICATION_ID = 0x45444745  # "EDGE", so that file(1) and a reader can tell the file from any other SQLite database
-SCHEMA_VERSION = 1
 
 SCHEMA = """
 CREATE TABLE binding (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, checksum BLOB NOT NULL);
@@ -50,6 +49,21 @@ CREATE TABLE thumbnails (
   jpeg BLOB NOT NULL
 );
 """
+"""The first schema, version 1."""
+MIGRATIONS = (
+    """
+CREATE TABLE dreams (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- numbered together with presentations
+  example INTEGER NOT NULL REFERENCES examples (id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,  -- which alteration of the thumbnail
+  embedding BLOB NOT NULL,
+  checksum BLOB NOT NULL,
+  UNIQUE (example, number)
+);
+""",
+)
+"""Tables that each later version added, in order; only new tables, so that a reader can stand in empty ones."""
+SCHEMA_VERSION = 1 + len(MIGRATIONS)
 
 
 def create(path: Path, binding: Binding) -> None:
@@ -61,7 +75,7 @@ def create(path: Path, binding: Binding) -> None:
         with sqlite_errors(fresh, "create the database"), closing(sqlite3.connect(fresh, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+            db.executescript(f"BEGIN; {SCHEMA} {''.join(MIGRATIONS)} COMMIT;")
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             with transaction(db):
@@ -72,7 +86,7 @@ def create(path: Path, binding: Binding) -> None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the database for its one writer. Raises StateNotWritable, StateCorrupt."""
+    """Open the database for its one writer, and bring it to today's schema. Raises StateNotWritable, StateCorrupt."""
     with sqlite_errors(path, "open the database"):
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
@@ -80,6 +94,11 @@ def connect(path: Path) -> sqlite3.Connection:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
                 db.execute(f"PRAGMA {pragma}")
             db.execute("PRAGMA wal_autocheckpoint = 256")
+            if missing := _missing(db):
+                with transaction(db):
+                    for table in missing:
+                        db.execute(table)
+                    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         except BaseException:
             db.close()
             raise
@@ -88,6 +107,21 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Open the database for reading, beside a writer or on a read-only disk. Raises StateCorrupt, StateNotWritable."""
+    db = _connect_reader(path)
+    with sqlite_errors(path, "read the database"):
+        db.execute("PRAGMA temp_store = MEMORY")
+        for table in _missing(db):  # of an older edge-app: what it did not know is empty, and only in memory
+            db.execute(table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+    return db
+
+
+def _missing(db: sqlite3.Connection) -> tuple[str, ...]:
+    """Return what creates the tables that the database's version lacks."""
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    return MIGRATIONS[max(version - 1, 0) :]
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
     wal = path.with_name(path.name + "-wal")
     with sqlite_errors(path, "read the database"):
         try:
@@ -133,7 +167,7 @@ def _check_kind(db: sqlite3.Connection, path: Path) -> None:
         raise StateCorrupt(
             f"{path} was written by a newer edge-app (schema {version}, known is {SCHEMA_VERSION}): update edge-app"
         )
-    if version < SCHEMA_VERSION:
+    if version < 1:
         raise corrupt(path, f"its schema is numbered {version}, and the first that was ever released is 1")
 
 

@@ -17,6 +17,7 @@ from simple_network import SIZE, binding, clean_replay, embedding, open_learner
 
 from edge_app.errors import EdgeAppError, StateBusy, StateCorrupt, StateNotWritable
 from edge_app.learner import Learner
+from edge_app.storage import database
 from edge_app.storage.folder import FolderLock
 from edge_app.storage.records import NewExample
 from edge_app.storage.store import Store
@@ -130,9 +131,44 @@ def test_a_creation_that_was_interrupted_is_begun_again(tmp_path: Path) -> None:
 
 def test_a_newer_schema_is_refused(path: Path) -> None:
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 2")
+    db.execute(f"PRAGMA user_version = {database.SCHEMA_VERSION + 1}")
     db.close()
     with pytest.raises(StateCorrupt, match="newer edge-app"):
+        Store.open(path)
+
+
+@pytest.mark.parametrize("version", range(1, database.SCHEMA_VERSION))
+def test_a_database_of_an_older_schema_is_read_as_it_is_and_brought_up_to_date_when_written(
+    path: Path, version: int
+) -> None:
+    db = sqlite3.connect(path)
+    for table in reversed(database.MIGRATIONS[version - 1 :]):
+        db.execute(f"DROP TABLE {table.split()[2]}")
+    db.execute(f"PRAGMA user_version = {version}")
+    db.commit()
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    with Store.reader(path) as store:
+        before = store.binding, store.journal(), store.examples(), store.history()
+    assert len(before[1]) > 0
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA user_version").fetchone()[0] == version, "reading must change nothing"
+    db.close()
+    with Store.open(path) as store:
+        assert (store.binding, store.journal(), store.examples(), store.history()) == before
+        store.check()
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA user_version").fetchone()[0] == database.SCHEMA_VERSION
+    schema = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    db.close()
+    assert {table.split()[2] for table in database.MIGRATIONS} <= schema
+
+
+def test_a_schema_that_was_never_released_is_refused(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 0")
+    db.close()
+    with pytest.raises(StateCorrupt, match="first that was ever released"):
         Store.open(path)
 
 
