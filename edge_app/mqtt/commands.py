@@ -1,0 +1,211 @@
+"""What may be asked of a device over MQTT: which commands, with which fields, in which role, and what comes of them."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from edge_app.control import Busy, Control, FrameGone, RequestReused
+from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateNotWritable, UnknownLabel
+from edge_app.mqtt.fleet import Fleet
+from edge_app.storage.labels import check_label
+
+LARGEST = 16 << 10
+"""Bytes of a command's content."""
+MAX_REQUEST = 128
+SOURCE = "mqtt"
+CODES = (
+    (FrameGone, "frame_gone"),
+    (RequestReused, "request_reused"),
+    (Busy, "busy"),
+    (UnknownLabel, "unknown_class"),
+    (ModelMismatch, "model_mismatch"),
+    (StateNotWritable, "not_writable"),
+    (InputError, "invalid"),
+)
+
+Values = Mapping[str, Any]
+
+
+class Refusal(EdgeAppError, ValueError):
+    """A command that is not carried out; `code` says why in a word, for programs."""
+
+    def __init__(self, code: str, message: str, request: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.request = request
+
+
+class Spec(NamedTuple):
+    """A command."""
+
+    role: str
+    """The least that is needed: teach or administer."""
+    fields: Mapping[str, Callable[[Any], Any]]
+    """Name -> check, which returns the value or raises ValueError with what was expected."""
+    needed: tuple[str, ...] = ()
+
+
+class Parsed(NamedTuple):
+    """A command that is right in form."""
+
+    name: str
+    values: Values
+    request: str | None
+    """The sender's name for it: comes back with the response; for teach and undo, makes a retry harmless."""
+
+
+def _label(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("the name of a class")
+    try:
+        return check_label(value)
+    except InputError as error:
+        raise ValueError(f"the name of a class ({error})") from error
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 53:
+        raise ValueError("a whole number")
+    return value
+
+
+def _numbers(value: Any) -> list[int]:
+    if not isinstance(value, list) or not 1 <= len(value) <= 200:
+        raise ValueError("a list of 1 to 200 numbers")
+    return [_number(one) for one in value]
+
+
+def _id(value: Any) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= 64:
+        raise ValueError("the id of an offer")
+    return value
+
+
+SPECS: Mapping[str, Spec] = {
+    "teach": Spec("teach", {"label": _label, "frame": _number}),
+    "undo": Spec("teach", {"action": _number}),
+    "choose": Spec("teach", {"label": _label}, ("label",)),
+    "relabel": Spec("teach", {"examples": _numbers, "label": _label}, ("examples", "label")),
+    "forget_examples": Spec("administer", {"examples": _numbers}, ("examples",)),
+    "forget_class": Spec("administer", {"label": _label}, ("label",)),
+    "rename_class": Spec("administer", {"label": _label, "to": _label}, ("label", "to")),
+    "merge_classes": Spec("administer", {"label": _label, "into": _label}, ("label", "into")),
+    "offer": Spec("administer", {"label": _label}, ("label",)),
+    "withdraw": Spec("administer", {"label": _label}, ("label",)),
+    "offers": Spec("administer", {}),
+    "accept": Spec("administer", {"offer": _id}, ("offer",)),
+    "decline": Spec("administer", {"offer": _id}, ("offer",)),
+}
+
+
+def parse(name: str, payload: bytes, role: str) -> Parsed:
+    """Return the command in a message. Raises Refusal."""
+    if len(payload) > LARGEST:
+        raise Refusal("too_large", f"the command has {len(payload)} bytes, expected at most {LARGEST}")
+    values, request = _object(payload)
+    spec = SPECS.get(name)
+    if spec is None:
+        raise Refusal("unknown_command", f"no command {name[:40]!r}; known: {', '.join(SPECS)}", request)
+    if spec.role == "administer" and role != "administer":
+        raise Refusal("forbidden", f'{name} needs mqtt.commands = "administer", which is {role!r}', request)
+    for key in spec.needed:
+        if key not in values:
+            raise Refusal("invalid", f"{name} lacks the field {key!r}", request)
+    checked = {}
+    for key, value in values.items():
+        if key not in spec.fields:
+            known = ", ".join((*spec.fields, "request"))
+            raise Refusal("invalid", f"{name} has no field {key[:40]!r}; known: {known}", request)
+        try:
+            checked[key] = spec.fields[key](value)
+        except ValueError as error:
+            raise Refusal("invalid", f"{key} = {str(value)[:60]!r}, expected {error}", request) from error
+    return Parsed(name, checked, request)
+
+
+def _object(payload: bytes) -> tuple[dict[str, Any], str | None]:
+    try:
+        values = json.loads(payload) if payload else {}
+    except (ValueError, RecursionError) as error:
+        raise Refusal("invalid", f"the command is not JSON ({error}); expected an object, {{}} at least") from error
+    if not isinstance(values, dict):
+        raise Refusal("invalid", f"the command is {type(values).__name__}, expected a JSON object, {{}} at least")
+    request = values.pop("request", None)
+    if request is not None and not (isinstance(request, str) and 1 <= len(request) <= MAX_REQUEST):
+        raise Refusal("invalid", f"request = {str(request)[:40]!r}, expected text of 1 to {MAX_REQUEST} characters")
+    try:
+        payload.decode("utf-8")
+        json.dumps(values, ensure_ascii=False).encode("utf-8")
+    except UnicodeError as error:
+        raise Refusal("invalid", "the command is not UTF-8, or holds half a character", None) from error
+    return values, request
+
+
+def code_of(error: EdgeAppError) -> str:
+    """Return what an error is called in answers."""
+    if isinstance(error, Refusal):
+        return error.code
+    return next((code for kind, code in CODES if isinstance(error, kind)), "failed")
+
+
+class Commands:
+    """Carries commands out; each waits until it is stored, so not in the thread that speaks to the broker."""
+
+    def __init__(self, control: Control, fleet: Fleet, chosen: Callable[[str], None]) -> None:
+        """`chosen` is told which class `teach` means from now on when it names none."""
+        self._control = control
+        self._fleet = fleet
+        self._chosen = chosen
+        self.choice: str | None = None
+        self._work: Mapping[str, Callable[[Parsed], Values]] = {
+            "teach": self._teach,
+            "undo": self._undo,
+            "choose": self._choose,
+            "relabel": lambda c: self._action(control.relabel(c.values["examples"], c.values["label"], source=SOURCE)),
+            "forget_examples": lambda c: self._action(control.forget_examples(c.values["examples"], source=SOURCE)),
+            "forget_class": lambda c: self._action(control.forget_class(c.values["label"], source=SOURCE)),
+            "rename_class": lambda c: self._action(
+                control.rename_class(c.values["label"], c.values["to"], source=SOURCE)
+            ),
+            "merge_classes": lambda c: self._action(
+                control.merge_classes(c.values["label"], c.values["into"], source=SOURCE)
+            ),
+            "offer": lambda c: fleet.offer(c.values["label"]),
+            "withdraw": lambda c: fleet.withdraw(c.values["label"]),
+            "offers": lambda c: {"offers": fleet.listed()},
+            "accept": lambda c: fleet.accept(c.values["offer"]),
+            "decline": lambda c: fleet.decline(c.values["offer"]),
+        }
+
+    def carry_out(self, command: Parsed) -> Values:
+        """Do it and return what came of it. Raises EdgeAppError."""
+        return self._work[command.name](command)
+
+    def _teach(self, command: Parsed) -> Values:
+        label = command.values.get("label", self.choice)
+        if label is None:
+            raise Refusal("invalid", "teach names no class, and none was chosen: give label", command.request)
+        taught = self._control.teach(label, frame=command.values.get("frame"), request=command.request, source=SOURCE)
+        return {
+            "example": taught.example,
+            "label": taught.label,
+            "before": taught.before,
+            "frame": taught.sequence,
+        }
+
+    def _undo(self, command: Parsed) -> Values:
+        return self._action(
+            self._control.undo(action=command.values.get("action"), request=command.request, source=SOURCE)
+        )
+
+    def _choose(self, command: Parsed) -> Values:
+        label = command.values["label"]
+        if label not in self._control.status().classes:
+            raise UnknownLabel(f"no class {label!r}: teach it by its name first")
+        self.choice = label
+        self._chosen(label)
+        return {"label": label}
+
+    @staticmethod
+    def _action(action: Any) -> Values:
+        return {"action": action.id, "kind": action.kind, "examples": len(action.changes)}

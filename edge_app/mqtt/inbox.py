@@ -1,0 +1,93 @@
+"""Offers that wait for a person's word, and the memory of those that had it.
+
+An offer is retained by the broker and comes again with every connection; one that was accepted or declined once is not
+shown, nor taken over, a second time: what a person has undone or forgotten since stays so.
+"""
+
+import json
+import os
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+
+from edge_app.errors import InputError
+from edge_app.mqtt.offers import Offer
+from edge_app.storage.errors import os_errors
+from edge_app.storage.folder import sync_folder
+
+MOST = 8
+"""Offers that wait at a time; they are kept in memory."""
+REMEMBERED = 2000
+MEMORY = "offers-seen.json"
+
+
+class Inbox:
+    """Bounded; safe to use from any thread."""
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        """`folder` is where the memory is kept. A memory that cannot be read is begun anew."""
+        self._most_bytes = most_bytes
+        self._path = folder / MEMORY
+        self._lock = threading.Lock()
+        self._waiting: OrderedDict[str, Offer] = OrderedDict()
+        """By topic: of a device's class, the newest offer counts."""
+        self._seen: OrderedDict[str, str] = OrderedDict()
+        with suppress(OSError, ValueError, RecursionError):
+            read = json.loads(self._path.read_bytes())
+            if isinstance(read, dict):
+                self._seen.update((key, value) for key, value in read.items() if isinstance(value, str))
+
+    def put(self, topic: str, offer: Offer) -> bool:
+        """Take in an offer; False when it was here before. Raises InputError when there is no room."""
+        with self._lock:
+            if offer.id in self._seen or any(offer.id == other.id for other in self._waiting.values()):
+                return False
+            others = [len(other.content) for place, other in self._waiting.items() if place != topic]
+            if len(others) >= MOST or sum(others) + len(offer.content) > self._most_bytes:
+                raise InputError(
+                    f"{len(others)} offers of {sum(others)} bytes wait already, there is room for {MOST} of "
+                    f"{self._most_bytes}: accept or decline some; this one comes again with the next connection"
+                )
+            self._waiting[topic] = offer
+            return True
+
+    def withdrawn(self, topic: str) -> None:
+        """The one who made an offer has taken it back."""
+        with self._lock:
+            self._waiting.pop(topic, None)
+
+    def waiting(self) -> list[Offer]:
+        """Return what waits, the oldest first."""
+        with self._lock:
+            return list(self._waiting.values())
+
+    def find(self, offer_id: str) -> Offer:
+        """Return an offer that waits. Raises InputError."""
+        with self._lock:
+            for offer in self._waiting.values():
+                if offer.id == offer_id:
+                    return offer
+        raise InputError(f"no offer {offer_id!r} waits: `offers` lists those that do")
+
+    def settle(self, offer: Offer, outcome: str) -> None:
+        """Remember what became of an offer, which waits no more. Raises StateNotWritable; it waits on then."""
+        with self._lock:
+            seen = OrderedDict(self._seen)
+            seen[offer.id] = outcome
+            while len(seen) > REMEMBERED:
+                seen.popitem(last=False)
+            self._write(json.dumps(seen).encode())
+            self._seen = seen
+            for topic in [topic for topic, other in self._waiting.items() if other.id == offer.id]:
+                del self._waiting[topic]
+
+    def _write(self, content: bytes) -> None:
+        draft = self._path.with_name(f".{self._path.name}.part")
+        with os_errors(self._path.parent, f"write {self._path.name}"):
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(self._path)
+            sync_folder(self._path.parent)

@@ -1,0 +1,131 @@
+"""A class with its examples as one message, so that another device can take it over.
+
+Four parts, one after the other:
+
+    edge-app offer 1\\n    what it is
+    header\\n              JSON: device, label, examples, time_ms, sha256 and size of the zip file
+    signature\\n           HMAC-SHA256 (RFC 2104) of the two parts before, in hexadecimal; empty: unsigned
+    zip file              what `edge-app export` writes
+"""
+
+import hashlib
+import hmac
+import io
+import json
+import zipfile
+from typing import Any, NamedTuple
+
+from edge_app.errors import InputError
+from edge_app.mqtt.telling import to_json
+
+MAGIC = b"edge-app offer 1\n"
+MAX_HEADER = 4096
+MAX_MANIFEST = 4 << 20
+MAX_GROWTH = 8
+"""Unpacked, an offer may be so many times as large."""
+MIN_KEY = 32
+
+
+class Offer(NamedTuple):
+    """A class that a device offers."""
+
+    device: str
+    label: str
+    examples: int
+    time_ms: int
+    content: bytes
+    """The zip file."""
+    signed: bool
+    """With our own key."""
+
+    @property
+    def id(self) -> str:
+        """What it is called: the beginning of its content's SHA-256."""
+        return hashlib.sha256(self.content).hexdigest()[:16]
+
+
+def pack(device: str, label: str, examples: int, time_ms: int, content: bytes, key: bytes | None) -> bytes:
+    """Return an offer as a message, signed where there is a key."""
+    header = {
+        "device": device,
+        "label": label,
+        "examples": examples,
+        "time_ms": time_ms,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+    }
+    head = MAGIC + to_json(header) + b"\n"
+    signature = _signature(head, key) if key is not None else b""
+    return head + signature + b"\n" + content
+
+
+def unpack(message: bytes, key: bytes | None) -> Offer:
+    """Return the offer in a message. Raises InputError for anything that `pack` does not write.
+
+    A signature that is not our key's is refused, and so is any where we have no key: it says nothing then.
+    """
+    if not message.startswith(MAGIC):
+        raise InputError("an offer begins with 'edge-app offer 1': this is none, or of another version of edge-app")
+    parts = message[len(MAGIC) :].split(b"\n", 2)
+    if len(parts) != 3 or len(parts[0]) > MAX_HEADER:
+        raise InputError("the offer lacks its header, or is cut off")
+    header, signature, content = parts
+    if signature and (key is None or not hmac.compare_digest(signature, _signature(MAGIC + header + b"\n", key))):
+        raise InputError(
+            "the offer's signature is not that of the key in mqtt.offers_key_file: all devices need the same key"
+        )
+    try:
+        values = json.loads(header)
+        offer = Offer(
+            _text(values["device"], 64),
+            _text(values["label"], 100),
+            _whole(values["examples"], 1, 1 << 31),
+            _whole(values["time_ms"], 0, 1 << 53),
+            content,
+            bool(signature),
+        )
+        digest, size = _text(values["sha256"], 64), _whole(values["size"], 0, 1 << 31)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"the offer's header lacks something or holds something unexpected ({error!r})") from error
+    if size != len(content) or digest != hashlib.sha256(content).hexdigest():
+        raise InputError("the offer's content is not what its header says: it was cut off or changed")
+    _check_zip(offer)
+    return offer
+
+
+def _check_zip(offer: Offer) -> None:
+    """Raise InputError unless the zip file is bounded, and holds that class alone.
+
+    A person who accepts a cup must not get a key. All else is checked when it is imported.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(offer.content)) as archive:
+            infos = {info.filename: info for info in archive.infolist()}
+            total = sum(info.file_size for info in archive.infolist())
+            manifest = infos["manifest.json"]
+            if total > max(MAX_GROWTH * len(offer.content), 1 << 20) or manifest.file_size > MAX_MANIFEST:
+                raise InputError(f"the offer's zip file unpacks to {total} bytes: more than such a file can need")
+            rows = json.loads(archive.read(manifest))["examples"]
+            labels = {row["label"] for row in rows}
+    except InputError:
+        raise
+    except Exception as error:  # zlib, zipfile and json have many ways to say "damaged"
+        raise InputError(f"the offer's zip file cannot be read ({error!r})") from error
+    if labels != {offer.label} or len(rows) != offer.examples:
+        raise InputError(f"the offer says {offer.examples} examples of {offer.label!r}, and holds something else")
+
+
+def _signature(head: bytes, key: bytes) -> bytes:
+    return hmac.new(key, head, hashlib.sha256).hexdigest().encode("ascii")
+
+
+def _text(value: Any, limit: int) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= limit or not value.isprintable():
+        raise ValueError(f"{str(value)[:40]!r} is no text of 1 to {limit} characters")
+    return value
+
+
+def _whole(value: Any, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{str(value)[:40]} is no whole number of {least}..{most}")
+    return value

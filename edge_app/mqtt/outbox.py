@@ -1,0 +1,121 @@
+"""What is to be published, until the broker has acknowledged it.
+
+Events are kept in order, up to a bound; beyond it the oldest goes, and is counted. Of a state, which is retained, only
+the newest content counts. Both are safe to add to from any thread, and adding never waits for the broker.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+IN_FLIGHT = 16
+"""Messages on their way at a time; the broker acknowledges each."""
+
+
+class Outgoing(NamedTuple):
+    """A message to publish."""
+
+    number: int
+    """Unique, rising; a newer content of the same state has a newer number."""
+    topic: str
+    payload: bytes
+    retained: bool
+    answers: bytes | None = None
+    """MQTT's correlation data, for a response."""
+
+
+class Outbox:
+    """A bounded buffer between the threads that have something to tell and the one that speaks to the broker."""
+
+    def __init__(self, bound: int, wake: Callable[[], None] = lambda: None) -> None:
+        """`wake` is called when there is something to send, from whatever thread; it must return at once."""
+        self._bound = bound
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._number = 0
+        self._events: dict[int, Outgoing] = {}
+        """To be sent, by number, the oldest first; so are the changed states."""
+        self._changed: dict[int, Outgoing] = {}
+        self._sent: dict[int, Outgoing] = {}
+        self._states: dict[str, Outgoing] = {}
+        self._lost = 0
+
+    @property
+    def lost(self) -> int:
+        """Events that found no room."""
+        with self._lock:
+            return self._lost
+
+    @property
+    def waiting(self) -> int:
+        """Messages that the broker has not acknowledged yet."""
+        with self._lock:
+            return len(self._events) + len(self._changed) + len(self._sent)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether half of the room for events is taken."""
+        with self._lock:
+            return len(self._events) > self._bound // 2
+
+    def event(self, topic: str, payload: bytes, answers: bytes | None = None) -> None:
+        """Add an event; all events are delivered in this order, at least once."""
+        with self._lock:
+            if len(self._events) >= self._bound:
+                del self._events[next(iter(self._events))]
+                self._lost += 1
+            message = self._numbered(topic, payload, False, answers)
+            self._events[message.number] = message
+        self._wake()
+
+    def state(self, topic: str, payload: bytes) -> None:
+        """Say what a state is from now on; an empty payload removes it from the broker. The same again is left out."""
+        with self._lock:
+            before = self._states.get(topic)
+            if before is not None:
+                if before.payload == payload:
+                    return
+                self._changed.pop(before.number, None)
+            message = self._numbered(topic, payload, True)
+            self._states[topic] = self._changed[message.number] = message
+        self._wake()
+
+    def take(self) -> Outgoing | None:
+        """Return the next message to send; None when there is none, or enough are on their way."""
+        with self._lock:
+            firsts = [next(iter(due)) for due in (self._events, self._changed) if due]
+            if not firsts or len(self._sent) >= IN_FLIGHT:
+                return None
+            number = min(firsts)
+            message = self._events.pop(number, None) or self._changed.pop(number)
+            self._sent[number] = message
+            return message
+
+    def done(self, number: int) -> None:
+        """The broker has a message, or has refused it for good."""
+        with self._lock:
+            self._sent.pop(number, None)
+
+    def give_up_largest(self) -> Outgoing | None:
+        """Take the largest message that is on its way out for good: the broker ends the connection for its size."""
+        with self._lock:
+            if not self._sent:
+                return None
+            largest = max(self._sent.values(), key=lambda message: len(message.payload))
+            del self._sent[largest.number]
+            if self._states.get(largest.topic) is largest:
+                del self._states[largest.topic]
+            return largest
+
+    def reconnected(self) -> None:
+        """Send again what was on its way when the connection was lost, and every state, as the broker may have none."""
+        with self._lock:
+            events = [message for message in self._sent.values() if not message.retained]
+            self._sent.clear()
+            self._events = {message.number: message for message in (*events, *self._events.values())}
+            newest = sorted(self._states.values(), key=lambda message: message.number)
+            self._changed = {message.number: message for message in newest}
+
+    def _numbered(self, topic: str, payload: bytes, retained: bool, answers: bytes | None = None) -> Outgoing:
+        self._number += 1
+        return Outgoing(self._number, topic, payload, retained, answers)

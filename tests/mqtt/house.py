@@ -1,0 +1,75 @@
+"""Devices at a broker, for the tests: what is decided is said by the test, all else is the program's own."""
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from device import Device
+from parts import Reports
+from simple_network import open_learner
+
+from edge_app.control import Answered
+from edge_app.messages import Decision
+from edge_app.mqtt.backoff import BackOff
+from edge_app.mqtt.bridge import Bridge, Wishes
+from edge_app.mqtt.connection import Broker
+from edge_app.mqtt.topics import Topics
+
+QUICK = 0.02, 0.1
+"""Shortest and longest wait before the next attempt."""
+
+
+def answered(label: str | None, sequence: int = 1, confidence: float = 0.9) -> Answered:
+    spikes = np.array([5], np.int32) if label else np.zeros(0, np.int32)
+    labels = (label,) if label else ()
+    decision = Decision(label, labels, spikes, spikes, 5, spikes.astype(np.int64))
+    return Answered(label, confidence, decision, sequence, time.time_ns(), 5.0, True, True)
+
+
+class House:
+    """A device with a bridge; a context manager. `run`: with its loop, else only what the test says happens."""
+
+    def __init__(self, folder: Path, port: int, name: str = "one", *, run: bool = False, **wishes: Any) -> None:
+        folder.mkdir(exist_ok=True)
+        self.learner = open_learner(folder)
+        self.device = Device(folder, self.learner)
+        self.run = run
+        self.reports = Reports()
+        self.topics = Topics("edge-app", name)
+        broker = wishes.pop("broker", None) or Broker("127.0.0.1", port, f"edge-app-{name}", largest=6 << 20)
+        self.bridge = Bridge(
+            self.device.control,
+            broker,
+            Wishes(self.topics, f"Device {name}", **({"hold_s": 0.0} | wishes)),
+            folder,
+            self.reports,
+            backoff=BackOff(random.Random(1), shortest_s=QUICK[0], longest_s=QUICK[1]),
+        )
+
+    def decide(self, label: str | None, sequence: int = 1) -> None:
+        answer = answered(label, sequence)
+        self.device.hub.last = answer
+        self.device.hub.tell(answer)
+
+    def wait_connected(self) -> None:
+        assert self.bridge.speaker.connected.wait(30), self.reports.told
+
+    def wait_for_report(self, event: str, right: Callable[[dict[str, object]], bool] = lambda _: True) -> None:
+        self.reports.wait_for(
+            lambda _: any(told.event == event and right(told.fields) for told in list(self.reports.told))
+        )
+
+    def __enter__(self) -> "House":
+        if self.run:
+            self.device.__enter__()
+        self.bridge.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bridge.close()
+        if self.run:
+            self.device.__exit__()
+        self.learner.close()
