@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime bench soak power-cut results search search-published ablation model clean help
+.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime bench soak power-cut results search search-published ablation model screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -71,6 +71,9 @@ model:  ## build the encoder from its float weights, the same bytes each time (n
 	$(PYTHON) -m venv .venv-model
 	.venv-model/bin/python -m pip install --quiet --disable-pip-version-check -r calibration/requirements-encoder.txt
 	PYTHONPATH=. .venv-model/bin/python calibration/build_encoder.py --samples $(DATA)/imagenet_samples.zip
+
+screenshots: $(VENV)/.has-dev  ## the pictures of docs/page.md, from a real device taught in Chromium (two minutes)
+	PYTHONPATH=. $(BIN)/python tests/web/browser/screenshots.py
 
 clean:  ## remove environments, caches and what was built
 	rm -rf .venv .venv-* dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
