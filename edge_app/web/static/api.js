@@ -20,6 +20,9 @@
 const BASE = new URL("api/v1/", document.baseURI);
 const PATIENCE_MS = 20_000;
 const RETRY_MS = 300;
+const EXAMPLES_AT_ONCE = 500;
+/** Examples or moments that one request may name. */
+export const NAMED_AT_ONCE = 200;
 const ROLES = ["view", "teach", "administer"];
 
 /** The device understood, and said no. */
@@ -171,12 +174,20 @@ export const mergeClass = async (label, into) => (await change("POST", `${classP
 export const forgetClass = async (label) => (await change("DELETE", classPath(label))).action;
 
 /**
+ * Fetch the newest examples.
  * @param {string | null} label null: of all classes
- * @param {number} offset
- * @param {number} limit
+ * @param {number} count how many, at most
  * @returns {Promise<{examples: Example[], total: number}>}
  */
-export const getExamples = (label, offset, limit) => call("GET", "examples", { query: { label, offset, limit } });
+export async function getExamples(label, count) {
+  const examples = [];
+  for (;;) {
+    const limit = Math.min(count - examples.length, EXAMPLES_AT_ONCE);
+    const page = await call("GET", "examples", { query: { label, offset: examples.length, limit } });
+    examples.push(...page.examples);
+    if (examples.length >= Math.min(count, page.total) || !page.examples.length) return { examples, total: page.total };
+  }
+}
 
 /** @param {number} id */
 export const thumbnailAddress = (id) => address(`examples/${id}/thumbnail.jpg`).href;

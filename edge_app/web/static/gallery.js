@@ -94,7 +94,7 @@ export class Gallery {
     const asked = ++this.#asked;
     let page;
     try {
-      page = await api.getExamples(this.#label, 0, this.#shown);
+      page = await api.getExamples(this.#label, this.#shown);
     } catch {
       return; // the connection says what is wrong
     }

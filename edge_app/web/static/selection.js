@@ -1,5 +1,6 @@
 /** A grid of pictures to tick, and what can be done with those that are; the tray and the gallery are made of it. */
 
+import { NAMED_AT_ONCE } from "./api.js";
 import { make, setText, syncChildren } from "./dom.js";
 import { counted } from "./words.js";
 
@@ -105,7 +106,8 @@ export class PictureGrid {
     for (const button of this.#tools.querySelectorAll("button")) button.disabled = count === 0;
     this.#all.checked = count > 0 && count === this.#tiles.length;
     this.#all.indeterminate = count > 0 && count < this.#tiles.length;
-    setText(this.#count, count ? `${counted(count, "picture")} selected` : "Tick pictures to name them");
+    const most = count === NAMED_AT_ONCE ? ", the most at once" : "";
+    setText(this.#count, count ? `${counted(count, "picture")} selected${most}` : "Tick pictures to name them");
   }
 
   #tile(/** @type {Tile} */ tile, /** @type {boolean} */ selectable) {
@@ -131,11 +133,17 @@ export class PictureGrid {
       else this.#selected.delete(one);
     }
     this.#anchor = id;
-    this.#render();
+    this.#cap();
   }
 
   #selectAll() {
     this.#selected = new Set(this.#all.checked ? this.#tiles.map((tile) => tile.id) : []);
+    this.#cap();
+  }
+
+  /** Tick no more than one request may name, so that one undo takes all of it back. */
+  #cap() {
+    this.#selected = new Set([...this.#selected].slice(0, NAMED_AT_ONCE));
     this.#render();
   }
 }
