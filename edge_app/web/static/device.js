@@ -56,12 +56,18 @@ export class Connection {
     this.#askToken = askToken;
     this.#pictures = new PictureStream(frame, (open, reason) => device.tell("picture", { open, reason }));
     const changed = () => this.#settle("classes", () => this.refreshClasses());
-    this.#events = new EventStream({
+    const more = () => this.#settle("tray", () => device.tell("tray"));
+    const missed = () => {
+      changed();
+      more();
+    };
+    this.#events = new EventStream(missed, {
       decision: (decision) => device.tell("decision", decision),
       taught: changed,
       corrected: changed,
       health: () => this.retry(),
-      tray: () => this.#settle("tray", () => device.tell("tray")),
+      tray: more,
+      missed,
     });
     addEventListener("online", () => this.retry());
     document.addEventListener("visibilitychange", () => this.#seen());
@@ -132,7 +138,6 @@ export class Connection {
     }
     if (first) {
       device.tell("connection", null);
-      device.tell("tray");
       this.#seen();
     }
     device.tell("state", state);

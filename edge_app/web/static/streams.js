@@ -97,17 +97,25 @@ export class PictureStream extends Kept {
 export class EventStream extends Kept {
   /** @type {EventSource | null} */
   #source = null;
+  #opened;
   #listeners;
 
-  /** @param {Record<string, (data: any) => void>} listeners by the event's name */
-  constructor(listeners) {
+  /**
+   * @param {() => void} opened told at each opening: what happened before it was missed
+   * @param {Record<string, (data: any) => void>} listeners by the event's name
+   */
+  constructor(opened, listeners) {
     super();
+    this.#opened = opened;
     this.#listeners = listeners;
   }
 
   open() {
     const source = new EventSource(address("events"));
-    source.onopen = () => this.well();
+    source.onopen = () => {
+      this.well();
+      this.#opened();
+    };
     source.onerror = () => {
       if (this.#source !== source) return;
       // the browser's own retry has no back-off, and gives up for good after some answers
