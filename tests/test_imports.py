@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "kernel_cache": GROUND | {"colanet", "encoder"},
     "config": GROUND | {"devices", "storage"},
     "logs": set(),
-    "learner": GROUND | {"colanet", "encoder", "storage"},
+    "learner": GROUND | {"colanet", "confidence", "encoder", "storage"},
     "evaluation": GROUND | {"colanet", "confidence", "encoder"},
     "benchmark": GROUND
     | {"colanet", "encoder", "devices", "evaluation", "learner", "machine"}

@@ -13,7 +13,7 @@ from edge_app.control.errors import Busy
 from edge_app.control.events import Answered, Corrected, Event, Hub, Subscription, Taught
 from edge_app.control.pictures import Picture, Pictures, Seen, to_jpeg
 from edge_app.control.requests import Requests, mark_of
-from edge_app.control.standing import ClassReport, Mistakes, ordered
+from edge_app.control.standing import ClassReport, ordered
 from edge_app.control.status import Status, condition
 from edge_app.control.tray import Moment, Tray
 from edge_app.devices.ports import NS_PER_S, Clock
@@ -64,7 +64,6 @@ class Control:
         self.identity = identity
         self._started_ns = clock.monotonic_ns()
         self._tray = Tray(pictures)
-        self._mistakes = Mistakes()
         self._requests = Requests()
         self._importing = threading.Lock()
         hub.rebuilding = lambda: learner.rebuilding
@@ -129,7 +128,7 @@ class Control:
 
     def classes(self) -> list[ClassReport]:
         """Return how each class is doing, in the order in which they were first taught."""
-        return ordered(self._learner.classes(), self._pipeline.teacher.progress.standings(), self._mistakes)
+        return ordered(self._learner.classes(), self._pipeline.teacher.progress.standings())
 
     def examples(self, label: str | None = None, offset: int = 0, limit: int = 100) -> tuple[list[Example], int]:
         """Return some examples, the newest first, and how many there are in all, or of one class."""
@@ -137,8 +136,9 @@ class Control:
         return found[::-1][offset : offset + limit], len(found)
 
     def before(self, example: int) -> str | None:
-        """Return what an example of this run was taken for before it was learnt; None: unknown, or not known."""
-        return self._mistakes.before(example)
+        """Return what an example was taken for before it was learnt; None: unknown, or not known. Raises InputError."""
+        before = self._learner.example(example).before
+        return before.label if before is not None else None
 
     def thumbnail(self, example: int) -> bytes | None:
         """Return an example's picture as JPEG, None when it has none. Raises InputError, StateCorrupt."""
@@ -309,10 +309,6 @@ class Control:
     def _follow(self, event: Event) -> None:
         if isinstance(event, Answered):
             self._tray.consider(event)
-        elif isinstance(event, Taught):
-            self._mistakes.taught(event.example, event.label, event.before)
-        elif isinstance(event, Corrected):
-            self._mistakes.keep_only((example.id, example.label) for example in self._learner.examples())
 
     def _recall(self) -> None:
         """Know again the requests of earlier runs whose examples are stored."""

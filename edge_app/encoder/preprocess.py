@@ -33,6 +33,9 @@ MAX_SIDE = 16_384
 """Longest side of a frame that `Preprocessor` takes, in pixels."""
 
 
+METHOD = "square-1"
+"""Names what this file does to a frame; another name when the same frame would give other bytes."""
+
 # What Pillow's plugins were seen, or are documented, to raise on damaged files.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error)
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.closing import Closing
+from edge_app.confidence import evidence
 from edge_app.errors import InputError, StateNotWritable
 from edge_app.learner import corrections
 from edge_app.learner.live import LiveNetwork
@@ -29,7 +30,7 @@ from edge_app.messages import Decision
 from edge_app.storage.folder import FolderLock
 from edge_app.storage.labels import check_label
 from edge_app.storage.limits import Limits, make_room, room_for_many
-from edge_app.storage.records import Action, Example, NewExample
+from edge_app.storage.records import Action, Example, NewExample, Prediction
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 from edge_app.storage.store import Store
 
@@ -48,6 +49,8 @@ class Taught(NamedTuple):
     label: str
     before: Decision
     """What the network said of it before it learnt it (test, then train)."""
+    prediction: Prediction
+    """The same as it is stored with the example."""
 
 
 class Learner(Closing):
@@ -167,14 +170,15 @@ class Learner(Closing):
             size = len(data) + len(thumbnail or b"")
             leaving = make_room(self._store, self.limits, label, self._snapshots.used_bytes(), size)
             before = self._live.predict(embedding)
-            new = NewExample(data, label, self._clock(), source, thumbnail)
+            prediction = self._prediction(before)
+            new = NewExample(data, label, self._clock(), source, thumbnail, prediction)
             action = self._store.commit("teach", new.time_ns, add=[new], labels=dict.fromkeys(leaving))
             if leaving:
                 self._rebuilder.outdate()
             self._catch_up()
         if leaving:
             self._rebuilder.run(background=True)
-        return Taught(action.changes[-1].example, label, before)
+        return Taught(action.changes[-1].example, label, before, prediction)
 
     def adopt(
         self,
@@ -278,6 +282,11 @@ class Learner(Closing):
         with self._writing:
             return self._store.examples(label)
 
+    def example(self, example: int) -> Example:
+        """Return one example. Raises InputError when there is none with that id, or when it was forgotten."""
+        with self._writing:
+            return self._store.example(example)
+
     def classes(self) -> dict[str, int]:
         """Return the number of stored examples of each class, classes in the order of their first."""
         with self._writing:
@@ -353,6 +362,13 @@ class Learner(Closing):
             if self._store.read_only or self._rebuilder.stale or key == saved:
                 return None
             return key, self._live.state()
+
+    def _prediction(self, before: Decision) -> Prediction:
+        found = evidence(before)
+        if found is None or before.label is None:
+            return Prediction(None, None, 0, 0, len(before.labels))
+        newest = self._store.newest(before.label)
+        return Prediction(before.label, newest, found.excitation, found.lead, len(before.labels))
 
     def _check_embedding(self, embedding: NDArray[np.uint8]) -> None:
         size = self._store.binding.embedding_size

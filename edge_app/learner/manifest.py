@@ -26,8 +26,21 @@ def find_manifest(folder: Path, name: str | None) -> "ModelManifest":
             binding = read_binding(db, path)
         finally:
             db.close()
-        for found in find_models().values():
-            manifest = load_manifest(found, check=False)
-            if manifest.sha256 == binding.encoder_sha256:
-                return load_manifest(found)
+        same = [found for found in find_models().values() if _sha256(found) == binding.encoder_sha256]
+        # of several manifests of one model file, the one that prepares frames as when the state was taught
+        for found in sorted(same, key=lambda path: _preprocessing(path) != binding.preprocessing):
+            return load_manifest(found)
     return load_manifest()
+
+
+def _sha256(path: Path) -> str:
+    from edge_app.encoder.model import load_manifest
+
+    return load_manifest(path, check=False).sha256
+
+
+def _preprocessing(path: Path) -> str:
+    from edge_app.encoder.model import load_manifest
+    from edge_app.learner.state import preprocessing_of
+
+    return preprocessing_of(load_manifest(path, check=False))

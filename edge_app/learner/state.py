@@ -73,7 +73,10 @@ def open_parts(
         store = _open_store(folder, manifest, rate_code, params, read_only=read_only)
         try:
             params = params or stored_params(store.binding.params)
-            check_binding(store, binding_of(manifest, rate_code, params))
+            wanted = binding_of(manifest, rate_code, params)
+            check_binding(store, wanted)
+            if store.binding.preprocessing is None and not read_only:
+                store.rebind(wanted)  # a state of before it was written down: from now on it is
         except BaseException:
             store.close()
             raise
@@ -94,7 +97,15 @@ def binding_of(manifest: "ModelManifest", rate_code: "RateCode", params: "Params
         rate_code_digest=rate_code.digest,
         params_digest=params.digest,
         params=params.to_dict(),
+        preprocessing=preprocessing_of(manifest),
     )
+
+
+def preprocessing_of(manifest: "ModelManifest") -> str:
+    """Return how a frame becomes the model's input, as a state is bound to it."""
+    from edge_app.encoder.preprocess import METHOD
+
+    return f"{METHOD}, crop {manifest.crop:g}"
 
 
 def stored_params(values: Mapping[str, Any]) -> "Params":
@@ -115,6 +126,12 @@ def check_binding(store: Store, wanted: Binding) -> None:
             f"the one in use is {wanted.encoder_name} ({wanted.encoder_sha256[:12]}...). Use the first (`--model`), or "
             f"have the examples encoded anew from their thumbnails, which {pictures} of {len(examples)} have: "
             f"`edge-app rebuild --state {folder} --model {wanted.encoder_name}`"
+        )
+    if stored.preprocessing not in (None, wanted.preprocessing):
+        raise ModelMismatch(
+            f"{folder} was taught with frames prepared by {stored.preprocessing!r}, the model's manifest now says "
+            f"{wanted.preprocessing!r}: what is shown would not look like what was learnt. Put the crop back, or "
+            f"`edge-app rebuild --state {folder}` takes what was learnt as it is; none is lost"
         )
     for what, old, new in (
         ("rate code", stored.rate_code_digest, wanted.rate_code_digest),

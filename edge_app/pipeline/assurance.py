@@ -1,10 +1,12 @@
-"""How sure an answer is: `edge_app.confidence`, calibrated anew by every press of the running program."""
+"""How sure an answer is: `edge_app.confidence`, calibrated anew by every press, and by those that are stored."""
 
 import threading
+from collections import deque
 from collections.abc import Iterable
 
-from edge_app.confidence import MAX_OUTCOMES, Outcome, calibrate, evidence, outcome
+from edge_app.confidence import MAX_OUTCOMES, Evidence, Outcome, calibrate, evidence
 from edge_app.messages import Decision
+from edge_app.pipeline.progress import Judged
 
 
 class Assurance:
@@ -12,32 +14,32 @@ class Assurance:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._outcomes: dict[int, tuple[str, Outcome]] = {}
+        self._outcomes: deque[Outcome] = deque(maxlen=MAX_OUTCOMES)
         self._calibration = calibrate([])
 
-    def taught(self, example: int, label: str, before: Decision) -> None:
-        """Take in how the decision `before` an example was learnt came out."""
-        found = outcome(before, label)
+    def follow(self, judged: Iterable[Judged]) -> None:
+        """Begin anew with everything that is stored, in the order in which it was taught."""
+        with self._lock:
+            self._outcomes.clear()
+            self._outcomes.extend(found for one in judged if (found := _outcome(one)) is not None)
+            self._calibration = calibrate(list(self._outcomes))
+
+    def taught(self, one: Judged) -> None:
+        """Take in how the decision before the example that was taught last came out."""
+        found = _outcome(one)
         if found is None:
             return
         with self._lock:
-            self._outcomes[example] = label, found
-            if len(self._outcomes) > MAX_OUTCOMES:
-                del self._outcomes[next(iter(self._outcomes))]
-            self._calibrate()
-
-    def keep_only(self, examples: Iterable[tuple[int, str]]) -> None:
-        """Follow a correction: what is not in `examples`, (number, class now), was a slip and says nothing."""
-        now = dict(examples)
-        with self._lock:
-            self._outcomes = {
-                number: (label, found) for number, (label, found) in self._outcomes.items() if now.get(number) == label
-            }
-            self._calibrate()
+            self._outcomes.append(found)
+            self._calibration = calibrate(list(self._outcomes))
 
     def confidence(self, decision: Decision) -> float:
         """Return the chance in 0..1 that a decision is right, supposed that a taught class is shown; 0 for unknown."""
         return self._calibration.probability(evidence(decision))
 
-    def _calibrate(self) -> None:
-        self._calibration = calibrate([found for _, found in self._outcomes.values()])
+
+def _outcome(one: Judged) -> Outcome | None:
+    before = one.prediction
+    if before is None or before.label is None:
+        return None
+    return Outcome(Evidence(before.excitation, before.lead), one.predicted == one.label, before.classes)

@@ -1,27 +1,59 @@
 """Have I shown it enough? Each taught example is first predicted: how often that was right, class by class."""
 
 import threading
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from edge_app.storage.records import Example, Prediction
 
 OVER = 10
 """Examples of a class that the answer rests on: the last ones taught."""
 ENOUGH_OF, ENOUGH_RIGHT = 5, 0.8
 """Shown enough: at least so many predicted, and this part of them right."""
-REMEMBERED = 10_000
-"""Examples whose outcome is kept, so that a correction can find them."""
+
+
+class Judged(NamedTuple):
+    """A stored example, and how what was decided of it before it was learnt came out."""
+
+    label: str
+    predicted: str | None
+    """The class, by its name now; None: unknown."""
+    prediction: Prediction | None
+    """None: nothing was decided of it, or its class was new, which nobody could know."""
+
+
+def judge(examples: Sequence[Example]) -> list[Judged]:
+    """Return how the predictions of stored examples, in the order in which they were taught, came out as things are.
+
+    A class that was renamed or merged since is known by an example of it. An example that is of another class now was
+    a slip, or its class is another: it is judged by the class that it has.
+    """
+    now = {example.id: example.label for example in examples}
+    names = set(now.values())
+    known: set[str] = set()
+    judged = []
+    for example in examples:
+        before = example.before
+        predicted = None if before is None else before.label
+        if before is not None and predicted not in names and before.example is not None:
+            predicted = now.get(before.example, predicted)
+        judged.append(Judged(example.label, predicted, before if example.label in known else None))
+        known.add(example.label)
+    return judged
 
 
 class Standing(NamedTuple):
     """How a class is doing."""
 
     taught: int
-    """Examples taught since the start of the program."""
+    """Examples of it that are stored."""
     predicted: int
     """The last ones taught that count here: not a class's very first, which nobody could know."""
     right: int
     """Of those, how many were named rightly before they were learnt."""
+    confused: tuple[tuple[str | None, int], ...] = ()
+    """What the others were taken for, and how often, the most frequent first; None: unknown."""
 
     @property
     def enough(self) -> bool:
@@ -29,44 +61,42 @@ class Standing(NamedTuple):
         return self.predicted >= ENOUGH_OF and self.right >= ENOUGH_RIGHT * self.predicted
 
 
-class _Outcome(NamedTuple):
-    label: str
-    right: bool | None
+class _Class:
+    def __init__(self) -> None:
+        self.taught = 0
+        self.last: deque[str | None] = deque(maxlen=OVER)
+
+    def standing(self, label: str) -> Standing:
+        wrong = Counter(predicted for predicted in self.last if predicted != label)
+        return Standing(self.taught, len(self.last), len(self.last) - wrong.total(), tuple(wrong.most_common()))
 
 
 class Progress:
-    """Test-then-train accuracy of each class since the start of the program; safe to use from any thread."""
+    """Test-then-train accuracy of each class, of all that is stored; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._outcomes: dict[int, _Outcome] = {}
+        self._classes: dict[str, _Class] = {}
 
-    def taught(self, example: int, label: str, *, predicted: str | None, known: bool) -> None:
-        """Take in an example: what was predicted before it was learnt, and whether its class was known by then."""
+    def follow(self, judged: Iterable[Judged]) -> None:
+        """Begin anew with everything that is stored, in the order in which it was taught."""
         with self._lock:
-            self._outcomes[example] = _Outcome(label, predicted == label if known else None)
-            if len(self._outcomes) > REMEMBERED:
-                del self._outcomes[next(iter(self._outcomes))]
+            self._classes = {}
+            for one in judged:
+                self._take(one)
 
-    def keep_only(self, examples: Iterable[tuple[int, str]]) -> None:
-        """Follow a correction: what is not in `examples`, (number, class now), was taken back."""
-        now = dict(examples)
+    def taught(self, one: Judged) -> None:
+        """Take in the example that was taught last."""
         with self._lock:
-            self._outcomes = {
-                number: outcome._replace(label=now[number])
-                for number, outcome in self._outcomes.items()
-                if number in now
-            }
+            self._take(one)
 
     def standings(self) -> dict[str, Standing]:
-        """Return {class: how it is doing}, classes in the order of their first example here."""
+        """Return {class: how it is doing}, classes in the order of their first example."""
         with self._lock:
-            outcomes = list(self._outcomes.values())
-        taught: dict[str, int] = {}
-        last: dict[str, deque[bool]] = {}
-        for outcome in outcomes:
-            taught[outcome.label] = taught.get(outcome.label, 0) + 1
-            seen = last.setdefault(outcome.label, deque(maxlen=OVER))
-            if outcome.right is not None:
-                seen.append(outcome.right)
-        return {label: Standing(count, len(last[label]), sum(last[label])) for label, count in taught.items()}
+            return {label: found.standing(label) for label, found in self._classes.items()}
+
+    def _take(self, one: Judged) -> None:
+        found = self._classes.setdefault(one.label, _Class())
+        found.taught += 1
+        if one.prediction is not None:
+            found.last.append(one.predicted)

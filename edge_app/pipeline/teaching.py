@@ -18,10 +18,10 @@ from edge_app.pipeline.decide import Lights
 from edge_app.pipeline.deeds import Correction, Deed, Errand, Lesson, Refusal
 from edge_app.pipeline.encode import Encoder, Preprocess
 from edge_app.pipeline.gestures import Command, Gestures, Meaning, Teach, Undo
-from edge_app.pipeline.progress import Progress
+from edge_app.pipeline.progress import Judged, Progress, judge
 from edge_app.pipeline.recent import Recent
 from edge_app.pipeline.stage import SLICE_S, Report
-from edge_app.storage.records import Action, Example
+from edge_app.storage.records import Action, Example, Prediction
 
 POLL_S, QUICK_POLL_S = 0.1, 0.02
 LATER_FRAME_S = 0.25
@@ -42,6 +42,10 @@ class Taught(Protocol):
     @property
     def before(self) -> Decision:
         """What was decided before it was learnt."""
+
+    @property
+    def prediction(self) -> Prediction:
+        """The same as it is stored with the example."""
 
 
 class Learner(Protocol):
@@ -196,6 +200,7 @@ class Teacher:
         self.assurance = Assurance()
         self.learnt = 0
         """Examples taught."""
+        self._judge()
 
     def step(self) -> bool:
         """Carry out the next command, or wait for one; False once there will be none."""
@@ -239,8 +244,9 @@ class Teacher:
         sure = self.assurance.confidence(done.before)
         self._lights.blink("learnt")
         self.learnt += 1
-        self.progress.taught(done.example_id, label, predicted=done.before.label, known=label in known)
-        self.assurance.taught(done.example_id, label, done.before)
+        judged = Judged(label, done.before.label, done.prediction if label in known else None)
+        self.progress.taught(judged)
+        self.assurance.taught(judged)
         before = done.before.label
         self._report(
             logging.INFO,
@@ -263,15 +269,18 @@ class Teacher:
         `kind` names it in the report. Raises what `change` raises: then nothing was changed.
         """
         action = change()
-        stored = [(example.id, example.label) for example in self._learner.examples()]
-        self.progress.keep_only(stored)
-        self.assurance.keep_only(stored)
+        self._judge()
         self._lights.blink("undone")
         if kind == "undone":
             fields["action"] = action.kind
         self._report(logging.INFO, kind, examples=len(action.changes), source=source, **fields)
         self._told_of(Correction(kind, action, source))
         return action
+
+    def _judge(self) -> None:
+        judged = judge(self._learner.examples())
+        self.progress.follow(judged)
+        self.assurance.follow(judged)
 
     def _run(self, errand: Errand) -> None:
         if not errand.done.set_running_or_notify_cancel():

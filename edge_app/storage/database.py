@@ -61,13 +61,20 @@ CREATE TABLE dreams (
   UNIQUE (example, number)
 );
 """,
+    """
+CREATE TABLE predictions (
+  example INTEGER PRIMARY KEY REFERENCES examples (id) ON DELETE CASCADE,
+  json TEXT NOT NULL,  -- what was decided before it was learnt: records.Prediction
+  checksum BLOB NOT NULL
+);
+""",
 )
 """Tables that each later version added, in order; only new tables, so that a reader can stand in empty ones."""
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
 
 
-def create(path: Path, binding: Binding) -> None:
-    """Make a new, empty database at `path`, whole or not at all. Raises StateNotWritable."""
+def create(path: Path, binding: Binding, version: int = SCHEMA_VERSION) -> None:
+    """Make a new, empty database at `path`, whole or not at all, of a version. Raises StateNotWritable."""
     fresh = path.with_name(path.name + ".new")
     with os_errors(path.parent, "create the database"):
         for leftover in (fresh, fresh.with_name(fresh.name + "-wal"), fresh.with_name(fresh.name + "-shm")):
@@ -75,9 +82,9 @@ def create(path: Path, binding: Binding) -> None:
         with sqlite_errors(fresh, "create the database"), closing(sqlite3.connect(fresh, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            db.executescript(f"BEGIN; {SCHEMA} {''.join(MIGRATIONS)} COMMIT;")
+            db.executescript(f"BEGIN; {SCHEMA} {''.join(MIGRATIONS[: version - 1])} COMMIT;")
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            db.execute(f"PRAGMA user_version = {version}")
             with transaction(db):
                 write_binding(db, binding)
                 write_ledger(db, Ledger(0, 0))

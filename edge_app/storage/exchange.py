@@ -1,6 +1,6 @@
 """Examples as one zip file, to keep or to carry to another device.
 
-    manifest.json      what is in it: encoder, examples (label, time, source), order of presentation, checksums
+    manifest.json      what is in it: encoder, examples (label, time, source, prediction), order, checksums
     manifest.sha256    SHA-256 of manifest.json
     embeddings.bin     the embeddings, one after the other
     thumbnails/N.jpg   the picture of example N (from 0), where there is one
@@ -23,7 +23,7 @@ from edge_app.errors import EdgeAppError, InputError
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import sync_folder
 from edge_app.storage.labels import check_label
-from edge_app.storage.records import Example, NewExample
+from edge_app.storage.records import Example, NewExample, Prediction
 from edge_app.storage.store import Store
 
 FORMAT, VERSION = "edge-app examples", 1
@@ -33,6 +33,8 @@ MAX_EMBEDDING = 1 << 16
 MAX_THUMBNAIL = 4 << 20
 MAX_TOTAL = 4 << 30
 MAX_SOURCE = 1000
+BEFORE = ("label", "excitation", "lead", "classes")
+"""What is told of the decision before an example was learnt; numbers of examples mean nothing elsewhere."""
 
 
 def write_archive(
@@ -79,7 +81,10 @@ def _write(store: Store, examples: Sequence[Example], file: Any) -> None:
             if picture is not None:
                 archive.writestr(_entry(thumbnail_name(index)), picture)
             mark = hashlib.sha256(picture).hexdigest() if picture is not None else None
-            rows.append({"label": stored.label, "time_ns": stored.time_ns, "source": stored.source, "thumbnail": mark})
+            row = {"label": stored.label, "time_ns": stored.time_ns, "source": stored.source, "thumbnail": mark}
+            if stored.before is not None:
+                row["before"] = {key: getattr(stored.before, key) for key in BEFORE}
+            rows.append(row)
         place = {example.id: index for index, example in enumerate(examples)}
         manifest = {
             "format": FORMAT,
@@ -208,6 +213,7 @@ class Archive(Closing):
                     check_label(row["label"]),
                     _whole(row["time_ns"], -(1 << 63), (1 << 63) - 1),
                     _text(row["source"], MAX_SOURCE),
+                    _prediction(row.get("before")),
                 )
                 for row in rows
             ]
@@ -223,8 +229,8 @@ class Archive(Closing):
             self._refuse(f"{EMBEDDINGS} fails its checksum, or has not the right length")
         size = self.embedding_size
         self.examples = [
-            NewExample(data[index * size : (index + 1) * size], label, time_ns, source)
-            for index, (label, time_ns, source) in enumerate(heads)
+            NewExample(data[index * size : (index + 1) * size], label, time_ns, source, None, before)
+            for index, (label, time_ns, source, before) in enumerate(heads)
         ]
 
     def _check_names(self) -> None:
@@ -246,6 +252,14 @@ class Archive(Closing):
 
     def _refuse(self, what: str) -> NoReturn:
         raise InputError(f"{self.path} cannot be imported: {what}; nothing was taken from it")
+
+
+def _prediction(value: Any) -> Prediction | None:
+    if value is None:
+        return None
+    label = value["label"]
+    excitation, lead, classes = (_whole(value[key], -(1 << 62), 1 << 62) for key in BEFORE[1:])
+    return Prediction(None if label is None else check_label(label), None, excitation, lead, classes)
 
 
 def _text(value: object, limit: int) -> str:

@@ -24,6 +24,16 @@ class Binding(NamedTuple):
     params_digest: str
     params: dict[str, Any]
     """The classifier's parameters as its own `to_dict` gives them; must survive JSON."""
+    preprocessing: str | None = None
+    """How a frame becomes the encoder's input; None: a state of before it was written down."""
+
+    def decides_otherwise(self, other: "Binding") -> bool:
+        """Whether a network with this binding is another function of the same journal than one with `other`."""
+        return (self.encoder_sha256, self.rate_code_digest, self.params_digest) != (
+            other.encoder_sha256,
+            other.rate_code_digest,
+            other.params_digest,
+        )
 
     def to_json(self) -> str:
         """Return the binding as JSON with sorted keys."""
@@ -33,6 +43,30 @@ class Binding(NamedTuple):
     def from_json(cls, text: str) -> Self:
         """Return the binding that `to_json` wrote."""
         return cls(**json.loads(text))
+
+
+class Prediction(NamedTuple):
+    """What was decided of an example before it was learnt: with the class that was then said, an outcome."""
+
+    label: str | None
+    """None: unknown."""
+    example: int | None
+    """The newest example of that class then, by which a class that was renamed since is known again."""
+    excitation: int
+    """Of the winning column, in 1/1024 of a firing threshold; 0 for unknown."""
+    lead: int
+    """Its excitation less the runner-up's; 0 for unknown."""
+    classes: int
+    """Classes known then."""
+
+    def to_json(self) -> str:
+        """Return it as a JSON list."""
+        return json.dumps(self, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the prediction that `to_json` wrote."""
+        return cls(*json.loads(text))
 
 
 class NewExample(NamedTuple):
@@ -45,6 +79,8 @@ class NewExample(NamedTuple):
     source: str
     thumbnail: bytes | None = None
     """The model's input as JPEG, so that another encoder can learn from it."""
+    before: Prediction | None = None
+    """What was decided before it was learnt, where it was."""
 
 
 class Example(NamedTuple):
@@ -55,6 +91,8 @@ class Example(NamedTuple):
     time_ns: int
     source: str
     has_thumbnail: bool
+    before: Prediction | None = None
+    """What was decided before it was learnt; None for one that was imported, and for one of an older edge-app."""
 
 
 class Entry(NamedTuple):

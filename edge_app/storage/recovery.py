@@ -16,7 +16,7 @@ from edge_app.errors import StateCorrupt
 from edge_app.storage import database, rows
 from edge_app.storage.errors import os_errors, sqlite_errors
 from edge_app.storage.folder import FolderLock, database_path, require_state, sync_folder
-from edge_app.storage.records import Binding, NewExample, checksum
+from edge_app.storage.records import Binding, NewExample, Prediction, checksum
 from edge_app.storage.store import Store
 
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)
@@ -123,7 +123,10 @@ def read_damaged(path: Path) -> Salvage:
                 found = row[5] and _row(db, "SELECT jpeg FROM thumbnails WHERE example = ?", example)
                 picture = found[0] if found and checksum("thumbnails", found[0]) == row[5] else None
                 no_picture += row[5] is not None and picture is None
-                examples[example] = NewExample(row[2], row[1], row[3], row[4], picture)
+                told = _row(db, "SELECT json, checksum FROM predictions WHERE example = ?", example)
+                whole = told is not None and checksum("predictions", example, told[0]) == told[1]
+                before = Prediction.from_json(told[0]) if told and whole else None
+                examples[example] = NewExample(row[2], row[1], row[3], row[4], picture, before)
         sql = "SELECT seq, example, checksum FROM presentations ORDER BY seq"
         presented = [row[1] for row in _rows(db, sql) if checksum("presentations", *row[:2]) == row[2]]
         traces |= {*presented, *examples} - forgotten
@@ -183,17 +186,22 @@ def _row(db: sqlite3.Connection, sql: str, example: int) -> tuple[Any, ...] | No
 def _graft_first_page(path: Path) -> None:
     """Put the first page of an empty database, which says where the tables begin, in place of a damaged one.
 
-    Every database of ours was made by the same statements, so that its tables begin on the same pages.
+    Every database of ours was made by the same statements, so that its tables begin on the same pages; those that a
+    later version added to an older database begin where they found room, and cannot be reached this way.
     """
-    empty = path.with_name("empty.sqlite")
-    database.create(empty, Binding("", "", 1, "", "", {}))
-    data = empty.read_bytes()
-    size = int.from_bytes(data[16:18])
-    pages = path.stat().st_size // size
-    with path.open("r+b") as file:
-        file.write(data[:28] + pages.to_bytes(4) + data[32:size])
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+    for version in (database.SCHEMA_VERSION, 1):  # a small database may lack the pages of later tables
+        empty = path.with_name(f"empty-{version}.sqlite")
+        database.create(empty, Binding("", "", 1, "", "", {}), version)
+        data = empty.read_bytes()
+        size = int.from_bytes(data[16:18])
+        pages = path.stat().st_size // size
+        with path.open("r+b") as file:
+            file.write(data[:28] + pages.to_bytes(4) + data[32:size])
+        with suppress(*DAMAGE), closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("SELECT id FROM examples LIMIT 0")
+            return
 
 
 def _rebuilt(path: Path, binding: Binding, salvage: Salvage) -> Path:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from edge_app.errors import InputError
-from edge_app.storage.records import Action, Change, Ledger, NewExample, checksum
+from edge_app.storage.records import Action, Change, Ledger, NewExample, Prediction, checksum
 
 EXAMPLE = "id, label, embedding, time_ns, source, thumbnail"
 """The columns of an example that its checksum covers, in the order in which it covers them."""
@@ -25,7 +25,25 @@ def insert_example(
     db.execute("INSERT INTO examples VALUES (?, ?, ?, ?, ?, ?, ?)", (*values, mark))
     if new.thumbnail is not None:
         db.execute("INSERT INTO thumbnails VALUES (?, ?)", (example, new.thumbnail))
+    if new.before is not None:
+        ledger = _insert_prediction(db, ledger, example, new.before)
     return example, ledger.plus(mark)
+
+
+def _insert_prediction(db: sqlite3.Connection, ledger: Ledger, example: int, before: Prediction) -> Ledger:
+    values = (example, before.to_json())
+    mark = checksum("predictions", *values)
+    db.execute("INSERT INTO predictions VALUES (?, ?, ?)", (*values, mark))
+    return ledger.plus(mark)
+
+
+def delete_predictions(db: sqlite3.Connection, ledger: Ledger, example: int | None = None) -> Ledger:
+    """Remove what was decided of an example before it was learnt, or of all there are."""
+    where, values = ("", ()) if example is None else (" WHERE example = ?", (example,))
+    for (mark,) in db.execute(f"SELECT checksum FROM predictions{where}", values).fetchall():  # noqa: S608 our own names
+        ledger = ledger.minus(mark)
+    db.execute(f"DELETE FROM predictions{where}", values)  # noqa: S608
+    return ledger
 
 
 def insert_presentation(db: sqlite3.Connection, ledger: Ledger, example: int) -> Ledger:
@@ -57,6 +75,7 @@ def delete_example(db: sqlite3.Connection, ledger: Ledger, example: int) -> Ledg
     """Remove an example, its presentations and its thumbnail."""
     marks = db.execute("SELECT checksum FROM presentations WHERE example = ?", (example,)).fetchall()
     marks += db.execute("SELECT checksum FROM examples WHERE id = ?", (example,)).fetchall()
+    ledger = delete_predictions(db, ledger, example)
     db.execute("DELETE FROM presentations WHERE example = ?", (example,))
     db.execute("DELETE FROM thumbnails WHERE example = ?", (example,))
     db.execute("DELETE FROM examples WHERE id = ?", (example,))

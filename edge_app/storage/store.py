@@ -11,7 +11,7 @@ from edge_app.closing import Closing
 from edge_app.errors import InputError
 from edge_app.storage import database, rows
 from edge_app.storage.errors import corrupt, sqlite_errors
-from edge_app.storage.records import Action, Binding, Change, Entry, Example, Ledger, NewExample, checksum
+from edge_app.storage.records import Action, Binding, Change, Entry, Example, Ledger, NewExample, Prediction, checksum
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +22,11 @@ CHECKED = {
     "examples": rows.EXAMPLE,
     "presentations": "seq, example",
     "actions": "id, time_ns, kind, changes",
+    "predictions": "example, json",
 }
 
-LISTED = "SELECT id, label, time_ns, source, thumbnail IS NOT NULL FROM examples"
+LISTED = """SELECT id, label, time_ns, source, thumbnail IS NOT NULL, json
+            FROM examples LEFT JOIN predictions ON predictions.example = examples.id"""
 
 
 class Store(Closing):
@@ -91,6 +93,11 @@ class Store(Closing):
     def oldest(self, label: str, count: int = 1) -> list[int]:
         """Return the ids of the first `count` examples of a class."""
         return [i for (i,) in self._all("SELECT id FROM examples WHERE label = ? ORDER BY id LIMIT ?", (label, count))]
+
+    def newest(self, label: str) -> int | None:
+        """Return the id of the last example of a class, None when it has none."""
+        newest: int | None = self._all("SELECT MAX(id) FROM examples WHERE label = ?", (label,))[0][0]
+        return newest
 
     def embedding(self, example: int) -> bytes:
         """Return the embedding of an example. Raises InputError, StateCorrupt."""
@@ -229,7 +236,8 @@ class Store(Closing):
         """Bind the state to another encoder, rate code or parameters, in one transaction.
 
         With `embeddings` every example gets the embedding that it returns for its id; the examples in `drop` are
-        deleted, and undo's history with them. Raises StateNotWritable, and what `embeddings` raises.
+        deleted, and undo's history with them. What another network decided of the examples is dropped. Raises
+        StateNotWritable, and what `embeddings` raises.
         """
         with self._changing("rebuild"):
             if embeddings is not None:
@@ -241,6 +249,8 @@ class Store(Closing):
                     self._ledger = rows.update_example(
                         self._db, self._ledger, kept.id, label=kept.label, embedding=embeddings(kept.id)
                     )
+            if binding.decides_otherwise(self.binding):
+                self._ledger = rows.delete_predictions(self._db, self._ledger)
             database.write_binding(self._db, binding)
         self.binding = binding
 
@@ -317,5 +327,5 @@ class Store(Closing):
 
 
 def _example(row: tuple[Any, ...]) -> Example:
-    example, label, time_ns, source, has_thumbnail = row
-    return Example(example, label, time_ns, source, bool(has_thumbnail))
+    example, label, time_ns, source, has_thumbnail, before = row
+    return Example(example, label, time_ns, source, bool(has_thumbnail), before and Prediction.from_json(before))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_app.control.standing import Mistakes, advice
+from edge_app.control.standing import advice, ordered
 from edge_app.pipeline.progress import Standing
 
 
@@ -22,14 +22,8 @@ def test_advice(
     assert advice("cup", examples, standing, confused, known).startswith(wanted)
 
 
-def test_mistakes_follow_corrections() -> None:
-    mistakes = Mistakes()
-    for number, (label, before) in enumerate(
-        [("cup", None), ("cup", "pen"), ("cup", "cup"), ("cup", "key"), ("cup", "pen")]
-    ):
-        mistakes.taught(number, label, before)
-    assert mistakes.of("cup") == (("pen", 2), ("key", 1))
-    mistakes.keep_only([(1, "cup"), (2, "cup"), (4, "pen")])
-    assert mistakes.of("cup") == (("pen", 1),)
-    assert mistakes.of("pen") == ()
-    assert (mistakes.before(1), mistakes.before(3)) == ("pen", None)
+def test_a_report_names_the_classes_that_it_was_taken_for_not_the_unknown() -> None:
+    standing = Standing(9, 9, 4, (("pen", 2), (None, 2), ("key", 1)))
+    found = ordered({"cup": 9, "pen": 1}, {"cup": standing})
+    assert found[0].confused_with == (("pen", 2), ("key", 1))
+    assert found[1].standing == Standing(0, 0, 0)

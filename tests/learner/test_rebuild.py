@@ -60,6 +60,13 @@ def test_other_parameters_replay_everything_and_lose_nothing(state: Path) -> Non
         assert learner.network_state() == before
         assert learner.undo().kind == "forget"
         assert len(learner.examples()) == 8
+        assert {example.before for example in learner.examples()} == {None}, "another network decided that"
+
+
+def test_a_rebuild_with_what_it_had_keeps_what_was_predicted(state: Path) -> None:
+    rebuild(state, binding(), rate_code, SimpleFactory())
+    with open_learner(state) as learner:
+        assert all(example.before for example in learner.examples())
 
 
 def test_another_encoder_learns_from_the_thumbnails(state: Path) -> None:

@@ -1,6 +1,8 @@
 """The learner with the real classifier and rate code."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from edge_app.encoder.model import ModelManifest, load_manifest
 from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError, ModelMismatch
 from edge_app.learner import Learner
+from edge_app.learner.manifest import find_manifest
+from edge_app.learner.rebuild import rebuild_for
 from edge_app.storage.folder import database_path
 from edge_app.storage.store import Store
 
@@ -80,6 +84,49 @@ def test_other_parameters_are_refused(tmp_path: Path, manifest: ModelManifest) -
     with pytest.raises(ModelMismatch, match="other classifier parameters"):
         Learner.open(tmp_path, manifest, params=Params.preset("paper"))
     Learner.open(tmp_path, manifest, params=Params()).close()  # and the folder was let go
+
+
+def test_a_state_is_bound_to_how_frames_are_prepared(tmp_path: Path, manifest: ModelManifest) -> None:
+    with Learner.open(tmp_path, manifest) as learner:
+        learner.teach(_embedding(1), "mug", source="test")
+    other = replace(manifest, crop=0.5)
+    with pytest.raises(ModelMismatch, match=r"prepared by 'square-1, crop .*', the model's manifest now says .*0\.5'"):
+        Learner.open(tmp_path, other)
+    done = rebuild_for(tmp_path, other)
+    assert (done.examples, done.reencoded, done.lost) == (1, False, 0)
+    with Learner.open(tmp_path, other) as learner:
+        assert learner.examples()[0].before is not None, "the same network: what it predicted still counts"
+    with pytest.raises(ModelMismatch, match="prepared by"):
+        Learner.open(tmp_path, manifest, read_only=True)
+
+
+def test_a_state_of_before_that_was_written_down_is_taken_and_bound(tmp_path: Path, manifest: ModelManifest) -> None:
+    Learner.open(tmp_path, manifest).close()
+    with Store.open(database_path(tmp_path)) as store:
+        store.rebind(store.binding._replace(preprocessing=None))
+    Learner.open(tmp_path, manifest, read_only=True).close()
+    with Store.reader(database_path(tmp_path)) as store:
+        assert store.binding.preprocessing is None
+    Learner.open(tmp_path, manifest).close()
+    with Store.reader(database_path(tmp_path)) as store:
+        assert store.binding.preprocessing == f"square-1, crop {manifest.crop:g}"
+
+
+def test_of_two_manifests_of_one_model_the_one_is_found_that_the_state_was_taught_with(
+    tmp_path: Path, manifest: ModelManifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    text = manifest.manifest_path.read_text()
+    for name in ("another", manifest.name):
+        copy = text if name == manifest.name else re.sub(r"(?m)^crop = .*$", "crop = 0.5", text)
+        copy = copy.replace(f'name = "{manifest.name}"', f'name = "{name}"')
+        (models / f"{name}.toml").write_text(copy)
+        (models / manifest.path.name).write_bytes(manifest.path.read_bytes())
+    monkeypatch.setenv("EDGE_APP_MODELS", str(models))
+    for name, crop in (("another", 0.5), (manifest.name, manifest.crop)):
+        Learner.open(tmp_path / name, load_manifest(models / f"{name}.toml", check=False)).close()
+        assert find_manifest(tmp_path / name, None).crop == crop
 
 
 def test_nothing_to_read_is_an_error_and_makes_nothing(tmp_path: Path, manifest: ModelManifest) -> None:

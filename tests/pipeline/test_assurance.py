@@ -1,4 +1,4 @@
-"""How sure an answer is follows from the presses of the running program."""
+"""How sure an answer is follows from the presses, those that are stored too."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,8 @@ import pytest
 from edge_app.confidence import THRESHOLD, calibrate, evidence, outcome
 from edge_app.messages import Decision
 from edge_app.pipeline.assurance import Assurance
+from edge_app.pipeline.progress import Judged
+from edge_app.storage.records import Prediction
 
 LABELS = ("mug", "pen")
 
@@ -15,6 +17,15 @@ def decision(label: str | None, excitation: float, lead: float) -> Decision:
     levels = np.full(2, round((excitation - lead) * THRESHOLD), np.int64)
     levels[best] = round(excitation * THRESHOLD)
     return Decision(label, LABELS, np.ones(2, np.int32), np.ones(2, np.int32), 1, levels)
+
+
+def judged(label: str, before: Decision) -> Judged:
+    found = evidence(before)
+    if found is None:
+        return Judged(label, None, Prediction(None, None, 0, 0, 2))
+    known = label in LABELS
+    prediction = Prediction(before.label, 1, found.excitation, found.lead, 2)
+    return Judged(label, before.label, prediction if known else None)
 
 
 def test_before_any_press_the_prior_serves_and_unknown_is_nothing() -> None:
@@ -28,17 +39,27 @@ def test_before_any_press_the_prior_serves_and_unknown_is_nothing() -> None:
 def test_presses_calibrate_it_and_a_slip_that_was_undone_does_not() -> None:
     assurance = Assurance()
     before = [decision(LABELS[number % 2], 2 + number % 3, 1 + number % 3) for number in range(60)]
-    for number, one in enumerate(before):
-        assurance.taught(number, LABELS[(number + (number % 5 == 0)) % 2], one)
-    outcomes = [outcome(one, LABELS[(number + (number % 5 == 0)) % 2]) for number, one in enumerate(before)]
+    said = [LABELS[(number + (number % 5 == 0)) % 2] for number in range(60)]
+    for one, label in zip(before, said, strict=True):
+        assurance.taught(judged(label, one))
+    outcomes = [outcome(one, label) for one, label in zip(before, said, strict=True)]
     asked = decision("pen", 3, 2)
     wanted = calibrate([one for one in outcomes if one is not None]).probability(evidence(asked))
     assert assurance.confidence(asked) == pytest.approx(wanted)
-    kept = [number for number in range(60) if number % 5]
-    assurance.keep_only((number, LABELS[number % 2]) for number in kept)
-    surer = assurance.confidence(asked)
-    assert surer > wanted, "only right ones are left"
-    assurance.taught(99, "cup", asked)
-    assert assurance.confidence(asked) == surer, "a class that was not known says nothing"
-    assurance.keep_only([])
+    assurance.taught(judged("cup", asked))
+    assurance.taught(judged("mug", decision(None, 0, 0)))
+    assert assurance.confidence(asked) == pytest.approx(wanted), "a new class, and unknown, say nothing"
+    assurance.follow(judged(said[number], before[number]) for number in range(60) if number % 5)
+    assert assurance.confidence(asked) > wanted, "only right ones are left"
+    assurance.follow([])
     assert assurance.confidence(asked) == calibrate([]).probability(evidence(asked))
+
+
+def test_what_is_read_from_the_store_calibrates_as_the_presses_did() -> None:
+    presses = [judged(LABELS[n % 3 % 2], decision(LABELS[n % 2], 2 + n % 4, 1)) for n in range(50)]
+    one_by_one, at_once = Assurance(), Assurance()
+    for press in presses:
+        one_by_one.taught(press)
+    at_once.follow(presses)
+    asked = decision("pen", 3, 2)
+    assert one_by_one.confidence(asked) == at_once.confidence(asked)

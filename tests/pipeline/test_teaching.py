@@ -147,6 +147,22 @@ def test_undo_and_forget_are_exact_and_the_standing_follows(rig: Rig) -> None:
     assert rig.blinks == ["learnt"] * 4 + ["undone"] * 2
 
 
+def test_how_a_class_is_doing_is_known_again_at_the_next_start(rig: Rig, tmp_path: Path) -> None:
+    for number, name in enumerate(("red", "blue", "red", "blue", "red", "red")):
+        teach(rig, name, number)
+    standings, asked = rig.teacher.progress.standings(), rig.learner.classify(rig.encoder.encode(colour("red", 0, 16)))
+    assert (standings["red"].taught, standings["red"].predicted) == (4, 3)
+    sure = rig.teacher.assurance.confidence(asked)
+    rig.learner.close()
+    with open_learner(tmp_path) as learner:
+        again = Rig(learner)
+        assert again.teacher.progress.standings() == standings
+        assert again.teacher.assurance.confidence(asked) == sure
+        again.commands.put(Undo(seconds(12), "button undo"))
+        again.teacher.step()
+        assert again.teacher.progress.standings()["red"].taught == 3
+
+
 def test_a_chord_adds_a_class_with_an_unused_name(rig: Rig) -> None:
     for number in range(2):
         shown = frame("red", 10 + number, number)

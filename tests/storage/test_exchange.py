@@ -48,7 +48,11 @@ def test_all_of_it_makes_the_same_network_elsewhere(exported: Path, tmp_path: Pa
         assert _adopt(learner, exported) == 9
         assert learner.network_state() == clean_replay(tmp_path / "from") == clean_replay(tmp_path / "to")
         with Store.reader(database_path(tmp_path / "from")) as store:
-            assert [example[1:] for example in learner.examples()] == [example[1:] for example in store.examples()]
+            kept = [
+                one._replace(id=0, before=one.before and one.before._replace(example=None)) for one in store.examples()
+            ]
+            assert [one._replace(id=0) for one in learner.examples()] == kept
+            assert any(one.before for one in kept)
         assert learner.thumbnail(2) == b"picture 1"
         assert learner.thumbnail(1) is None
         assert _adopt(learner, exported) == 0  # what is known already is left out
@@ -79,6 +83,17 @@ def test_the_same_examples_give_the_same_bytes(exported: Path, tmp_path: Path) -
         with pytest.raises(StateNotWritable):
             write_archive(store, tmp_path / "nowhere" / "all.zip")
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_file_of_an_edge_app_that_told_no_predictions_is_taken(exported: Path, tmp_path: Path) -> None:
+    def forget(manifest: dict[str, object]) -> None:
+        for row in manifest["examples"]:  # type: ignore[attr-defined]
+            row.pop("before")
+
+    old = _rewritten(exported, _manifest(forget))
+    with open_learner(tmp_path / "to") as learner:
+        assert _adopt(learner, old) == 9
+        assert {example.before for example in learner.examples()} == {None}
 
 
 def test_an_import_that_does_not_fit_is_refused_as_a_whole(exported: Path, tmp_path: Path) -> None:
@@ -153,6 +168,9 @@ def _example(**values: object) -> Callable[[dict[str, bytes]], None]:
         (_example(time_ns=1.5), "whole number"),
         (_example(source="x" * 2000), "no text"),
         (_example(thumbnail="00"), "missing"),
+        (_example(before="mug"), "lacks something"),
+        (_example(before={"label": "mug", "excitation": 1.5, "lead": 1, "classes": 1}), "whole number"),
+        (_example(before={"label": "a\nb", "excitation": 1, "lead": 1, "classes": 1}), "control characters"),
     ],
 )
 def test_a_file_with_something_wrong_is_refused_before_anything_is_taken(
