@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_app import logs
 from edge_app.config import Config, load_config
+from edge_app.control import Control, Hub
 from edge_app.devices import open_buttons, open_camera, open_indicator
 from edge_app.devices.clock import MonotonicClock
+from edge_app.devices.ports import Clock
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.pipeline.capture import Care
 from edge_app.pipeline.decide import Answer
@@ -26,6 +29,7 @@ from edge_app.service import Notifier, Signals, Supervisor, check_waits, watchdo
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
     from edge_app.learner import Learner
+    from edge_app.web.server import WebServer
 
 STOP_S = 3.0
 """What the stages have to stop in; the state is saved after that, and all of it takes less than 5 s."""
@@ -55,7 +59,13 @@ def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, 
     watchdog = watchdog_s(source.environ, os.getpid())
     with Signals() as signals, Notifier(source.environ.get("NOTIFY_SOCKET"), clock) as notifier, ExitStack() as stack:
         notifier.send(STATUS="starting")
-        pipeline, learner = _open(stack, config, clock, notifier, answered)
+        if config.web.enabled:
+            from edge_app.web.server import needs_extra
+
+            needs_extra()  # before what takes long
+        pipeline, learner, control = _open(stack, config, clock, notifier, answered)
+        outside = stack.enter_context(ExitStack())
+        web = _open_web(outside, config, control) if control is not None and config.web.enabled else None
         check_waits(longest_waits(pipeline.stages), watchdog)
         supervisor = Supervisor(
             pipeline,
@@ -75,8 +85,12 @@ def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, 
             ms=(time.monotonic_ns() - started_ns) / 1e6,
         )
         pipeline.start(signals.wake)
+        if web is not None:
+            web.start()
+            logs.report(logging.INFO, "page", url=web.url, tokens=len(web.tokens.known()))
         reason = _watch(pipeline, supervisor, signals, seconds)
         notifier.send(STOPPING=1, STATUS=f"stopping: {reason}")
+        outside.close()  # nobody asks for anything any more
         return _finish(stack, pipeline, learner, reason)
 
 
@@ -96,8 +110,8 @@ def tuning_of(config: Config) -> Tuning:
 
 def _open(
     stack: ExitStack, config: Config, clock: MonotonicClock, notifier: Notifier, answered: Callable[[Answer], None]
-) -> "tuple[Pipeline, Learner]":
-    """Open the parts; the stack closes them, the learner last."""
+) -> "tuple[Pipeline, Learner, Control | None]":
+    """Open the parts; the stack closes them, the learner last. Without a page or a bus there is no control."""
     from edge_app.encoder.preprocess import Preprocessor, Region
     from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.kernel_cache import compile_all
@@ -139,17 +153,74 @@ def _open(
             crop=manifest.crop,
         )
 
+    hub = Hub() if config.web.enabled or config.mqtt.enabled else None
     press = config.buttons
     pipeline = Pipeline(
         Parts(camera, buttons, indicator, make_preprocess, encoder, learner),
         clock,
-        logs.report,
+        logs.report if hub is None else _both(logs.report, hub.report),
         care=Care(look.recording, look.stall_after_s, look.stuck_after_s, look.give_up_after_s),
         meaning=Meaning(press.classes, press.undo, press.hold_to_forget_s, press.chord_s),
         tuning=tuning_of(config),
-        answered=answered,
+        answered=answered if hub is None else _both(answered, hub.answered),
+        told=_ignore if hub is None else hub.told,
     )
-    return pipeline, learner
+    if hub is None:
+        return pipeline, learner, None
+    return pipeline, learner, make_control(config, folder, manifest, pipeline, learner, hub, clock)
+
+
+def make_control(
+    config: Config,
+    folder: Path,
+    manifest: "ModelManifest",
+    pipeline: Pipeline,
+    learner: "Learner",
+    hub: Hub,
+    clock: Clock,
+) -> Control:
+    """Return what those outside are given of a pipeline that tells `hub`."""
+    from edge_app.control.control import Identity
+    from edge_app.control.pictures import Pictures
+    from edge_app.encoder.preprocess import Preprocessor, Region
+
+    look = config.camera
+    region = Region(*look.region)
+
+    def prepared(size: int) -> Preprocessor:
+        return Preprocessor(size, region=region, rotation=look.rotation, mirror=look.mirror, crop=manifest.crop)
+
+    made: dict[tuple[int, int], Preprocessor] = {}
+
+    def view(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+        height, width = image.shape[:2]
+        size = min(side, max(1, round(min(height * region.height, width * region.width) * manifest.crop)))
+        if (side, size) not in made:  # one for each side asked for: they are asked for by different threads
+            made[side, size] = prepared(size)
+        return made[side, size](image).copy()
+
+    pictures = Pictures(pipeline.recent, view, prepared(manifest.input_size), clock, max_fps=config.web.picture_fps)
+    identity = Identity(folder, manifest.name, manifest.sha256, config.to_table())
+    return Control(pipeline, learner, hub, pictures, clock, identity)
+
+
+def _open_web(stack: ExitStack, config: Config, control: Control) -> "WebServer":
+    from edge_app.web.server import WebServer
+
+    tokens = Path(config.web.tokens) if config.web.tokens else control.identity.folder / "tokens.json"
+    return stack.enter_context(WebServer(control, config.web, tokens))
+
+
+def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:
+    def call(*values: object, **fields: object) -> None:
+        first(*values, **fields)
+        second(*values, **fields)
+
+    return call
+
+
+def _ignore(_: object) -> None:
+    pass
 
 
 def _open_learner(stack: ExitStack, config: Config, folder: Path, manifest: "ModelManifest") -> "Learner":

@@ -319,7 +319,14 @@ class Config:
     web: WebConfig = field(default_factory=WebConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
-    def overridden(self, *, camera: str | None = None, buttons: str | None = None, state: Path | None = None) -> Self:
+    def overridden(
+        self,
+        *,
+        camera: str | None = None,
+        buttons: str | None = None,
+        state: Path | None = None,
+        web: bool | None = None,
+    ) -> Self:
         """Return the configuration with what the command line says instead; None leaves a value as it is.
 
         Raises InputError.
@@ -332,6 +339,9 @@ class Config:
         if state is not None:
             folder = str(state.expanduser().absolute())
             changed = replace(changed, state=_changed(changed.state, "--state", "folder", folder))
+        if web is not None:
+            changed = replace(changed, web=_changed(changed.web, "--web", "enabled", web))
+            _check_web("", changed.web)
         return changed
 
     def to_table(self) -> dict[str, dict[str, Any]]:

@@ -33,10 +33,11 @@ MAY_IMPORT = {
     "pipeline": GROUND | {"confidence", "devices", "learner", "storage"},
     "control": GROUND | {"devices", "learner", "pipeline", "storage"},
     "mqtt": GROUND | {"config", "control", "storage"},
+    "web": GROUND | {"config", "control", "storage"},
     "service": GROUND | {"devices", "pipeline"},
     "app": GROUND
-    | {"config", "devices", "encoder", "kernel_cache", "learner", "logs"}
-    | {"pipeline", "service", "storage"},
+    | {"config", "control", "devices", "encoder", "kernel_cache", "learner", "logs"}
+    | {"pipeline", "service", "storage", "web"},
     "commands": GROUND
     | {"app", "benchmark", "colanet", "config", "confidence", "demo", "devices", "encoder", "evaluation"}
     | {"kernel_cache", "learner", "logs", "machine", "pipeline", "storage"},

@@ -39,6 +39,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help="folder that holds what was taught, instead of the configuration's"
     )
+    parser.add_argument(
+        "--web", action="store_true", help="serve the page and the API, whatever the configuration says"
+    )
     parser.add_argument("--seconds", type=float, metavar="N", help="stop after so many seconds")
     parser.add_argument("--decisions", action="store_true", help="print every decision as a line of JSON")
     return parser
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--seconds {args.seconds:g}: expected more than 0")
 
     def change(config: "Config") -> "Config":
-        return config.overridden(camera=args.camera, buttons=args.buttons, state=args.state)
+        return config.overridden(camera=args.camera, buttons=args.buttons, state=args.state, web=args.web or None)
 
     source = app.Source(args.config, os.environ, change)
     logs.set_up(source.load().log.level, sys.stderr, os.environ)

@@ -1,0 +1,209 @@
+"""The server: uvicorn in a thread with an event loop of its own, beside the live loop."""
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import ssl
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_app.closing import Closing
+from edge_app.errors import DeviceError, InputError, RuntimeMissing
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from edge_app.config import WebConfig
+    from edge_app.control import Control
+    from edge_app.web.site import Site
+
+HEAD_BYTES = 16 << 10
+KEEP_ALIVE_S = 20
+MESSAGE_BYTES = 4 << 10
+"""What a WebSocket client may send; it has nothing to say."""
+START_S = 20.0
+
+
+class WebServer(Closing):
+    """Serves one device from `open` to `close`."""
+
+    def __init__(self, control: "Control", config: "WebConfig", tokens: Path) -> None:
+        """Bind the address and load what is needed; nothing is served yet.
+
+        Raises RuntimeMissing when the extra is not installed, InputError for a certificate or tokens that are not
+        right, DeviceError when the address cannot be had.
+        """
+        needs_extra()
+        from edge_app.web.guard import Gate
+        from edge_app.web.tokens import Tokens
+
+        self._control = control
+        self._config = config
+        self.tokens = Tokens(tokens, session_s=config.session_days * 86400.0)
+        self.tokens.known()
+        _remove_leftovers(control.identity.folder)
+        self._gate = Gate(config, self.tokens, time.monotonic)
+        self._tls = _check_certificate(config)
+        self._socket = _bind(config)
+        self._site: Site | None = None
+        self._server: uvicorn.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._started = threading.Event()
+        self.failure: BaseException | None = None
+        """What ended the server by itself."""
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that was bound."""
+        return int(self._socket.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the page."""
+        host = self._config.host
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 compared, not bound
+        return f"{'https' if self._tls else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{self.port}/"
+
+    def start(self) -> None:
+        """Serve, and return when requests are answered. Raises DeviceError when that does not come about."""
+        self._thread.start()
+        if not self._started.wait(START_S) or self.failure is not None:
+            raise DeviceError(f"the page and the API could not be started: {self.failure or 'no answer'}")
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Stop serving; what was begun is given a moment."""
+        if self._server is not None and self._loop is not None and self._thread.is_alive():
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._end)
+            self._thread.join(timeout_s)
+        self._socket.close()
+
+    def _end(self) -> None:
+        if self._site is not None:
+            self._site.end()
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def _run(self) -> None:
+        _forward_log()
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self.failure = error
+            logging.getLogger(__name__).critical("the page and the API have stopped", exc_info=error)
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        import uvicorn
+
+        from edge_app.web.protocol import BoundedWebSocket, bounded_http
+        from edge_app.web.site import Site
+
+        self._loop = asyncio.get_running_loop()
+        self._site = Site(self._control, self._config, self._gate)
+        streams = 2 * self._config.max_clients
+        connections = 4 * self._config.max_clients + 32
+        options: dict[str, Any] = {}
+        if self._tls:
+            options = {"ssl_certfile": self._config.certificate, "ssl_keyfile": self._config.key}
+        config = uvicorn.Config(
+            self._site.app,
+            http=bounded_http(streams + connections),
+            ws=BoundedWebSocket,
+            ws_max_size=MESSAGE_BYTES,
+            ws_ping_interval=20.0,
+            ws_ping_timeout=20.0,
+            ws_per_message_deflate=False,  # a JPEG does not shrink
+            lifespan="on",
+            loop="asyncio",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=streams + connections - 8,  # these are told, those beyond are dropped
+            h11_max_incomplete_event_size=HEAD_BYTES,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=1,
+            **options,
+        )
+        self._server = uvicorn.Server(config)
+        asyncio.get_running_loop().create_task(self._announce(self._server))
+        await self._server.serve(sockets=[self._socket])
+
+    async def _announce(self, server: "uvicorn.Server") -> None:
+        while not server.started and not server.should_exit:
+            await asyncio.sleep(0.01)
+        self._started.set()
+
+
+class _Forward(logging.Handler):
+    """Passes uvicorn's warnings on to this program's log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger(__name__).handle(record)
+
+
+def _forward_log() -> None:
+    for name in ("uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.propagate = name != "uvicorn"
+    logging.getLogger("uvicorn").handlers = [_Forward()]
+
+
+def needs_extra() -> None:
+    """Raise RuntimeMissing unless the libraries are there that the page and the API need."""
+    try:
+        import msgspec
+        import starlette
+        import uvicorn
+        import websockets
+    except ImportError as error:
+        raise RuntimeMissing(
+            f"the page and the API need {error.name}: pip install 'edge-app[web]', or set enabled = false in [web]"
+        ) from error
+    del msgspec, starlette, uvicorn, websockets
+
+
+def _bind(config: "WebConfig") -> socket.socket:
+    address = ipaddress.ip_address(config.host)
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    try:
+        bound = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise DeviceError(f"[web]: this system has no IPv{address.version}: {error.strerror}") from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((config.host, config.port))
+        bound.listen(64)
+    except OSError as error:
+        bound.close()
+        raise DeviceError(
+            f"[web]: {config.host} port {config.port} cannot be used: {error.strerror}; is another edge-app running? "
+            "Choose another port"
+        ) from error
+    return bound
+
+
+def _check_certificate(config: "WebConfig") -> bool:
+    if not config.certificate:
+        return False
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.certificate, config.key)
+    except (OSError, ValueError) as error:
+        raise InputError(f"[web]: {config.certificate} and {config.key} cannot be used for TLS: {error}") from error
+    return True
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what an import left behind when the power went."""
+    for pattern in (".import-*", ".export-*"):
+        for path in folder.glob(pattern):
+            if path.is_file():
+                path.unlink(missing_ok=True)

@@ -1,0 +1,89 @@
+"""From what the control says to what goes over the wire."""
+
+from typing import cast
+
+from edge_app import control
+from edge_app.storage import records
+from edge_app.web import schema
+from edge_app.web.tokens import Role
+
+NS_PER_MS = 1_000_000
+
+
+def decision(answer: control.Answered) -> schema.Decision:
+    """Return a decision."""
+    return schema.Decision(
+        sequence=answer.sequence,
+        time_ms=answer.time_ns // NS_PER_MS,
+        label=answer.label,
+        confidence=round(answer.confidence, 4),
+        margin=answer.decision.margin,
+        spikes=answer.spikes,
+        first_spike=answer.first_spike,
+        latency_ms=round(answer.latency_ms, 2),
+        fresh=answer.fresh,
+    )
+
+
+def state(status: control.Status, role: Role) -> schema.State:
+    """Return the state as a visitor of that role sees it."""
+    answer = status.answer
+    return schema.State(
+        version=status.version,
+        uptime_s=round(status.uptime_s, 3),
+        camera=schema.CameraState(cast(schema.CameraWord, status.camera), status.reopened),
+        fps=None if status.fps is None else round(status.fps, 2),
+        latency_ms=None if answer is None else round(answer.latency_ms, 2),
+        slowest_ms=round(status.slowest_ms, 2),
+        temperature_c=status.temperature_c,
+        slowed=status.slowed,
+        dropped=status.dropped,
+        decided=status.decided,
+        learnt=status.learnt,
+        rebuilding=status.rebuilding,
+        health=health(status),
+        role=role,
+        decision=None if answer is None else decision(answer),
+        classes=list(status.classes),
+    )
+
+
+def health(status: control.Status) -> schema.Health:
+    """Return whether the device is well."""
+    return schema.Health(status.health.ok, list(status.health.reasons))
+
+
+def report(one: control.ClassReport) -> schema.ClassReport:
+    """Return how a class is doing."""
+    return schema.ClassReport(
+        label=one.label,
+        examples=one.examples,
+        taught=one.standing.taught,
+        predicted=one.standing.predicted,
+        right=one.standing.right,
+        enough=one.standing.enough,
+        confused_with=[schema.Confused(label, count) for label, count in one.confused_with],
+        advice=one.advice,
+    )
+
+
+def taught(one: control.Taught) -> schema.Taught:
+    """Return an example that was taught."""
+    before = schema.Before(one.before, round(one.confidence, 4))
+    return schema.Taught(one.example, one.label, before, one.sequence, one.source)
+
+
+def action(one: records.Action) -> schema.Action:
+    """Return an action."""
+    names = [name for change in one.changes for name in (change.before, change.after) if name is not None]
+    return schema.Action(one.id, one.kind, one.time_ns // NS_PER_MS, list(dict.fromkeys(names)), len(one.changes))
+
+
+def example(one: records.Example, before: str | None) -> schema.Example:
+    """Return a stored example."""
+    return schema.Example(one.id, one.label, one.time_ns // NS_PER_MS, one.source, one.has_thumbnail, before)
+
+
+def moment(one: control.Moment) -> schema.Moment:
+    """Return a moment of the tray."""
+    return schema.Moment(one.id, one.time_ns // NS_PER_MS, one.label, round(one.confidence, 4), one.why)
