@@ -72,6 +72,8 @@ class Bridge(Closing):
         self._run_id = secrets.token_hex(4)
         self._events = self._labels = 0
         self._picture_due = False
+        self._shown: int | None = None
+        """A frame that was told, and that someone may want to teach."""
         self._look_ns = self._measures_ns = 0
         self._condition: dict[str, Any] = {}
         self._refresh_due = False
@@ -136,6 +138,7 @@ class Bridge(Closing):
         decision = telling.decision(answer, self._labels)
         if changed:
             self._picture_due = True
+            self._shown = answer.sequence
             self._tell("decided", decision)
         self.outbox.state(self._topics.own("decision"), to_json(decision))
 
@@ -160,6 +163,9 @@ class Bridge(Closing):
                 self._condition = condition
                 self._measures_ns = now_ns + round(MEASURES_S * 1e9)
                 self.outbox.state(self._topics.own("health"), to_json(condition | telling.measures(status)))
+        shown, self._shown = self._shown, None
+        if shown is not None and self._wishes.commands != "none":
+            self._control.keep(shown)
         if self._picture_due and self._wishes.picture_side:
             self._picture_due = False
             try:

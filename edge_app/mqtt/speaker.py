@@ -59,7 +59,8 @@ class Speaker(Closing):
         self._stopping = threading.Event()
         self._reason: str | None = None
         self.connected = threading.Event()
-        """Set while the broker has let us in."""
+        """Set while the broker listens to us: with the first message that it acknowledges."""
+        self._where = f"{broker.host}:{broker.port}"
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._connection()
 
@@ -122,7 +123,7 @@ class Speaker(Closing):
     def _serve(self) -> None:
         """Keep one connection until the end of the program. Raises BrokerLost."""
         self._dealt_with.clear()
-        listening = 0
+        let_in, listening = False, 0
         with closing(self._connection()) as connection:
             connection.open()
             while not self._stopping.is_set():
@@ -130,8 +131,10 @@ class Speaker(Closing):
                 self._forget_wakes()
                 if not connection.ready:
                     continue
-                if not self.connected.is_set():
-                    self._let_in()
+                if not let_in:
+                    let_in = True
+                    self._report(logging.INFO, "broker_connected", broker=self._where, waiting=self.outbox.waiting)
+                    self.outbox.reconnected()
                 wanted = self._wanted
                 connection.subscribe(wanted[listening:])
                 listening = len(wanted)
@@ -141,12 +144,6 @@ class Speaker(Closing):
             while connection.ready and self.outbox.waiting and time.monotonic() < end_s:
                 self._exchange(connection)
                 connection.step(self._reader, 0.05)
-
-    def _let_in(self) -> None:
-        where = f"{self._broker.host}:{self._broker.port}"
-        self._report(logging.INFO, "broker_connected", broker=where, waiting=self.outbox.waiting)
-        self.outbox.reconnected()
-        self.connected.set()
 
     def _exchange(self, connection: Connection) -> None:
         while self._dealt_with:
@@ -163,6 +160,7 @@ class Speaker(Closing):
 
     def _published(self, message: Outgoing, refusal: str | None) -> None:
         self.outbox.done(message.number)
+        self.connected.set()
         if refusal is not None:
             self._tell_refused(message, refusal)
 

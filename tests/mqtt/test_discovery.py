@@ -1,0 +1,146 @@
+"""What Home Assistant is told, against what its documentation demands.
+
+https://www.home-assistant.io/integrations/mqtt/#discovery-messages and the pages of the components, as of 2026.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import House
+from mosquitto import Mosquitto, Observer
+
+from edge_app.mqtt.discovery import announcements, pattern
+from edge_app.mqtt.telling import EVENT_TYPES
+from edge_app.mqtt.topics import Topics
+
+REQUIRED = {
+    "sensor": {"state_topic"},
+    "binary_sensor": {"state_topic"},
+    "event": {"state_topic", "event_types"},
+    "image": {"image_topic"},
+    "button": {"command_topic"},
+    "select": {"command_topic", "options"},
+}
+SHARED = {"name", "unique_id", "availability_topic", "device", "origin", "qos", "icon", "entity_category"}
+KNOWN = {
+    "sensor": {"state_topic", "value_template", "json_attributes_topic", "unit_of_measurement"}
+    | {"state_class", "device_class"},
+    "binary_sensor": {"state_topic", "value_template", "json_attributes_topic", "device_class"},
+    "event": {"state_topic", "event_types"},
+    "image": {"image_topic", "content_type"},
+    "button": {"command_topic", "payload_press"},
+    "select": {"command_topic", "command_template", "state_topic", "options"},
+}
+DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version"}
+TOPIC = re.compile(r"homeassistant/([a-z_]+)/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)/config")
+
+
+def entities(device: str = "one", classes: tuple[str, ...] = ("cup", "key"), **how: Any) -> dict[str, dict[str, Any]]:
+    wanted = {"commands": True, "pictures": True} | how
+    found = announcements("homeassistant", Topics("edge-app", device), "The kitchen", classes, **wanted)
+    return {topic: json.loads(content) for topic, content in found.items()}
+
+
+def check(topic: str, values: dict[str, Any]) -> str:
+    match = TOPIC.fullmatch(topic)
+    assert match, topic
+    component = match[1]
+    assert REQUIRED[component] <= values.keys()
+    assert values.keys() <= KNOWN[component] | SHARED, topic
+    assert values["device"]["identifiers"]
+    assert values["device"].keys() <= DEVICE
+    assert values["origin"]["name"]
+    assert isinstance(values["name"], str)
+    for key, value in values.items():
+        if key.endswith("_topic"):
+            assert value.startswith("edge-app/")
+            assert not set(value) & set("+#")
+    return component
+
+
+def test_every_entity_has_what_is_required_and_a_unique_id() -> None:
+    found = entities() | entities("two")
+    components = [check(topic, values) for topic, values in found.items()]
+    assert {*components} == {*REQUIRED}
+    ids = [values["unique_id"] for values in found.values()]
+    assert len(set(ids)) == len(ids) == 20
+    assert len({values["device"]["identifiers"][0] for values in found.values()}) == 2
+
+
+def test_the_templates_say_what_they_should() -> None:
+    jinja2 = pytest.importorskip("jinja2", reason="jinja2, which Home Assistant renders templates with, is missing")
+    found = {topic.split("/")[1] + "/" + topic.split("/")[3]: values for topic, values in entities().items()}
+
+    def rendered(entity: str, **values: Any) -> str:
+        text = found[entity].get("value_template") or found[entity]["command_template"]
+        return str(jinja2.Environment(autoescape=True).from_string(text).render(**values))
+
+    assert rendered("sensor/class", value_json={"label": "cup"}) == "cup"
+    assert rendered("sensor/class", value_json={"label": None}) == "unknown"
+    assert rendered("sensor/confidence", value_json={"confidence": 0.98765}) == "98.8"
+    assert rendered("binary_sensor/problem", value_json={"ok": False}) == "ON"
+    assert json.loads(rendered("select/choice", value='a "quoted" cup')) == {"label": 'a "quoted" cup'}
+
+
+def test_without_classes_commands_or_pictures_what_needs_them_is_left_out() -> None:
+    assert not any("select" in topic or "/teach/" in topic for topic in entities(classes=()))
+    assert any("/undo/" in topic for topic in entities(classes=()))
+    assert not any("button" in topic or "select" in topic for topic in entities(commands=False))
+    assert not any("image" in topic for topic in entities(pictures=False))
+
+
+def test_every_kind_of_event_is_announced() -> None:
+    event = next(values for topic, values in entities().items() if "/event/" in topic)
+    assert event["event_types"] == list(EVENT_TYPES)
+
+
+def test_all_of_a_device_is_found_by_its_pattern() -> None:
+    prefix, *_, last = pattern("homeassistant", "one").split("+")
+    assert all(topic.startswith(prefix) and topic.endswith(last) for topic in entities())
+    assert pattern("homeassistant", "one") == "homeassistant/+/edge-app-one/+/config"
+
+
+def test_it_follows_the_classes_and_removes_what_is_gone(
+    tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
+) -> None:
+    seen = observe("#")
+    options = "homeassistant/select/edge-app-one/choice/config"
+    teach = "homeassistant/button/edge-app-one/teach/config"
+    with House(tmp_path / "state", broker.port, run=True, commands="teach") as house:
+        seen.last("homeassistant/button/edge-app-one/undo/config")
+        assert not seen.of(options)
+        house.device.control.teach("cup")
+        assert json.loads(seen.last(options))["options"] == ["cup"]
+        assert seen.last("edge-app/one/choice", bool) == b"cup"
+        house.device.control.teach("key")
+        seen.last(options, lambda payload: json.loads(payload)["options"] == ["cup", "key"])
+        house.device.control.forget_class("cup")
+        seen.last(options, lambda payload: json.loads(payload)["options"] == ["key"])
+        assert seen.last("edge-app/one/choice", lambda payload: payload == b"key")
+        house.device.control.undo()
+        house.device.control.forget_class("cup")
+        house.device.control.forget_class("key")
+        seen.last(options, lambda payload: payload == b"")
+        seen.last(teach, lambda payload: payload == b"")
+        seen.last("edge-app/one/choice", lambda payload: payload == b"")
+
+
+def test_what_an_earlier_run_announced_and_is_gone_is_removed_and_nobody_else_s(
+    tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
+) -> None:
+    seen = observe("#")
+    ours, theirs = "homeassistant/button/edge-app-one/teach/config", "homeassistant/button/edge-app-two/teach/config"
+    for topic in (ours, theirs):
+        seen.send(topic, b"{}", retain=True)
+    with House(tmp_path / "state", broker.port, commands="none"):
+        seen.last(ours, lambda payload: payload == b"")
+    with House(tmp_path / "state", broker.port, discovery=""):
+        seen.last("homeassistant/sensor/edge-app-one/class/config", lambda payload: payload == b"")
+    assert [one.payload for one in seen.heard if one.topic == theirs] == [b"{}"]
+    late = observe("homeassistant/#")
+    late.wait_for(lambda heard: heard)
+    assert [one.topic for one in late.heard] == [theirs]
