@@ -271,6 +271,7 @@ class Control:
         finally:
             self._importing.release()
         if done.action is not None:
+            self._ask(Teacher.judge, source)
             self._hub.tell(Corrected("imported", done.action, source, time.time_ns()))
         return done
 

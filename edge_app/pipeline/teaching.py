@@ -200,7 +200,7 @@ class Teacher:
         self.assurance = Assurance()
         self.learnt = 0
         """Examples taught."""
-        self._judge()
+        self.judge()
 
     def step(self) -> bool:
         """Carry out the next command, or wait for one; False once there will be none."""
@@ -269,7 +269,7 @@ class Teacher:
         `kind` names it in the report. Raises what `change` raises: then nothing was changed.
         """
         action = change()
-        self._judge()
+        self.judge()
         self._lights.blink("undone")
         if kind == "undone":
             fields["action"] = action.kind
@@ -277,7 +277,8 @@ class Teacher:
         self._told_of(Correction(kind, action, source))
         return action
 
-    def _judge(self) -> None:
+    def judge(self) -> None:
+        """Judge anew all that is stored; in the teacher's thread."""
         judged = judge(self._learner.examples())
         self.progress.follow(judged)
         self.assurance.follow(judged)
