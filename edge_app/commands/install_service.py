@@ -58,7 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
-    parser.add_argument("--network", action="store_true", help="let the service use the network (rtsp:, http: cameras)")
+    parser.add_argument("--network", action="store_true", help="let the service use the network (cameras, brokers, browsers)")
     parser.add_argument("--root", type=Path, metavar="DIR", help="write the files below this folder, and run nothing")
     return parser
 
