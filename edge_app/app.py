@@ -29,6 +29,8 @@ from edge_app.service import Notifier, Signals, Supervisor, check_waits, watchdo
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
     from edge_app.learner import Learner
+    from edge_app.mqtt.bridge import Bridge
+    from edge_app.mqtt.opening import Prepared
     from edge_app.web.server import WebServer
 
 STOP_S = 3.0
@@ -63,9 +65,11 @@ def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, 
             from edge_app.web.server import needs_extra
 
             needs_extra()  # before what takes long
+        bus = _prepare_mqtt(config)
         pipeline, learner, control = _open(stack, config, clock, notifier, answered)
         outside = stack.enter_context(ExitStack())
         web = _open_web(outside, config, control) if control is not None and config.web.enabled else None
+        bridge = _open_mqtt(stack, outside, bus, control) if control is not None and bus is not None else None
         check_waits(longest_waits(pipeline.stages), watchdog)
         supervisor = Supervisor(
             pipeline,
@@ -88,6 +92,8 @@ def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, 
         if web is not None:
             web.start()
             logs.report(logging.INFO, "page", url=web.url, tokens=len(web.tokens.known()))
+        if bridge is not None:
+            bridge.start()
         reason = _watch(pipeline, supervisor, signals, seconds)
         notifier.send(STOPPING=1, STATUS=f"stopping: {reason}")
         outside.close()  # nobody asks for anything any more
@@ -209,6 +215,23 @@ def _open_web(stack: ExitStack, config: Config, control: Control) -> "WebServer"
 
     tokens = Path(config.web.tokens) if config.web.tokens else control.identity.folder / "tokens.json"
     return stack.enter_context(WebServer(control, config.web, tokens))
+
+
+def _prepare_mqtt(config: Config) -> "Prepared | None":
+    if not config.mqtt.enabled:
+        return None
+    from edge_app.mqtt.opening import prepare
+
+    return prepare(config.mqtt)
+
+
+def _open_mqtt(stack: ExitStack, outside: ExitStack, bus: "Prepared", control: Control) -> "Bridge":
+    """Make the bridge; it takes commands as long as `outside` is open, and tells what happens as long as `stack` is."""
+    from edge_app.mqtt.bridge import Bridge
+
+    bridge = stack.enter_context(Bridge(control, bus.broker, bus.wishes, control.identity.folder, logs.report))
+    outside.callback(bridge.take_no_more)
+    return bridge
 
 
 def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "storage": GROUND,
     "machine": set(),
     "confidence": GROUND,
+    "client": GROUND,
     "kernel_cache": GROUND | {"colanet", "encoder"},
     "config": GROUND | {"devices", "storage"},
     "logs": set(),
@@ -37,10 +38,10 @@ MAY_IMPORT = {
     "service": GROUND | {"devices", "pipeline"},
     "app": GROUND
     | {"config", "control", "devices", "encoder", "kernel_cache", "learner", "logs"}
-    | {"pipeline", "service", "storage", "web"},
+    | {"mqtt", "pipeline", "service", "storage", "web"},
     "commands": GROUND
-    | {"app", "benchmark", "colanet", "config", "confidence", "demo", "devices", "encoder", "evaluation"}
-    | {"kernel_cache", "learner", "logs", "machine", "pipeline", "storage"},
+    | {"app", "benchmark", "client", "colanet", "config", "confidence", "demo", "devices", "encoder", "evaluation"}
+    | {"kernel_cache", "learner", "logs", "machine", "pipeline", "storage", "web"},
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
     "__init__": set(),

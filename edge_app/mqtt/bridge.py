@@ -112,10 +112,14 @@ class Bridge(Closing):
         self._clerk.start()
         self.speaker.start()
 
+    def take_no_more(self) -> None:
+        """Carry out no further commands, while what happens is still told."""
+        self._clerk.close()
+
     def close(self) -> None:
         """Say that the device is offline and let go, within 2 s whatever the broker does."""
         self._unlisten()
-        self._clerk.close()
+        self.take_no_more()
         self.outbox.state(self._topics.own("status"), b"offline")
         self.speaker.close()
 

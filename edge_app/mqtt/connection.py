@@ -63,6 +63,15 @@ class Incoming(NamedTuple):
     qos: int = 0
 
 
+def needs_extra() -> None:
+    """Raise RuntimeMissing unless the MQTT library is installed, in a version that fits."""
+    try:
+        from paho.mqtt.enums import CallbackAPIVersion
+    except ImportError as error:
+        raise RuntimeMissing("[mqtt] needs paho-mqtt, 2.1 or newer: pip install 'edge-app[mqtt]'") from error
+    del CallbackAPIVersion
+
+
 def tls_context(ca_file: str | None, certificate: tuple[str, str] | None) -> ssl.SSLContext:
     """Return what checks the broker's certificate and host name, and shows ours. Raises InputError for a bad file."""
     try:
@@ -99,11 +108,10 @@ class Connection:
 
         `acknowledged` is told of a message that the broker has, or of why it refused it. Raises RuntimeMissing.
         """
-        try:
-            from paho.mqtt.client import Client
-            from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-        except ImportError as error:
-            raise RuntimeMissing("paho-mqtt is not installed: pip install 'edge-app[mqtt]'") from error
+        needs_extra()
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
         self._broker = broker
         self._received = received
         self._acknowledged = acknowledged

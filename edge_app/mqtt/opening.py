@@ -1,35 +1,33 @@
 """From the configuration to a bridge: files are read and checked, nothing is connected yet."""
 
-import random
 from pathlib import Path
+from typing import NamedTuple
 
 from edge_app.config import MqttConfig
-from edge_app.control import Control
 from edge_app.errors import InputError
-from edge_app.mqtt.backoff import BackOff
-from edge_app.mqtt.bridge import Bridge, Wishes
-from edge_app.mqtt.connection import Broker, tls_context
+from edge_app.mqtt.bridge import Wishes
+from edge_app.mqtt.connection import Broker, needs_extra, tls_context
 from edge_app.mqtt.identity import MACHINE_ID, device_id
 from edge_app.mqtt.offers import MIN_KEY
 from edge_app.mqtt.secret_files import check_readable, read_secret
-from edge_app.mqtt.speaker import Report
 from edge_app.mqtt.topics import Topics
 
 LARGEST_PACKET = 1 << 20
 """Bytes; without offers nothing that is meant for us is as large."""
 
 
-def make_bridge(mqtt: MqttConfig, control: Control, folder: Path, report: Report) -> Bridge:
-    """Return a bridge that is to be started. Raises InputError for files that are not right, and RuntimeMissing."""
-    device = device_id(mqtt.device, MACHINE_ID)
-    return Bridge(
-        control,
-        broker_of(mqtt, device),
-        wishes_of(mqtt, device),
-        folder,
-        report,
-        backoff=BackOff(random.Random()),
-    )
+class Prepared(NamedTuple):
+    """What a bridge needs of the configuration."""
+
+    broker: Broker
+    wishes: Wishes
+
+
+def prepare(mqtt: MqttConfig, machine_id: Path = MACHINE_ID) -> Prepared:
+    """Return what a bridge needs. Raises InputError for files that are not right, and RuntimeMissing."""
+    needs_extra()
+    device = device_id(mqtt.device, machine_id)
+    return Prepared(broker_of(mqtt, device), wishes_of(mqtt, device))
 
 
 def broker_of(mqtt: MqttConfig, device: str) -> Broker:

@@ -83,9 +83,7 @@ class Heard(NamedTuple):
 class Observer:
     """A client that keeps what it hears, and sends."""
 
-    def __init__(
-        self, port: int, *topics: str, user: str | None = None, password: str | None = None, kept: bool = False
-    ) -> None:
+    def __init__(self, port: int, *topics: str, kept: bool = False, ca: Path | None = None) -> None:
         """With `kept`, the broker keeps what comes while we are away."""
         self.heard: list[Heard] = []
         self._topics = topics
@@ -100,7 +98,8 @@ class Observer:
         self._client.on_connect = lambda client, *_: client.subscribe([(topic, 1) for topic in topics])
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._message
-        self._client.username_pw_set(user, password)
+        if ca is not None:
+            self._client.tls_set(str(ca))
         self._client.connect("127.0.0.1", port, clean_start=not kept, properties=session)
         self._client.loop_start()
         assert self._ready.wait(WAIT_S)
