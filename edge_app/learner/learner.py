@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edge_app.closing import Closing
 from edge_app.confidence import evidence
 from edge_app.errors import InputError, StateNotWritable
-from edge_app.learner import corrections
+from edge_app.learner import consolidation, corrections
 from edge_app.learner.live import LiveNetwork
 from edge_app.learner.rebuilder import Rebuilder
 from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, replay, resume
@@ -30,7 +30,7 @@ from edge_app.messages import Decision
 from edge_app.storage.folder import FolderLock
 from edge_app.storage.labels import check_label
 from edge_app.storage.limits import Limits, make_room, room_for_many
-from edge_app.storage.records import Action, Example, NewExample, Prediction
+from edge_app.storage.records import Action, Dream, Example, NewExample, Prediction
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 from edge_app.storage.store import Store
 
@@ -196,7 +196,7 @@ class Learner(Closing):
         """
         with self._writing:
             self._check_writable()
-            known = {(entry.label, entry.embedding) for entry in self._store.journal()}
+            known = self._store.contents()
             fresh = [i for i, new in enumerate(examples) if (new.label, new.embedding) not in known]
             if not fresh:
                 return None
@@ -215,6 +215,52 @@ class Learner(Closing):
             self._check_writable()
             self._store.rehearse(examples)
             self._catch_up()
+
+    # Consolidation: dreams are stored with their embeddings, and go wherever their examples go
+
+    def next_dream(self, bounds: consolidation.Bounds) -> consolidation.Task | None:
+        """Return what should be dreamt of next, None when all is dreamt, or the folder is half full of its cap.
+
+        Examples are dearer than dreams: these leave half of the room to those. Raises StateCorrupt, StateNotWritable.
+        """
+        with self._writing:
+            self._check_writable()
+            if 2 * (self._store.used_bytes() + self._snapshots.used_bytes()) > self.limits.disk_bytes:
+                return None
+            found = consolidation.choose(self._store.dreamers(), self._store.classes(), bounds)
+            if found is None:
+                return None
+            picture = self._store.thumbnail(found.example)
+        return None if picture is None else consolidation.Task(found.example, found.dreams, picture)
+
+    def learn_dream(self, task: consolidation.Task, embedding: NDArray[np.uint8]) -> bool:
+        """Store a dream, (n,) uint8, durably, and learn it; False when its example has gone, or was dreamt of, since.
+
+        Undo does not know it: it goes with its example. Raises InputError, StateNotWritable.
+        """
+        self._check_embedding(embedding)
+        with self._writing:
+            self._check_writable()
+            dreamt = {dreamer.example: dreamer.dreams for dreamer in self._store.dreamers()}
+            if dreamt.get(task.example) != task.number:
+                return False
+            self._store.dream([Dream(task.example, task.number, embedding.tobytes())])
+            self._catch_up()
+        return True
+
+    def dreams(self, bounds: consolidation.Bounds) -> tuple[int, int]:
+        """Return how many dreams are learnt, and how many are left to be made within `bounds`."""
+        with self._writing:
+            left = consolidation.left(self._store.dreamers(), self._store.classes(), bounds)
+            return self._store.count_dreams(), left
+
+    def forget_dreams(self, *, background: bool = False) -> None:
+        """Forget all dreams, as if there had never been any. Raises StateNotWritable."""
+        with self._writing:
+            self._check_writable()
+            self._store.forget_dreams()
+            self._rebuilder.outdate()
+        self._rebuilder.run(background=background)
 
     # Corrections: exact, as if it had never been otherwise. They return when the network has followed; with
     # `background` at once, while it follows in a thread (`wait`, `rebuilding`, `failure`).

@@ -103,6 +103,24 @@ class Entry(NamedTuple):
     embedding: bytes
 
 
+class Dream(NamedTuple):
+    """A presentation of a stored example's altered thumbnail: made in idle time, kept with its embedding."""
+
+    example: int
+    number: int
+    """Which alteration, counted from 0; example and number tell dreams apart."""
+    embedding: bytes
+
+
+class Dreamer(NamedTuple):
+    """A stored example that has a thumbnail, as what may be dreamt of."""
+
+    example: int
+    label: str
+    dreams: int
+    """Dreams of it so far; their numbers are 0 to that less one."""
+
+
 class Change(NamedTuple):
     """What an action did to one example; label None means "not there"."""
 

@@ -8,10 +8,12 @@ import sqlite3
 from collections.abc import Iterable
 
 from edge_app.errors import InputError
-from edge_app.storage.records import Action, Change, Ledger, NewExample, Prediction, checksum
+from edge_app.storage.records import Action, Change, Dream, Ledger, NewExample, Prediction, checksum
 
 EXAMPLE = "id, label, embedding, time_ns, source, thumbnail"
 """The columns of an example that its checksum covers, in the order in which it covers them."""
+EXAMPLE_OF_E = ", ".join(f"e.{name}" for name in f"{EXAMPLE}, checksum".split(", "))
+"""The same and the checksum, of a table named e."""
 
 
 def insert_example(
@@ -48,10 +50,27 @@ def delete_predictions(db: sqlite3.Connection, ledger: Ledger, example: int | No
 
 def insert_presentation(db: sqlite3.Connection, ledger: Ledger, example: int) -> Ledger:
     """Append a presentation of a stored example to the journal."""
-    seq = _next_id(db, "presentations")
+    seq = _next_seq(db)
     mark = checksum("presentations", seq, example)
     db.execute("INSERT INTO presentations VALUES (?, ?, ?)", (seq, example, mark))
     return ledger.plus(mark)
+
+
+def insert_dream(db: sqlite3.Connection, ledger: Ledger, dream: Dream) -> Ledger:
+    """Append a dream of a stored example to the journal."""
+    values = (_next_seq(db), *dream)
+    mark = checksum("dreams", *values)
+    db.execute("INSERT INTO dreams VALUES (?, ?, ?, ?, ?)", (*values, mark))
+    return ledger.plus(mark)
+
+
+def delete_dreams(db: sqlite3.Connection, ledger: Ledger, example: int | None = None) -> Ledger:
+    """Remove the dreams of an example, or all there are."""
+    where, values = ("", ()) if example is None else (" WHERE example = ?", (example,))
+    for (mark,) in db.execute(f"SELECT checksum FROM dreams{where}", values).fetchall():  # noqa: S608 our own names
+        ledger = ledger.minus(mark)
+    db.execute(f"DELETE FROM dreams{where}", values)  # noqa: S608
+    return ledger
 
 
 def update_example(
@@ -72,7 +91,8 @@ def update_example(
 
 
 def delete_example(db: sqlite3.Connection, ledger: Ledger, example: int) -> Ledger:
-    """Remove an example, its presentations and its thumbnail."""
+    """Remove an example, its presentations, its dreams and its thumbnail."""
+    ledger = delete_dreams(db, ledger, example)
     marks = db.execute("SELECT checksum FROM presentations WHERE example = ?", (example,)).fetchall()
     marks += db.execute("SELECT checksum FROM examples WHERE id = ?", (example,)).fetchall()
     ledger = delete_predictions(db, ledger, example)
@@ -116,6 +136,11 @@ def _write_action(db: sqlite3.Connection, ledger: Ledger, action: Action) -> Led
     mark = checksum("actions", *values)
     db.execute("INSERT INTO actions VALUES (?, ?, ?, ?, ?)", (*values, mark))
     return ledger.plus(mark)
+
+
+def _next_seq(db: sqlite3.Connection) -> int:
+    """Return the number of the journal's next entry, which is of one table or the other."""
+    return max(_next_id(db, "presentations"), _next_id(db, "dreams"))
 
 
 def _next_id(db: sqlite3.Connection, table: str) -> int:

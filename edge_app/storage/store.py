@@ -11,7 +11,19 @@ from edge_app.closing import Closing
 from edge_app.errors import InputError
 from edge_app.storage import database, rows
 from edge_app.storage.errors import corrupt, sqlite_errors
-from edge_app.storage.records import Action, Binding, Change, Entry, Example, Ledger, NewExample, Prediction, checksum
+from edge_app.storage.records import (
+    Action,
+    Binding,
+    Change,
+    Dream,
+    Dreamer,
+    Entry,
+    Example,
+    Ledger,
+    NewExample,
+    Prediction,
+    checksum,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -21,9 +33,19 @@ HISTORY = 100
 CHECKED = {
     "examples": rows.EXAMPLE,
     "presentations": "seq, example",
+    "dreams": "seq, example, number, embedding",
     "actions": "id, time_ns, kind, changes",
     "predictions": "example, json",
 }
+
+JOURNAL = f"""
+SELECT p.seq, NULL, NULL, NULL, {rows.EXAMPLE_OF_E}
+  FROM presentations p CROSS JOIN examples e ON e.id = p.example WHERE p.seq > :after AND e.label IS NOT NULL
+UNION ALL
+SELECT d.seq, d.number, d.embedding, d.checksum, {rows.EXAMPLE_OF_E}
+  FROM dreams d CROSS JOIN examples e ON e.id = d.example WHERE d.seq > :after AND e.label IS NOT NULL
+ORDER BY 1 LIMIT :limit"""  # noqa: S608 our own names
+"""CROSS JOIN: in the order of the journal, so that nothing need be sorted."""
 
 LISTED = """SELECT id, label, time_ns, source, thumbnail IS NOT NULL, json
             FROM examples LEFT JOIN predictions ON predictions.example = examples.id"""
@@ -114,29 +136,46 @@ class Store(Closing):
         return bytes(found[0][0])
 
     def journal(self, after: int = 0, limit: int = -1) -> list[Entry]:
-        """Return the presentations after sequence number `after`, in order, at most `limit` (-1: all).
+        """Return the presentations after sequence number `after`, dreams among them, in order.
 
-        Forgotten examples are left out. Raises StateCorrupt.
+        At most `limit` (-1: all). Forgotten examples, and their dreams, are left out. Raises StateCorrupt.
         """
-        columns = ", ".join(f"e.{name}" for name in f"{rows.EXAMPLE}, checksum".split(", "))
-        sql = f"""SELECT p.seq, {columns} FROM presentations p JOIN examples e ON e.id = p.example
-                  WHERE p.seq > ? AND e.label IS NOT NULL ORDER BY p.seq LIMIT ?"""  # noqa: S608 our own names
         entries = []
-        for seq, *row in self._all(sql, (after, limit)):
+        for seq, number, dreamt, mark, *row in self._all(JOURNAL, {"after": after, "limit": limit}):
             if checksum("examples", *row[:-1]) != row[-1]:
                 raise corrupt(self.path, f"example {row[0]} fails its checksum")
-            entries.append(Entry(seq, row[1], row[2]))
+            if number is not None and checksum("dreams", seq, row[0], number, dreamt) != mark:
+                raise corrupt(self.path, f"dream {number} of example {row[0]} fails its checksum")
+            entries.append(Entry(seq, row[1], row[2] if number is None else dreamt))
         return entries
 
     def presentations(self) -> list[int]:
-        """Return the examples in the order in which they were presented; a rehearsed one is there more than once."""
+        """Return the examples in the order in which they were presented; a rehearsed one is there more than once.
+
+        Dreams are left out.
+        """
         sql = "SELECT p.example FROM presentations p JOIN examples e ON e.id = p.example WHERE e.label IS NOT NULL"
         return [example for (example,) in self._all(sql + " ORDER BY p.seq")]
 
+    def contents(self) -> set[tuple[str, bytes]]:
+        """Return the (class, embedding) of every example."""
+        return set(self._all("SELECT label, embedding FROM examples WHERE label IS NOT NULL"))
+
     def count_presentations(self) -> int:
-        """Return the length of the journal."""
-        sql = "SELECT COUNT(*) FROM presentations p JOIN examples e ON e.id = p.example WHERE e.label IS NOT NULL"
+        """Return the length of the journal, dreams counted."""
+        sql = "SELECT COUNT(*) FROM {} p JOIN examples e ON e.id = p.example WHERE e.label IS NOT NULL"
+        return sum(int(self._all(sql.format(table))[0][0]) for table in ("presentations", "dreams"))
+
+    def count_dreams(self) -> int:
+        """Return how many dreams the journal holds."""
+        sql = "SELECT COUNT(*) FROM dreams d JOIN examples e ON e.id = d.example WHERE e.label IS NOT NULL"
         return int(self._all(sql)[0][0])
+
+    def dreamers(self) -> list[Dreamer]:
+        """Return the examples that have a thumbnail, in the order in which they were taught, with their dreams."""
+        sql = """SELECT e.id, e.label, COUNT(d.seq) FROM examples e LEFT JOIN dreams d ON d.example = e.id
+                 WHERE e.label IS NOT NULL AND e.thumbnail IS NOT NULL GROUP BY e.id ORDER BY e.id"""
+        return [Dreamer(*row) for row in self._all(sql)]
 
     def history(self) -> list[Action]:
         """Return the actions that undo can take back, the oldest first."""
@@ -184,6 +223,19 @@ class Store(Closing):
         with self._changing("rehearse"):
             for example in examples:
                 self._ledger = rows.insert_presentation(self._db, self._ledger, self.example(example).id)
+
+    def dream(self, dreams: Sequence[Dream]) -> None:
+        """Append dreams to the journal, in this order. Raises InputError, StateNotWritable."""
+        with self._changing("dream"):
+            for dream in dreams:
+                self._ledger = rows.insert_dream(
+                    self._db, self._ledger, dream._replace(example=self.example(dream.example).id)
+                )
+
+    def forget_dreams(self) -> None:
+        """Delete all dreams, those of forgotten examples too. Raises StateNotWritable."""
+        with self._changing("forget the dreams"):
+            self._ledger = rows.delete_dreams(self._db, self._ledger)
 
     def restore(self, examples: Mapping[int, NewExample], order: Sequence[int]) -> None:
         """Store examples under the ids that they had, presented in this order. Raises StateNotWritable."""
@@ -236,8 +288,8 @@ class Store(Closing):
         """Bind the state to another encoder, rate code or parameters, in one transaction.
 
         With `embeddings` every example gets the embedding that it returns for its id; the examples in `drop` are
-        deleted, and undo's history with them. What another network decided of the examples is dropped. Raises
-        StateNotWritable, and what `embeddings` raises.
+        deleted, and undo's history and all dreams with them. What another network decided of the examples is dropped.
+        Raises StateNotWritable, and what `embeddings` raises.
         """
         with self._changing("rebuild"):
             if embeddings is not None:
@@ -245,6 +297,7 @@ class Store(Closing):
                     self._ledger = rows.delete_action(self._db, self._ledger, action)
                 for example in drop:
                     self._ledger = rows.delete_example(self._db, self._ledger, example)
+                self._ledger = rows.delete_dreams(self._db, self._ledger)
                 for kept in self.examples():
                     self._ledger = rows.update_example(
                         self._db, self._ledger, kept.id, label=kept.label, embedding=embeddings(kept.id)
@@ -274,7 +327,7 @@ class Store(Closing):
 
     # Inside
 
-    def _all(self, sql: str, values: tuple[int | str, ...] = ()) -> list[tuple[Any, ...]]:
+    def _all(self, sql: str, values: tuple[int | str, ...] | dict[str, int] = ()) -> list[tuple[Any, ...]]:
         with sqlite_errors(self.path, "read the examples"):
             return self._db.execute(sql, values).fetchall()
 
@@ -315,7 +368,9 @@ class Store(Closing):
                         raise corrupt(self.path, f"row {row[0]} of the table {table} fails its checksum")
                     ledger = ledger.plus(row[-1])
             stored = database.read_ledger(self._db)
-            sizes = self._db.execute("SELECT DISTINCT LENGTH(embedding) FROM examples").fetchall()
+            sizes = self._db.execute(
+                "SELECT LENGTH(embedding) FROM examples UNION SELECT LENGTH(embedding) FROM dreams"
+            ).fetchall()
         if stored != ledger:
             written = stored.rows if stored else "an unknown number"
             raise corrupt(

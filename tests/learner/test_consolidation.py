@@ -1,0 +1,298 @@
+"""Dreams: chosen by what is stored alone, bounded, and gone with their examples as if there had never been any."""
+
+import sqlite3
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from simple_network import clean_replay, embedding, folder_in_memory, open_learner, taught_only
+
+from edge_app.errors import InputError, StateCorrupt, StateNotWritable
+from edge_app.learner import Learner
+from edge_app.learner.consolidation import Bounds, Task, choose, left
+from edge_app.storage.exchange import write_archive
+from edge_app.storage.folder import database_path
+from edge_app.storage.limits import Limits
+from edge_app.storage.records import Dreamer
+from edge_app.storage.recovery import recover
+from edge_app.storage.store import Store
+
+BOUNDS = Bounds(per_example=2, per_class=100)
+JPEG = b"a picture"
+
+
+def teach(learner: Learner, seed: int, label: str, thumbnail: bytes | None = JPEG) -> int:
+    return learner.teach(embedding(seed, len(label)), label, source="test", thumbnail=thumbnail).example_id
+
+
+def dreamt(task: Task) -> NDArray[np.uint8]:
+    """What the encoder would make of a dream."""
+    return embedding(1000 * task.example + task.number, 9)
+
+
+def dream(learner: Learner, bounds: Bounds = BOUNDS) -> Task | None:
+    task = learner.next_dream(bounds)
+    if task is not None:
+        assert learner.learn_dream(task, dreamt(task))
+    return task
+
+
+def dream_all(learner: Learner, bounds: Bounds = BOUNDS) -> list[tuple[int, int]]:
+    made = []
+    while (task := dream(learner, bounds)) is not None:
+        made.append((task.example, task.number))
+    return made
+
+
+# Choice
+
+
+def test_the_one_with_the_fewest_dreams_comes_first_and_of_those_the_oldest() -> None:
+    dreamers = [Dreamer(3, "mug", 1), Dreamer(4, "pen", 0), Dreamer(7, "mug", 0)]
+    assert choose(dreamers, {"mug": 2, "pen": 1}, BOUNDS) == dreamers[1]
+    assert choose([dreamers[0], dreamers[2]], {"mug": 2}, BOUNDS) == dreamers[2]
+    assert choose([Dreamer(3, "mug", 2), Dreamer(4, "mug", 2)], {"mug": 2}, BOUNDS) is None
+    assert choose([], {}, BOUNDS) is None
+    assert choose(dreamers, {"mug": 2, "pen": 1}, Bounds(0, 100)) is None
+
+
+def test_a_class_that_was_seen_often_enough_is_not_dreamt_of() -> None:
+    dreamers = [Dreamer(1, "mug", 0), Dreamer(2, "pen", 1)]
+    assert choose(dreamers, {"mug": 10, "pen": 1}, Bounds(4, 10)) == dreamers[1]
+    assert choose(dreamers, {"mug": 10, "pen": 9}, Bounds(4, 10)) is None
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=8),
+    st.integers(0, 4),
+    st.integers(0, 12),
+)
+def test_what_is_left_is_what_is_then_made(examples: list[tuple[str, int]], per_example: int, per_class: int) -> None:
+    bounds = Bounds(per_example, per_class)
+    dreamers = [Dreamer(i, label, dreams) for i, (label, dreams) in enumerate(examples)]
+    taught = {label: 1 + sum(d.label == label for d in dreamers) for label in "abc"}
+    expected, made = left(dreamers, taught, bounds), 0
+    while (found := choose(dreamers, taught, bounds)) is not None:
+        dreamers[dreamers.index(found)] = found._replace(dreams=found.dreams + 1)
+        made += 1
+    assert made == expected
+
+
+@pytest.mark.parametrize("values", [(-1, 10), (17, 10), (1, -1)])
+def test_bounds_out_of_range_are_refused(values: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match="expected"):
+        Bounds(*values)
+
+
+# Dreaming
+
+
+def test_dreams_are_learnt_in_rounds_until_all_are_made(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        ids = [teach(learner, 1, "mug"), teach(learner, 2, "pen"), teach(learner, 3, "mug", thumbnail=None)]
+        before = learner.network_state()
+        assert learner.dreams(BOUNDS) == (0, 4)
+        assert dream_all(learner) == [(ids[0], 0), (ids[1], 0), (ids[0], 1), (ids[1], 1)]
+        assert learner.dreams(BOUNDS) == (4, 0)
+        assert learner.network_state() == clean_replay(tmp_path) != before
+        assert learner.next_dream(BOUNDS) is None
+        teach(learner, 4, "cup")
+        assert learner.dreams(BOUNDS) == (4, 2)
+    with open_learner(tmp_path) as learner:
+        assert learner.dreams(BOUNDS) == (4, 2)
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+def test_undo_takes_the_example_back_with_its_dreams_and_nothing_else(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        first = teach(learner, 1, "mug")
+        dream_all(learner)
+        kept = learner.network_state()
+        teach(learner, 2, "pen")
+        dream_all(learner)
+        learner.undo()
+        assert learner.network_state() == kept == clean_replay(tmp_path)
+        assert learner.dreams(BOUNDS) == (2, 0)
+        learner.relabel(first, "cup")
+        shown = [embedding(1, 3), dreamt(Task(first, 0, JPEG)), dreamt(Task(first, 1, JPEG))]
+        assert learner.network_state() == taught_only([(values, "cup") for values in shown])
+
+
+def test_a_forgotten_example_comes_back_with_its_dreams(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        first = teach(learner, 1, "mug")
+        teach(learner, 2, "pen")
+        dream_all(learner)
+        before = learner.network_state()
+        learner.forget_example(first)
+        assert learner.dreams(BOUNDS) == (2, 0)
+        learner.undo()
+        assert learner.network_state() == before
+        assert learner.dreams(BOUNDS) == (4, 0)
+        learner.forget_class("mug")
+        learner.purge([first])
+        assert learner.dreams(BOUNDS) == (2, 0)
+        with Store.reader(database_path(tmp_path)) as store:
+            assert {example for (example,) in store._db.execute("SELECT example FROM dreams")} == {first + 1}
+
+
+def test_a_dream_whose_example_went_or_was_dreamt_of_meanwhile_is_dropped(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        teach(learner, 1, "mug")
+        task = learner.next_dream(BOUNDS)
+        assert task is not None
+        assert learner.learn_dream(task, dreamt(task))
+        assert not learner.learn_dream(task, dreamt(task))
+        second = learner.next_dream(BOUNDS)
+        assert second is not None
+        learner.undo()
+        before = learner.network_state()
+        assert not learner.learn_dream(second, dreamt(second))
+        assert learner.network_state() == before == clean_replay(tmp_path)
+
+
+def test_dreams_can_be_forgotten_as_if_there_had_never_been_any(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        teach(learner, 1, "mug")
+        teach(learner, 2, "pen")
+        before = learner.network_state()
+        made = dream_all(learner)
+        dreaming = learner.network_state()
+        learner.forget_dreams()
+        assert learner.network_state() == before
+        assert dream_all(learner) == made, "the same dreams can be dreamt again"
+        assert learner.network_state() == dreaming
+        assert [action.kind for action in learner.history()] == ["teach", "teach"], "undo does not know dreams"
+
+
+def test_dreams_leave_half_of_the_room_to_examples(tmp_path: Path) -> None:
+    with open_learner(tmp_path, limits=Limits(disk_bytes=1 << 20)) as learner:
+        teach(learner, 1, "mug", b"x" * 400_000)
+        assert learner.next_dream(BOUNDS) is not None
+        teach(learner, 2, "mug", b"x" * 200_000)
+        assert learner.next_dream(BOUNDS) is None
+
+
+def test_a_reader_decides_by_the_dreams_and_makes_none(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        teach(learner, 1, "mug")
+        dream_all(learner)
+        state = learner.network_state()
+    with open_learner(tmp_path, read_only=True) as reader:
+        assert reader.network_state() == state
+        assert reader.dreams(BOUNDS) == (2, 0)
+        with pytest.raises(StateNotWritable, match="read only"):
+            reader.next_dream(BOUNDS)
+        with pytest.raises(StateNotWritable, match="read only"):
+            reader.forget_dreams()
+
+
+def test_dreams_do_not_travel_and_do_not_stand_in_the_way(tmp_path: Path) -> None:
+    with open_learner(tmp_path / "a") as learner:
+        teach(learner, 1, "mug")
+        write_archive(learner._store, tmp_path / "before.zip")
+        dream_all(learner)
+        write_archive(learner._store, tmp_path / "after.zip")
+        first = dreamt(Task(1, 0, JPEG))
+        assert learner.teach(first, "mug", source="test").example_id == 2
+    assert (tmp_path / "before.zip").read_bytes() == (tmp_path / "after.zip").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage", ["UPDATE dreams SET embedding = zeroblob(32)", "DELETE FROM dreams WHERE number = 1"]
+)
+def test_a_damaged_dream_is_noticed_and_costs_no_example(tmp_path: Path, damage: str) -> None:
+
+    with open_learner(tmp_path) as learner:
+        teach(learner, 1, "mug")
+        plain = learner.network_state()
+        dream_all(learner)
+    db = sqlite3.connect(database_path(tmp_path))
+    db.execute(damage)
+    db.commit()
+    db.close()
+    with pytest.raises(StateCorrupt):
+        open_learner(tmp_path)
+    done = recover(tmp_path)
+    assert done is not None
+    assert (done.saved, done.lost, done.thumbnails_lost) == (1, 0, 0)
+    with open_learner(tmp_path) as learner:
+        assert learner.network_state() == plain
+        assert learner.dreams(BOUNDS) == (0, 2)
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["teach"] * 4 + ["dream"] * 5 + ["undo", "undo", "relabel", "forget", "class", "merge", "reopen"]
+        ),
+        st.integers(0, 7),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ACTIONS)
+def test_after_any_actions_the_network_is_as_if_what_was_taken_back_had_never_been(
+    tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, int]]
+) -> None:
+    for folder in folder_in_memory(tmp_path_factory):
+        _follow(folder, actions)
+
+
+def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
+    learner = open_learner(folder, snapshot_every=3)
+    shown: list[tuple[int, NDArray[np.uint8]]] = []
+    """Every presentation that was ever made, whose example it was of."""
+    labels: dict[int, str] = {}
+    history: list[dict[int, str]] = []
+    try:
+        for name, number in actions:
+            known = list(dict.fromkeys(labels.values()))
+            before = dict(labels)
+            if name == "teach":
+                seed = zlib.crc32(str((len(shown), number)).encode())
+                values = embedding(seed, number)
+                taught = learner.teach(values, f"c{number % 4}", source="test", thumbnail=JPEG)
+                shown.append((taught.example_id, values))
+                labels[taught.example_id] = taught.label
+            elif name == "dream":
+                task = dream(learner, Bounds(3, 8))
+                if task is not None:
+                    shown.append((task.example, dreamt(task)))
+                continue
+            elif name == "undo" and history:
+                learner.undo(background=bool(number % 2))
+                labels = history.pop()
+                continue
+            elif name == "relabel" and labels and (one := list(labels)[number % len(labels)]):
+                if labels[one] == "other":
+                    continue
+                learner.relabel(one, "other", background=bool(number % 2))
+                labels[one] = "other"
+            elif name == "forget" and labels:
+                one = list(labels)[number % len(labels)]
+                learner.forget_example(one)
+                del labels[one]
+            elif name == "class" and known:
+                learner.forget_class(known[number % len(known)])
+                labels = {i: label for i, label in labels.items() if label != known[number % len(known)]}
+            elif name == "merge" and len(known) > 1:
+                learner.merge_classes(known[-1], known[0])
+                labels = {i: known[-1] if label == known[0] else label for i, label in labels.items()}
+            else:
+                if name == "reopen":
+                    learner.close()
+                    learner = open_learner(folder, snapshot_every=3)
+                continue
+            history.append(before)
+        learner.wait()
+        expected = taught_only([(values, labels[example]) for example, values in shown if example in labels])
+        assert learner.network_state() == expected == clean_replay(folder)
+    finally:
+        learner.close()
