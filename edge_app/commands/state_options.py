@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from edge_app.storage.records import Action
 
 
-def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True) -> None:
-    """Add --state, and --model and --threads where an encoder or the network is needed."""
+def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True, needed: bool = True) -> None:
+    """Add --state, and --model and --threads where an encoder or the network is needed.
+
+    Where --state is not always needed, `require_state_option` asks for it.
+    """
     default = os.environ.get("EDGE_APP_STATE")
     parser.add_argument(
         "--state",
         type=Path,
         metavar="DIR",
         default=Path(default) if default else None,
-        required=not default,
+        required=needed and not default,
         help="folder that holds what was taught (default: $EDGE_APP_STATE)",
     )
     if model:
@@ -35,6 +38,14 @@ def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True) ->
         parser.add_argument(
             "--threads", type=positive, default=1, metavar="N", help="processor cores to use (default: 1)"
         )
+
+
+def require_state_option(args: argparse.Namespace) -> None:
+    """Raise InputError unless a state folder was named."""
+    from edge_app.errors import InputError
+
+    if args.state is None:
+        raise InputError("no state folder was named: give --state DIR or $EDGE_APP_STATE, or --live for a service")
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+from edge_app.commands.live_options import add_live_options, open_device
 from edge_app.commands.state_options import (
     add_json_option,
     add_state_options,
@@ -12,6 +13,7 @@ from edge_app.commands.state_options import (
     examples,
     find_manifest,
     open_learner,
+    require_state_option,
 )
 
 EPILOG = """\
@@ -21,6 +23,7 @@ the exit status is 2.
 examples:
   edge-app teach --state ~/things mug mug1.jpg mug2.jpg
   edge-app teach --state ~/things "red pen" pens/*.jpg
+  edge-app teach --live mug                  # what the running service's camera sees now
 """
 
 
@@ -33,10 +36,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_state_options(parser)
+    add_state_options(parser, needed=False)
     add_json_option(parser)
+    add_live_options(parser)
+    parser.add_argument("--live", action="store_true", help="teach what a running service's camera sees now")
     parser.add_argument("label", metavar="CLASS", help="what the images show")
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="image file")
+    parser.add_argument("files", metavar="FILE", nargs="*", type=Path, help="image file")
     return parser
 
 
@@ -47,6 +52,11 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.storage.labels import check_label
 
     label = check_label(args.label)
+    if args.live:
+        return _teach_live(args, label)
+    require_state_option(args)
+    if not args.files:
+        raise InputError("no image file was named; --live teaches what a running service's camera sees")
     manifest = find_manifest(args.state, args.model)
     taught, failed = [], []
     with PictureEncoder(manifest, threads=args.threads) as encoder, open_learner(args, manifest=manifest) as learner:
@@ -71,3 +81,18 @@ def run(args: argparse.Namespace) -> int:
     elif taught:
         print(f"{label}: {examples(classes.get(label, 0))} now, {classes_in_all(len(classes))}")
     return 2 if failed else 0
+
+
+def _teach_live(args: argparse.Namespace, label: str) -> int:
+    from edge_app.client import class_path
+    from edge_app.errors import InputError
+
+    if args.files:
+        raise InputError("--live teaches what the camera sees: name no image files")
+    taught = open_device(args).change(class_path(label, "/teach"), {})
+    if args.json:
+        print(json.dumps(taught, ensure_ascii=False))
+    else:
+        before = taught["before"]["label"] or "unknown"
+        print(f"example {taught['example']}: frame {taught['frame']} is {taught['label']} (before: {before})")
+    return 0

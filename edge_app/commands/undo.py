@@ -1,8 +1,17 @@
 """`edge-app undo`: the last thing that was done is taken back."""
 
 import argparse
+import json
 
-from edge_app.commands.state_options import add_json_option, add_state_options, open_learner, positive, tell_change
+from edge_app.commands.live_options import add_live_options, open_device
+from edge_app.commands.state_options import (
+    add_json_option,
+    add_state_options,
+    open_learner,
+    positive,
+    require_state_option,
+    tell_change,
+)
 
 EPILOG = """\
 The state is then as if the action had never been. The last 100 actions can be taken back, the last one first.
@@ -11,6 +20,7 @@ examples:
   edge-app undo --state ~/things
   edge-app undo --state ~/things --times 3
   edge-app examples --state ~/things --history
+  edge-app undo --live                       # of a running service
 """
 
 
@@ -23,8 +33,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_state_options(parser)
+    add_state_options(parser, needed=False)
     add_json_option(parser)
+    add_live_options(parser)
+    parser.add_argument("--live", action="store_true", help="take it back on a running service")
     parser.add_argument(
         "--times", type=positive, default=1, metavar="N", help="take back the last N actions (default: 1)"
     )
@@ -33,9 +45,23 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Take back one action after the other; return 0."""
+    if args.live:
+        return _undo_live(args)
+    require_state_option(args)
     with open_learner(args) as learner:
         for _ in range(args.times):
             action = learner.undo(background=True)
             tell_change(args, action, learner.classes(), "taken back: {}")
         learner.wait()
+    return 0
+
+
+def _undo_live(args: argparse.Namespace) -> int:
+    device = open_device(args)
+    for _ in range(args.times):
+        action = device.change("/undo", {})["action"]
+        if args.json:
+            print(json.dumps(action, ensure_ascii=False))
+        else:
+            print(f"taken back: {action['kind']} of {', '.join(action['labels'])} ({action['examples']} examples)")
     return 0

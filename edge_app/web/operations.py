@@ -114,7 +114,7 @@ def _undo(control: Control, call: Call) -> schema.Done:
 def _examples(control: Control, call: Call) -> schema.Examples:
     query = call.query
     found, total = control.examples(query.label, query.offset, query.limit)
-    return schema.Examples([translate.example(one, control.before(one.id)) for one in found], total)
+    return schema.Examples([translate.example(one) for one in found], total)
 
 
 def _thumbnail(control: Control, call: Call) -> Response:

@@ -79,8 +79,9 @@ def action(one: records.Action) -> schema.Action:
     return schema.Action(one.id, one.kind, one.time_ns // NS_PER_MS, list(dict.fromkeys(names)), len(one.changes))
 
 
-def example(one: records.Example, before: str | None) -> schema.Example:
+def example(one: records.Example) -> schema.Example:
     """Return a stored example."""
+    before = None if one.before is None else one.before.label
     return schema.Example(one.id, one.label, one.time_ns // NS_PER_MS, one.source, one.has_thumbnail, before)
 
 

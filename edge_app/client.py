@@ -1,0 +1,169 @@
+"""A running device, spoken to over its API: what the commands `status`, `watch`, `teach --live` and `undo` use."""
+
+import http.client
+import json
+import os
+import secrets
+import ssl
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from edge_app.errors import DeviceError, EdgeAppError, InputError
+
+URL = "http://127.0.0.1:8765"
+ROOT = "/api/v1"
+TIMEOUT_S = 40.0
+SILENT_S = 30.0
+"""A stream that is silent for longer than three heartbeats is gone."""
+
+
+class Unreachable(DeviceError):
+    """The service does not answer at its address."""
+
+
+class Refused(EdgeAppError):
+    """The service understood, and said no."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.exit_status = 2 if status in (404, 409, 422) else 7 if status == 507 else 1
+
+
+class Device:
+    """A device at an address. Every call opens a connection of its own."""
+
+    def __init__(self, url: str = URL, token: str | None = None, certificate: Path | None = None) -> None:
+        """`certificate` is a file with the authority that signed the device's, for one that the system does not know.
+
+        Raises InputError for an address that is none.
+        """
+        parts = urllib.parse.urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError as error:
+            raise InputError(f"--url {url}: {error}") from error
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InputError(f"--url {url}: expected http://HOST:PORT or https://HOST:PORT")
+        self.url = url.rstrip("/")
+        self._host, self._port = parts.hostname, port
+        self._prefix = parts.path.rstrip("/")
+        self._token = token
+        self._tls: ssl.SSLContext | None = None
+        if parts.scheme == "https":
+            try:
+                self._tls = ssl.create_default_context(cafile=None if certificate is None else str(certificate))
+            except OSError as error:
+                raise InputError(f"{certificate}: is no certificate: {error.strerror or error}") from error
+
+    def get(self, path: str) -> Any:
+        """Return what is at a path below the API's root. Raises Unreachable, Refused."""
+        return self._ask("GET", path, None, {})
+
+    def change(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Post a change, once more when no answer came: its key makes that harmless. Raises Unreachable, Refused."""
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        try:
+            return self._ask("POST", path, body, headers)
+        except Unreachable as error:
+            if isinstance(error.__cause__, ConnectionRefusedError):
+                raise
+            return self._ask("POST", path, body, headers)
+
+    def events(self) -> Iterator[tuple[str, Any]]:
+        """Yield (name, value) of each event until the connection ends. Raises Unreachable, Refused."""
+        connection = self._connect(SILENT_S)
+        try:
+            answer = self._send(connection, "GET", "/events", None, {"Accept": "text/event-stream"})
+            if answer.status != 200:
+                raise _refusal(answer.status, answer.read())
+            name = "message"
+            while line := answer.readline(1 << 20):
+                field, _, value = line.decode().rstrip("\n").partition(": ")
+                if field == "event":
+                    name = value
+                elif field == "data":
+                    yield name, json.loads(value)
+        except OSError as error:
+            raise Unreachable(f"{self.url}: the connection was lost: {error}") from error
+        finally:
+            connection.close()
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Any:
+        connection = self._connect(TIMEOUT_S)
+        try:
+            answer = self._send(connection, method, path, body, headers)
+            data = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+        finally:
+            connection.close()
+        if answer.status >= 400 and not (answer.status == 503 and path == "/health"):
+            raise _refusal(answer.status, data)
+        try:
+            return json.loads(data) if data else None
+        except ValueError as error:
+            raise Refused(answer.status, f"{self.url} is no edge-app: it answered with something else") from error
+
+    def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
+        if self._tls is not None:
+            return http.client.HTTPSConnection(self._host, self._port, timeout=timeout_s, context=self._tls)
+        return http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
+
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+    ) -> http.client.HTTPResponse:
+        sent = {"X-Edge-App": "1", **headers}
+        if self._token is not None:
+            sent["Authorization"] = f"Bearer {self._token}"
+        data = None
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+            data = json.dumps(body).encode()
+        try:
+            connection.request(method, self._prefix + ROOT + path, data, sent)
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return Unreachable(
+            f"no answer at {self.url}: {why}. Does edge-app run there, with enabled = true in [web]? --url names "
+            "another address"
+        )
+
+
+def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the token in a file, else that of $EDGE_APP_TOKEN; None: none is needed. Raises InputError."""
+    if file is None:
+        return environ.get("EDGE_APP_TOKEN") or None
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise InputError(f"--token-file {file}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not text or any(character.isspace() for character in text):
+        raise InputError(f"--token-file {file}: expected one token, and nothing else")
+    return text
+
+
+def class_path(label: str, rest: str = "") -> str:
+    """Return the API's path of a class."""
+    return f"/classes/{urllib.parse.quote(label, safe='')}{rest}"
+
+
+def _refusal(status: int, data: bytes) -> Refused:
+    try:
+        message = str(json.loads(data)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        message = f"the service answered with status {status}"
+    if status == 401:
+        message += ": give --token-file FILE, or $EDGE_APP_TOKEN"
+    return Refused(status, message)

@@ -1,0 +1,32 @@
+"""What the commands that speak to a running service share."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_app.client import Device
+
+
+def add_live_options(parser: argparse.ArgumentParser) -> None:
+    """Add --url, --token-file and --ca."""
+    parser.add_argument(
+        "--url",
+        metavar="URL",
+        default=os.environ.get("EDGE_APP_URL"),
+        help="address of the service (default: $EDGE_APP_URL, else http://127.0.0.1:8765)",
+    )
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="file that holds a token (default: $EDGE_APP_TOKEN)"
+    )
+    parser.add_argument(
+        "--ca", type=Path, metavar="FILE", help="certificate to trust, for a service whose certificate you made"
+    )
+
+
+def open_device(args: argparse.Namespace) -> "Device":
+    """Return the service that `args` name. Raises InputError."""
+    from edge_app.client import URL, Device, read_token
+
+    return Device(args.url or URL, read_token(args.token_file), args.ca)

@@ -1,0 +1,73 @@
+"""`edge-app watch`: what a running service says and learns, as it happens."""
+
+import argparse
+import json
+from typing import Any
+
+from edge_app.commands.live_options import add_live_options, open_device
+from edge_app.commands.state_options import add_json_option, positive
+
+EPILOG = """\
+A decision is printed when it changes, with --all up to ten times a second. Ctrl-C ends it.
+
+examples:
+  edge-app watch
+  edge-app watch --json --all | jq .confidence
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "watch",
+        help="what a running service says, as it happens",
+        description="Print decisions, presses, corrections and faults of a running service as they come.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_live_options(parser)
+    add_json_option(parser)
+    parser.add_argument("--all", action="store_true", help="every decision that is told, not only changes")
+    parser.add_argument("--count", type=positive, metavar="N", help="stop after so many lines")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print events until the service ends, or so many; 0, or 8 when the connection was lost."""
+    from edge_app.client import Unreachable
+
+    printed = 0
+    last: tuple[str | None] | None = None
+    device = open_device(args)
+    for name, value in device.events():
+        if name == "decision" and not args.all:
+            if (value["label"],) == last:
+                continue
+            last = (value["label"],)
+        text = json.dumps({"event": name, **value}, ensure_ascii=False) if args.json else line(name, value)
+        if text is None:
+            continue
+        print(text, flush=True)
+        printed += 1
+        if printed == args.count:
+            return 0
+    raise Unreachable(f"{device.url}: the service has ended the connection")
+
+
+def line(name: str, value: dict[str, Any]) -> str | None:
+    """Return an event for people; None for one that says nothing to them."""
+    if name == "decision":
+        sure = f"{value['confidence']:.0%} sure, " if value["label"] else ""
+        return f"{value['label'] or 'unknown'} ({sure}frame {value['sequence']})"
+    if name == "taught":
+        return (
+            f"taught: example {value['example']} is {value['label']} (before: {value['before']['label'] or 'unknown'})"
+        )
+    if name == "corrected":
+        return f"{value['kind']}: {', '.join(value['labels'])} ({len(value['examples'])} examples)"
+    if name == "refused":
+        return f"refused: {value['reason']}"
+    if name == "health":
+        fields = " ".join(f"{key}={field}" for key, field in value["fields"].items())
+        return f"{value['what'].replace('_', ' ')} {fields}".rstrip()
+    return None
