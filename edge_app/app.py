@@ -17,6 +17,7 @@ from edge_app.control import Control, Hub
 from edge_app.devices import open_buttons, open_camera, open_indicator
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import Clock
+from edge_app.devices.view import Region, View
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.pipeline.capture import Care
 from edge_app.pipeline.decide import Answer
@@ -118,7 +119,7 @@ def _open(
     stack: ExitStack, config: Config, clock: MonotonicClock, notifier: Notifier, answered: Callable[[Answer], None]
 ) -> "tuple[Pipeline, Learner, Control | None]":
     """Open the parts; the stack closes them, the learner last. Without a page or a bus there is no control."""
-    from edge_app.encoder.preprocess import Preprocessor, Region
+    from edge_app.encoder.preprocess import Preprocessor
     from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.kernel_cache import compile_all
     from edge_app.learner.manifest import find_manifest
@@ -142,22 +143,16 @@ def _open(
     # loads what the first press needs, so that it takes no longer than the others
     thumbnail_of(np.zeros((manifest.input_size, manifest.input_size, 3), np.uint8))
     notifier.send(STATUS="opening camera, buttons and lights")
-    camera = open_camera(config.camera.uri, clock)
+    look = config.camera
+    camera = open_camera(look.uri, clock, View(Region(*look.region), look.rotation, look.mirror))
     stack.callback(camera.close)
     buttons = stack.enter_context(open_buttons(config.buttons.uri, clock))
     indicator = open_indicator(config.lights.uri, clock) if config.lights.uri else None
     if indicator is not None:
         stack.callback(indicator.close)
-    look = config.camera
 
     def make_preprocess() -> Preprocessor:
-        return Preprocessor(
-            manifest.input_size,
-            region=Region(*look.region),
-            rotation=look.rotation,
-            mirror=look.mirror,
-            crop=manifest.crop,
-        )
+        return Preprocessor(manifest.input_size, crop=manifest.crop)
 
     hub = Hub() if config.web.enabled or config.mqtt.enabled else None
     press = config.buttons
@@ -188,24 +183,19 @@ def make_control(
     """Return what those outside are given of a pipeline that tells `hub`."""
     from edge_app.control.control import Identity
     from edge_app.control.pictures import Pictures
-    from edge_app.encoder.preprocess import Preprocessor, Region
-
-    look = config.camera
-    region = Region(*look.region)
-
-    def prepared(size: int) -> Preprocessor:
-        return Preprocessor(size, region=region, rotation=look.rotation, mirror=look.mirror, crop=manifest.crop)
+    from edge_app.encoder.preprocess import Preprocessor
 
     made: dict[tuple[int, int], Preprocessor] = {}
 
     def view(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
         height, width = image.shape[:2]
-        size = min(side, max(1, round(min(height * region.height, width * region.width) * manifest.crop)))
+        size = min(side, max(1, round(min(height, width) * manifest.crop)))
         if (side, size) not in made:  # one for each side asked for: they are asked for by different threads
-            made[side, size] = prepared(size)
+            made[side, size] = Preprocessor(size, crop=manifest.crop)
         return made[side, size](image).copy()
 
-    pictures = Pictures(pipeline.recent, view, prepared(manifest.input_size), clock, max_fps=config.web.picture_fps)
+    prepared = Preprocessor(manifest.input_size, crop=manifest.crop)
+    pictures = Pictures(pipeline.recent, view, prepared, clock, max_fps=config.web.picture_fps)
     identity = Identity(folder, manifest.name, manifest.sha256, config.to_table())
     return Control(pipeline, learner, hub, pictures, clock, identity)
 

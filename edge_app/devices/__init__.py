@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from edge_app.devices.ports import Buttons, Camera, Clock, Indicator
 from edge_app.devices.uri import split_scheme
-from edge_app.devices.view import View, ViewedCamera, split_view
+from edge_app.devices.view import View, ViewedCamera
 from edge_app.errors import InputError
 
 CAMERAS = {
@@ -32,17 +32,15 @@ INDICATORS = {
 """Scheme -> "module:factory"; a factory takes the URI and a clock and returns an indicator ready to be used."""
 
 
-def open_camera(uri: str, clock: Clock) -> Camera:
-    """Open the camera that `uri` names.
+def open_camera(uri: str, clock: Clock, view: View | None = None) -> Camera:
+    """Open the camera that `uri` names; its frames are as `view` shows them.
 
     Raises InputError for an unknown scheme or option, DeviceError when the driver cannot open, RuntimeMissing when the
-    driver's library is not installed. Never another camera than the one that was asked for. Every camera takes the
-    options of `edge_app.devices.view`.
+    driver's library is not installed. Never another camera than the one that was asked for.
     """
-    own_uri, view = split_view(uri)
-    camera = cast(Camera, _factory("camera", CAMERAS, own_uri)(own_uri, clock))
-    if view != View():
-        camera = ViewedCamera(camera, view, uri)
+    camera = cast(Camera, _factory("camera", CAMERAS, uri)(uri, clock))
+    if view is not None and view != View():
+        camera = ViewedCamera(camera, view)
     camera.open()
     return camera
 

@@ -62,8 +62,7 @@ class Camera(Protocol):
 
         The image is read-only. None: a recording has ended (a live camera never returns it). Raises CameraStalled when
         no frame came in time, any other DeviceError when the camera is closed, gone or delivers what is no picture; the
-        caller may then close and open it again. Raises InputError for options that the picture does not allow, such as
-        a region outside it: opening again mends nothing.
+        caller may then close and open it again.
         """
 
     def close(self) -> None:

@@ -1,6 +1,5 @@
-"""Region of interest, rotation and mirroring, the same for every camera: `roi=320x240+160+120,rotate=90,mirror=yes`."""
+"""Region of interest, rotation and mirroring, the same for every camera: how it is mounted, and what of it matters."""
 
-import re
 from typing import NamedTuple
 
 import numpy as np
@@ -8,74 +7,54 @@ from numpy.typing import NDArray
 
 from edge_app.closing import Opening
 from edge_app.devices.ports import Camera
-from edge_app.devices.uri import Reader, read_flag, read_options, split_options
-from edge_app.errors import InputError
 from edge_app.messages import Frame
-
-ROTATIONS = (0, 90, 180, 270)
 
 
 class Region(NamedTuple):
-    """A rectangle in pixels of the camera's own picture, before rotation."""
+    """A rectangle of the camera's own picture, before rotation, as fractions of its width and height."""
 
-    width: int
-    height: int
-    left: int
-    top: int
-
-    def __str__(self) -> str:
-        """Return it as it is written in a URI."""
-        return f"{self.width}x{self.height}+{self.left}+{self.top}"
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 1.0
+    height: float = 1.0
 
 
 class View(NamedTuple):
-    """What becomes of a picture, in this order: cut out, turned, mirrored."""
+    """What becomes of a picture, in this order: cut out, turned, mirrored. Values as the configuration checks them."""
 
-    region: Region | None = None
+    region: Region = Region()
     rotation: int = 0
     """Degrees clockwise: 0, 90, 180 or 270."""
-    mirrored: bool = False
+    mirror: bool = False
     """Left and right change places."""
 
-    def apply(self, image: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-        """Return the view of `image`, (H, W, 3) uint8, C-contiguous; `image` itself where nothing changes.
-
-        Raises InputError that names the camera `name` when the region does not lie inside the picture.
-        """
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the view of `image`, (height, width, 3) uint8, C-contiguous; `image` itself where nothing changes."""
         import cv2
 
-        if self.region is not None:
-            image = self._cut(image, self.region, name)
+        if self.region != Region():
+            top, bottom = _span(self.region.y, self.region.height, image.shape[0])
+            left, right = _span(self.region.x, self.region.width, image.shape[1])
+            image = image[top:bottom, left:right]
         if self.rotation:
             codes = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
             image = cv2.rotate(image, codes[self.rotation])
-        if self.mirrored:
+        if self.mirror:
             image = cv2.flip(image, 1)
         return np.ascontiguousarray(image)
-
-    @staticmethod
-    def _cut(image: NDArray[np.uint8], region: Region, name: str) -> NDArray[np.uint8]:
-        height, width = image.shape[:2]
-        if region.left + region.width > width or region.top + region.height > height:
-            raise InputError(
-                f"{name}: roi={region} does not lie inside the picture of {width}x{height} pixels; "
-                "it is WIDTHxHEIGHT+LEFT+TOP, before rotation"
-            )
-        return image[region.top : region.top + region.height, region.left : region.left + region.width]
 
 
 class ViewedCamera(Opening):
     """A camera seen through a view; all else is the camera's own."""
 
-    def __init__(self, camera: Camera, view: View, uri: str) -> None:
+    def __init__(self, camera: Camera, view: View) -> None:
         self._camera = camera
         self._view = view
-        self._uri = uri
 
     @property
     def uri(self) -> str:
-        """Return the URI with the view's options."""
-        return self._uri
+        """Return the camera's URI."""
+        return self._camera.uri
 
     @property
     def dropped(self) -> int:
@@ -87,14 +66,11 @@ class ViewedCamera(Opening):
         self._camera.open()
 
     def read(self, timeout_s: float) -> Frame | None:
-        """Return the newest frame as the view shows it; see `Camera.read`.
-
-        Raises InputError when the region of interest does not lie inside the picture.
-        """
+        """Return the newest frame as the view shows it; see `Camera.read`."""
         frame = self._camera.read(timeout_s)
         if frame is None:
             return None
-        image = self._view.apply(frame.image, self._uri)
+        image = self._view.apply(frame.image)
         image.flags.writeable = False
         return frame._replace(image=image)
 
@@ -103,32 +79,7 @@ class ViewedCamera(Opening):
         self._camera.close()
 
 
-def split_view(uri: str) -> tuple[str, View]:
-    """Return the URI without the options of the view, and the view; raises InputError for a bad value."""
-    head, mark, text = split_options(uri)
-    ours: list[str] = []
-    theirs: list[str] = []
-    for part in filter(None, text.split(",")):
-        (ours if part.partition("=")[0] in OPTIONS else theirs).append(part)
-    if not ours:
-        return uri, View()
-    values = read_options(uri, ",".join(ours), OPTIONS)
-    rest = head + (mark if theirs or mark == ":" else "") + ",".join(theirs)
-    return rest, View(values.get("roi"), values.get("rotate", 0), values.get("mirror", False))
-
-
-def _read_region(text: str) -> Region:
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})\+(\d{1,5})\+(\d{1,5})", text)
-    region = Region(*map(int, match.groups())) if match else None
-    if region is None or not region.width or not region.height:
-        raise ValueError("expected WIDTHxHEIGHT+LEFT+TOP in pixels, for example 320x240+160+120")
-    return region
-
-
-def _read_rotation(text: str) -> int:
-    if text not in map(str, ROTATIONS):
-        raise ValueError("expected 0, 90, 180 or 270 degrees clockwise")
-    return int(text)
-
-
-OPTIONS: dict[str, Reader] = {"roi": _read_region, "rotate": _read_rotation, "mirror": read_flag}
+def _span(start: float, length: float, pixels: int) -> tuple[int, int]:
+    """Return the first pixel and the one after the last of a part of an axis; at least one pixel long."""
+    first = min(int(start * pixels), pixels - 1)
+    return first, max(first + 1, min(round((start + length) * pixels), pixels))

@@ -1,4 +1,4 @@
-"""Frame to model input: region, centre square, exact downscale, rotation, mirror.
+"""Frame to model input: centre square, exact downscale.
 
 The same frame gives the same bytes on x86-64 and aarch64, so only integer resampling is used. With n the model's side
 and s the side of the centre square:
@@ -18,7 +18,7 @@ import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,15 +40,6 @@ METHOD = "square-1"
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error)
 
 
-class Region(NamedTuple):
-    """A rectangle of the frame as the camera hands it out (before rotation), as fractions of its width and height."""
-
-    x: float = 0.0
-    y: float = 0.0
-    width: float = 1.0
-    height: float = 1.0
-
-
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What to do with frames of one shape: the square to cut, then the sides to pass through."""
@@ -62,33 +53,18 @@ class _Plan:
 class Preprocessor:
     """Turns frames of any size into the encoder's input; keeps its buffers, so one object serves one thread.
 
-    `size` is the side of the model's square input in pixels; `region` is cut first, then `crop` x the shorter side of
-    it is kept around its centre; `rotation` is clockwise in degrees (0, 90, 180, 270); `mirror` swaps left and right
-    of the rotated picture. Raises InputError for an option out of its range.
+    `size` is the side of the model's square input in pixels; `crop` x the frame's shorter side is kept around its
+    centre. Raises InputError for an option out of its range.
     """
 
-    def __init__(
-        self,
-        size: int,
-        *,
-        region: Region | None = None,
-        rotation: int = 0,
-        mirror: bool = False,
-        crop: float = 1.0,
-    ) -> None:
+    def __init__(self, size: int, *, crop: float = 1.0) -> None:
         if not 1 <= size <= MAX_SIDE // 4:
             raise InputError(f"size = {size} is not a model's side in pixels (1..{MAX_SIDE // 4})")
-        if rotation not in (0, 90, 180, 270):
-            raise InputError(f"rotation = {rotation} is not one of 0, 90, 180, 270 (degrees, clockwise)")
         if not 0.1 <= crop <= 1.0:
             raise InputError(f"crop = {crop} is not a fraction of the shorter side (0.1..1.0)")
         self.size = size
-        self.region = _checked(region or Region())
-        self.rotation = rotation
-        self.mirror = mirror
         self.crop = crop
         self._output = np.empty((size, size, 3), np.uint8)
-        self._turned = np.empty_like(self._output)
         self._plans: dict[tuple[int, int], _Plan] = {}
 
     def __call__(self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -109,21 +85,13 @@ class Preprocessor:
             if len(self._plans) >= 8:  # files of a thousand sizes must not fill the memory
                 self._plans.clear()
             plan = self._plans[shape] = self._make_plan(*shape)
-        turned = bool(self.rotation or self.mirror)
-        self._scale(frame, plan, self._turned if turned else out)
-        if turned:
-            picture = np.rot90(self._turned, -self.rotation // 90)
-            np.copyto(out, picture[:, ::-1] if self.mirror else picture)
+        self._scale(frame, plan, out)
         return out
 
     def _make_plan(self, height: int, width: int) -> _Plan:
-        region = self.region
-        top, bottom = _span(region.y, region.height, height)
-        left, right = _span(region.x, region.width, width)
-        side = max(1, round(min(bottom - top, right - left) * self.crop))
+        side = max(1, round(min(height, width) * self.crop))
         sides, side = _steps(side, self.size)
-        top += (bottom - top - side) // 2
-        left += (right - left - side) // 2
+        top, left = (height - side) // 2, (width - side) // 2
         return _Plan(top, left, side, tuple(np.empty((s, s, 3), np.uint8) for s in sides))
 
     def _scale(self, frame: NDArray[np.uint8], plan: _Plan, out: NDArray[np.uint8]) -> None:
@@ -193,22 +161,6 @@ def _steps(side: int, size: int) -> tuple[list[int], int]:
     elif rest > size * 5 // 4:
         sides.append(2 * size)
     return sides, rest << halvings
-
-
-def _span(start: float, length: float, pixels: int) -> tuple[int, int]:
-    """Return the first pixel and the one after the last of a part of an axis; at least one pixel long."""
-    first = min(int(start * pixels), pixels - 1)
-    return first, max(first + 1, min(round((start + length) * pixels), pixels))
-
-
-def _checked(region: Region) -> Region:
-    inside = region.x >= 0 and region.y >= 0 and region.width > 0 and region.height > 0
-    if not inside or region.x + region.width > 1 + 1e-9 or region.y + region.height > 1 + 1e-9:
-        raise InputError(
-            f"region = {tuple(region)} does not lie in the frame: x, y, width and height are fractions, "
-            "x + width <= 1, y + height <= 1"
-        )
-    return region
 
 
 def _check_frame(frame: NDArray[np.uint8]) -> tuple[int, int]:

@@ -36,10 +36,10 @@ def test_fingerprint_changes_with_the_preprocessing(monkeypatch: pytest.MonkeyPa
     with ImageEncoder(manifest) as one, ImageEncoder(manifest) as two:
         assert one.fingerprint == two.fingerprint
 
-    class Mirrored(Preprocessor):
+    class Nearer(Preprocessor):
         def __init__(self, size: int, **options: float) -> None:
-            super().__init__(size, mirror=True)
+            super().__init__(size, crop=0.5)
 
-    monkeypatch.setattr(image_encoder, "Preprocessor", Mirrored)
-    with ImageEncoder(manifest) as mirrored:
-        assert mirrored.fingerprint != one.fingerprint
+    monkeypatch.setattr(image_encoder, "Preprocessor", Nearer)
+    with ImageEncoder(manifest) as nearer:
+        assert nearer.fingerprint != one.fingerprint

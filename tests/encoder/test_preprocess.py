@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_app.encoder.preprocess import MAX_PIXELS, MAX_SIDE, Preprocessor, Region, decode_image
+from edge_app.encoder.preprocess import MAX_PIXELS, MAX_SIDE, Preprocessor, decode_image
 from edge_app.errors import InputError
 
 _spec = importlib.util.spec_from_file_location("reference_resize", Path(__file__).with_name("reference_resize.py"))
@@ -53,28 +53,6 @@ def test_fine_detail_does_not_alias() -> None:
         board = np.indices((side, side)).sum(axis=0) % 2 * 255
         result = Preprocessor(224)(np.repeat(board[:, :, None], 3, axis=2).astype(np.uint8))
         assert np.abs(result.astype(int) - 127.5).max() <= 64, side
-
-
-def test_rotation_is_clockwise_and_mirror_comes_after_it() -> None:
-    frame = np.zeros((8, 8, 3), np.uint8)
-    frame[0, 0] = 255
-    corners = {0: (0, 0), 90: (0, 7), 180: (7, 7), 270: (7, 0)}
-    for rotation, (row, column) in corners.items():
-        assert Preprocessor(8, rotation=rotation)(frame)[row, column].all()
-        assert Preprocessor(8, rotation=rotation, mirror=True)(frame)[row, 7 - column].all()
-        assert Preprocessor(8, rotation=rotation)(frame).sum() == 3 * 255
-
-
-def test_region_is_cut_before_the_square() -> None:
-    frame = noise(100, 200)
-    result = Preprocessor(32, region=Region(0.5, 0.1, 0.5, 0.9))(frame)
-    np.testing.assert_array_equal(result, reference.square(frame[10:100, 100:200], 32))
-
-
-def test_a_region_smaller_than_a_pixel_still_shows_one() -> None:
-    frame = noise(3, 3)
-    result = Preprocessor(8, region=Region(0.999, 0.999, 0.0001, 0.0001))(frame)
-    assert (result == frame[2, 2]).all()
 
 
 def test_strided_frames_and_given_buffers() -> None:
@@ -126,14 +104,9 @@ def test_refuses_what_is_no_frame(frame: object) -> None:
     ("options", "named"),
     [
         ({"size": 0}, "size = 0"),
-        ({"rotation": 45}, "rotation = 45"),
         ({"crop": 0.0}, "crop = 0.0"),
         ({"crop": 1.5}, "crop = 1.5"),
         ({"crop": float("nan")}, "crop = nan"),
-        ({"region": Region(0.5, 0.0, 0.6, 1.0)}, "region = "),
-        ({"region": Region(-0.1, 0.0, 0.5, 1.0)}, "region = "),
-        ({"region": Region(0.0, 0.0, 0.0, 1.0)}, "region = "),
-        ({"region": Region(float("nan"), 0.0, 0.5, 1.0)}, "region = "),
     ],
 )
 def test_refuses_options_out_of_range(options: dict[str, object], named: str) -> None:
