@@ -30,6 +30,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # a GPU would only change t
 from calibration import efficientnet  # noqa: E402
 from edge_app.encoder.model import load_manifest, write_manifest  # noqa: E402
 from edge_app.encoder.preprocess import Preprocessor, decode_image  # noqa: E402
+from edge_app.encoder.selfcheck import picture  # noqa: E402
 
 NAME = "efficientnet_lite0_int8"
 MEAN, SCALE = 127.0, 128.0  # real input = (pixel - MEAN) / SCALE
@@ -140,16 +141,27 @@ def manifest(content: bytes, measured: list[dict[str, float]], samples: int, com
             "scale": float(sink["quantization"][0]),
             "zero_point": int(sink["quantization"][1]),
         },
+        "self_check": {"ai-edge-litert": self_check(made, source, sink)},
         "accuracy": {"calibration_images": samples, "measured": measured},
     }
 
 
-def kept_rate_code(path: Path, sha256: str) -> dict[str, Any]:
-    """Return the rate code of an earlier manifest if it was calibrated on the very same model."""
+def self_check(made: Any, source: dict[str, Any], sink: dict[str, Any]) -> str:
+    """Return what the manifest's [self_check] holds: other machines compare their embedding with it."""
+    made.set_tensor(source["index"], picture(int(source["shape"][1]))[None])
+    made.invoke()
+    return hashlib.sha256(made.get_tensor(sink["index"]).tobytes()).hexdigest()
+
+
+def kept(path: Path, table: dict[str, Any]) -> dict[str, Any]:
+    """Return the rate code and other runtimes' digests of an earlier manifest, if it is of the very same model."""
     if not path.is_file():
         return {}
     earlier = load_manifest(path, check=False)
-    return {"rate_code": dict(earlier.rate_code)} if earlier.sha256 == sha256 and earlier.rate_code else {}
+    if earlier.sha256 != table["sha256"]:
+        return {}
+    rate_code = {"rate_code": dict(earlier.rate_code)} if earlier.rate_code else {}
+    return {"self_check": {**earlier.self_check, **table["self_check"]}, **rate_code}
 
 
 def main() -> None:
@@ -181,7 +193,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     command = f"python calibration/build_encoder.py --samples {args.samples.name} --every {args.every}"
     table = manifest(content, measured, len(calibration), command)
-    table |= kept_rate_code(args.out / f"{NAME}.toml", table["sha256"])
+    table |= kept(args.out / f"{NAME}.toml", table)
     (args.out / f"{NAME}.tflite").write_bytes(content)
     write_manifest(args.out / f"{NAME}.toml", table)
     if args.classifier:

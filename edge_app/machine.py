@@ -34,10 +34,18 @@ ARM_PARTS = {
 }
 
 
+SIMD = (
+    *("sse4_1", "avx", "avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8"),
+    *("asimd", "asimddp", "i8mm", "sve", "sve2", "sme", "sme2"),
+)
+"""Vector extensions that numerical libraries choose their kernels by, as the kernel names them."""
+
+
 def describe() -> dict[str, Any]:
-    """Return the facts as JSON values: `cpu`, `cores`, `memory_mb`, `board`, `system`, `python`, `packages`."""
+    """Return the facts as JSON values: `cpu`, `simd`, `cores`, `memory_mb`, `board`, `system`, `python`, `packages`."""
     return {
         "cpu": cpu_name(),
+        "simd": simd(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_mb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20),
         "board": board(),
@@ -71,6 +79,16 @@ def cpu_name() -> str:
     if part:
         return f"{IMPLEMENTERS.get(maker, maker)} {ARM_PARTS.get(part, part)}"
     return platform.machine()
+
+
+def simd() -> tuple[str, ...]:
+    """Return those of `SIMD` that the processor has; none where the kernel does not tell."""
+    try:
+        text = CPUINFO.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ()
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return tuple(name for name in SIMD if name in found.group(1).split()) if found else ()
 
 
 def board() -> str | None:

@@ -22,6 +22,20 @@ def test_cpu_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, na
     assert machine.cpu_name() == name
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("flags\t\t: fpu sse4_1 avx avx2\n", ("sse4_1", "avx", "avx2")),
+        ("processor\t: 0\nFeatures\t: fp asimd asimddp cpuid\n", ("asimd", "asimddp")),
+        ("processor\t: 0\nmodel name\t: avx2 asimd\n", ()),
+    ],
+)
+def test_simd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, found: tuple[str, ...]) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
+    assert machine.simd() == found
+
+
 def test_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "model").write_bytes(b"Raspberry Pi 4 Model B Rev 1.4\0")
     monkeypatch.setattr(machine, "BOARD", tmp_path / "model")
@@ -48,6 +62,7 @@ def test_nothing_to_read_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert machine.memory_mb() == {"rss": None, "peak": None}
     assert machine.describe()["board"] is None
     assert machine.describe()["cpu"]
+    assert machine.describe()["simd"] == ()
 
 
 def test_versions_name_what_is_installed() -> None:

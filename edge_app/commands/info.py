@@ -37,10 +37,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def gather(model: str | None = None) -> dict[str, Any]:
-    """Return everything as JSON values: `edge_app`, `machine`, `model`, `params`, `rate_code`, `cache`."""
+    """Return everything as JSON values.
+
+    Keys: `edge_app`, `machine`, `model`, `arithmetic`, `params`, `rate_code`, `cache`.
+    """
     from edge_app import __version__, machine
     from edge_app.colanet.params import Params
-    from edge_app.encoder.model import load_manifest
+    from edge_app.encoder import selfcheck
+    from edge_app.encoder.model import DEFAULT_MODEL, load_manifest
     from edge_app.encoder.ratecode import RateCode
     from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.kernel_cache import cache_state
@@ -48,6 +52,7 @@ def gather(model: str | None = None) -> dict[str, Any]:
     manifest = load_manifest(model)
     with TFLiteEncoder(manifest) as encoder:
         runtime, xnnpack = encoder.runtime, encoder.xnnpack
+        checked = selfcheck.check(encoder)
     params, rate_code = Params(), RateCode.for_model(manifest)
     return {
         "edge_app": __version__,
@@ -60,6 +65,13 @@ def gather(model: str | None = None) -> dict[str, Any]:
             "embedding_size": manifest.embedding_size,
             "runtime": runtime,
             "xnnpack": xnnpack,
+        },
+        "arithmetic": {
+            "embedding_sha256": checked.embedding,
+            "expected": checked.expected,
+            "equal": checked.equal,
+            "shipped": manifest.name == DEFAULT_MODEL,
+            "compared": selfcheck.compared(manifest, runtime, xnnpack, machine.simd()),
         },
         "params": {"digest": params.digest, **params.to_dict()},
         "rate_code": {"digest": rate_code.digest, "n_inputs": rate_code.n_inputs},
@@ -80,6 +92,7 @@ def report(values: dict[str, Any]) -> str:
         ("", f"{model['input_size']} x {model['input_size']} RGB -> {model['embedding_size']} values"),
         ("", f"sha256 {model['sha256']}"),
         ("runtime", model["runtime"] + {True: " with XNNPACK", False: " without XNNPACK", None: ""}[model["xnnpack"]]),
+        *_arithmetic(values),
         ("rate code", f"{values['rate_code']['n_inputs']} inputs, digest {values['rate_code']['digest'][:16]}"),
         ("parameters", f"default, digest {values['params']['digest'][:16]}"),
         ("cache", f"{cache['folder'] or 'none'} ({cache['reason']})"),
@@ -87,3 +100,19 @@ def report(values: dict[str, Any]) -> str:
     if cache["folder"] and not cache["files"]:
         rows.append(("", "empty: run `edge-app warmup`, so that the next start is quick"))
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+def _arithmetic(values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say whether this machine computes the same bits as others do, and how that is known."""
+    found = values["arithmetic"]
+    digest = f"{found['embedding_sha256'][:16]} of the built-in picture"
+    maker = "x86-64" if found["shipped"] else "the manifest's maker"
+    said = {
+        True: f"same bits as {maker} (embedding {digest})",
+        False: f"OTHER BITS than {maker} (embedding {digest}, there {(found['expected'] or '')[:16]}): another machine "
+        "may decide otherwise; docs/platforms.md",
+        None: f"embedding {digest}; the manifest has none to compare with",
+    }[found["equal"]]
+    path = "one that was compared frame by frame" if found["compared"] else "not among those compared frame by frame"
+    simd = ", ".join(values["machine"]["simd"]) or "vector extensions not known"
+    return [("arithmetic", said), ("", f"{simd}: {path}")]

@@ -20,6 +20,7 @@ from edge_app.encoder.model import (
     write_atomically,
     write_manifest,
 )
+from edge_app.encoder.selfcheck import distribution, embedding_digest
 from edge_app.encoder.tflite import TensorInfo, TFLiteEncoder, describe
 from edge_app.errors import InputError, ModelNotFound, StateNotWritable
 
@@ -60,7 +61,7 @@ def add_model(
     table["command"] = _command(file, name, embedding)
     with tempfile.TemporaryDirectory(prefix="edge-app-model-") as scratch:
         _write(Path(scratch), table, cut.content)
-        _try_out(load_manifest(Path(scratch) / f"{name}.toml"))
+        table["self_check"] = _try_out(load_manifest(Path(scratch) / f"{name}.toml"))
     earlier = folder / f"{name}.toml"
     old = read_manifest(earlier).path if earlier.is_file() else None
     try:
@@ -180,17 +181,20 @@ def _check_shapes(source: TensorInfo, sink: TensorInfo, shown: str) -> None:
         )
 
 
-def _try_out(manifest: ModelManifest) -> None:
+def _try_out(manifest: ModelManifest) -> dict[str, str]:
+    """Run the model; return the manifest's [self_check], by which other machines see whether they compute the same."""
     size = manifest.input_size
     pictures = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     pictures[1] >>= 2
     try:
         with TFLiteEncoder(manifest) as encoder:
             first, second = encoder.encode(pictures[0]), encoder.encode(pictures[1])
+            digests = {distribution(encoder): embedding_digest(encoder)}
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{manifest.name}: the model does not run: {error}") from error
     if np.array_equal(first, second):
         raise InputError(f"{manifest.name}: two different pictures give the same output; this is no embedding")
+    return digests
 
 
 def _write(folder: Path, table: dict[str, Any], content: bytes) -> None:

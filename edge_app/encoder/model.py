@@ -58,6 +58,8 @@ class ModelManifest:
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     rate_code: Mapping[str, Any] = field(default_factory=dict)
     """The calibration of the rate code, as it stands in the file; empty when there is none."""
+    self_check: Mapping[str, str] = field(default_factory=dict)
+    """TFLite runtime -> SHA-256 of the embedding of `selfcheck.picture` by it; empty when nothing is known."""
 
     @property
     def rate_code_path(self) -> Path | None:
@@ -192,6 +194,7 @@ def read_manifest(path: Path) -> ModelManifest:
         command=reader.text("command", ""),
         accuracy=reader.mapping("accuracy"),
         rate_code=reader.rate_code(),
+        self_check=reader.self_check(),
     )
 
 
@@ -253,6 +256,9 @@ class _Reader:
                 raise InputError(f"{self.path}: rate_code.file = {file!r} must be a plain file name")
             self.sha256("rate_code.sha256")
         return found
+
+    def self_check(self) -> Mapping[str, str]:
+        return MappingProxyType({name: self.sha256(f"self_check.{name}") for name in self.mapping("self_check")})
 
 
 def write_manifest(path: Path, table: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a device makes of a fixed stream of frames and presses, step by step, as digests that another machine must equal.
+"""What a device makes of a fixed stream of frames and presses, as digests that another machine must equal.
 
 Pictures are decoded, cut and enlarged by whole pixels only, so that the frames do not depend on the machine; from there
 on everything is the program's own: preprocessing, encoder, rate code, learning, undo, relabelling, journal, snapshots.
@@ -30,7 +30,13 @@ from edge_app.storage.snapshots import Snapshots
 HERE = Path(__file__).parent
 PICTURES = HERE / "pictures"
 GOLDEN = HERE / "golden.json"
-WINDOWS = ((0, 0, 266, 400, 1), (20, 60, 224, 224, 1), (30, 90, 200, 280, 1), (0, 40, 250, 300, 2), (10, 10, 240, 320, 3))
+WINDOWS = (
+    (0, 0, 266, 400, 1),
+    (20, 60, 224, 224, 1),
+    (30, 90, 200, 280, 1),
+    (0, 40, 250, 300, 2),
+    (10, 10, 240, 320, 3),
+)
 """Top, left, height, width, and how many times each pixel is repeated: every way through the preprocessing."""
 TAUGHT = 3
 """Windows of a picture that are taught; the others are classified."""

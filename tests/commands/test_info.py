@@ -3,6 +3,7 @@ import json
 import pytest
 
 from edge_app import __version__, cli
+from edge_app.commands.info import gather, report
 
 
 def test_json_names_what_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
@@ -13,6 +14,10 @@ def test_json_names_what_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert values["model"]["xnnpack"] is True or not values["model"]["runtime"].startswith("ai-edge-litert")
     assert len(values["params"]["digest"]) >= 16
     assert values["machine"]["cores"] >= 1
+    assert len(values["arithmetic"]["embedding_sha256"]) == 64
+    assert values["arithmetic"]["equal"] == (
+        values["arithmetic"]["embedding_sha256"] == values["arithmetic"]["expected"]
+    )
     assert set(values["cache"]) == {"folder", "files", "reason"}
 
 
@@ -28,3 +33,28 @@ def test_text_shows_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 def test_unknown_model_is_status_3(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["info", "--model", "nothing-of-this-name"]) == 3
     assert "nothing-of-this-name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"equal": True}, "same bits as x86-64 (embedding 1111111111111111 of"),
+        ({"equal": True, "shipped": False}, "same bits as the manifest's maker"),
+        ({"equal": False, "expected": "2" * 64}, "OTHER BITS than x86-64"),
+        ({"equal": False, "expected": "2" * 64}, "there 2222222222222222): another machine may decide otherwise"),
+        ({"equal": None, "expected": None}, "the manifest has none to compare with"),
+        ({"compared": True}, "avx2, sme: one that was compared frame by frame"),
+        ({"compared": False}, "avx2, sme: not among those compared"),
+    ],
+)
+def test_whether_the_arithmetic_is_that_of_other_machines(found: dict[str, object], told: str) -> None:
+    values = gather()
+    values["machine"]["simd"] = ("avx2", "sme")
+    values["arithmetic"] = {
+        "embedding_sha256": "1" * 64,
+        "expected": "1" * 64,
+        "equal": True,
+        "shipped": True,
+        "compared": True,
+    } | found
+    assert told in report(values)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_app.encoder import selfcheck
 from edge_app.encoder.install import Facts, add_model, remove_model
 from edge_app.encoder.model import DEFAULT_MODEL, find_models, load_manifest
 from edge_app.encoder.tflite import TFLiteEncoder
@@ -30,6 +31,7 @@ def test_all_kinds_give_the_same_embedding(folder: Path, models: Path, name: str
     assert manifest.embedding_scale == reference.embedding_scale
     picture = np.random.default_rng(5).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     with TFLiteEncoder(manifest) as one, TFLiteEncoder(reference) as other:
+        assert selfcheck.check(one).equal is True
         np.testing.assert_array_equal(one.encode(picture), other.encode(picture))
 
 

@@ -133,6 +133,8 @@ def test_the_rate_code_passes_through_and_its_file_is_checked(
         ("rate_code", 5, "rate_code = 5"),
         ("rate_code", {"file": "a/b", "sha256": "0" * 64}, "plain file name"),
         ("rate_code", {"file": "b"}, "rate_code.sha256 is missing"),
+        ("self_check", {"ai-edge-litert": "abc"}, "self_check.ai-edge-litert = .abc., expected 64"),
+        ("self_check", "abc", "self_check = .abc., expected a table"),
     ],
 )
 def test_a_manifest_that_is_not_valid_names_the_key(
