@@ -13,7 +13,6 @@ from edge_app.config import MqttConfig
 from edge_app.errors import InputError
 from edge_app.mqtt.opening import prepare
 
-
 LEAVES_A_SOCKET = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """paho-mqtt leaves a socket whose handshake failed to the garbage collector, which closes it at once, and warns."""
 

@@ -1,0 +1,130 @@
+"""Offers as messages: what is packed comes out again, and nothing else does."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from simple_network import embedding, open_learner
+
+from edge_app.control.transfer import export_examples
+from edge_app.errors import InputError
+from edge_app.mqtt.offers import MAGIC, pack, unpack
+
+KEY, OTHER = b"k" * 32, b"o" * 32
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Three examples of a cup as `edge-app export` writes them."""
+    folder = tmp_path_factory.mktemp("offered")
+    with open_learner(folder) as learner:
+        for number in range(3):
+            learner.teach(embedding(number), "cup", source="test", thumbnail=b"picture")
+    stream = io.BytesIO()
+    export_examples(folder, ["cup"], stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_what_is_packed_comes_out_again(content: bytes, key: bytes | None) -> None:
+    offer = unpack(pack("one", "cup", 3, 1234, content, key), key)
+    assert offer == ("one", "cup", 3, 1234, content, key is not None)
+    assert len(offer.id) == 16
+    assert unpack(pack("two", "cup", 3, 99, content, key), key).id == offer.id, "the same content is the same offer"
+
+
+def test_a_signature_is_that_of_the_key_or_refused(content: bytes) -> None:
+    signed, unsigned = pack("one", "cup", 3, 1, content, KEY), pack("one", "cup", 3, 1, content, None)
+    assert not unpack(unsigned, KEY).signed
+    for key in (OTHER, None):
+        with pytest.raises(InputError, match=r"the offer's signature is not that of the key in mqtt\.offers_key_file"):
+            unpack(signed, key)
+    forged = unsigned.replace(b"\n\n", b"\n" + b"0" * 64 + b"\n", 1)
+    with pytest.raises(InputError, match="signature"):
+        unpack(forged, KEY)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_one_changed_byte_of_a_signed_offer_is_noticed(content: bytes, data: st.DataObject) -> None:
+    message = bytearray(pack("one", "cup", 3, 1, content, KEY))
+    place = data.draw(st.integers(0, len(message) - 1))
+    message[place] ^= data.draw(st.integers(1, 255))
+    try:
+        offer = unpack(bytes(message), KEY)
+    except InputError:
+        return
+    pytest.fail(f"byte {place} was changed, and it says {offer[:4]}")
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (b"", "an offer begins with 'edge-app offer 1'"),
+        (b"edge-app offer 2\n{}\n\n", "or of another version of edge-app"),
+        (MAGIC, "lacks its header, or is cut off"),
+        (MAGIC + b"{}\n", "lacks its header, or is cut off"),
+        (MAGIC + b" " * 5000 + b"\n\n", "lacks its header, or is cut off"),
+        (MAGIC + b"{}\n\n", "lacks something or holds something unexpected"),
+        (MAGIC + b"[" * 4000 + b"\n\n", "lacks something or holds something unexpected"),
+        (MAGIC + b"3\n\n", "lacks something or holds something unexpected"),
+    ],
+)
+def test_what_is_no_offer_is_refused(message: bytes, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        unpack(message, None)
+
+
+def test_a_header_that_does_not_fit_the_content_is_refused(content: bytes) -> None:
+    good = pack("one", "cup", 3, 1, content, None)
+    with pytest.raises(InputError, match="it was cut off or changed"):
+        unpack(good[:-1], None)
+    with pytest.raises(InputError, match="says 3 examples of 'key', and holds something else"):
+        unpack(pack("one", "key", 3, 1, content, None), None)
+    with pytest.raises(InputError, match="says 2 examples of 'cup', and holds something else"):
+        unpack(pack("one", "cup", 2, 1, content, None), None)
+
+
+def zipped(**files: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name.replace("_", "."), data)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("inner", "reason"),
+    [
+        (b"no zip", "the offer's zip file cannot be read"),
+        (zipped(other_json=b"{}"), "the offer's zip file cannot be read"),
+        (zipped(manifest_json=b"{"), "the offer's zip file cannot be read"),
+        (zipped(manifest_json=b'{"examples": [3]}'), "the offer's zip file cannot be read"),
+        (zipped(manifest_json=b" " * (5 << 20)), "unpacks to 5242880 bytes: more than such a file can need"),
+        (zipped(manifest_json=b"{}", embeddings_bin=bytes(9 << 20)), "more than such a file can need"),
+    ],
+    ids=["none", "no manifest", "no json", "rows", "large manifest", "bomb"],
+)
+def test_a_zip_file_that_is_none_or_a_bomb_is_refused(inner: bytes, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        unpack(pack("one", "cup", 1, 1, inner, None), None)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.binary(max_size=400), st.none() | st.just(KEY))
+def test_whatever_comes_is_refused_by_name(tail: bytes, key: bytes | None) -> None:
+    for message in (tail, MAGIC + tail, MAGIC + json.dumps({"device": "one"}).encode() + b"\n" + tail):
+        with pytest.raises(InputError):
+            unpack(message, key)
+
+
+def test_labels_of_all_scripts_pass(tmp_path: Path) -> None:
+    with open_learner(tmp_path / "state") as learner:
+        learner.teach(embedding(1), "Täßchen 茶", source="test")
+    stream = io.BytesIO()
+    export_examples(tmp_path / "state", ["Täßchen 茶"], stream)
+    assert unpack(pack("one", "Täßchen 茶", 1, 1, stream.getvalue(), KEY), KEY).label == "Täßchen 茶"
