@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_app import cli
+from edge_app.commands import check_config
 from edge_app.config import Config, load_config
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "systemd" / "config.toml"
@@ -34,3 +35,44 @@ def test_a_bad_value_is_told_and_gives_status_2(tmp_path: Path, capsys: pytest.C
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == f"edge-app check-config: {path}: decision.vote = 0, expected a whole number from 1 to 100\n"
+
+
+def check(folder: Path, mqtt: str, capsys: pytest.CaptureFixture[str]) -> str:
+    path = folder / "c.toml"
+    path.write_text(f"[mqtt]\n{mqtt}\n", encoding="utf-8")
+    assert cli.run(["check-config", str(path)]) == 0
+    return capsys.readouterr().err
+
+
+def test_a_broker_that_the_service_may_not_reach_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = tmp_path / "edge-app.service"
+    monkeypatch.setattr(check_config, "UNIT", unit)
+    far = 'enabled = true\nhost = "192.168.1.10"'
+    assert check(tmp_path, far, capsys) == "", "no service is installed here"
+    unit.touch()
+    assert "may only speak to this one: allow the broker's address by a drop-in" in check(tmp_path, far, capsys)
+    for near in ("127.0.0.1", "::1", "localhost"):
+        assert check(tmp_path, f'enabled = true\nhost = "{near}"', capsys) == ""
+    assert check(tmp_path, 'host = "192.168.1.10"', capsys) == "", "it is not enabled"
+    (tmp_path / "edge-app.service.d").mkdir()
+    (tmp_path / "edge-app.service.d" / "memory.conf").write_text("[Service]\nMemoryMax=700M\n")
+    assert "drop-in" in check(tmp_path, far, capsys)
+    (tmp_path / "edge-app.service.d" / "mqtt.conf").write_text("[Service]\nIPAddressAllow=192.168.1.10\n")
+    assert check(tmp_path, far, capsys) == ""
+
+
+def test_a_password_in_the_clear_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = 'enabled = true\nuser = "u"\npassword_file = "/etc/edge-app/mqtt-password"\n'
+    assert "the password crosses the network for all to read" in check(tmp_path, secret + 'host = "broker"', capsys)
+    assert check(tmp_path, secret + 'host = "broker"\ntls = true', capsys) == ""
+    assert check(tmp_path, secret, capsys) == ""
+
+
+def test_a_missing_library_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check_config, "find_spec", lambda _: None)
+    assert "paho-mqtt is not installed: pip install" in check(tmp_path, "enabled = true", capsys)
+    assert check(tmp_path, "", capsys) == ""
