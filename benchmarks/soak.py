@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from edge_app import machine
+from edge_app.benchmark.process import look_at
 
 RESULT = Path(__file__).resolve().parent / "results" / "soak.json"
 CAMERA = "sim:scene=shapes,size=320x240,fps=250"
@@ -191,22 +192,6 @@ def plan(seconds: float, every_s: float) -> tuple[str, dict[str, int]]:
         count += 1
     parts = [name + "@" + "+".join(f"{at:g}" for at in moments) for name, moments in times.items() if moments]
     return "sim:" + ",".join(parts), {"teach": count, "undo": len(times["undo"])}
-
-
-def look_at(pid: int) -> dict[str, Any]:
-    """Return what a process takes: memory in MB (2^20 bytes), threads, open files, seconds of processor, load."""
-    folder = Path("/proc") / str(pid)
-    kilobytes = dict(re.findall(r"^(\w+):\s+(\d+) kB", (folder / "smaps_rollup").read_text(), re.MULTILINE))
-    fields = (folder / "stat").read_text().rpartition(")")[2].split()
-    return {
-        "rss_mb": int(kilobytes["Rss"]) / 1024,
-        "pss_mb": int(kilobytes["Pss"]) / 1024,
-        "private_mb": (int(kilobytes["Private_Clean"]) + int(kilobytes["Private_Dirty"])) / 1024,
-        "threads": int(fields[17]),
-        "files": len(list((folder / "fd").iterdir())),
-        "cpu_s": (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
-        "load": os.getloadavg()[0],
-    }
 
 
 def summarise(result: dict[str, Any]) -> dict[str, Any]:

@@ -108,6 +108,7 @@ def tuning_of(config: Config) -> Tuning:
         max_fps=config.decision.max_fps,
         vote=config.decision.vote,
         idle_threshold=config.idle.threshold,
+        watch_fps=config.idle.watch_fps,
         sensor=heat.sensor,
         slow_at_c=heat.slow_at_c,
         resume_at_c=heat.resume_at_c,

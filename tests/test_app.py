@@ -106,10 +106,10 @@ def test_a_watchdog_that_is_too_short_is_refused_before_anything_runs(tmp_path: 
 def test_what_a_running_pipeline_takes_over_is_what_the_file_says(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text(
-        "[decision]\nmax_fps = 7\nvote = 3\n[idle]\nthreshold = 2.5\n"
+        "[decision]\nmax_fps = 7\nvote = 3\n[idle]\nthreshold = 2.5\nwatch_fps = 4\n"
         '[temperature]\nsensor = "/x"\nslow_at_c = 60\nresume_at_c = 50\nslow_fps = 1\n'
     )
-    assert app.tuning_of(load_config(path, {})) == (7.0, 3, 2.5, "/x", 60.0, 50.0, 1.0)
+    assert app.tuning_of(load_config(path, {})) == (7.0, 3, 2.5, 4.0, "/x", 60.0, 50.0, 1.0)
 
 
 def test_a_reading_again_keeps_what_the_command_line_says(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A scene that needs no pictures: one coloured shape a second, moving over a gradient."""
+"""Scenes that need no pictures: one coloured shape a second, moving over a gradient; or one that stands still."""
 
 import math
 
@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.devices.ports import NS_PER_S
+
+NOISY = 8
+"""Pictures that `StillScene` shows in turn."""
 
 NAMES = ("disc", "square", "ring", "cross")
 COLOURS = ((220, 60, 50), (50, 130, 220), (240, 190, 40), (60, 170, 90))
@@ -43,3 +46,20 @@ class ShapesScene:
         image = self._ground.copy()
         image[inside] = COLOURS[index % len(COLOURS)]
         return image
+
+
+class StillScene:
+    """Shows one shape that does not move; only the noise of a sensor tells one frame from the next."""
+
+    def __init__(self, *, seed: int = 0, size: tuple[int, int] = (640, 480)) -> None:
+        picture = ShapesScene(seed=seed, size=size).image(0).astype(np.int16)
+        random = np.random.default_rng(seed)
+        # drawn once: a camera's own noise costs the processor nothing either
+        self._pictures: list[NDArray[np.uint8]] = [
+            np.clip(picture + random.integers(-3, 4, picture.shape, np.int16), 0, 255).astype(np.uint8)
+            for _ in range(NOISY)
+        ]
+
+    def image(self, time_ns: int) -> NDArray[np.uint8]:
+        """Return the view, uint8 (height, width, 3) RGB."""
+        return self._pictures[(time_ns * 2654435761 >> 20) % NOISY].copy()

@@ -1,6 +1,7 @@
 """Fakes that behave: a clock, a camera, buttons and an indicator without hardware, for tests, the demo and a laptop."""
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol, cast, get_args
 
@@ -16,6 +17,9 @@ from edge_app.messages import Decision
 
 LAST_PRESS_S = 31 * 86400.0
 """The latest moment after the start at which a button of a URI may press itself."""
+
+MOST_REMEMBERED = 10_000
+"""Decisions and blinks that an indicator remembers, the last ones: a device may run for months."""
 
 FaultKind = Literal["stall", "unplug", "garbage", "black", "repeat"]
 
@@ -174,13 +178,13 @@ class SimulatedButtons(Closing):
 
 
 class SimulatedIndicator:
-    """An indicator that remembers what it was told."""
+    """An indicator that remembers the last things that it was told."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.shown: list[tuple[int, str | None]] = []
+        self.shown: deque[tuple[int, str | None]] = deque(maxlen=MOST_REMEMBERED)
         """(monotonic ns, label) of every decision shown."""
-        self.blinks: list[tuple[int, Signal]] = []
+        self.blinks: deque[tuple[int, Signal]] = deque(maxlen=MOST_REMEMBERED)
         """(monotonic ns, signal) of every blink."""
         self.closed = False
 
@@ -198,7 +202,7 @@ class SimulatedIndicator:
 
 
 def camera_from_uri(uri: str, clock: Clock) -> SimulatedCamera:
-    """Make the camera of `sim:OPTIONS`: seed, fps, size=WxH, scene=photographs|shapes, and faults KIND=START+LENGTH.
+    """Make the camera of `sim:OPTIONS`: seed, fps, size=WxH, scene=photographs|shapes|still, faults KIND=START+LENGTH.
 
     `sim:scene=shapes,stall=10+5` stands still for 5 s after 10 s. Raises InputError for a bad option, RuntimeMissing
     when the photographs' library is not installed.
@@ -208,10 +212,11 @@ def camera_from_uri(uri: str, clock: Clock) -> SimulatedCamera:
     options = read_options(uri, split_scheme(uri)[1], readers | dict.fromkeys(kinds, _read_span))
     seed, size = options.get("seed", 0), options.get("size", (640, 480))
     scene: Scene
-    if options.get("scene", "photographs") == "shapes":
-        from edge_app.devices.shapes import ShapesScene
+    kind = options.get("scene", "photographs")
+    if kind != "photographs":
+        from edge_app.devices.shapes import ShapesScene, StillScene
 
-        scene = ShapesScene(seed=seed, size=size)
+        scene = ShapesScene(seed=seed, size=size) if kind == "shapes" else StillScene(seed=seed, size=size)
     else:
         from edge_app.devices.photographs import load_photographs
         from edge_app.devices.scene import PhotographScene, endless_shots
@@ -247,8 +252,8 @@ def indicator_from_uri(uri: str, clock: Clock) -> SimulatedIndicator:
 
 
 def _read_scene(text: str) -> str:
-    if text not in ("photographs", "shapes"):
-        raise ValueError("expected photographs or shapes")
+    if text not in ("photographs", "shapes", "still"):
+        raise ValueError("expected photographs, shapes or still")
     return text
 
 

@@ -10,6 +10,7 @@ from edge_app.errors import DeviceError
 from edge_app.messages import Frame
 from edge_app.pipeline.inspector import Inspector, Verdict, check_form
 from edge_app.pipeline.latest import Latest
+from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.recent import Recent
 from edge_app.pipeline.stage import SLICE_S, CameraLost, Report
 
@@ -50,7 +51,11 @@ class Capture:
         stop: threading.Event,
         report: Report,
         care: Care | None = None,
+        pace: Pace | None = None,
     ) -> None:
+        self._pace = pace
+        self._looked_ns = 0
+        self._left_alone = 0
         self._camera = camera
         self._frames = frames
         self._recent = recent
@@ -72,8 +77,11 @@ class Capture:
 
     @property
     def dropped(self) -> int:
-        """Frames that came too fast to be encoded: dropped by the camera, or displaced here by newer ones."""
-        return self._camera.dropped + self._frames.dropped
+        """Frames that came too fast to be encoded: dropped by the camera, or displaced here by newer ones.
+
+        Those that nobody looked at because the picture stood still do not count.
+        """
+        return self._camera.dropped - self._left_alone + self._frames.dropped
 
     @property
     def state(self) -> str:
@@ -84,8 +92,14 @@ class Capture:
         """Read one frame, or mend the camera a little; False at the end of a recording. Raises CameraLost."""
         if self._reopen_ns is not None:
             return self._mend(self._reopen_ns)
+        period_ns = self._pace.watch_period_ns if self._pace is not None else 0
+        if period_ns and self._leave_alone(period_ns):
+            return True
+        dropped = self._camera.dropped
         try:
             frame = self._camera.read(min(READ_S, self._care.stall_after_s))
+            if period_ns:
+                self._left_alone += self._camera.dropped - dropped
             if frame is None:
                 self._report(logging.INFO, "recording_ended", camera=self._camera.uri, frames=self.captured)
                 self._frames.close()
@@ -98,6 +112,16 @@ class Capture:
             self._unreadable(error)
         else:
             self._accept(frame)
+        return True
+
+    def _leave_alone(self, period_ns: int) -> bool:
+        """Wait a little where it is too early for the next look at a picture that stands still; False when it is due."""
+        now_ns = self._clock.monotonic_ns()
+        wait_ns = self._looked_ns + period_ns - now_ns
+        if wait_ns <= 0:
+            self._looked_ns = now_ns
+            return False
+        self._clock.wait(self._stop, min(wait_ns / NS_PER_S, SLICE_S))
         return True
 
     def _accept(self, frame: Frame) -> None:

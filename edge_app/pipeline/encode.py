@@ -132,6 +132,7 @@ class Encode:
         embedding = self._embedding
         # compared here, with what was encoded: a changed picture may be displaced on its way
         fresh = self._detector.changed(prepared.picture, self._pace.tuning.idle_threshold)
+        self._pace.saw(prepared.time_ns, fresh)
         if embedding is None or fresh:
             embedding = self._embedding = self._encoder.encode(prepared.picture)
             self.encoded += 1

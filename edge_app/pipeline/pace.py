@@ -13,6 +13,8 @@ from edge_app.pipeline.stage import Report
 LOOK_NS = 5 * NS_PER_S
 """How often the temperature is read."""
 PATCHES = 14
+STILL_NS = 2 * NS_PER_S
+"""How long a picture must not have changed until the camera is looked at less often."""
 
 
 class Tuning(NamedTuple):
@@ -21,6 +23,7 @@ class Tuning(NamedTuple):
     max_fps: float = 0.0
     vote: int = 1
     idle_threshold: float = 0.0
+    watch_fps: float = 0.0
     sensor: str = ""
     slow_at_c: float = 75.0
     resume_at_c: float = 70.0
@@ -36,7 +39,10 @@ def read_temperature(sensor: Path) -> float | None:
 
 
 class Pace:
-    """Says when the next frame is due. Not thread-safe, but for `tuning`, which any thread may set."""
+    """Says when the next frame is due. Not thread-safe, but for `tuning`, which any thread may set, and for watching:
+
+    the encoder's stage says what it `saw`, and the camera's asks for `watch_period_ns`.
+    """
 
     def __init__(self, tuning: Tuning, clock: Clock, report: Report) -> None:
         self.tuning = tuning
@@ -45,6 +51,8 @@ class Pace:
         self._next_ns = clock.monotonic_ns()
         self._look_ns = clock.monotonic_ns()
         self._unreadable = ""
+        self._changed_ns: int | None = None
+        self._still = False
         self.temperature_c: float | None = None
         """At the last look; None: not known."""
         self.slowed = False
@@ -68,6 +76,20 @@ class Pace:
         period_ns = round(NS_PER_S / min(rates))
         # from the time it was due, so that the rate is kept; but what was missed is not caught up
         self._next_ns = max(self._next_ns + period_ns, now_ns)
+
+    def saw(self, time_ns: int, changed: bool) -> None:
+        """Note whether the picture of that time, monotonic ns, had changed."""
+        if changed or self._changed_ns is None:
+            self._changed_ns = time_ns
+        self._still = time_ns - self._changed_ns >= STILL_NS
+
+    @property
+    def watch_period_ns(self) -> int:
+        """The time between two looks at the camera while the picture stands still; 0: look all the time."""
+        tuning = self.tuning
+        if not self._still or tuning.idle_threshold <= 0 or tuning.watch_fps <= 0:
+            return 0
+        return round(NS_PER_S / tuning.watch_fps)
 
     def _look(self, tuning: Tuning) -> None:
         self.temperature_c = read_temperature(Path(tuning.sensor)) if tuning.sensor else None

@@ -95,7 +95,7 @@ class Pipeline:
         self._commands = CommandQueue()
         self._ended = threading.Event()
         self._pace = Pace(tuning or Tuning(), clock, report)
-        self.capture = Capture(parts.camera, frames, recent, clock, self._stop, report, care)
+        self.capture = Capture(parts.camera, frames, recent, clock, self._stop, report, care, self._pace)
         self.prepare = Prepare(frames, prepared, parts.make_preprocess(), self._pace, clock, self._stop)
         self.encode = Encode(prepared, encoded, parts.encoder, recent, self._pace, clock)
         self.buttons = ButtonWatch(

@@ -1,12 +1,11 @@
 """The soak's arithmetic, on decisions and events that are known."""
 
 import json
-import os
 from typing import Any
 
 import pytest
 
-from benchmarks.soak import NAMES, Events, Window, look_at, plan, summarise
+from benchmarks.soak import NAMES, Events, Window, plan, summarise
 
 
 def answers(times: list[tuple[float, float, int]]) -> list[str]:
@@ -43,14 +42,6 @@ def test_the_plan_presses_all_the_while() -> None:
     assert max(times) > 7100
     assert len(times) == 359 + 71
     assert all(f"{name}@" in uri for name in (*NAMES, "undo"))
-
-
-def test_a_process_is_looked_at() -> None:
-    found = look_at(os.getpid())
-    assert 0 < found["private_mb"] <= found["pss_mb"] <= found["rss_mb"]
-    assert found["threads"] >= 1
-    assert found["files"] >= 3
-    assert found["cpu_s"] > 0
 
 
 def test_the_summary_tells_the_slope_of_the_second_half() -> None:

@@ -1,6 +1,7 @@
 """The fakes behave."""
 
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,14 @@ from edge_app.devices import open_buttons, open_camera
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import NS_PER_S, ButtonEdge, Buttons, CameraStalled, Clock, Indicator
 from edge_app.devices.shapes import ShapesScene
-from edge_app.devices.simulated import Fault, SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
+from edge_app.devices.simulated import (
+    MOST_REMEMBERED,
+    Fault,
+    SimulatedButtons,
+    SimulatedCamera,
+    SimulatedClock,
+    SimulatedIndicator,
+)
 from edge_app.errors import DeviceError, InputError
 from edge_app.messages import Decision
 
@@ -137,8 +145,8 @@ def test_the_indicator_remembers(clock: SimulatedClock) -> None:
     indicator.show(NONE)
     indicator.blink("learnt")
     indicator.close()
-    assert indicator.shown == [(NS_PER_S, "cup"), (2 * NS_PER_S, None)]
-    assert indicator.blinks == [(2 * NS_PER_S, "learnt")]
+    assert list(indicator.shown) == [(NS_PER_S, "cup"), (2 * NS_PER_S, None)]
+    assert list(indicator.blinks) == [(2 * NS_PER_S, "learnt")]
     assert indicator.closed
 
 
@@ -151,3 +159,19 @@ def test_buttons_that_press_themselves(clock: SimulatedClock) -> None:
     assert presses == [("cup", 0.5), ("cat", 1.0), ("cup", 2.0)]
     with pytest.raises(InputError, match="press cup@soon: expected a time above zero"):
         open_buttons("sim:cup@soon", clock)
+
+
+def test_an_indicator_remembers_only_so_much(clock: SimulatedClock) -> None:
+    indicator = SimulatedIndicator(clock)
+    for _ in range(MOST_REMEMBERED + 5):
+        indicator.show(NONE)
+        indicator.blink("learnt")
+    assert len(indicator.shown) == len(indicator.blinks) == MOST_REMEMBERED
+
+
+def test_a_still_scene_differs_by_its_noise_alone(clock: SimulatedClock) -> None:
+    with open_camera("sim:scene=still,size=64x48,fps=10", clock) as camera:
+        pictures = [camera.read(1.0).image.astype(int) for _ in range(30)]
+    changes = [np.abs(after - before).max() for before, after in pairwise(pictures)]
+    assert max(changes) <= 6
+    assert sum(change > 0 for change in changes) > 20

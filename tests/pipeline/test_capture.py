@@ -13,6 +13,7 @@ from edge_app.devices.simulated import Fault, SimulatedCamera, SimulatedClock
 from edge_app.messages import Frame
 from edge_app.pipeline.capture import Capture, Care
 from edge_app.pipeline.latest import Latest
+from edge_app.pipeline.pace import Pace, Tuning
 from edge_app.pipeline.recent import Recent
 from edge_app.pipeline.stage import CameraLost
 
@@ -66,6 +67,27 @@ def test_newest_frame_wins_and_drops_are_counted() -> None:
     assert rig.frames.take(0).sequence == 7
     assert rig.capture.dropped == rig.camera.dropped + 3 == 7
     assert rig.capture.captured == 4
+
+
+def test_a_picture_that_stands_still_is_looked_at_less_often_and_at_once_again_when_it_changes() -> None:
+    rig = Rig()
+    pace = Pace(Tuning(idle_threshold=3, watch_fps=2), rig.clock, rig.reports)
+    rig.capture = Capture(
+        rig.camera, rig.frames, rig.recent, rig.clock, threading.Event(), rig.reports, Care(), pace=pace
+    )
+    rig.run(1)
+    awake = len(rig.seen)
+    pace.saw(0, True)
+    pace.saw(9 * NS_PER_S, False)
+    rig.run(5)
+    assert awake == FPS + 1
+    assert len(rig.seen) - awake == pytest.approx(4 * 2, abs=1)
+    assert rig.capture.dropped == 0, "nobody wanted those frames"
+    assert rig.camera.dropped > 20
+    watched = len(rig.seen)
+    pace.saw(10 * NS_PER_S, True)
+    rig.run(6)
+    assert len(rig.seen) - watched == pytest.approx(FPS, abs=1)
 
 
 def test_a_stalled_camera_is_opened_again_and_goes_on() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from parts import Reports, colour
 
+from edge_app.devices.ports import NS_PER_S
 from edge_app.devices.simulated import SimulatedClock
 from edge_app.pipeline.pace import ChangeDetector, Pace, Tuning, read_temperature
 
@@ -104,3 +105,21 @@ def test_drift_adds_up_until_it_is_a_change() -> None:
     picture = colour("blue", 0, 224)
     detector.changed(picture, 3)
     assert [detector.changed(picture + step, 3) for step in (1, 2, 3, 4)] == [False, False, False, True]
+
+
+def test_a_picture_that_stands_still_is_looked_at_less_often() -> None:
+    pace = Pace(Tuning(idle_threshold=3, watch_fps=5), SimulatedClock(), Reports())
+    for tenth in range(20):
+        pace.saw(tenth * NS_PER_S // 10, tenth == 0)
+        assert pace.watch_period_ns == 0
+    pace.saw(2 * NS_PER_S, False)
+    assert pace.watch_period_ns == NS_PER_S // 5
+    pace.tuning = Tuning(idle_threshold=3)
+    assert pace.watch_period_ns == 0
+    pace.tuning = Tuning(idle_threshold=3, watch_fps=10)
+    assert pace.watch_period_ns == NS_PER_S // 10
+    pace.saw(3 * NS_PER_S, True)
+    assert pace.watch_period_ns == 0
+    pace.tuning = Tuning(watch_fps=5)
+    pace.saw(9 * NS_PER_S, False)
+    assert pace.watch_period_ns == 0, "without idle mode every frame is looked at"
