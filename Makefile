@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 golden bench soak power-cut results search search-published ablation model screenshots clean help
+.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench soak power-cut results search search-published ablation model screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -44,6 +44,9 @@ test-tflite-runtime:  ## the tests of what the runtime touches, with tflite-runt
 	$(PYTHON) -m venv .venv-tflite-runtime
 	.venv-tflite-runtime/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-tflite-runtime.txt
 	EDGE_APP_TFLITE_RUNTIME=tflite-runtime PYTHONPATH=. .venv-tflite-runtime/bin/python -m pytest tests/encoder --ignore=tests/encoder/test_ratecode.py
+
+test-system: $(VENV)/.has-dev  ## boot a virtual device with the service on it, and let it live through faults (root, 5 minutes)
+	PYTHONPATH=tests/system $(BIN)/python -m virtual_device
 
 test-aarch64: $(VENV)/.has-dev  ## the same bits on ARM: the determinism tests on emulated Pi 4 and Pi 5 processors
 	tests/aarch64/run.sh $(BIN)/python

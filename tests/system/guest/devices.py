@@ -1,0 +1,171 @@
+"""The camera (vivid) and the lines (gpio-sim) of the virtual device, and the hands that use them.
+
+As a program it plugs both in, early at every boot, as if they were soldered.
+"""
+
+import fcntl
+import struct
+import subprocess
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+BUTTONS = {"cup": 0, "cat": 1, "undo": 2}
+LIGHTS = {"cup": 3, "cat": 4, "status": 5}
+LINES = 8
+LABEL = "bench"
+
+CONFIGURED = Path("/sys/kernel/config/gpio-sim/bench")
+VIVID = Path("/sys/bus/platform/drivers/vivid")
+CAMERA = "/dev/video0"
+RED, CHECKERS = "100% Red", "16x16 Checkers"
+"""Test patterns that a look at the mean colour of a picture tells apart."""
+
+VIDIOC_QUERYCTRL, VIDIOC_QUERYMENU, VIDIOC_S_CTRL = 0xC0445624, 0xC02C5625, 0xC008561C
+NEXT_CONTROL = 0x80000000
+
+
+class Lines:
+    """Buttons and lights; a level is looked at and changed where gpio-sim shows it in sysfs."""
+
+    def plug_in(self) -> None:
+        """Let the chip appear."""
+        bank = CONFIGURED / "bank0"
+        if not bank.is_dir():
+            bank.mkdir(parents=True)
+            (bank / "num_lines").write_text(str(LINES))
+            (bank / "label").write_text(LABEL)
+        (CONFIGURED / "live").write_text("1")
+
+    def unplug(self) -> None:
+        """Let the chip disappear."""
+        (CONFIGURED / "live").write_text("0")
+
+    @property
+    def chip(self) -> str:
+        """Return the path of the chip's device."""
+        return f"/dev/{(CONFIGURED / 'bank0' / 'chip_name').read_text().strip()}"
+
+    @property
+    def folder(self) -> Path:
+        """Return where the lines are in sysfs."""
+        return Path("/sys/devices/platform", (CONFIGURED / "dev_name").read_text().strip(), Path(self.chip).name)
+
+    def down(self, button: str) -> None:
+        """Press a button, between its line and ground."""
+        self._pull(button, "pull-down")
+
+    def up(self, button: str) -> None:
+        """Let a button go."""
+        self._pull(button, "pull-up")
+
+    def press(self, button: str, hold_s: float = 0.15) -> None:
+        """Press a button and let it go."""
+        self.down(button)
+        time.sleep(hold_s)
+        self.up(button)
+
+    def lit(self, light: str) -> bool:
+        """Return whether a light is on."""
+        return (self.folder / f"sim_gpio{LIGHTS[light]}" / "value").read_text().strip() == "1"
+
+    def _pull(self, button: str, level: str) -> None:
+        (self.folder / f"sim_gpio{BUTTONS[button]}" / "pull").write_text(level)
+
+
+class Flashes:
+    """Counts the flashes of the status light while it is used as a context manager."""
+
+    QUIET_S = 1.0
+
+    def __init__(self, lines: Lines) -> None:
+        self._value = lines.folder / f"sim_gpio{LIGHTS['status']}" / "value"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._last = time.monotonic()
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        """Start watching."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop watching."""
+        self._stop.set()
+        self._thread.join()
+
+    def settled(self, limit_s: float = 60.0) -> int:
+        """Return the count once there was a flash, and then none for a while."""
+        end = time.monotonic() + limit_s
+        while time.monotonic() < end and not (self.count and time.monotonic() - self._last > self.QUIET_S):
+            time.sleep(0.05)
+        return self.count
+
+    def _watch(self) -> None:
+        before = self._read()
+        while not self._stop.wait(0.004):
+            now = self._read()
+            self.count += now and not before
+            if now != before:
+                self._last = time.monotonic()
+            before = now
+
+    def _read(self) -> bool:
+        return self._value.read_text().startswith("1")
+
+
+class Camera:
+    """The camera's plug, and what it is pointed at."""
+
+    def plug_in(self) -> None:
+        """Let the camera appear."""
+        (VIVID / "bind").write_text("vivid.0")
+
+    def unplug(self) -> None:
+        """Let the camera disappear."""
+        (VIVID / "unbind").write_text("vivid.0")
+
+    def show(self, pattern: str) -> None:
+        """Point the camera at one of vivid's test patterns."""
+        with open(CAMERA, "rb+", buffering=0) as file:
+            control, last = _control(file.fileno(), b"Test Pattern")
+            entry = next(i for i in range(last + 1) if _menu(file.fileno(), control, i) == pattern.encode())
+            fcntl.ioctl(file.fileno(), VIDIOC_S_CTRL, struct.pack("Ii", control, entry))
+
+
+def _control(descriptor: int, name: bytes) -> tuple[int, int]:
+    """Return a control's number and its largest value; struct v4l2_queryctrl in linux/videodev2.h."""
+    number = 0
+    while True:
+        data = bytearray(struct.pack("I64x", number | NEXT_CONTROL))
+        fcntl.ioctl(descriptor, VIDIOC_QUERYCTRL, data)
+        number = struct.unpack_from("I", data)[0]
+        if bytes(data[8:40]).split(b"\0")[0] == name:
+            return number, struct.unpack_from("i", data, 44)[0]
+
+
+def _menu(descriptor: int, control: int, index: int) -> bytes | None:
+    """Return the name of a menu's entry; struct v4l2_querymenu."""
+    data = bytearray(struct.pack("II36x", control, index))
+    try:
+        fcntl.ioctl(descriptor, VIDIOC_QUERYMENU, data)
+    except OSError:
+        return None
+    return bytes(data[8:40]).split(b"\0")[0]
+
+
+def main() -> None:
+    """Plug everything in."""
+    vivid = ["vivid", "n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0x00", "no_error_inj=1"]
+    for module in (vivid, ["gpio-sim"]):
+        subprocess.run(["modprobe", *module], check=True)
+    Lines().plug_in()
+
+
+if __name__ == "__main__":
+    main()

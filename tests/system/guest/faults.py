@@ -1,0 +1,205 @@
+"""Another day: rebooted, and then everything goes wrong that can."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from bench import CACHE, PYTHON, STATE, UNIT, Bench, require, run, wait_until
+from day import TAUGHT
+from devices import CHECKERS, RED, Flashes
+from sandbox import sandbox
+from scenario import Figures, Scenario
+
+WATCHDOG_S, ABORT_S, RESTART_S = 30.0, 10.0, 5.0
+"""WatchdogSec, TimeoutStopSec (until a process that does not abort is killed) and RestartSec of the unit."""
+FILLER = Path(STATE) / "filler"
+
+
+def reboot(bench: Bench) -> Figures:
+    """Boot again on the same disks."""
+    bench.service.wait_ready()
+    require(bench.service.restarts == 0, "the service came up with the machine, at the first attempt")
+    ready_s = int(bench.service.get("ActiveEnterTimestampMonotonic")) / 1e6
+    require(bench.stored() == json.loads(TAUGHT.read_text()), "what was taught is there")
+    bench.tells_apart()
+    return {"kernel_to_ready_s": round(ready_s, 1), "ready_s": round(bench.service.seconds(), 1)}
+
+
+def camera(bench: Bench) -> Figures:
+    """Pull the camera out, and plug it in again."""
+    mark, pid = bench.journal.mark(), bench.service.pid
+    start = time.monotonic()
+    bench.camera.unplug()
+    bench.journal.wait("camera_fault", mark)
+    noticed_s = time.monotonic() - start
+    bench.journal.wait("camera_absent", mark)
+    wait_until(lambda: "camera reopening" in bench.service.get("StatusText"), "the status text says it")
+    bench.camera.plug_in()
+    start = time.monotonic()
+    bench.journal.wait("camera_reopened", mark)
+    recovered_s = time.monotonic() - start
+    bench.tells_apart()
+    require(bench.service.pid == pid, "the same process went on")
+    return {"noticed_s": round(noticed_s, 1), "recovered_s": round(recovered_s, 1)}
+
+
+def lines(bench: Bench) -> Figures:
+    """Take the chip away from buttons and lights, and give it back."""
+    mark = bench.journal.mark()
+    start = time.monotonic()
+    bench.lines.unplug()
+    said = bench.journal.wait(r"stage_failed .*(cannot be read any more|cannot be set any more)", mark)
+    reported_s = time.monotonic() - start
+    bench.journal.wait("status=8", mark)
+    bench.journal.wait("no GPIO chip is called|there is no /dev/gpiochip", mark)
+    bench.lines.plug_in()
+    start = time.monotonic()
+    bench.service.wait_ready()
+    recovered_s = time.monotonic() - start
+    bench.look_at(CHECKERS)
+    bench.teach("cat")
+    bench.tells_apart()
+    return {"reported_s": round(reported_s, 1), "recovered_s": round(recovered_s, 1), "report": said.group(0)[:120]}
+
+
+def frozen(bench: Bench) -> Figures:
+    """Stop the process, so that no ping comes."""
+    before, restarts, pid = bench.stored(), bench.service.restarts, bench.service.pid
+    mark = bench.journal.mark()
+    start = time.monotonic()
+    os.kill(pid, signal.SIGSTOP)
+    bench.journal.wait("Watchdog timeout", mark)
+    noticed_s = time.monotonic() - start
+    wait_until(lambda: bench.service.restarts == restarts + 1, "systemd restarts the service")
+    restarted_s = time.monotonic() - start
+    bench.service.wait_ready()
+    ready_s = time.monotonic() - start
+    require(noticed_s <= WATCHDOG_S + 2, f"the watchdog bit after {noticed_s:.1f} s of at most {WATCHDOG_S:g}")
+    limit_s = WATCHDOG_S + ABORT_S + RESTART_S + 5
+    require(restarted_s <= limit_s, f"it was started anew after {restarted_s:.1f} s, expected at most {limit_s:g}")
+    require(bench.stored() == before, "nothing that was taught is lost")
+    bench.tells_apart()
+    return {"watchdog_s": round(noticed_s, 1), "restarted_s": round(restarted_s, 1), "ready_s": round(ready_s, 1)}
+
+
+def disk_full(bench: Bench) -> Figures:
+    """Fill the disk that the state is on, teach, and make room again."""
+    before, restarts = bench.stored(), bench.service.restarts
+    _fill()
+    try:
+        bench.look_at(CHECKERS)
+        mark = bench.journal.mark()
+        with Flashes(bench.lines) as flashes:
+            bench.lines.press("cat")
+            said = bench.journal.wait(r"(command_failed|learnt) .*", mark).group(0)
+            require("command_failed" in said, f"there is no room for an example: {said}")
+            require(flashes.settled() == 6, f"six hurried flashes say error; there were {flashes.count}")
+        require("the disk is full: free some space" in said, f"the message says what to do: {said}")
+        bench.tells_apart()
+    finally:
+        FILLER.unlink()
+    require(bench.stored() == before, "what was stored before is unchanged")
+    bench.look_at(CHECKERS)
+    bench.teach("cat")
+    require(len(bench.stored()) == len(before) + 1, "with room again, teaching goes on")
+    require(bench.service.restarts == restarts, "the service went on")
+    return {"message": said[:160]}
+
+
+def _fill() -> None:
+    size = 1 << 20
+    with FILLER.open("wb", buffering=0) as file:
+        while size >= 1024:
+            try:
+                while file.write(bytes(size)) == size:
+                    os.fsync(file.fileno())
+                size //= 2
+            except OSError:
+                size //= 2
+    require(os.statvfs(STATE).f_bavail < 4, "the disk is full")
+
+
+def memory(bench: Bench) -> Figures:
+    """Lower the limit below what the service needs, and raise it again."""
+    bench.look_at(RED)
+    bench.teach("cup")
+    before, restarts = bench.stored(), bench.service.restarts
+    limit, used = bench.service.get("MemoryMax"), int(bench.service.get("MemoryCurrent"))
+    mark, start = bench.journal.mark(), time.monotonic()
+    run("systemctl", "set-property", "--runtime", UNIT, f"MemoryMax={used // 3}")
+    try:
+        bench.journal.wait("oom-kill", mark)
+        killed_s = time.monotonic() - start
+    finally:
+        run("systemctl", "set-property", "--runtime", UNIT, f"MemoryMax={limit}")
+    wait_until(lambda: bench.service.restarts > restarts, "systemd restarts the service")
+    bench.service.wait_ready()
+    require(bench.service.get("MemoryMax") == limit, "the limit is as it was")
+    require(bench.stored() == before, "nothing that was taught is lost")
+    bench.tells_apart()
+    return {"used_mb": used // 10**6, "killed_s": round(killed_s, 1), "ready_s": round(time.monotonic() - start, 1)}
+
+
+def cold(bench: Bench) -> Figures:
+    """Start with an empty cache of compiled kernels, and once more with a full one."""
+    times = []
+    run("systemctl", "stop", UNIT)
+    for path in Path(CACHE).iterdir():
+        shutil.rmtree(path)
+    for start in ("start", "restart"):
+        run("systemctl", start, UNIT)
+        bench.service.wait_ready()
+        times.append(bench.service.seconds())
+    limit_s = int(_usec(bench.service.get("TimeoutStartUSec")))
+    require(times[0] < limit_s, f"a cold start took {times[0]:.0f} s, TimeoutStartSec is {limit_s} s")
+    return {"cold_ready_s": round(times[0], 1), "warm_ready_s": round(times[1], 1), "timeout_start_s": limit_s}
+
+
+def _usec(text: str) -> float:
+    """Return seconds for systemd's `5min`, `1min 30s`, `10s`."""
+    units = {"h": 3600, "min": 60, "s": 1}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(h|min|s)", text))
+
+
+def contracts(bench: Bench) -> Figures:
+    """Run the suites of cameras, buttons and lights against this kernel."""
+    run("systemctl", "stop", UNIT)
+    environ = {
+        "PYTHONPATH": "/opt/test-tools",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "EDGE_APP_TEST_VIVID": "vivid.0",
+        "EDGE_APP_TEST_V4L2": "/dev/video0",
+        "EDGE_APP_TEST_GPIO": f"{bench.lines.chip},{bench.lines.folder}",
+    }
+    suites = (
+        "test_live_camera_contract.py",
+        "test_buttons_contract.py",
+        "test_kernel_devices.py",
+        "test_kernel_lines.py",
+    )
+    said = run(
+        "env", "--chdir=/opt/material", *(f"{name}={value}" for name, value in environ.items()),
+        PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", "-k", "v4l2-device or gpio-chip or kernel",
+        *(f"tests/devices/{name}" for name in suites),
+    )  # fmt: skip
+    found = re.search(r"(\d+) passed", said)
+    require(found and "skipped" not in said.splitlines()[-1], f"all of the suites run, none is skipped: {said[-1500:]}")
+    run("systemctl", "start", UNIT)
+    return {"tests": int(found.group(1)) if found else 0}
+
+
+SCENARIOS = (
+    Scenario("reboot", "a second boot on the same disks: what was taught is known", reboot, needed=True),
+    Scenario("camera", "the camera unbound and bound again through sysfs: it recovers", camera),
+    Scenario("lines", "the GPIO chip removed: reported; it recovers", lines),
+    Scenario("frozen", "the process stopped by SIGSTOP: the watchdog restarts it in time", frozen),
+    Scenario("disk full", "teaching is refused, lights and log say so, decisions go on", disk_full),
+    Scenario("memory", "the memory limit hit: restarted with nothing lost", memory),
+    Scenario("sandbox", "the unit denies what it claims to", sandbox),
+    Scenario("cold start", "started without numba's cache, and with it", cold),
+    Scenario("drivers", "the contract suites of the drivers, debouncing and bias on this kernel", contracts),
+)

@@ -1,0 +1,65 @@
+"""`make test-system`: build the virtual device, boot it, and tell how each scenario went."""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from virtual_device import REPOSITORY, needs
+from virtual_device.build import Device, build
+from virtual_device.layers import Cache, default_folder
+from virtual_device.packages import CommandFailed
+from virtual_device.report import Report
+from virtual_device.run import Run
+
+
+def main() -> int:
+    """Return 0 when all scenarios passed, 1 when one failed, 77 when something is missing to run them."""
+    args = _arguments()
+    missing = needs.missing()
+    if missing:
+        print("the virtual device cannot be run here; it needs:", *missing, sep="\n  ", file=sys.stderr)
+        return needs.SKIPPED
+    start = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"[{time.monotonic() - start:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="virtual-device-", dir=args.scratch) as scratch:
+        try:
+            device = build(Cache(args.cache, tell), Path(scratch), accelerator=args.accelerator)
+        except CommandFailed as error:
+            print(f"the virtual device cannot be built: {error}", file=sys.stderr)
+            return 1
+        report.figures["build_s"] = round(time.monotonic() - start, 1)
+        _carry_out(device, Path(scratch), args, report, tell)
+    report.figures["whole_run_s"] = round(time.monotonic() - start, 1)
+    report.write(args.out / "report.json")
+    print(report.table())
+    return 0 if report.passed else 1
+
+
+def _carry_out(device: Device, scratch: Path, args: argparse.Namespace, report: Report, tell: "object") -> None:
+    run = Run(device, scratch, args.out, report, tell, cuts=args.cuts, seed=args.seed)  # type: ignore[arg-type]
+    run.all(together=args.together)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make test-system", description=__doc__)
+    parser.add_argument("--cache", type=Path, default=default_folder(), metavar="DIR", help="what is kept between runs")
+    parser.add_argument(
+        "--out", type=Path, default=REPOSITORY / "build" / "system", metavar="DIR", help="report and logs"
+    )
+    parser.add_argument("--scratch", type=Path, metavar="DIR", help="where disks of this run lie, some gigabytes")
+    parser.add_argument("--cuts", type=int, default=10, metavar="N", help="power cuts (default: 10)")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6, metavar="N", help="of the cuts' moments")
+    parser.add_argument("--accelerator", metavar="NAME", help="QEMU's -accel (default: tcg, which runs everywhere)")
+    parser.add_argument("--together", action="store_true", help="faults beside power cuts; for four cores or more")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The boots of one run: a first day; from the disks it left the faults, and the power cuts with their aftermath."""
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from virtual_device.build import Device
+from virtual_device.image import make_disk
+from virtual_device.machine import Disk, Event, GuestSilent, Machine
+from virtual_device.packages import run as command
+from virtual_device.powercut import replay
+from virtual_device.report import Outcome, Report
+
+LONGEST_LIFE_S = 6.0
+"""From the word to start teaching until the plug is pulled, at most."""
+MATERIAL_SIZE = "64M"
+
+
+class Run:
+    """One run; `report` takes the outcomes, `out` the logs."""
+
+    def __init__(
+        self,
+        device: Device,
+        scratch: Path,
+        out: Path,
+        report: Report,
+        tell: Callable[[str], None],
+        *,
+        cuts: int,
+        seed: int,
+    ) -> None:
+        self._device = device
+        self._scratch = scratch
+        self._out = out
+        self._report = report
+        self._tell = tell
+        self._cuts = cuts
+        self._seed = seed
+        self._chance = random.Random(seed)
+
+    def all(self, *, together: bool) -> None:
+        """Carry all of it out; `together`: what may run side by side does."""
+        if not self._boot("day", self._device.disks(self._material("day"))):
+            return
+        with ThreadPoolExecutor(2 if together else 1) as pool:
+            tasks = [pool.submit(self._faults), pool.submit(self._power_cuts)]
+            for task in tasks:
+                task.result()
+
+    def _faults(self) -> None:
+        self._boot("faults", self._device.disks(self._material("faults"), keep=False))
+
+    def _power_cuts(self) -> None:
+        """Suspend a device that is ready; let it live on, and cut it, ten times from there."""
+        device = self._device._replace(root=self._copy(self._device.root), state=self._copy(self._device.state))
+        memory, material = self._scratch / "memory", self._material("cuts")
+        stored = self._suspend(device.disks(material), memory, device)
+        if stored is None:
+            return
+        lives = [self._life(number, device, material, memory, stored) for number in range(self._cuts)]
+        (self._out / "cuts.json").write_text(json.dumps({"seed": self._seed, "cuts": lives}, indent=1) + "\n")
+        last = self._copy(self._scratch / f"cut{self._cuts - 1}.img", "last.img")
+        disks = [Disk(f"cut{number}", self._scratch / f"cut{number}.img") for number in range(self._cuts)]
+        material = self._material("aftermath", {"cuts.json": json.dumps(lives)})
+        self._boot("aftermath", device._replace(state=last).disks(material, *disks))
+
+    def _life(self, number: int, device: Device, material: Path, memory: Path, stored: list[Any]) -> dict[str, Any]:
+        """Let the device live on until its plug is pulled; leave its disk as cutN.img, and return what it told."""
+        state = Disk("state", self._copy(device.state, f"cut{number}.img"), "logged")
+        disks = [Disk("root", device.root, "scratch"), Disk("material", material, "read"), state]
+        life = self._cut(number, disks, memory, stored)
+        shutil.copyfile(device.state, state.path)
+        cut = replay(state.log, state.path, self._chance)
+        state.log.unlink()
+        told = f"{len(life['taught'])} acknowledged in {life['life_s']} s"
+        self._tell(f"cut {number}: {told}; {cut.lost} unflushed writes lost, {cut.kept} kept")
+        return {**life, **cut._asdict()}
+
+    def _suspend(self, disks: list[Disk], memory: Path, device: Device) -> list[list[Any]] | None:
+        """Boot until the service is ready, and put the memory into a file; return what is stored then."""
+        with Machine(device.qemu, device.kernel, disks, "cuts", self._scratch / "cuts") as machine:
+            for event in machine.events():
+                if event["event"] == "ready to cut":
+                    machine.suspend(memory)
+                    return list(event["stored"])
+                self._note("cuts", event)
+        self._report.outcomes.append(Outcome("cuts", "power cuts", "a device to cut", 0.0, why="it did not get ready"))
+        return None
+
+    def _cut(self, number: int, disks: list[Disk], memory: Path, stored: list[list[Any]]) -> dict[str, Any]:
+        """Let the device live on from where it was suspended, and pull the plug; return what it acknowledged."""
+        taught: list[list[Any]] = []
+        folder = self._scratch / f"life{number}"
+        device = self._device
+        life_s = self._chance.uniform(0.2, LONGEST_LIFE_S)
+        with Machine(device.qemu, device.kernel, disks, "cuts", folder, restored=memory) as machine:
+            machine.wait_running()
+            machine.tell("go")
+            end = time.monotonic() + life_s
+            heard = list(machine.events_until(end))
+            machine.cut()
+            heard += machine.events()  # what it had said, and nobody had heard yet
+        for event in heard:
+            if event["event"] == "acknowledged":
+                taught.append([event["example"], event["label"]])
+            elif event["event"] == "failed":
+                raise GuestSilent(f"teaching failed before cut {number}: {event}")
+        return {"life_s": round(life_s, 2), "taught": taught, "acknowledged": [*stored, *taught]}
+
+    def _boot(self, plan: str, disks: list[Disk]) -> bool:
+        """Boot with a plan, until the guest switches itself off; return whether all went well."""
+        self._tell(f"{plan}: booting")
+        start = time.monotonic()
+        ended = False
+        try:
+            with Machine(
+                self._device.qemu, self._device.kernel, disks, plan, self._scratch / plan.partition(":")[0]
+            ) as machine:
+                for event in machine.events():
+                    ended = ended or event["event"] == "end"
+                    self._note(plan, event)
+                console = machine.console.read_text(errors="replace")
+        except GuestSilent as error:
+            self._fail(plan, start, str(error))
+            return False
+        (self._out / f"console-{plan}.log").write_text(console)
+        if not ended:
+            self._fail(plan, start, f"the guest ended before its plan did; its console: {console[-3000:]}")
+        return ended and not any(outcome.why for outcome in self._report.outcomes if outcome.plan == plan)
+
+    def _fail(self, plan: str, start: float, why: str) -> None:
+        self._tell(f"{plan}: FAILED: {why}")
+        seconds = time.monotonic() - start
+        self._report.outcomes.append(Outcome(plan, "the boot itself", "it comes up, and tells", seconds, why=why))
+
+    def _note(self, plan: str, event: Event) -> None:
+        kind = event["event"]
+        if kind == "up":
+            self._report.figures.setdefault("kernel", event["kernel"])
+            self._report.figures[f"{plan}_boot_s"] = round(event["uptime"], 1)
+            self._tell(f"{plan}: up {event['uptime']} s after its kernel's start")
+        elif kind == "begin":
+            self._shows = event["shows"]
+        elif kind in ("passed", "failed"):
+            why = "" if kind == "passed" else "\n".join([event["why"], *event["journal"]])
+            name, seconds = event["scenario"], event["seconds"]
+            self._report.outcomes.append(Outcome(plan, name, self._shows, seconds, event.get("figures", {}), why))
+            self._tell(f"{plan}: {name} {kind} in {seconds} s {event.get('figures') or ''}{why and chr(10)}{why}")
+        elif kind in ("journal", "kernel"):
+            (self._out / f"{kind}-{plan}.log").write_text(event["text"])
+
+    def _copy(self, path: Path, name: str | None = None) -> Path:
+        target = self._scratch / (name or f"{path.stem}-copy{path.suffix}")
+        command(["cp", "--sparse=always", path, target])
+        return target
+
+    def _material(self, plan: str, more: dict[str, str] | None = None) -> Path:
+        """Return the disk of what the guest is given."""
+        target = self._scratch / f"material-{plan}.img"
+        for name, text in (more or {}).items():
+            (self._device.material / name).write_text(text)
+        make_disk(target, MATERIAL_SIZE, self._device.material)
+        return target
