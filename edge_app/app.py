@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app import logs
+from edge_app import heap, logs
 from edge_app.config import Config, load_config
 from edge_app.control import Control, Hub
 from edge_app.devices import open_buttons, open_camera, open_indicator
@@ -59,6 +59,7 @@ def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, 
     config = source.load()
     clock = MonotonicClock()
     started_ns = time.monotonic_ns()
+    heap.share_arenas()
     watchdog = watchdog_s(source.environ, os.getpid())
     with Signals() as signals, Notifier(source.environ.get("NOTIFY_SOCKET"), clock) as notifier, ExitStack() as stack:
         notifier.send(STATUS="starting")
@@ -89,6 +90,7 @@ def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, 
             classes=len(learner.labels),
             ms=(time.monotonic_ns() - started_ns) / 1e6,
         )
+        heap.give_back()
         pipeline.start(signals.wake)
         if web is not None:
             web.start()
@@ -125,6 +127,7 @@ def _open(
     from edge_app.kernel_cache import compile_all
     from edge_app.learner.manifest import find_manifest
     from edge_app.learner.pictures import thumbnail_of
+    from edge_app.learner.state import stored_params
 
     if not config.state.folder:
         raise InputError(
@@ -137,7 +140,7 @@ def _open(
     notifier.send(STATUS="loading the encoder")
     encoder = stack.enter_context(TFLiteEncoder(manifest, threads=config.encoder.threads))
     notifier.send(STATUS="compiling")
-    compiled, loaded = compile_all(manifest)
+    compiled, loaded = compile_all(manifest, stored_params(learner.binding.params), (config.encoder.threads,))
     logs.report(
         logging.INFO, "loaded", encoder=manifest.name, runtime=encoder.runtime, compiled=compiled, cached=loaded
     )

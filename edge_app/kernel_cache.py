@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from edge_app.colanet.network import CoLaNET
+    from edge_app.colanet.params import Params
     from edge_app.encoder.model import ModelManifest
 
 MODULES = ("edge_app.colanet.kernels", "edge_app.encoder.ratecode")
@@ -68,10 +69,11 @@ class Compiled(NamedTuple):
     """Signatures read from the cache."""
 
 
-def compile_all(manifest: "ModelManifest") -> Compiled:
-    """Use every kernel once in every way that the program does.
+def compile_all(manifest: "ModelManifest", params: "Params | None" = None, threads: Sequence[int] = (1, 2)) -> Compiled:
+    """Use every kernel once in every way that the program does; with `params` those that these and `threads` need.
 
-    What is compiled goes to the cache, if there is one. Compiling takes some tens of seconds on a small board.
+    What is compiled goes to the cache, if there is one. Compiling takes some tens of seconds on a small board. A kernel
+    that is loaded and never used takes memory, and nothing else.
     """
     from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params
@@ -81,9 +83,10 @@ def compile_all(manifest: "ModelManifest") -> Compiled:
     embeddings = np.random.default_rng(0).integers(0, 60, (4, manifest.embedding_size), dtype=np.uint8)
     counts = rate_code(embeddings)
     rate_code(embeddings[0])
-    for name in ("default", "paper"):  # one of each plasticity rule
-        for threads in (1, 2):
-            _use(CoLaNET(Params.preset(name), rate_code.n_inputs, threads=threads), counts)
+    rules = [Params.preset(name) for name in ("default", "paper")] if params is None else [params]
+    for rule in rules:
+        for number in threads:
+            _use(CoLaNET(rule, rate_code.n_inputs, threads=number), counts)
     stats = [dispatcher.stats for _, dispatcher in kernels()]
     return Compiled(
         sum(sum(found.cache_misses.values()) for found in stats),

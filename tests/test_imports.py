@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "storage": GROUND,
     "machine": set(),
     "confidence": GROUND,
+    "heap": set(),
     "client": GROUND,
     "kernel_cache": GROUND | {"colanet", "encoder"},
     "config": GROUND | {"devices", "storage"},
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "web": GROUND | {"config", "control", "storage"},
     "service": GROUND | {"devices", "pipeline"},
     "app": GROUND
-    | {"config", "control", "devices", "encoder", "kernel_cache", "learner", "logs"}
+    | {"config", "control", "devices", "encoder", "heap", "kernel_cache", "learner", "logs"}
     | {"mqtt", "pipeline", "service", "storage", "web"},
     "commands": GROUND
     | {"app", "benchmark", "client", "colanet", "config", "confidence", "demo", "devices", "encoder", "evaluation"}

@@ -30,7 +30,7 @@ from edge_app.messages import Decision
 from edge_app.storage.folder import FolderLock
 from edge_app.storage.labels import check_label
 from edge_app.storage.limits import Limits, make_room, room_for_many
-from edge_app.storage.records import Action, Dream, Example, NewExample, Prediction
+from edge_app.storage.records import Action, Binding, Dream, Example, NewExample, Prediction
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 from edge_app.storage.store import Store
 
@@ -327,6 +327,11 @@ class Learner(Closing):
         """Return what is stored, in the order in which it was taught, all or of one class."""
         with self._writing:
             return self._store.examples(label)
+
+    @property
+    def binding(self) -> Binding:
+        """What the state is taught with."""
+        return self._store.binding
 
     def example(self, example: int) -> Example:
         """Return one example. Raises InputError when there is none with that id, or when it was forgotten."""

@@ -115,7 +115,7 @@ class Capture:
         return True
 
     def _leave_alone(self, period_ns: int) -> bool:
-        """Wait a little where it is too early for the next look at a picture that stands still; False when it is due."""
+        """Wait a little while it is too early for the next look at a picture that stands still; False when due."""
         now_ns = self._clock.monotonic_ns()
         wait_ns = self._looked_ns + period_ns - now_ns
         if wait_ns <= 0:

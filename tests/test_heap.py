@@ -1,0 +1,35 @@
+"""Freed memory goes back to the system."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from edge_app import heap
+
+CODE = """
+import re
+from edge_app import heap
+heap.share_arenas()
+def rss():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1])
+blocks = [bytes(60_000) for _ in range(1000)]
+del blocks[:-1]
+before = rss()
+heap.give_back()
+print(before - rss())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_what_was_freed_is_given_back() -> None:
+    """The block that is left lies above all the others, so that freeing them alone gives nothing back."""
+    found = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+    assert int(found.stdout) > 30_000, "kilobytes"
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _: object())
+    heap.share_arenas()
+    heap.give_back()
