@@ -119,6 +119,7 @@ class Connection:
         self._deadline = 0.0
         self._over: BrokerLost | None = None
         self._may_send = 0xFFFFFFF
+        self._at_a_time = 0xFFFF
         self.ready = False
         """Whether the broker has let us in."""
         client = Client(CallbackAPIVersion.VERSION2, broker.client_id, protocol=MQTTProtocolVersion.MQTTv5)
@@ -182,6 +183,11 @@ class Connection:
         if message.qos:
             self._client.ack(message.mid, message.qos)
 
+    @property
+    def room(self) -> bool:
+        """Whether the broker takes another message before it has acknowledged those on their way."""
+        return len(self._on_way) < self._at_a_time
+
     def publish(self, message: Outgoing) -> None:
         """Send a message; `acknowledged` says what becomes of it."""
         if len(message.payload) + len(message.topic) + 64 > self._may_send:
@@ -213,11 +219,13 @@ class Connection:
             self._over = BrokerLost(f"{self._where} does not let us in: {code}")
             return
         self._may_send = getattr(properties, "MaximumPacketSize", self._may_send)
+        self._at_a_time = getattr(properties, "ReceiveMaximum", self._at_a_time)
         self.ready = True
 
     def _ended(self, client: Any, _data: Any, _flags: Any, code: "ReasonCode", _properties: Any) -> None:
         if self._over is None:
-            self._over = BrokerLost(f"the connection to {self._where} ended: {code}", too_large=code.value == TOO_LARGE)
+            how = "was lost" if code.value == REFUSED else f"ended: {code}"
+            self._over = BrokerLost(f"the connection to {self._where} {how}", too_large=code.value == TOO_LARGE)
 
     def _came(self, client: Any, _data: Any, message: "MQTTMessage") -> None:
         properties = message.properties

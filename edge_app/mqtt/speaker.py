@@ -148,7 +148,7 @@ class Speaker(Closing):
     def _exchange(self, connection: Connection) -> None:
         while self._dealt_with:
             connection.acknowledge(self._dealt_with.popleft())
-        while (message := self.outbox.take()) is not None:
+        while connection.room and (message := self.outbox.take()) is not None:
             connection.publish(message)
 
     def _forget_wakes(self) -> None:
