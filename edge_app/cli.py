@@ -33,6 +33,7 @@ COMMANDS = (
     "models",
     "warmup",
     "info",
+    "doctor",
 )
 """Modules of edge_app.commands, in the order of the help text."""
 

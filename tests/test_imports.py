@@ -37,12 +37,13 @@ MAY_IMPORT = {
     "mqtt": GROUND | {"config", "control", "storage"},
     "web": GROUND | {"config", "control", "storage"},
     "service": GROUND | {"devices", "pipeline"},
+    "doctor": GROUND | {"devices", "encoder", "storage"},
     "app": GROUND
     | {"config", "control", "devices", "encoder", "heap", "kernel_cache", "learner", "logs"}
     | {"mqtt", "pipeline", "service", "storage", "web"},
     "commands": GROUND
-    | {"app", "benchmark", "client", "colanet", "config", "confidence", "demo", "devices", "encoder", "evaluation"}
-    | {"kernel_cache", "learner", "logs", "machine", "pipeline", "storage", "web"},
+    | {"app", "benchmark", "client", "colanet", "config", "confidence", "demo", "devices", "doctor"}
+    | {"encoder", "evaluation", "kernel_cache", "learner", "logs", "machine", "pipeline", "storage", "web"},
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
     "__init__": set(),

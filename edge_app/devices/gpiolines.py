@@ -30,7 +30,7 @@ def find_chip(uri: str, chip: str, library: Any) -> str:
         return chip
     labels = []
     for path in sorted(map(str, Path("/dev").glob("gpiochip*"))):
-        with _opened(uri, path, library) as candidate:
+        with open_chip(uri, path, library) as candidate:
             label = candidate.get_info().label
         if label == chip:
             return path
@@ -46,7 +46,7 @@ def request_lines(
     `lines` gives each role a line's number or name. Raises InputError for a line that is not there or is given twice,
     DeviceError for a chip that is not there, may not be used, or a line that is in use.
     """
-    with _opened(uri, find_chip(uri, chip, library), library) as opened:
+    with open_chip(uri, find_chip(uri, chip, library), library) as opened:
         offsets = {role: _offset(uri, opened, role, line) for role, line in lines.items()}
         roles: dict[int, str] = {}
         for role, offset in offsets.items():
@@ -65,7 +65,8 @@ def request_lines(
     return request, offsets
 
 
-def _opened(uri: str, path: str, library: Any) -> Any:
+def open_chip(uri: str, path: str, library: Any) -> Any:
+    """Open the chip at a path, for a `with` block; raises DeviceError that says why not."""
     try:
         return library.Chip(path)
     except FileNotFoundError:

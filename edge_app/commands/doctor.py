@@ -1,0 +1,159 @@
+"""`edge-app doctor`: what is wrong with this device, and what to do about it."""
+
+import argparse
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_app.config import Config
+    from edge_app.doctor.findings import Finding, System
+
+SERVICE_CONFIG = Path("/etc/edge-app/config.toml")
+EPILOG = """\
+Nothing is changed. The camera is opened and some frames are looked at; GPIO lines are asked about, not taken. Stop the
+service before, if the camera shall be looked at: sudo systemctl stop edge-app.
+
+exit status: 0 nothing failed (warnings may be there), 1 something did
+
+examples:
+  edge-app doctor
+  edge-app doctor --camera v4l2:/dev/video0 --buttons "gpio:/dev/gpiochip0?cup=17,undo=22"
+  sudo -u edge-app edge-app doctor --config /etc/edge-app/config.toml
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="check camera, lines, model, state, power, temperature, service",
+        description="Check what a device needs, line by line, and say what to do about what is not right.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"configuration (default: {SERVICE_CONFIG} where it is there)"
+    )
+    parser.add_argument("--camera", metavar="URI", help="check this camera instead")
+    parser.add_argument("--buttons", metavar="URI", help="check these buttons instead")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="check this state folder instead")
+    parser.add_argument("--model", metavar="NAME", help="encoder model, by name or file (default: the configuration's)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--root", type=Path, default=Path("/"), help=argparse.SUPPRESS)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings; 1 when one of them is a failure."""
+    from edge_app.commands.output import write_json
+    from edge_app.doctor.findings import System, run_program
+
+    failed, listed = False, []
+    for finding in examine(args, System(args.root, run_program)):
+        failed |= finding.status == "failed"
+        listed.append(finding._asdict())
+        if not args.json:
+            print(line(finding), flush=True)  # one by one: some take seconds
+    if args.json:
+        write_json("-", {"ok": not failed, "checks": listed})
+    return 1 if failed else 0
+
+
+def line(finding: "Finding") -> str:
+    """Return a finding as text: a line, and one with what to do."""
+    text = f"{finding.status:<9}{finding.name:<15}{finding.detail}"
+    return text + (f"\n{'':<9}{'':<15}-> {finding.advice}" if finding.advice else "")
+
+
+def examine(args: argparse.Namespace, system: "System") -> "Iterator[Finding]":
+    """Yield all findings, the quick ones first; a part that cannot be looked at is one of them."""
+    from edge_app.doctor import board, software
+    from edge_app.doctor.findings import Finding, guarded
+
+    yield from guarded("board", lambda: board.check_board(system))
+    yield from guarded("power supply", lambda: board.check_power(system))
+    yield from guarded("memory", lambda: board.check_memory(system))
+    yield from guarded("clock", lambda: board.check_clock(system))
+    yield from guarded("service", lambda: software.check_service(system))
+    found: list[Config] = []
+
+    def configuration() -> "Iterator[Finding]":
+        config, detail = _config(args)
+        found.append(config)
+        yield Finding("configuration", "ok", detail)
+
+    yield from guarded("configuration", configuration)
+    if not found:
+        yield from guarded("libraries", lambda: software.check_libraries(system.run))
+        return
+    yield from _examine(args, system, found[0])
+
+
+def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "Iterator[Finding]":
+    """Yield the findings that depend on the configuration."""
+    from edge_app.devices.uri import split_scheme
+    from edge_app.doctor import board, software, state
+    from edge_app.doctor.findings import guarded
+
+    heat, folder = config.temperature, config.state.folder
+    uris = (config.camera.uri, config.buttons.uri, config.lights.uri)
+    schemes = tuple(split_scheme(uri)[0] for uri in uris if uri)
+    yield from guarded("temperature", lambda: board.check_temperature(system, heat.sensor, heat.slow_at_c))
+    yield from guarded("state", lambda: state.check_state(Path(folder).expanduser() if folder else None))
+    yield from guarded("libraries", lambda: software.check_libraries(system.run, schemes))
+    yield from guarded("programs", lambda: software.check_programs(schemes, shutil.which))
+    yield from guarded("kernels", _cache)
+    yield from guarded("model", lambda: _model(args, system, config))
+    yield from guarded("buttons", lambda: _lines(system, "buttons", config.buttons.uri))
+    yield from guarded("lights", lambda: _lines(system, "lights", config.lights.uri))
+    yield from guarded("camera", lambda: _camera(system, config))
+
+
+def _config(args: argparse.Namespace) -> "tuple[Config, str]":
+    from edge_app.config import load_config
+
+    path: Path | None = args.config
+    if path is None and SERVICE_CONFIG.is_file():
+        path = SERVICE_CONFIG
+    config = load_config(path, os.environ).overridden(camera=args.camera, buttons=args.buttons, state=args.state)
+    return config, f"{path}: right" if path else "no file: defaults"
+
+
+def _cache() -> "Iterator[Finding]":
+    from edge_app.doctor import software
+    from edge_app.kernel_cache import cache_state
+
+    yield from software.check_cache(cache_state)
+
+
+def _model(args: argparse.Namespace, system: "System", config: "Config") -> "Iterator[Finding]":
+    from edge_app.doctor.model import check_model
+    from edge_app.encoder.model import load_manifest
+
+    manifest = load_manifest(args.model or config.encoder.model or None)
+    board = system.text("proc/device-tree/model")
+    yield from check_model(manifest, board, time.perf_counter, config.encoder.threads)
+
+
+def _lines(system: "System", what: str, uri: str) -> "Iterator[Finding]":
+    from edge_app.devices.gpiolines import load_library
+    from edge_app.doctor.lines import check_lines
+
+    yield from check_lines(system, what, uri, load_library)
+
+
+def _camera(system: "System", config: "Config") -> "Iterator[Finding]":
+    from edge_app.devices import open_camera
+    from edge_app.devices.clock import MonotonicClock
+    from edge_app.doctor import camera
+    from edge_app.doctor.software import service_runs
+
+    look = config.camera
+    yield from camera.check_camera_devices(system, look.uri)
+    yield from camera.check_camera(
+        look.uri, MonotonicClock(), open_camera, recording=look.recording, busy=service_runs(system)
+    )

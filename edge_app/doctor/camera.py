@@ -1,0 +1,92 @@
+"""The camera: what there is, who may use it, and whether real pictures come that move."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+
+from edge_app.devices.ports import NS_PER_S, Camera, Clock
+from edge_app.devices.uri import split_path, split_scheme
+from edge_app.doctor.findings import Finding, System
+from edge_app.doctor.software import user_groups
+from edge_app.errors import DeviceError, InputError
+
+FRAMES = 20
+FRAME_S = 5.0
+"""How long a frame may take, seconds."""
+WATCH_S = 5.0
+"""How long frames are looked at."""
+BLACK = 6.0
+"""Mean level, of 255, up to which a picture counts as black."""
+
+Opener = Callable[[str, Clock], Camera]
+
+
+def check_camera_devices(system: System, uri: str) -> Iterator[Finding]:
+    """List the kernel's cameras, and look at the rights to the one that is named."""
+    found = {}
+    for entry in sorted(system.root.glob("sys/class/video4linux/video*")):
+        name = system.text(f"sys/class/video4linux/{entry.name}/name") or "without a name"
+        found[f"/dev/{entry.name}"] = name
+    listed = "; ".join(f"{path} {name}" for path, name in found.items())
+    scheme = split_scheme(uri)[0]
+    if scheme != "v4l2":
+        yield Finding("cameras", "ok", listed or "the kernel has none")
+        return
+    if not found:
+        yield Finding("cameras", "failed", "the kernel sees no camera", "plug it in; `dmesg | tail` shows what it says")
+        return
+    yield Finding("cameras", "ok", listed)
+    path = system.root / split_path(uri)[0].lstrip("/")
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        mode = stat.filemode(path.stat().st_mode)
+        yield Finding(
+            "camera rights", "failed", f"{split_path(uri)[0]} ({mode}) is not for this user", user_groups(path)
+        )
+
+
+def check_camera(uri: str, clock: Clock, open_camera: Opener, *, recording: bool, busy: bool) -> Iterator[Finding]:
+    """Open the camera and look at some frames; `busy`: the service runs and may hold it."""
+    if split_scheme(uri)[0] == "sim":
+        advice = "name yours with --camera, or as uri in [camera]: docs/cameras.md"
+        yield Finding("camera", "warning", f"simulated ({uri})", advice)
+    try:
+        camera = open_camera(uri, clock)
+    except DeviceError as error:
+        if busy:
+            yield Finding(
+                "camera", "warning", f"not checked: {error}", "the service holds it: sudo systemctl stop edge-app"
+            )
+        else:
+            yield Finding("camera", "failed", str(error))
+        return
+    try:
+        yield _watched(camera, clock, recording)
+    except DeviceError as error:
+        yield Finding("camera", "failed", str(error), "another cable or port; a lower size or fps in the URI")
+    finally:
+        camera.close()
+
+
+def _watched(camera: Camera, clock: Clock, recording: bool) -> Finding:
+    start_ns = clock.monotonic_ns()
+    pictures: set[bytes] = set()
+    count, levels, shape = 0, 0.0, ""
+    while count < FRAMES and clock.monotonic_ns() - start_ns < WATCH_S * NS_PER_S:
+        frame = camera.read(FRAME_S)
+        if frame is None:
+            break
+        count += 1
+        levels += float(frame.image[::8, ::8].mean())
+        pictures.add(frame.image[::8, ::8].tobytes())
+        shape = f"{frame.image.shape[1]} x {frame.image.shape[0]}"
+    if count == 0:
+        raise InputError(f"{camera.uri}: no frame came")
+    seconds = (clock.monotonic_ns() - start_ns) / NS_PER_S
+    detail = f"{shape}, {count} frames in {seconds:.1f} s"
+    if levels / count <= BLACK and not recording:
+        return Finding("camera", "warning", f"{detail}, all black", "take the cap off, put a light on")
+    if len(pictures) == 1 and count > 1 and not recording:
+        return Finding(
+            "camera", "failed", f"{detail}, all the same to the bit", "the camera hangs: unplug it and plug it in again"
+        )
+    return Finding("camera", "ok", f"{detail}, {len(pictures)} different")

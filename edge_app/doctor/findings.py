@@ -1,0 +1,64 @@
+"""What a check says, and the part of the system that it looks at."""
+
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from edge_app.errors import EdgeAppError
+
+Status = Literal["ok", "warning", "failed"]
+
+
+class Finding(NamedTuple):
+    """One line of the report."""
+
+    name: str
+    status: Status
+    detail: str
+    advice: str = ""
+    """What to do about it; empty where nothing is to be done."""
+
+
+Runner = Callable[[Sequence[str]], str | None]
+"""Runs a program and returns what it printed; None when it is not installed or failed."""
+
+
+class System(NamedTuple):
+    """The machine that is looked at: its files below `root`, its programs through `run`."""
+
+    root: Path
+    run: Runner
+
+    def text(self, path: str) -> str | None:
+        """Return a file's text without blanks around it, NUL bytes neither; None when it cannot be read."""
+        try:
+            return (self.root / path).read_text(encoding="utf-8", errors="replace").strip(" \t\n\0")
+        except OSError:
+            return None
+
+    def number(self, path: str) -> int | None:
+        """Return the whole number in a file; None when there is none."""
+        try:
+            return int(self.text(path) or "", 0)
+        except ValueError:
+            return None
+
+
+def run_program(command: Sequence[str], timeout_s: float = 60.0) -> str | None:
+    """Run a program of the system; see `Runner`."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield a check's findings; what it raises becomes one: a doctor that dies of the illness is of no use."""
+    try:
+        yield from check()
+    except EdgeAppError as error:  # its message holds the way out
+        yield Finding(name, "failed", str(error))
+    except Exception as error:  # noqa: BLE001 whatever a broken library raises
+        yield Finding(name, "failed", f"{type(error).__name__}: {str(error).strip()}", "see the libraries above")

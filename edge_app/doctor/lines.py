@@ -1,0 +1,66 @@
+"""Buttons and lights on GPIO lines: the chip, its rights, and whether each line is there and free; none is taken."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from edge_app.devices.gpiolines import CONSUMER, find_chip, open_chip, parse_lines, read_active, read_bias
+from edge_app.devices.uri import Reader, read_seconds, split_scheme
+from edge_app.doctor.findings import Finding, System
+from edge_app.doctor.software import user_groups
+from edge_app.errors import DeviceError
+
+READERS: dict[str, dict[str, Reader]] = {
+    "buttons": {"bias": read_bias, "active": read_active, "debounce": read_seconds},
+    "lights": {"active": read_active, "code": lambda text: text.split("+")},
+}
+
+
+def check_lines(system: System, what: str, uri: str, load_library: Callable[[], Any]) -> Iterator[Finding]:
+    """Look at the lines that `uri` names; `what` is "buttons" or "lights", `load_library` returns gpiod."""
+    if not uri:
+        yield Finding(what, "ok", "none are configured")
+        return
+    scheme = split_scheme(uri)[0]
+    if scheme == "sim":
+        yield Finding(what, "warning", f"simulated ({uri})", f"name yours as uri in [{what}]: docs/buttons.md")
+        return
+    if scheme != "gpio":
+        yield Finding(what, "ok", f"{uri}: nothing to check")
+        return
+    library = load_library()
+    name, lines, options = parse_lines(uri, READERS[what])
+    wanted = lines | {f"bit {bit} of the code": line for bit, line in enumerate(options.get("code", ()))}
+    for path in sorted(system.root.glob("dev/gpiochip*")):
+        if not os.access(path, os.R_OK | os.W_OK):
+            shown = f"/{path.relative_to(system.root)}"
+            yield Finding(f"{what} rights", "warning", f"{shown} is not for this user", user_groups(path))
+    try:
+        chip = open_chip(uri, find_chip(uri, name, library), library)
+    except DeviceError as error:
+        yield Finding(what, "failed", str(error))
+        return
+    with chip:
+        yield from _judge(what, chip, wanted)
+
+
+def _judge(what: str, chip: Any, wanted: dict[str, str]) -> Iterator[Finding]:
+    info = chip.get_info()
+    for role, line in wanted.items():
+        try:
+            offset = int(line) if line.isdecimal() else int(chip.line_offset_from_id(line))
+            if offset >= info.num_lines:
+                raise DeviceError(f"the chip has lines 0 to {info.num_lines - 1}")
+        except OSError as error:
+            detail = f"{role} = {line}: {error if isinstance(error, DeviceError) else 'no line of that name'}"
+            yield Finding(what, "failed", detail, f"`gpioinfo` lists the lines of {info.label}")
+            continue
+        found = chip.get_line_info(offset)
+        shown = f"{role}: line {offset} of {info.label}" + (f" ({found.name})" if found.name else "")
+        if not found.used:
+            yield Finding(what, "ok", f"{shown}, free")
+        elif found.consumer == CONSUMER:
+            yield Finding(what, "ok", f"{shown}, held by edge-app, which runs")
+        else:
+            advice = "another line; or stop what holds it (a device tree overlay in config.txt, such as SPI)"
+            yield Finding(what, "failed", f"{shown} is in use by {found.consumer or 'the kernel'}", advice)

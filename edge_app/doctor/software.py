@@ -1,0 +1,114 @@
+"""Libraries, numba's cache, and the service."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from edge_app.doctor.findings import Finding, Runner, System
+
+LIBRARIES = {
+    "numpy": "numpy",
+    "numba": "numba",
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+}
+"""Module -> distribution: what every run needs, a TFLite runtime beside."""
+NEEDED_BY = {"gpio": ("gpiod", "gpio")}
+"""Scheme of a device -> (module, extra)."""
+PROGRAMS = {
+    "gst": ("gst-launch-1.0", "sudo apt install gstreamer1.0-tools gstreamer1.0-plugins-base"),
+    "picamera2": ("rpicam-hello", "sudo apt install --no-install-recommends python3-picamera2 rpicam-apps"),
+}
+"""Scheme of a camera -> (program of the system, what installs it)."""
+SERVICE_CACHE = "var/cache/edge-app"
+UNIT = "etc/systemd/system/edge-app.service"
+
+
+def check_libraries(
+    run: Runner, schemes: tuple[str, ...] = (), extras: Mapping[str, str] | None = None
+) -> Iterator[Finding]:
+    """Import each library in a process of its own: a wheel for another processor would take this one with it.
+
+    `schemes` are those of the devices in use; `extras` maps further modules in use to their extra.
+    """
+    wanted = [(module, f"pip install --force-reinstall {name}") for module, name in LIBRARIES.items()]
+    optional = dict(extras or {}) | {
+        NEEDED_BY[scheme][0]: NEEDED_BY[scheme][1] for scheme in schemes if scheme in NEEDED_BY
+    }
+    wanted += [(module, f'pip install "edge-app[{extra}]"') for module, extra in optional.items()]
+    for module, way_out in wanted:
+        answer = run([sys.executable, "-c", f"import {module}; print(getattr({module}, '__version__', 'there'))"])
+        if answer is None:
+            yield Finding(module, "failed", "cannot be imported", f"{way_out}; `python -c 'import {module}'` says why")
+        else:
+            yield Finding(module, "ok", answer.splitlines()[-1] if answer else "there")
+
+
+def check_programs(schemes: tuple[str, ...], which: Callable[[str], str | None]) -> Iterator[Finding]:
+    """Look for the system's programs that a camera of such a scheme is read by."""
+    for scheme, (program, way_out) in PROGRAMS.items():
+        if scheme in schemes:
+            path = which(program)
+            yield Finding(program, "ok" if path else "failed", path or "is not installed", "" if path else way_out)
+
+
+def check_cache(state: Callable[[], tuple[str | None, int, str]]) -> Iterator[Finding]:
+    """Look whether compiled kernels wait for this user; `state` is kernel_cache.cache_state."""
+    folder, files, reason = state()
+    if folder is None:
+        yield Finding("kernels", "warning", reason, "set NUMBA_CACHE_DIR to a folder that this user may write")
+    elif not files:
+        yield Finding(
+            "kernels", "warning", f"none compiled in {folder}: the next start takes a minute", "edge-app warmup"
+        )
+    else:
+        yield Finding("kernels", "ok", f"{files} files in {folder}")
+
+
+def check_service(system: System) -> Iterator[Finding]:
+    """Look whether the service is installed, runs, and starts at boot."""
+    if not (system.root / UNIT).is_file():
+        yield Finding("service", "ok", "not installed (sudo edge-app install-service makes it start with the machine)")
+        return
+    active = system.run(["systemctl", "show", "edge-app", "--property=ActiveState", "--value"])
+    enabled = system.run(["systemctl", "show", "edge-app", "--property=UnitFileState", "--value"])
+    restarts = system.run(["systemctl", "show", "edge-app", "--property=NRestarts", "--value"]) or "0"
+    log = "journalctl -u edge-app -n 50 says why"
+    if active is None:
+        yield Finding("service", "warning", "installed; systemctl does not tell how it is")
+    elif active == "failed":
+        yield Finding("service", "failed", "it failed", log)
+    elif active != "active":
+        yield Finding("service", "warning", f"{active}, {enabled}", "sudo systemctl enable --now edge-app")
+    elif enabled != "enabled":
+        yield Finding(
+            "service",
+            "warning",
+            f"runs, but is {enabled}: it does not start with the machine",
+            "sudo systemctl enable edge-app",
+        )
+    elif restarts not in ("", "0"):
+        yield Finding("service", "warning", f"runs, started again {restarts} times", log)
+    else:
+        yield Finding("service", "ok", "runs, and starts with the machine")
+    if not any((system.root / SERVICE_CACHE).rglob("*.nbi")):
+        yield Finding(
+            "service kernels", "warning", f"none compiled in /{SERVICE_CACHE}", "sudo edge-app install-service"
+        )
+
+
+def service_runs(system: System) -> bool:
+    """Whether the service runs now, and so holds camera, lines and state folder."""
+    return system.run(["systemctl", "show", "edge-app", "--property=ActiveState", "--value"]) == "active"
+
+
+def user_groups(path: Path) -> str:
+    """Return the command that gives this user the right to a device file: its group's."""
+    try:
+        group = path.group()
+    except (KeyError, OSError):
+        group = "video"
+    if os.geteuid() == 0 or group == "root":
+        return "a udev rule must give it to a group: sudo edge-app install-service writes one"
+    return f"sudo usermod -aG {group} $USER, then log in again"
