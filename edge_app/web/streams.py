@@ -92,7 +92,7 @@ class Streams:
         self._loop = asyncio.get_running_loop()
         self._readers: set[Reader] = set()
         self._log: deque[tuple[int, bytes]] = deque(maxlen=REPLAYED)
-        self._number = int(time.time()) << 20  # goes on over a restart, so that what was missed is noticed
+        self._number = int(time.time()) << 16  # goes on over a restart, so that what was missed is noticed
         self._answer: Answered | None = None
         self._moment = 0
         self._feeds = {side: PictureFeed(control, side) for side in SIDES}
@@ -133,7 +133,7 @@ class Streams:
         request.scope["edge_app.visitor"].must("view")
         self.enter()
         last = request.headers.get("last-event-id", "")
-        since = int(last) if last.isdecimal() and len(last) < 16 else None
+        since = int(last) if last.isascii() and last.isdecimal() and len(last) < 19 else None
         return Flow(self._events(since), self.leave, "text/event-stream")
 
     async def _events(self, last: int | None) -> AsyncIterator[bytes]:

@@ -1,0 +1,34 @@
+"""The figures are what Prometheus reads."""
+
+import pytest
+from served import Served, api
+
+from edge_app.web.metrics import exposition
+
+parser = pytest.importorskip("prometheus_client.parser", reason="needs prometheus_client (extra dev)")
+
+
+def test_prometheus_reads_them(served: Served) -> None:
+    served.http.post(api('/classes/a"b%5Cc/teach'))
+    answer = served.http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    families = {family.name: family for family in parser.text_string_to_metric_families(answer.text)}
+    assert families["edge_app_healthy"].samples[0].value == 1
+    assert families["edge_app_taught"].samples[0].value == 1
+    assert families["edge_app_decisions"].samples[0].value >= 3
+    (sample,) = families["edge_app_class_examples"].samples
+    assert sample.labels == {"class": 'a"b\\c'}
+    assert all(family.documentation and family.type in ("gauge", "counter") for family in families.values())
+    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    assert len({line.rpartition(" ")[0] for line in lines}) == len(lines)
+
+
+def test_before_anything_was_decided(served: Served) -> None:
+    status = served.control.status()._replace(answer=None, fps=None, temperature_c=51.5)
+    families = {
+        family.name: family
+        for family in parser.text_string_to_metric_families(exposition(status, [], streams=1, pictures=2))
+    }
+    assert families["edge_app_temperature_celsius"].samples[0].value == 51.5
+    assert families["edge_app_class_examples"].samples == []
+    assert "edge_app_decision_confidence" not in families

@@ -1,0 +1,44 @@
+"""The description says what the API is, all of it, in valid OpenAPI 3.1."""
+
+import re
+
+import jsonschema
+import pytest
+from served import Served, api
+from starlette.routing import Route
+
+from edge_app.web.openapi import LABEL, describe
+
+
+def test_every_path_is_described_and_every_description_is_served(served: Served) -> None:
+    description = served.http.get(api("/openapi.json")).json()
+    assert description == describe()
+    assert description["openapi"] == "3.1.0"
+    assert served.server._site is not None
+    routes = {
+        (method, route.path.replace(":path", ""))
+        for route in served.server._site._routes()
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    described = {(method.upper(), path) for path, methods in description["paths"].items() for method in methods}
+    assert routes - described == {("GET", path) for path in ("/", "/metrics", api("/live.mjpg"), api("/openapi.json"))}
+    assert described <= routes
+
+
+def test_every_reference_leads_somewhere_and_schemas_are_schemas() -> None:
+    description = describe()
+    schemas = description["components"]["schemas"]
+    for name in re.findall(r"#/components/schemas/(\w+)", repr(description)):
+        assert name in schemas
+    for schema in schemas.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    names = [one["operationId"] for methods in description["paths"].values() for one in methods.values()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("label", "right"), [("cup", True), ("red pen", True), ("a", True), ("", False), (" a", False)]
+)
+def test_labels_in_paths(label: str, right: bool) -> None:
+    assert bool(re.search(LABEL, label)) is right

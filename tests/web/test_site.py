@@ -1,0 +1,391 @@
+"""The API over real sockets: what is asked is done, what is wrong is said, in one form."""
+
+import io
+import json
+import socket
+import ssl
+import subprocess
+import threading
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from device import Device
+from served import CHANGE, Served, api
+from simple_network import open_learner
+
+from edge_app.config import WebConfig
+from edge_app.encoder.preprocess import decode_image
+from edge_app.errors import DeviceError, InputError
+from edge_app.web.server import WebServer
+
+JSON = {"content-type": "application/json"}
+
+
+def teach(served: Served, label: str, **options: object) -> dict[str, object]:
+    answer = served.http.post(api(f"/classes/{label}/teach"), **options)  # type: ignore[arg-type]
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def test_the_state_says_how_things_are(served: Served) -> None:
+    state = served.http.get(api("/state")).json()
+    assert (state["camera"], state["health"]) == ({"state": "good", "reopened": 0}, {"ok": True, "reasons": []})
+    assert (state["role"], state["classes"], state["learnt"]) == ("administer", [], 0)
+    assert state["decision"]["label"] is None
+    assert state["decision"]["sequence"] >= 0
+    assert served.http.get(api("/health")).json() == {"ok": True, "reasons": []}
+    assert served.http.get(api("/config")).json()["web"] == {"port": 8765}
+
+
+def test_the_picture_that_was_seen_is_taught(served: Served) -> None:
+    picture = served.http.get(api("/picture.jpg"), params={"max_side": 320})
+    assert picture.headers["content-type"] == "image/jpeg"
+    assert decode_image(picture.content).shape == (32, 32, 3)
+    number = int(picture.headers["x-frame-sequence"])
+    taught = teach(served, "cup", json={"frame": number})
+    assert taught == {
+        "example": 1,
+        "label": "cup",
+        "before": {"label": None, "confidence": 0.0},
+        "frame": number,
+        "source": "API",
+    }
+    (example,) = served.http.get(api("/examples")).json()["examples"]
+    assert (example["id"], example["label"], example["thumbnail"], example["before"]) == (1, "cup", True, None)
+    thumbnail = served.http.get(api("/examples/1/thumbnail.jpg"))
+    assert decode_image(thumbnail.content).shape == (16, 16, 3)
+    gone = served.http.post(api("/classes/cup/teach"), json={"frame": 10**9})
+    assert (gone.status_code, gone.json()["error"]["code"]) == (409, "frame_gone")
+
+
+def test_a_retry_teaches_once(served: Served) -> None:
+    key = {"Idempotency-Key": "one"}
+    assert teach(served, "cup", headers=key) == teach(served, "cup", headers=key)
+    assert served.http.get(api("/examples")).json()["total"] == 1
+    other = served.http.post(api("/classes/pen/teach"), headers=key)
+    assert (other.status_code, other.json()["error"]["code"]) == (422, "key_reused")
+    undone = served.http.post(api("/undo"), headers={"Idempotency-Key": "two"})
+    assert served.http.post(api("/undo"), headers={"Idempotency-Key": "two"}).json() == undone.json()
+    again = served.http.post(api("/undo"), json={"action": undone.json()["action"]["id"]})
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "nothing_to_undo")
+
+
+def test_classes_are_renamed_merged_forgotten_and_corrected(served: Served) -> None:
+    for label in ("cup", "cup", "pen", "a%2Fb%20c"):
+        teach(served, label)
+    http = served.http
+    assert [one["label"] for one in http.get(api("/classes")).json()["classes"]] == ["cup", "pen", "a/b c"]
+    assert http.post(api("/classes/a%2Fb%20c/rename"), json={"to": "key"}).json()["action"]["kind"] == "rename"
+    assert http.post(api("/classes/key/merge"), json={"into": "pen"}).json()["action"]["labels"] == ["key", "pen"]
+    action = http.post(api("/examples/relabel"), json={"ids": [1, 2], "label": "pen"}).json()["action"]
+    assert (action["kind"], action["examples"]) == ("relabel", 2)
+    assert http.post(api("/examples/forget"), json={"ids": [4]}).status_code == 200
+    page = http.get(api("/examples"), params={"label": "pen", "offset": 1, "limit": 1}).json()
+    assert ([one["id"] for one in page["examples"]], page["total"]) == ([2], 3)
+    assert http.delete(api("/classes/pen")).json()["action"]["examples"] == 3
+    assert http.get(api("/classes")).json() == {"classes": []}
+    missing = http.delete(api("/classes/pen"))
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unknown_class")
+
+
+def test_the_tray_is_taught_and_dismissed(served: Served) -> None:
+    teach(served, "red")
+    served.device.wait_for(lambda events: bool(served.control.tray()))
+    moments = served.http.get(api("/tray")).json()["moments"]
+    number = moments[-1]["id"]
+    assert moments[-1]["why"] in ("changed", "uncertain")
+    assert served.http.get(api(f"/tray/{number}/picture.jpg")).headers["content-type"] == "image/jpeg"
+    done = served.http.post(api("/tray/teach"), json={"ids": [number], "label": "red"})
+    assert (done.status_code, done.json()["taught"][0]["label"]) == (201, "red")
+    gone = served.http.post(api("/tray/teach"), json={"ids": [number], "label": "red"})
+    assert (gone.status_code, gone.json()["error"]["code"]) == (409, "moment_gone")
+    assert served.http.post(api("/tray/dismiss"), json={"ids": [number, 10**6]}).json() == {"dismissed": 0}
+    assert served.http.get(api(f"/tray/{number}/picture.jpg")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status", "code"),
+    [
+        ("GET", "/nothing", {}, 404, "not_found"),
+        ("PUT", "/state", {}, 405, "method"),
+        ("POST", "/classes/cup/teach", {"content": b"{", "headers": JSON}, 400, "json"),
+        ("POST", "/classes/cup/teach", {"content": b"[" * 10_000, "headers": JSON}, 422, "invalid"),
+        ("POST", "/classes/cup/teach", {"content": b"\xff\xfe", "headers": JSON}, 400, "json"),
+        ("POST", "/classes/cup/teach", {"content": b"frame=1"}, 415, "media_type"),
+        ("POST", "/classes/cup/teach", {"json": {"frame": "1"}}, 422, "invalid"),
+        ("POST", "/classes/cup/teach", {"json": {"frame": -1}}, 422, "invalid"),
+        ("POST", "/classes/cup/teach", {"json": {"frmae": 1}}, 422, "invalid"),
+        ("POST", "/classes/cup/teach", {"json": [1]}, 422, "invalid"),
+        ("POST", "/classes/%20cup/teach", {}, 422, "invalid"),
+        ("POST", "/classes/c%00up/teach", {}, 422, "invalid"),
+        ("POST", f"/classes/{'x' * 101}/teach", {}, 422, "invalid"),
+        ("POST", "/classes/cup/teach", {"headers": {"Idempotency-Key": "x" * 201}}, 422, "invalid"),
+        ("POST", "/classes/cup/rename", {}, 422, "invalid"),
+        ("POST", "/classes/cup/rename", {"json": {}}, 422, "invalid"),
+        ("POST", "/examples/forget", {"json": {"ids": []}}, 422, "invalid"),
+        ("POST", "/examples/forget", {"json": {"ids": list(range(1, 202))}}, 422, "invalid"),
+        ("POST", "/examples/forget", {"json": {"ids": [2**60]}}, 422, "invalid"),
+        ("POST", "/examples/forget", {"json": {"ids": [7]}}, 422, "refused"),
+        ("GET", "/examples?limit=0", {}, 422, "invalid"),
+        ("GET", "/examples?limit=1&limit=2", {}, 422, "invalid"),
+        ("GET", "/examples?what=1", {}, 422, "invalid"),
+        ("GET", "/examples/7/thumbnail.jpg", {}, 404, "unknown_example"),
+        ("GET", "/examples/x/thumbnail.jpg", {}, 404, "unknown"),
+        ("GET", f"/examples/{'9' * 6000}/thumbnail.jpg", {}, 404, "unknown"),
+        ("GET", "/picture.jpg?max_side=x", {}, 422, "invalid"),
+        ("GET", "/live.mjpg?max_side=1e3", {}, 422, "invalid"),
+        ("POST", "/undo", {}, 409, "nothing_to_undo"),
+        ("GET", "/export", {}, 422, "refused"),
+        ("GET", "/export?label=cup", {}, 404, "unknown_class"),
+        ("POST", "/import", {"json": {}}, 415, "media_type"),
+        ("POST", "/import", {"content": b"no zip", "headers": {"content-type": "application/zip"}}, 422, "refused"),
+        ("POST", "/session", {"json": {"token": "guess"}}, 401, "wrong_token"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_one_form_and_changes_nothing(
+    served: Served, method: str, path: str, options: dict[str, object], status: int, code: str
+) -> None:
+    answer = served.http.request(method, api(path), **options)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
+    assert answer.json()["error"]["message"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert served.device.learner.examples() == []
+
+
+def test_a_body_that_is_too_long_is_refused_before_it_is_read(serve: Callable[..., Served]) -> None:
+    served = serve(max_upload_mb=1)
+    long = served.http.post(api("/classes/cup/teach"), content=b" " * 70_000, headers=JSON)
+    assert (long.status_code, long.json()["error"]["code"]) == (413, "too_long")
+
+    def endless() -> object:
+        while True:
+            yield b"x" * 65536
+
+    zip_ = {"content-type": "application/zip"}
+    for content in (endless(), b"x" * (2 << 20)):
+        try:
+            answer = served.http.post(api("/import"), content=content, headers=zip_)  # type: ignore[arg-type]
+        except httpx.TransportError:
+            continue  # it hung up while we were still sending, as it should
+        assert answer.status_code == 413
+    assert not list(served.tokens.parent.glob(".import-*"))
+
+
+def test_classes_travel_as_a_file(served: Served) -> None:
+    for label in ("cup", "pen", "cup"):
+        teach(served, label)
+    answer = served.http.get(api("/export"), params={"label": ["cup"]})
+    assert answer.headers["content-type"] == "application/zip"
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert "embeddings.bin" in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+    served.http.delete(api("/classes/cup"))
+    zip_ = {"content-type": "application/zip"}
+    assert served.http.post(api("/import"), content=answer.content, headers=zip_).json() == {"added": 2, "skipped": 0}
+    assert served.http.post(api("/import"), content=answer.content, headers=zip_).json() == {"added": 0, "skipped": 2}
+    assert served.device.learner.classes() == {"pen": 1, "cup": 2}
+    assert not [path for path in served.tokens.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_roles_are_kept_apart(serve: Callable[..., Served]) -> None:
+    served = serve(loopback_role="none")
+    tokens = {role: served.server.tokens.make(role) for role in ("view", "teach", "administer")}
+    wanted = {
+        None: (401, 401, 401, 401),
+        "view": (200, 403, 403, 403),
+        "teach": (200, 201, 403, 403),
+        "administer": (200, 201, 200, 200),
+    }
+    for role, statuses in wanted.items():
+        with served.client(tokens.get(role or "")) as http:
+            found = (
+                http.get(api("/state")).status_code,
+                http.post(api("/classes/cup/teach")).status_code,
+                http.post(api("/classes/cup/rename"), json={"to": "pen"}).status_code,
+                http.get(api("/config")).status_code,
+            )
+        assert found == statuses, role
+    for path in ("/events", "/live.mjpg", "/picture.jpg", "/examples", "/tray", "/classes", "/health", "/export"):
+        assert served.http.get(api(path)).status_code == 401
+    assert served.http.get("/metrics").status_code == 401
+    assert served.http.get(api("/openapi.json")).status_code == 200
+
+
+def test_a_browser_signs_in_and_out(serve: Callable[..., Served]) -> None:
+    served = serve(loopback_role="none")
+    token = served.server.tokens.make("teach")
+    assert served.http.get(api("/session")).json() == {"role": "none"}
+    signed = served.http.post(api("/session"), json={"token": token})
+    assert signed.json() == {"role": "teach"}
+    cookie = signed.headers["set-cookie"]
+    assert all(part in cookie for part in ("HttpOnly", "SameSite=strict", "Path=/", "Max-Age="))
+    assert token not in cookie
+    assert served.http.get(api("/state")).json()["role"] == "teach"
+    assert teach(served, "cup")["source"] == "page"
+    assert httpx.post(served.server.url + "api/v1/undo", cookies=dict(served.http.cookies)).status_code == 403
+    assert served.http.delete(api("/session")).status_code == 204
+    assert served.http.get(api("/state")).status_code == 401
+    served.http.cookies.set("edge_app", cookie.partition("=")[2].partition(";")[0])
+    assert served.http.get(api("/state")).status_code == 401  # the old cookie is worth nothing
+
+
+def test_guessing_is_locked_out(serve: Callable[..., Served]) -> None:
+    served = serve(loopback_role="none")
+    token = served.server.tokens.make("view")
+    statuses = [served.http.post(api("/session"), json={"token": f"guess {n}"}).status_code for n in range(6)]
+    assert statuses == [401] * 5 + [429]
+    locked = served.http.post(api("/session"), json={"token": token})
+    assert (locked.status_code, int(locked.headers["retry-after"]) > 0) == (429, True)
+
+
+def test_every_answer_carries_what_keeps_browsers_safe(served: Served) -> None:
+    for path in ("/", "/static/nothing.js", api("/state"), api("/nothing"), "/metrics"):
+        headers = served.http.get(path).headers
+        assert "script-src 'self'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert "access-control-allow-origin" not in headers
+        assert "server" not in headers
+        assert "strict-transport-security" not in headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/../site.py", "/static/..%2fsite.py", "/static/%2e%2e/tokens.json", "/static//etc/passwd", "/static/"],
+)
+def test_no_file_beside_the_page_can_be_had(served: Served, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", served.server.port), 10) as raw:
+        raw.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while part := raw.recv(65536):
+            answer += part
+    assert answer.split(b" ", 2)[1] == b"404"
+
+
+def test_the_page_is_served(served: Served) -> None:
+    page = served.http.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert served.http.head("/").status_code == 200
+    for name in ("static/main.js", "static/style.css", "static/icon.svg"):
+        assert name in page.text
+        answer = served.http.get(f"/{name}")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
+    assert served.http.get("/static/main.js").headers["content-type"].startswith("text/javascript")
+
+
+def test_tls_with_certificate_files(tmp_path: Path, serve: Callable[..., Served]) -> None:
+    certificate, key = self_signed(tmp_path)
+    served = serve(certificate=str(certificate), key=str(key), loopback_role="none")
+    token = served.server.tokens.make("view")
+    with served.client(verify=ssl.create_default_context(cafile=str(certificate))) as http:
+        signed = http.post(api("/session"), json={"token": token})
+        assert "__Host-edge_app=" in signed.headers["set-cookie"]
+        assert "Secure" in signed.headers["set-cookie"]
+        assert http.get(api("/state")).json()["role"] == "view"
+        assert "max-age" in http.get("/").headers["strict-transport-security"]
+    with pytest.raises(httpx.TransportError):
+        httpx.get(served.server.url.replace("https", "http"))
+
+
+def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c.pem").write_text("x")
+    config = WebConfig(enabled=True, port=0, certificate=str(tmp_path / "c.pem"), key=str(tmp_path / "c.pem"))
+    with (
+        open_learner(tmp_path) as learner,
+        Device(tmp_path, learner) as device,
+        pytest.raises(InputError, match=r"c\.pem.* cannot be used for TLS"),
+    ):
+        WebServer(device.control, config, tmp_path / "t.json")
+
+
+def test_a_port_that_is_taken_is_named(served: Served, tmp_path: Path) -> None:
+    config = WebConfig(enabled=True, port=served.server.port)
+    with pytest.raises(DeviceError, match=r"127\.0\.0\.1 port .* cannot be used"):
+        WebServer(served.control, config, tmp_path / "t.json")
+
+
+def test_tokens_that_are_damaged_keep_it_from_starting_and_later_let_nobody_in(served: Served, tmp_path: Path) -> None:
+    served.tokens.write_text("{")
+    served.tokens.chmod(0o600)
+    with served.client("edge-x") as http:
+        answer = http.get(api("/state"))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "tokens")
+    with pytest.raises(InputError, match="is damaged"):
+        WebServer(served.control, WebConfig(enabled=True, port=0), served.tokens)
+
+
+def test_what_an_interrupted_import_left_is_removed(tmp_path: Path, serve: Callable[..., Served]) -> None:
+    (tmp_path / ".import-abc").write_bytes(b"x")
+    serve()
+    assert not (tmp_path / ".import-abc").exists()
+
+
+def test_a_stop_ends_what_flows(serve: Callable[..., Served]) -> None:
+    served = serve()
+    ended = threading.Event()
+
+    def follow() -> None:
+        with served.client() as http, served.events(http) as events:
+            for _ in events:
+                began.set()
+        ended.set()
+
+    began = threading.Event()
+    thread = threading.Thread(target=follow)
+    thread.start()
+    assert began.wait(30)
+    served.server.close()
+    assert ended.wait(10)
+    thread.join()
+    served.server.close()
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    try:
+        subprocess.run(
+            [*command, "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
+             "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed")
+    return certificate, key
+
+
+def test_an_idle_connection_is_let_go_and_half_a_request_too(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_app.web.protocol.HEAD_S", 0.2)
+    served = serve()
+    for sent in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"):
+        with socket.create_connection(("127.0.0.1", served.server.port), 10) as raw:
+            raw.sendall(sent)
+            assert raw.recv(100) == b""
+
+
+def test_more_connections_than_allowed_are_dropped_and_the_page_still_answers(serve: Callable[..., Served]) -> None:
+    served = serve(max_clients=1)
+    raws = [socket.create_connection(("127.0.0.1", served.server.port), 10) for _ in range(60)]
+    for raw in raws:
+        raw.close()
+    for _ in range(100):
+        try:
+            if served.http.get(api("/session")).status_code == 200:
+                break
+        except httpx.TransportError:
+            continue
+    else:
+        pytest.fail("it does not answer any more")
+
+
+def test_json_is_what_it_says(served: Served) -> None:
+    answer = served.http.get(api("/state"))
+    assert answer.headers["content-type"] == "application/json"
+    assert json.loads(answer.content)["version"]
+    assert CHANGE == {"X-Edge-App": "1"}

@@ -1,0 +1,112 @@
+"""Tokens and sessions: shown once, kept hashed, gone when they are taken away."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from edge_app.errors import InputError, StateNotWritable
+from edge_app.web.tokens import SESSIONS, Tokens, allows
+
+
+class Wall:
+    now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_token_is_known_by_its_hash_only(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    tokens = Tokens(path, wall=Wall())
+    token = tokens.make("teach")
+    assert len(token) > 40
+    assert token not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert tokens.role_of(token) == "teach"
+    for wrong in ("", "edge-", token[:-1], token + "x", token.upper(), "\udcff"):
+        assert tokens.role_of(wrong) is None
+    (known,) = tokens.known()
+    assert (known.role, known.made_s) == ("teach", 1_700_000_000)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_token_takes_the_place_of_the_old_one_in_every_process(tmp_path: Path) -> None:
+    service, command = Tokens(tmp_path / "t.json"), Tokens(tmp_path / "t.json")
+    assert service.known() == []
+    first = command.make("view")
+    secret = service.begin(first)
+    assert secret is not None
+    assert service.session_role(secret) == "view"
+    second = command.make("view")
+    assert (service.role_of(first), service.role_of(second)) == (None, "view")
+    assert service.session_role(secret) is None
+    assert command.remove("view")
+    assert not command.remove("view")
+    assert service.role_of(second) is None
+
+
+def test_sessions_outlive_a_restart_end_with_time_and_are_few(tmp_path: Path) -> None:
+    wall = Wall()
+    tokens = Tokens(tmp_path / "t.json", session_s=100, wall=wall)
+    token = tokens.make("administer")
+    assert tokens.begin("wrong") is None
+    secret = tokens.begin(token) or ""
+    assert secret not in (tmp_path / "t.json").read_text()
+    again = Tokens(tmp_path / "t.json", session_s=100, wall=wall)
+    assert again.session_role(secret) == "administer"
+    others = [again.begin(token) or "" for _ in range(SESSIONS)]
+    assert again.session_role(secret) is None
+    assert again.session_role(others[-1]) == "administer"
+    again.end(others[-1])
+    assert tokens.session_role(others[-1]) is None
+    wall.now += 101
+    assert again.session_role(others[0]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '{"tokens": 3}', '{"tokens": {"root": {}}, "sessions": []}', "[" * 100_000,
+     '{"tokens": {"view": {"sha256": "xyz", "made_s": 1}}, "sessions": []}',
+     '{"tokens": {}, "sessions": [[1, 2, 3]]}', '{"tokens": {}, "sessions": [["a"]]}'],
+)  # fmt: skip
+def test_a_damaged_file_lets_nobody_in_and_says_the_way_out(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(InputError, match=r"is damaged .*make the tokens anew"):
+        Tokens(path).role_of("x")
+    assert path.read_text() == text
+
+
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    Tokens(path).make("view")
+    path.chmod(0o640)
+    with pytest.raises(InputError, match=r"can be read by others \(mode 640\)"):
+        Tokens(path).known()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StateNotWritable):
+        Tokens(tmp_path / "t.json").make("view")
+    tmp_path.chmod(0o700)
+
+
+def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "t.json"
+    with pytest.raises(StateNotWritable, match="cannot be written"):
+        Tokens(path).make("view")
+
+
+def test_roles_build_on_one_another() -> None:
+    assert [allows(role, "teach") for role in (None, "view", "teach", "administer")] == [False, False, True, True]
+
+
+def test_the_file_is_plain_json(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    Tokens(path).make("view")
+    assert set(json.loads(path.read_bytes())) == {"tokens", "sessions"}
