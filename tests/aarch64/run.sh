@@ -2,8 +2,8 @@
 # Runs the determinism part of the suite on emulated ARM processors: arm64 Python and the arm64 wheels under qemu-user.
 # usage: tests/aarch64/run.sh PYTHON-OF-THE-ENVIRONMENT [CPU...]      CPU: cortex-a72 (Pi 4), cortex-a76 (Pi 5)
 #
-# Nothing is installed on the machine, root is not needed. What is downloaded is kept in .cache/aarch64, each part in a
-# folder named after all that it depends on. Dependencies have the versions of the given environment.
+# Nothing is installed on the machine, root is not needed; status 77: an emulator is missing. What is downloaded is kept in
+# EDGE_APP_ARM64_CACHE (.cache/aarch64), each part in a folder named after all that it depends on. Dependencies have the versions of the given environment.
 # EDGE_APP_ARM64_MIRROR and EDGE_APP_ARM64_SUITE name another mirror or Debian release than the machine's own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -11,7 +11,7 @@ python=$(realpath -s "$1")
 shift
 cpus=("${@:-cortex-a72 cortex-a76}")
 read -r -a cpus <<< "${cpus[*]}"
-cache=$PWD/.cache/aarch64
+cache=${EDGE_APP_ARM64_CACHE:-$PWD/.cache/aarch64}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -20,7 +20,7 @@ command -v qemu-aarch64-static > /dev/null || missing+=(qemu-user-static)
 command -v mmdebstrap > /dev/null || missing+=(mmdebstrap)
 if [ ${#missing[@]} -gt 0 ]; then
   echo "this needs ${missing[*]}: sudo apt-get install --no-install-recommends ${missing[*]}" >&2
-  exit 1
+  exit 77
 fi
 
 # A folder of the cache is made aside and renamed: it is whole or it is not there.
