@@ -160,7 +160,8 @@ export class Gallery {
       (choice) => [`The ${count} of ${label} will belong to ${choice}, and ${label} is no longer a class.`, UNDOABLE],
       { label: "Merge into", choices: this.#others(label), confirm: "Merge" },
     );
-    if (into && (await this.#toast.attempt(() => api.mergeClass(label, into)))) {
+    if (!into) return;
+    if (await this.#toast.attempt(() => api.mergeClass(label, into))) {
       this.#toast.show(`${label} is part of ${into} now`, { undo: true });
     }
     this.#done();
@@ -175,7 +176,8 @@ export class Gallery {
       [`Its ${count} will go, and the device decides as if ${label} had never been taught.`, UNDOABLE],
       "Forget",
     );
-    if (sure && (await this.#toast.attempt(() => api.forgetClass(label)))) {
+    if (!sure) return;
+    if (await this.#toast.attempt(() => api.forgetClass(label))) {
       this.#toast.show(`Forgot ${label} (${count})`, { undo: true });
     }
     this.#done();

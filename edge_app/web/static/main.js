@@ -14,6 +14,7 @@ import { Tray } from "./tray.js";
 import { sentences, tookBack } from "./words.js";
 
 const WELCOMED = "edge-app.welcomed";
+const SIGNED_IN = "edge-app.signed-in";
 
 const device = new Device();
 const voice = new Voice();
@@ -21,7 +22,7 @@ const toast = new Toast(() => takeBack());
 const picture = new LivePicture();
 const decision = new DecisionView(voice);
 const columns = new Columns();
-const connection = new Connection(device, (sequence, jpeg) => picture.show(sequence, jpeg), askToken);
+const connection = new Connection(device, (sequence, jpeg) => picture.show(sequence, jpeg), signIn);
 const gallery = new Gallery(device, toast);
 const classes = new Classes(device, picture, toast, voice, {
   paused: () => paused,
@@ -39,6 +40,13 @@ let pictureLost = "";
 async function takeBack() {
   const action = await toast.attempt(undo);
   if (action) toast.show(tookBack(action));
+}
+
+/** Ask for the token; the cookie cannot be seen from here, so it is remembered that there is one to give up. */
+async function signIn() {
+  await askToken();
+  localStorage.setItem(SIGNED_IN, "yes");
+  byId("sign-out").hidden = false;
 }
 
 /** Say plainly what is wrong: first the service, then the camera, then the rest. */
@@ -92,6 +100,8 @@ byId("trouble-retry").addEventListener("click", () => connection.retry());
 byId("help-open").addEventListener("click", () => showHelp(device.may("teach")));
 byId("sign-out").addEventListener("click", async () => {
   await toast.attempt(signOut);
+  localStorage.removeItem(SIGNED_IN);
+  byId("sign-out").hidden = true;
   connection.retry();
 });
 byId("pause").addEventListener("click", () => {
@@ -103,4 +113,5 @@ byId("pause").addEventListener("click", () => {
 });
 
 welcome();
+byId("sign-out").hidden = localStorage.getItem(SIGNED_IN) !== "yes";
 connection.run();

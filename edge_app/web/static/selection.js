@@ -12,6 +12,7 @@ export class PictureGrid {
   #choices;
   #count;
   #all;
+  #loading = "lazy";
   #selectable = () => true;
   /** @type {Tile[]} */
   #tiles = [];
@@ -22,10 +23,12 @@ export class PictureGrid {
 
   /**
    * @param {HTMLElement} host where it goes
-   * @param {{name: string, question: string, selectable: () => boolean, actions: Node[]}} options `name` of the list;
-   *   `question` before the choice of classes
+   * @param {{name: string, question: string, selectable: () => boolean, actions: Node[], loading?: "lazy" | "eager"}} options
+   *   `name` of the list; `question` before the choice of classes; `loading` of the pictures, eager when they will not
+   *   be there for long
    */
-  constructor(host, { name, question, selectable, actions }) {
+  constructor(host, { name, question, selectable, actions, loading = "lazy" }) {
+    this.#loading = loading;
     this.#selectable = selectable;
     this.#grid = make("ul", { class: "grid", "aria-label": name });
     this.#all = make("input", { type: "checkbox", onchange: () => this.#selectAll() });
@@ -43,6 +46,11 @@ export class PictureGrid {
   /** The pictures that are ticked. */
   get selected() {
     return this.#tiles.filter((tile) => this.#selected.has(tile.id)).map((tile) => tile.id);
+  }
+
+  /** Whether someone is choosing: nothing should move under their finger then. */
+  get busy() {
+    return this.#selected.size > 0 || this.#grid.matches(":hover, :focus-within");
   }
 
   /** All pictures on show. */
@@ -112,7 +120,7 @@ export class PictureGrid {
 
   #tile(/** @type {Tile} */ tile, /** @type {boolean} */ selectable) {
     const picture = tile.source
-      ? make("img", { src: tile.source, alt: "", loading: "lazy", decoding: "async", width: 112, height: 112 })
+      ? make("img", { src: tile.source, alt: "", loading: this.#loading, decoding: "async", width: 112, height: 112 })
       : make("span", { class: "no-picture", text: "no picture" });
     const words = [make("span", { class: "title" }), make("span", { class: "note" })];
     if (!selectable) return make("li", {}, make("div", { class: "tile" }, picture, ...words));

@@ -1,6 +1,6 @@
 /** The tray: pictures of which the device was unsure, or changed its mind, to be named in one go. */
 
-import { dismissMoments, getTray, momentAddress, teachMoments } from "./api.js";
+import { ApiError, dismissMoments, getTray, momentAddress, teachMoments } from "./api.js";
 import { byId, make, setText } from "./dom.js";
 import { askName } from "./dialogs.js";
 import { PictureGrid } from "./selection.js";
@@ -22,9 +22,13 @@ export class Tray {
       name: "Uncertain pictures",
       question: "These are",
       selectable: () => device.may("teach"),
+      loading: "eager",
       actions: [make("button", { type: "button", class: "quiet", text: "Leave out", onclick: () => this.#dismiss() })],
     });
-    device.on("tray", () => this.#refresh());
+    device.on("tray", () => this.#grid.busy || this.#refresh());
+    for (const left of ["pointerleave", "focusout"]) {
+      byId("tray-grid").addEventListener(left, () => setTimeout(() => this.#grid.busy || this.#refresh()));
+    }
     device.on("classes", () => this.#offer());
   }
 
@@ -60,11 +64,27 @@ export class Tray {
   }
 
   async #teach(/** @type {string} */ label) {
-    const ids = this.#grid.selected;
-    if (await this.#toast.attempt(() => teachMoments(ids, label))) {
-      this.#toast.show(`Taught ${label}: ${counted(ids.length, "example")}`, { undo: true });
+    const done = await this.#toast.attempt(() => this.#teachThoseLeft(this.#grid.selected, label));
+    if (done) {
+      const gone = done.gone ? `, ${done.gone} had gone from the tray` : "";
+      this.#toast.show(`Taught ${label}: ${counted(done.taught, "example")}${gone}`, { undo: done.taught > 0 });
     }
     this.#done();
+  }
+
+  /** Teach moments; the tray holds the newest only, and some may have left it while one looked at them. */
+  async #teachThoseLeft(/** @type {number[]} */ ids, /** @type {string} */ label) {
+    try {
+      await teachMoments(ids, label);
+      return { taught: ids.length, gone: 0 };
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== "moment_gone") throw error;
+      const there = new Set((await getTray()).map((moment) => moment.id));
+      const left = ids.filter((id) => there.has(id));
+      if (!left.length || left.length === ids.length) throw error;
+      await teachMoments(left, label);
+      return { taught: left.length, gone: ids.length - left.length };
+    }
   }
 
   async #teachNew() {

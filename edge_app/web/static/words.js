@@ -43,7 +43,7 @@ export function moment(timeMs) {
  * @param {import("./api.js").ClassReport} report
  */
 export function standing(report) {
-  if (!report.predicted) return "Not tried since the start";
+  if (!report.predicted) return report.examples > 1 ? "Not tried since the start" : "Not tried yet";
   const taken = report.confused_with.map(({ label, count }) => `${label} (${count})`).join(", ");
   return `${report.right} of the last ${report.predicted} named right${taken && `, taken for ${taken}`}`;
 }

@@ -1,0 +1,132 @@
+"""Make the pictures of docs/page.md: a real device on the simulated camera, taught through its page.
+
+`make screenshots` runs it; it takes two minutes. The scene is known, so that whoever presses is never wrong.
+"""
+
+import base64
+import sys
+import tempfile
+from pathlib import Path
+
+from browsing import LiveDevice, Page
+from conftest import open_browser
+
+from edge_app.devices.photographs import load_photographs
+from edge_app.devices.scene import endless_shots
+
+FIGURES = Path(__file__).resolve().parents[3] / "docs" / "figures"
+FPS, SHOT_S, SEED = 10, 3.0, 1
+THINGS = ("cup", "cat", "motorbike", "coin")
+PRESSES, ROUNDS = 3, 4
+SETTLED = (0.8, 2.2)
+"""Seconds into a shot within which one may trust that it is on the screen."""
+
+
+class Show:
+    """What the scene shows at the frame on the screen."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._shots = endless_shots(load_photographs(), SEED)
+
+    def now(self) -> tuple[int, str | None]:
+        """Return the shot's number, and what it shows; None near its beginning and end."""
+        seconds = self._page.sequence / FPS
+        index, within = int(seconds // SHOT_S), seconds % SHOT_S
+        return index, self._shots(index).name if SETTLED[0] < within < SETTLED[1] else None
+
+    def wait_other(self, index: int) -> tuple[int, str]:
+        """Wait until something that is taught is shown, in another shot than `index`."""
+        return self._page.wait(
+            lambda: (found := self.now())[1] in THINGS and found[0] != index and found, "something to teach", 60
+        )
+
+
+def shoot(page: Page, name: str) -> None:
+    """Write what is on the screen to docs/figures."""
+    options = {"format": "jpeg", "quality": 82}
+    data = page.browser.execute_cdp_cmd("Page.captureScreenshot", options)["data"]
+    path = FIGURES / f"page-{name}.jpg"
+    path.write_bytes(base64.b64decode(data))
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def teach(page: Page, show: Show) -> int:
+    """Teach all things, a few presses at each time that they are shown; return the last shot."""
+    index, times = -1, dict.fromkeys(THINGS, 0)
+    while min(times.values()) < ROUNDS:
+        index, name = show.wait_other(index)
+        if times[name] == ROUNDS + 1:
+            continue
+        if name not in page.labels:
+            page.add_class(name)
+        for _ in range(PRESSES):
+            before = page.count(name)
+            page.click(page.class_button(name))
+            page.wait(lambda before=before, name=name: page.count(name) > before, "the example")
+        times[name] += 1
+    return index
+
+
+def wait_right(page: Page, show: Show) -> None:
+    """Wait until the device is sure of what is shown, and right."""
+    page.wait(
+        lambda: (
+            show.now()[1] == page.text("#decision")
+            and int(page.find("#confidence").get_attribute("aria-valuenow")) > 75
+        ),
+        "a decision that is sure and right",
+        120,
+    )
+
+
+def walk(page: Page, device: LiveDevice) -> None:
+    """Use the page as a person does, and take a picture now and then."""
+    show = Show(page)
+    page.show(width=1360, height=860)
+    page.open(device, welcomed=False)
+    page.wait_ready()
+    show.wait_other(-1)
+    shoot(page, "first")
+    page.click("#welcome-close")
+    teach(page, show)
+    page.click("#toast-close") if page.is_shown("#toast-close") else None
+    for scheme in ("light", "dark"):
+        page.show(width=1360, height=860, prefers_color_scheme=scheme)
+        wait_right(page, show)
+        shoot(page, scheme)
+    page.show(width=1360, height=860)
+    page.click('.class[data-label="cup"] .more')
+    page.wait(lambda: len(page.all("#gallery-grid li")) >= 12, "the cup's pictures")
+    for box in page.all("#gallery-grid .tile input")[1:4]:
+        box.click()
+    shoot(page, "gallery")
+    page.click("#gallery-grid .tick input")
+    page.click("#gallery-grid .tick input")
+    page.show(width=390, height=844, mobile=True)
+    page.run("scrollTo(0, 0)")
+    wait_right(page, show)
+    shoot(page, "phone")
+    page.run("document.getElementById('tray').scrollIntoView()")
+    for box in page.all("#tray-grid .tile input")[:2]:
+        box.click()
+    page.run("document.getElementById('tray').scrollIntoView()")
+    shoot(page, "tray")
+
+
+def main() -> int:
+    """Make all pictures."""
+    browser = open_browser()
+    with tempfile.TemporaryDirectory() as folder:
+        device = LiveDevice(Path(folder), camera=f"sim:fps={FPS},seed={SEED}")
+        try:
+            device.start()
+            walk(Page(browser), device)
+        finally:
+            device.stop()
+            browser.quit()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

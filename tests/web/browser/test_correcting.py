@@ -1,0 +1,136 @@
+"""Putting right what was taught: the gallery, whole classes, and the tray."""
+
+import pytest
+from browsing import Keys
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def taught(page, device):
+    """A page with four examples of disc and two of ring."""
+    page.open(device)
+    page.wait_ready()
+    for label, count in (("disc", 4), ("ring", 2)):
+        for _ in range(count):
+            device.ask("POST", f"classes/{label}/teach", {"frame": None})
+    page.wait(lambda: [page.count(label) for label in page.labels] == [4, 2], "six examples")
+    return page
+
+
+def open_gallery(page, label, count):
+    page.click(f'.class[data-label="{label}"] .more')
+    page.wait(lambda: len(page.all("#gallery-grid li")) == count, f"{count} pictures of {label}")
+
+
+def test_the_gallery_shows_a_class(taught, device):
+    page = taught
+    page.wait(lambda: len(page.all("#gallery-grid li")) == 6, "all pictures")
+    open_gallery(page, "ring", 2)
+    assert page.text("#gallery-count") == "2 pictures"
+    page.run("document.querySelector('#gallery-grid img').scrollIntoView()")
+    page.wait(lambda: page.run("return document.querySelector('#gallery-grid img').naturalWidth") > 0, "a thumbnail")
+
+
+def test_several_pictures_are_moved_to_another_class(taught, device):
+    page = taught
+    open_gallery(page, "disc", 4)
+    boxes = page.all("#gallery-grid input[type=checkbox]")[1:]
+    boxes[0].click()
+    page.actions.key_down(Keys.SHIFT).click(boxes[2]).key_up(Keys.SHIFT).perform()
+    page.wait_text("#gallery-grid .tools", "3 pictures selected")
+    page.click_text("#gallery-grid .chip", "ring")
+    page.wait_toast("Moved 3 pictures to ring")
+    page.wait(lambda: device.counts() == {"disc": 1, "ring": 5}, "the device to follow")
+    page.wait(lambda: len(page.all("#gallery-grid li")) == 1, "one picture of disc")
+    page.click("#toast-undo")
+    page.wait_toast("Took back the new class of 3 examples")
+    assert device.counts() == {"disc": 4, "ring": 2}
+
+
+def test_pictures_are_moved_to_a_new_class(taught, device):
+    page = taught
+    open_gallery(page, "ring", 2)
+    page.all("#gallery-grid .tile input")[0].click()
+    page.click_text("#gallery-grid .chip", "New class")
+    page.find("#dialog-input").send_keys("hoop", Keys.ENTER)
+    page.wait_toast("Moved 1 picture to hoop")
+    assert device.counts() == {"disc": 4, "ring": 1, "hoop": 1}
+
+
+def test_pictures_are_deleted(taught, device):
+    page = taught
+    open_gallery(page, "disc", 4)
+    page.click("#gallery-grid .tick input")
+    page.wait_text("#gallery-grid .tools", "4 pictures selected")
+    page.click("#gallery-grid .danger")
+    page.wait_toast("Deleted 4 pictures")
+    page.wait(lambda: page.labels == ["ring"], "the class to go with its last picture")
+    page.click("#toast-undo")
+    page.wait(lambda: sorted(page.labels) == ["disc", "ring"], "both classes again")
+    assert device.counts() == {"disc": 4, "ring": 2}
+
+
+def test_a_class_is_renamed(taught, device):
+    page = taught
+    open_gallery(page, "disc", 4)
+    page.click("#class-rename")
+    page.type("#dialog-input", "round thing")
+    page.press(Keys.ENTER)
+    page.wait_toast("disc is now called round thing")
+    assert device.counts() == {"round thing": 4, "ring": 2}
+
+
+def test_classes_are_merged_after_a_word_on_what_happens(taught, device):
+    page = taught
+    open_gallery(page, "ring", 2)
+    page.click("#class-merge")
+    assert "The 2 examples of ring will belong to disc" in page.text("#dialog")
+    assert "Undo brings all of it back" in page.text("#dialog")
+    page.click("#dialog .primary")
+    page.wait_toast("ring is part of disc now")
+    page.wait(lambda: page.labels == ["disc"], "one class")
+    assert device.counts() == {"disc": 6}
+    page.click("#toast-undo")
+    page.wait_toast("Took the merged classes apart")
+    assert device.counts() == {"disc": 4, "ring": 2}
+
+
+def test_a_class_is_forgotten_when_one_is_sure(taught, device):
+    page = taught
+    open_gallery(page, "disc", 4)
+    page.click("#class-forget")
+    page.press(Keys.ESCAPE)
+    page.wait(lambda: not page.is_shown("#dialog"), "the dialog to close")
+    assert device.counts() == {"disc": 4, "ring": 2}
+    page.click("#class-forget")
+    page.wait_text("#dialog", "Its 4 examples will go")
+    page.click("#dialog .solid")
+    page.wait_toast("Forgot disc (4 examples)")
+    page.wait(lambda: page.labels == ["ring"], "one class")
+    page.click("#undo")
+    page.wait_toast("Brought back: 4 examples of disc")
+
+
+def test_changed_decisions_are_named_in_one_go(taught, device):
+    page = taught
+    page.wait(lambda: len(page.all("#tray-grid li")) >= 3, "three moments in the tray", 40)
+    boxes = page.all("#tray-grid .tile input")
+    boxes[0].click()
+    boxes[1].click()
+    page.wait_text("#tray-grid .tools", "2 pictures selected")
+    page.click_text("#tray-grid .chip", "New class")
+    page.find("#dialog-input").send_keys("other", Keys.ENTER)
+    page.wait_toast("Taught other: 2 examples")
+    page.wait(lambda: device.counts().get("other") == 2, "two examples of the new class")
+    page.wait(lambda: page.labels == ["disc", "ring", "other"], "the new class")
+
+
+def test_moments_are_left_out(taught, device):
+    page = taught
+    page.wait(lambda: page.all("#tray-grid li"), "a moment in the tray", 40)
+    moment = device.ask("GET", "tray")["moments"][0]["id"]
+    page.click("#tray-grid .tick input")
+    page.click_text("#tray-grid button", "Leave out")
+    page.wait(lambda: moment not in [one["id"] for one in device.ask("GET", "tray")["moments"]], "the tray to shrink")
+    assert device.counts() == {"disc": 4, "ring": 2}

@@ -1,0 +1,64 @@
+"""What one sees without doing anything."""
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_pictures_move_and_their_numbers_are_known(page, device):
+    page.open(device)
+    page.wait_ready()
+    first = page.sequence
+    page.wait(lambda: page.sequence > first + 10, "ten more frames")
+    page.wait_shape("disc")
+
+
+def test_the_device_says_how_it_is(page, device):
+    page.open(device)
+    page.wait_ready()
+    page.wait_text("#vitals .health", "Well")
+    page.wait_text("#vitals .fps", "frames/s")
+    page.wait(lambda: "ms" in page.text("#vitals .latency"), "the latency")
+    assert not page.is_shown("#trouble")
+
+
+def test_before_anything_is_taught_it_says_so(page, device):
+    page.open(device)
+    page.wait_text("#decision", "Nothing taught yet")
+    page.wait_text("#classes-empty", "Nothing taught yet")
+    assert not page.is_shown("#class-actions")
+
+
+def test_a_first_visit_is_explained_once(page, device):
+    page.open(device, welcomed=False)
+    assert len(page.all("#welcome li")) == 3
+    page.click("#welcome-close")
+    assert not page.is_shown("#welcome")
+    page.open(device, welcomed=False)
+    page.wait_ready()
+    assert not page.is_shown("#welcome")
+
+
+def test_spikes_are_shown_as_they_happen(page, device):
+    page.open(device)
+    page.wait_ready()
+    page.add_class("disc", when="disc")
+    page.add_class("ring", when="ring")
+    page.wait(lambda: len(page.all("#columns li")) == 2, "a row for each class")
+    page.wait(lambda: page.text("#columns .own .name") == page.text("#decision") != "", "the winner's row to stand out")
+    assert int(page.text("#columns .own .count")) > 0
+
+
+def test_pause_stops_what_moves_and_teaching_with_it(page, device):
+    page.open(device)
+    page.wait_ready()
+    page.add_class("thing")
+    page.click("#pause")
+    page.wait_text("#picture-note", "Paused")
+    page.wait(lambda: page.find(page.class_button("thing")).get_attribute("aria-disabled") == "true", "no teaching")
+    page.click(page.class_button("thing"))
+    page.press("1")
+    stopped_at = page.sequence
+    page.click("#pause")
+    page.wait(lambda: page.sequence > stopped_at, "frames again")
+    assert page.count("thing") == device.counts()["thing"] == 1
