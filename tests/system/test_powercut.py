@@ -73,6 +73,11 @@ def test_entries_beyond_the_count_do_not_count(tmp_path: Path) -> None:
     assert [write.offset for write in read_log(log)] == [SECTOR]
 
 
+def test_a_disk_that_was_not_written_has_an_empty_log(tmp_path: Path, disk: Path) -> None:
+    (tmp_path / "log").write_bytes(bytes(4 * SECTOR))
+    assert replay(tmp_path / "log", disk, random.Random(1)) == (0, 0, 0, 0)
+
+
 def test_a_file_that_is_no_log_is_refused(disk: Path) -> None:
     with pytest.raises(ValueError, match="is no log of writes"):
         list(read_log(disk))

@@ -137,13 +137,14 @@ class Machine:
         except ConnectionError:
             return b""
 
-    def wait_running(self) -> None:
-        """Wait until a restored guest runs."""
+    def resume(self) -> None:
+        """Let a restored guest go on, once its memory is read."""
         with self._connected(self._control) as control, control.makefile("rw", encoding="utf-8") as file:
             file.readline()
             self._command(file, "qmp_capabilities")
-            while not self._command(file, "query-status").get("running"):
+            while self._command(file, "query-status")["status"] == "inmigrate":
                 time.sleep(0.05)
+            self._command(file, "cont")
 
     def tell(self, text: str) -> None:
         """Send the guest a line."""

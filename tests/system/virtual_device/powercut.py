@@ -43,7 +43,10 @@ class Cut(NamedTuple):
 def read_log(path: Path) -> Iterator[Write]:
     """Yield the entries of a log. Raises ValueError for a file that is none."""
     with path.open("rb") as file:
-        magic, version, entries, size = SUPER.unpack(file.read(SUPER.size))
+        head = file.read(SUPER.size)
+        if not any(head):  # QEMU writes it with the first entry
+            return
+        magic, version, entries, size = SUPER.unpack(head)
         if magic != MAGIC or version != 1:
             raise ValueError(f"{path} is no log of writes: magic {magic:#x}, version {version}")
         file.seek(size)

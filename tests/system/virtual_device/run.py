@@ -16,8 +16,8 @@ from virtual_device.packages import run as command
 from virtual_device.powercut import replay
 from virtual_device.report import Outcome, Report
 
-LONGEST_LIFE_S = 6.0
-"""From the word to start teaching until the plug is pulled, at most."""
+MOST_TAUGHT = 3
+"""Examples after which the plug is pulled, at most, somewhere in the teaching of the next."""
 MATERIAL_SIZE = "64M"
 
 
@@ -95,22 +95,27 @@ class Run:
 
     def _cut(self, number: int, disks: list[Disk], memory: Path, stored: list[list[Any]]) -> dict[str, Any]:
         """Let the device live on from where it was suspended, and pull the plug; return what it acknowledged."""
-        taught: list[list[Any]] = []
         folder = self._scratch / f"life{number}"
         device = self._device
-        life_s = self._chance.uniform(0.2, LONGEST_LIFE_S)
+        wanted, share = self._chance.randint(1, MOST_TAUGHT), self._chance.random()
         with Machine(device.qemu, device.kernel, disks, "cuts", folder, restored=memory) as machine:
-            machine.wait_running()
+            machine.resume()
             machine.tell("go")
-            end = time.monotonic() + life_s
-            heard = list(machine.events_until(end))
+            start = time.monotonic()
+            heard = []
+            for event in machine.events():
+                heard.append(event)
+                if event["event"] != "acknowledged" or len(heard) == wanted:
+                    break
+            # somewhere in the teaching of the next one, whose length is known by now
+            life_s = (time.monotonic() - start) * (1 + share / len(heard))
+            heard += machine.events_until(start + life_s)
             machine.cut()
             heard += machine.events()  # what it had said, and nobody had heard yet
         for event in heard:
-            if event["event"] == "acknowledged":
-                taught.append([event["example"], event["label"]])
-            elif event["event"] == "failed":
+            if event["event"] != "acknowledged":
                 raise GuestSilent(f"teaching failed before cut {number}: {event}")
+        taught = [[event["example"], event["label"]] for event in heard]
         return {"life_s": round(life_s, 2), "taught": taught, "acknowledged": [*stored, *taught]}
 
     def _boot(self, plan: str, disks: list[Disk]) -> bool:
