@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from device import Device
+from mosquitto import WAIT_S
 from parts import Reports
 from simple_network import open_learner
 
@@ -55,7 +56,7 @@ class House:
         self.device.hub.tell(answer)
 
     def wait_connected(self) -> None:
-        assert self.bridge.speaker.connected.wait(30), self.reports.told
+        assert self.bridge.speaker.connected.wait(WAIT_S), self.reports.told
 
     def wait_for_report(self, event: str, right: Callable[[dict[str, object]], bool] = lambda _: True) -> None:
         self.reports.wait_for(

@@ -16,7 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-WAIT_S = 30
+WAIT_S = 120
+"""The longest that anything is waited for: two whole devices that start on a busy machine take a while."""
 
 
 def free_port() -> int:
@@ -83,7 +84,15 @@ class Heard(NamedTuple):
 class Observer:
     """A client that keeps what it hears, and sends."""
 
-    def __init__(self, port: int, *topics: str, kept: bool = False, ca: Path | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        *topics: str,
+        kept: bool = False,
+        ca: Path | None = None,
+        user: str | None = None,
+        password: str | None = None,
+    ) -> None:
         """With `kept`, the broker keeps what comes while we are away."""
         self.heard: list[Heard] = []
         self._topics = topics
@@ -98,6 +107,7 @@ class Observer:
         self._client.on_connect = lambda client, *_: client.subscribe([(topic, 1) for topic in topics])
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._message
+        self._client.username_pw_set(user, password)
         if ca is not None:
             self._client.tls_set(str(ca))
         self._client.connect("127.0.0.1", port, clean_start=not kept, properties=session)

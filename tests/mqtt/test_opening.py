@@ -1,5 +1,6 @@
 """From the configuration to a broker and wishes; users, passwords and certificates at a real Mosquitto."""
 
+import itertools
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -90,14 +91,19 @@ def test_files_that_are_not_right_are_named_before_anything_starts(
         prepare(MqttConfig(device="one", **named))  # type: ignore[arg-type]
 
 
+def set_password(file: Path, user: str, password: str) -> None:
+    program = shutil.which("mosquitto_passwd")
+    if program is None:
+        pytest.skip("mosquitto_passwd is not installed: apt-get install mosquitto")
+    file.touch(0o600)
+    subprocess.run([program, "-b", str(file), user, password], check=True, capture_output=True)
+
+
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[Mosquitto]:
     """A broker that wants a user and a password."""
     passwords = tmp_path / "passwords"
-    program = shutil.which("mosquitto_passwd")
-    if program is None:
-        pytest.skip("mosquitto_passwd is not installed: apt-get install mosquitto")
-    subprocess.run([program, "-b", "-c", str(passwords), "camera", "s3cret word"], check=True, capture_output=True)
+    set_password(passwords, "camera", "s3cret word")
     broker = Mosquitto(tmp_path, "allow_anonymous false", f"password_file {passwords}").start()
     yield broker
     broker.stop()
@@ -119,12 +125,41 @@ def test_a_password_that_becomes_right_needs_no_restart_of_ours(tmp_path: Path, 
     with house(tmp_path, mqtt) as one:
         one.wait_for_report("broker_lost")
         one.decide("cup")
-        program = shutil.which("mosquitto_passwd")
-        assert program
-        subprocess.run([program, "-b", str(tmp_path / "passwords"), "late", "later"], check=True, capture_output=True)
+        set_password(tmp_path / "passwords", "late", "later")
         locked.stop()
         locked.start()
         one.wait_connected()
+
+
+def test_the_documented_access_list_lets_home_assistant_teach_and_not_forget(tmp_path: Path) -> None:
+    lines = (Path(__file__).resolve().parents[2] / "docs" / "mqtt.md").read_text(encoding="utf-8").splitlines()
+    start = lines.index("    # mosquitto's acl_file")
+    rules = [line.strip() for line in itertools.takewhile(lambda line: line.startswith("    "), lines[start:])]
+    assert len(rules) > 5
+    (tmp_path / "rules").write_text("\n".join(rules) + "\n")
+    for user in ("camera", "homeassistant"):
+        set_password(tmp_path / "passwords", user, "word")
+    broker = Mosquitto(
+        tmp_path, "allow_anonymous false", f"password_file {tmp_path}/passwords", f"acl_file {tmp_path}/rules"
+    ).start()
+    mqtt = MqttConfig(
+        device="one", host="127.0.0.1", port=broker.port, user="camera", password_file=secret(tmp_path / "p", "word")
+    )
+    access = {"broker": prepare(mqtt).broker, "commands": "administer", "offers": "by-hand"}
+    with House(tmp_path / "state", 0, "one", run=True, **access) as one:
+        one.wait_connected()
+        seen = Observer(broker.port, "edge-app/#", "homeassistant/#", user="homeassistant", password="word")
+        for label in ("cup", "key"):
+            seen.send("edge-app/one/command/teach", f'{{"label": "{label}"}}')
+        seen.wait_for(lambda _: len(seen.of("edge-app/one/response")) == 2)
+        seen.send("edge-app/one/command/forget_class", b'{"label": "cup"}')
+        seen.send("edge-app/one/command/choose", b'{"label": "key"}')
+        seen.wait_for(lambda _: len(seen.of("edge-app/one/response")) == 3)
+        assert seen.last("homeassistant/select/edge-app-one/choice/config", bool)
+        assert one.learner.classes() == {"cup": 1, "key": 1}
+        assert "message_refused" not in one.reports.events
+        seen.close()
+    broker.stop()
 
 
 @pytest.fixture(scope="module")

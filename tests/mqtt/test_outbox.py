@@ -1,7 +1,7 @@
 """What is to be published: events in order and bounded, states collapsed, nothing lost with a connection."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_app.mqtt.outbox import IN_FLIGHT, Outbox, Outgoing
@@ -88,6 +88,7 @@ def test_it_is_crowded_at_half() -> None:
 
 
 @pytest.mark.parametrize("bound", [5, 1000])
+@settings(deadline=None)
 @given(data=st.data())
 def test_whatever_happens_each_event_arrives_in_order_or_is_counted(bound: int, data: st.DataObject) -> None:
     outbox, sent, arrived, way = Outbox(bound), 0, [], []

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_app.mqtt.settle import Settle
@@ -40,6 +40,7 @@ def test_a_confidence_that_moves_is_told_at_most_every_ten_seconds() -> None:
     assert Settle(0).see("a", 0.5, 0) == "label"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(0, 400)), max_size=200))
 def test_never_two_within_the_hold_and_never_the_same_twice(steps: list[tuple[str | None, int]]) -> None:
     at, answers = 0, []
