@@ -127,6 +127,7 @@ export class Connection {
     const first = !this.#up;
     this.#up = true;
     const device = this.#device;
+    if (device.state && device.state.version !== state.version) location.reload(); // it was updated: so must be the page
     const known = device.classes
       .map((report) => report.label)
       .sort()

@@ -6,6 +6,7 @@ const TICKS = 60;
 const TICK_PX = 3;
 const HEIGHT_PX = 18;
 const CALM_MS = 1_000;
+const IN_VIEW = 9;
 
 export class Columns {
   #list = byId("columns");
@@ -27,6 +28,7 @@ export class Columns {
     if (this.#calm.matches && performance.now() - this.#drawn < CALM_MS) return;
     this.#drawn = performance.now();
     const columns = Object.entries(decision.spikes);
+    this.#list.tabIndex = columns.length > IN_VIEW ? 0 : -1; // so that keys can scroll it
     this.#most = Math.max(this.#most, ...columns.map(([, spikes]) => spikes));
     syncChildren(
       this.#list,

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 CAMERA = "sim:scene=shapes,size=320x240,fps=10"
 """A disc, a square, a ring and a cross in turn, a second each: red, blue, yellow, green."""
-WAIT_S = 20.0
+WAIT_S = 40.0
 POLL_S = 0.05
 
 SHAPE = """

@@ -114,7 +114,7 @@ def test_a_class_is_forgotten_when_one_is_sure(taught, device):
 
 def test_changed_decisions_are_named_in_one_go(taught, device):
     page = taught
-    page.wait(lambda: len(page.all("#tray-grid li")) >= 3, "three moments in the tray", 40)
+    page.wait(lambda: len(page.all("#tray-grid li")) >= 3, "three moments in the tray")
     boxes = page.all("#tray-grid .tile input")
     boxes[0].click()
     boxes[1].click()
@@ -128,7 +128,7 @@ def test_changed_decisions_are_named_in_one_go(taught, device):
 
 def test_moments_are_left_out(taught, device):
     page = taught
-    page.wait(lambda: page.all("#tray-grid li"), "a moment in the tray", 40)
+    page.wait(lambda: page.all("#tray-grid li"), "a moment in the tray")
     moment = device.ask("GET", "tray")["moments"][0]["id"]
     page.click("#tray-grid .tick input")
     page.click_text("#tray-grid button", "Leave out")

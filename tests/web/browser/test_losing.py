@@ -48,5 +48,5 @@ def test_the_camera_goes_and_comes_back(start_device, page):
     page.wait_text("#trouble-text", "camera")
     page.wait_text("#vitals .health", "Not well")
     assert page.is_shown("#trouble")
-    page.wait(lambda: not page.is_shown("#trouble"), "the camera to come back", 40)
+    page.wait(lambda: not page.is_shown("#trouble"), "the camera to come back")
     page.wait_text("#vitals .health", "Well")
