@@ -55,10 +55,14 @@ def wait_until(condition: Callable[[], Any], what: str) -> Any:
         time.sleep(0.05)
 
 
-def run(*command: str, check: bool = True, user: str | None = None) -> str:
-    """Run a program and return what it printed; raises NotSo with it when it fails."""
-    found = subprocess.run(["runuser", "-u", user, "--", *command] if user else command, capture_output=True, text=True)
-    if check and found.returncode:
+def run(*command: str, user: str | None = None) -> str:
+    """Run a program, as the service's user with its compiled kernels, or as root; return what it printed.
+
+    Raises NotSo, with what it printed, when it fails.
+    """
+    become = ["runuser", "-u", user, "--", "env", f"NUMBA_CACHE_DIR={CACHE}"] if user else []
+    found = subprocess.run([*become, *command], capture_output=True, text=True)
+    if found.returncode:
         raise NotSo(f"{' '.join(command)} ended with {found.returncode}: {(found.stdout + found.stderr)[-3000:]}")
     return found.stdout + found.stderr
 

@@ -42,12 +42,11 @@ def build(cache: Cache, scratch: Path, *, accelerator: str | None = None) -> Dev
         packages.refresh_lists()
         tools = _tools(cache)
         version = packages.kernel_version()
-        busybox = tools / "bin" / "busybox" if tools and (tools / "bin" / "busybox").exists() else _found("busybox")
-        kernel_layer = cache.layer("kernel", kernel.parts(version), lambda to: kernel.build(to, version, busybox))
+        kernel_layer = cache.layer("kernel", kernel.parts(version), lambda to: kernel.build(to, version))
         python = wheels.guest_python(packages.versions(["python3"]))
         needed = [python, *wheels.requirements(), *wheels.TEST_TOOLS, Path(wheels.__file__)]
         wheelhouse = cache.layer("wheels", needed, lambda to: wheels.download(to, python))
-        mmdebstrap = str(tools / "usr/bin/mmdebstrap") if tools and shutil.which("mmdebstrap") is None else "mmdebstrap"
+        mmdebstrap = shutil.which("mmdebstrap") or f"{tools}/usr/bin/mmdebstrap"
         root_parts = [kernel_layer.name, wheelhouse.name, Path(image.__file__), packages.versions(image.GUEST_PACKAGES)]
         root = cache.layer(
             "root", root_parts, lambda to: image.build_root(to, kernel_layer, wheelhouse / "wheels", mmdebstrap)
@@ -61,18 +60,11 @@ def build(cache: Cache, scratch: Path, *, accelerator: str | None = None) -> Dev
 
 def _tools(cache: Cache) -> Path | None:
     """Return the layer of programs that this system lacks; None when it has them all."""
-    names = dict(zip(packages.TOOLS, ("qemu-system-x86_64", "mmdebstrap", "busybox"), strict=True))
-    if all(map(shutil.which, names.values())):
+    lacking = [package for program, package in packages.TOOLS.items() if shutil.which(program) is None]
+    if not lacking:
         return None
-    parts = [packages.versions(packages.TOOLS), Path(packages.__file__)]
-    return cache.layer("tools", parts, packages.build_tools)
-
-
-def _found(program: str) -> Path:
-    place = shutil.which(program)
-    if place is None:
-        raise packages.CommandFailed(f"{program} is not there: apt-get install {program}-static")
-    return Path(place)
+    parts = [packages.versions(lacking), Path(packages.__file__)]
+    return cache.layer("tools", parts, lambda to: packages.build_tools(to, lacking))
 
 
 def _material(scratch: Path) -> Path:

@@ -26,7 +26,7 @@ def packages_of(version: str) -> list[str]:
     series = ".".join(version.split(".")[:2])
     common = version.removesuffix("-amd64") + "-common"
     names = [f"linux-image-{version}", f"linux-headers-{version}", f"linux-headers-{common}"]
-    return [*names, f"linux-kbuild-{series}", f"linux-source-{series}"]
+    return [*names, f"linux-kbuild-{series}", f"linux-source-{series}", "busybox-static"]
 
 
 def parts(version: str) -> list[str | Path]:
@@ -34,7 +34,7 @@ def parts(version: str) -> list[str | Path]:
     return [version, versions(packages_of(version)), Path(__file__), Path(__file__).with_name("modules.py")]
 
 
-def build(folder: Path, version: str, busybox: Path) -> None:
+def build(folder: Path, version: str) -> None:
     """Fill the layer: vmlinuz, initrd.cpio, and root/ with the modules for the guest."""
     work = folder / "work"
     work.mkdir()
@@ -51,6 +51,8 @@ def build(folder: Path, version: str, busybox: Path) -> None:
         extra = root / "lib" / "modules" / version / "extra"
         extra.mkdir()
         shutil.copy(_gpio_sim(packages, work, version), extra)
+    unpack(packages["busybox-static"], work / "busybox")
+    busybox = work / "busybox" / "bin" / "busybox"
     _initrd(folder / "initrd.cpio", modules.closure(ROOT_MODULES), busybox, work / "initrd")
     shutil.rmtree(work)
 

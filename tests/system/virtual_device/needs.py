@@ -12,7 +12,7 @@ PROGRAMS = {
     "mke2fs": "apt-get install e2fsprogs",
     "xz": "apt-get install xz-utils",
 }
-"""Program -> where it comes from. QEMU, mmdebstrap and busybox are unpacked into the cache where they are missing."""
+"""Program -> where it comes from. QEMU and mmdebstrap are unpacked into the cache where they are missing."""
 
 SKIPPED = 77
 """The exit status of a run that could not take place; as with automake."""

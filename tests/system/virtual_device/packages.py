@@ -6,7 +6,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-TOOLS = ("qemu-system-x86", "mmdebstrap", "busybox-static")
+TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "mmdebstrap": "mmdebstrap"}
+"""Program -> its package."""
 
 
 class CommandFailed(Exception):
@@ -69,10 +70,10 @@ def unpack(package: Path, folder: Path) -> None:
     run(["dpkg", "-x", package, folder])
 
 
-def build_tools(folder: Path) -> None:
+def build_tools(folder: Path, names: Sequence[str]) -> None:
     """Fill the layer of programs that need not be installed."""
     archives = folder / "archives"
     archives.mkdir()
-    for package in download_with_dependencies(TOOLS, archives):
+    for package in download_with_dependencies(names, archives):
         unpack(package, folder)
         package.unlink()
