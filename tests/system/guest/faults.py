@@ -183,7 +183,8 @@ def contracts(bench: Bench) -> Figures:
     )
     said = run(
         "env", "--chdir=/opt/material", *(f"{name}={value}" for name, value in environ.items()),
-        PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", "-rsf", "-k", "v4l2-device or gpio-chip or kernel",
+        PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", "-rsf",
+        "-k", "v4l2-device or gpio-chip or kernel",
         *(f"tests/devices/{name}" for name in suites),
     )  # fmt: skip
     found = re.search(r"(\d+) passed", said)
