@@ -20,6 +20,7 @@ from edge_app.devices.ports import Clock
 from edge_app.devices.view import Region, View
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.pipeline.capture import Care
+from edge_app.pipeline.consolidate import Consolidation
 from edge_app.pipeline.decide import Answer
 from edge_app.pipeline.gestures import Meaning
 from edge_app.pipeline.pace import Tuning
@@ -169,6 +170,7 @@ def _open(
         tuning=tuning_of(config),
         answered=answered if hub is None else _both(answered, hub.answered),
         told=_ignore if hub is None else hub.told,
+        consolidation=_consolidation(config, learner, manifest.input_size),
     )
     if hub is None:
         return pipeline, learner, None
@@ -250,6 +252,15 @@ def _open_learner(stack: ExitStack, config: Config, folder: Path, manifest: "Mod
     for notice in learner.notices:
         logs.report(logging.WARNING, "state_mended", reason=notice)
     return learner
+
+
+def _consolidation(config: Config, learner: "Learner", size: int) -> Consolidation | None:
+    from edge_app.learner.consolidation import Bounds
+
+    wish = config.consolidation
+    if not wish.enabled or wish.dreams == 0:
+        return None
+    return Consolidation(learner, size, Bounds(wish.dreams, wish.per_class), wish.idle_s, wish.share)
 
 
 def _watch(pipeline: Pipeline, supervisor: Supervisor, signals: Signals, seconds: float | None) -> str:

@@ -225,6 +225,17 @@ class IdleConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsolidationConfig:
+    """[consolidation]: dreams of what was taught, while nothing happens."""
+
+    enabled: bool = _key(False, _flag)
+    dreams: int = _key(2, _whole(0, 16))
+    per_class: int = _key(60, _whole(0, 1_000_000))
+    idle_s: float = _key(30.0, _number(1, 86400))
+    share: float = _key(0.1, _number(0.01, 1))
+
+
+@dataclass(frozen=True, slots=True)
 class TemperatureConfig:
     """[temperature]: when the processor is too warm, and what then."""
 
@@ -315,6 +326,7 @@ class Config:
     state: StateConfig = field(default_factory=StateConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     idle: IdleConfig = field(default_factory=IdleConfig)
+    consolidation: ConsolidationConfig = field(default_factory=ConsolidationConfig)
     temperature: TemperatureConfig = field(default_factory=TemperatureConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     web: WebConfig = field(default_factory=WebConfig)
@@ -351,7 +363,7 @@ class Config:
 
     def needs_restart(self, other: "Config") -> list[str]:
         """Return the sections that differ in `other` and that a running program cannot take over."""
-        fixed = ("camera", "buttons", "lights", "encoder", "state", "mqtt", "web")
+        fixed = ("camera", "buttons", "lights", "encoder", "state", "mqtt", "web", "consolidation")
         return [name for name in fixed if getattr(self, name) != getattr(other, name)]
 
 

@@ -229,6 +229,8 @@ def status_text(status: Status) -> str:
         f"{len(status.classes)} classes",
         f"{status.learnt} taught since the start",
     ]
+    if status.dreamt:
+        parts.append(f"{status.dreamt} dreamt")
     if status.camera != "good":
         parts.append(f"camera {status.camera}")
     if status.slowed:

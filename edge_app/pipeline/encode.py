@@ -106,7 +106,9 @@ class Encode:
         recent: Recent,
         pace: Pace,
         clock: Clock,
+        seen: Callable[[NDArray[np.uint8]], None] = lambda _: None,
     ) -> None:
+        self._seen = seen
         self._clock = clock
         self._prepared = prepared
         self._out = encoded
@@ -129,6 +131,7 @@ class Encode:
                 return False
             return True
         waited_ns = self._clock.monotonic_ns() - prepared.time_ns
+        self._seen(prepared.picture)
         embedding = self._embedding
         # compared here, with what was encoded: a changed picture may be displaced on its way
         fresh = self._detector.changed(prepared.picture, self._pace.tuning.idle_threshold)

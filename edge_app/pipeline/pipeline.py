@@ -10,6 +10,7 @@ from edge_app.devices.ports import NS_PER_S, Buttons, Camera, Clock, Indicator
 from edge_app.errors import EdgeAppError
 from edge_app.messages import Frame
 from edge_app.pipeline.capture import Capture, Care
+from edge_app.pipeline.consolidate import Calm, Consolidate, Consolidation
 from edge_app.pipeline.decide import Answer, Decide, Lights
 from edge_app.pipeline.deeds import Deed, Errand
 from edge_app.pipeline.encode import Encode, Encoded, Encoder, Prepare, Prepared, Preprocess
@@ -56,10 +57,12 @@ class Status(NamedTuple):
     rebuilding: bool
     standings: Mapping[str, Standing]
     reopened: int
+    dreamt: int = 0
+    """Dreams learnt since the start, in idle time."""
 
 
 class Pipeline:
-    """capture | prepare | encode | decide, and beside them buttons | teacher; a thread each.
+    """capture | prepare | encode | decide, and beside them buttons | teacher, and consolidate; a thread each.
 
     `report` is told of every event that matters, `answered` of every answer, `told` of what was taught and corrected;
     all from the stages' threads. A stage that fails stops all, and `failure` says why.
@@ -76,7 +79,9 @@ class Pipeline:
         tuning: Tuning | None = None,
         answered: Callable[[Answer], None] = lambda _: None,
         told: Callable[[Deed], None] = lambda _: None,
+        consolidation: Consolidation | None = None,
     ) -> None:
+        """Without `consolidation` nothing is learnt but what is taught."""
         self._report = report
         self._learner = parts.learner
         self._stop = threading.Event()
@@ -97,16 +102,28 @@ class Pipeline:
         self._pace = Pace(tuning or Tuning(), clock, report)
         self.capture = Capture(parts.camera, frames, recent, clock, self._stop, report, care, self._pace)
         self.prepare = Prepare(frames, prepared, parts.make_preprocess(), self._pace, clock, self._stop)
-        self.encode = Encode(prepared, encoded, parts.encoder, recent, self._pace, clock)
+        calm = Calm(clock)
+        seen = calm.look if consolidation is not None else lambda _: None
+        self.encode = Encode(prepared, encoded, parts.encoder, recent, self._pace, clock, seen)
         self.buttons = ButtonWatch(
             parts.buttons, meaning or Meaning({}), recent, self._commands, clock, lights, report, self._ended
         )
+
+        def tell(deed: Deed) -> None:
+            calm.disturb()
+            told(deed)
+
         self.teacher = Teacher(
-            self._commands, parts.learner, parts.make_preprocess(), parts.encoder, recent, clock, lights, report, told
+            self._commands, parts.learner, parts.make_preprocess(), parts.encoder, recent, clock, lights, report, tell
+        )
+        self.consolidate = consolidation and Consolidate(
+            consolidation, parts.encoder, calm, self._commands, self._pace, clock, self._stop, self._ended, report
         )
         self.decide = Decide(encoded, parts.learner, lights, self._pace, clock, self._answer, self.teacher.assurance)
         live: tuple[Stage, ...] = (self.capture, self.prepare, self.encode, self.decide)
         stages: tuple[Stage, ...] = (*live, self.buttons, self.teacher)
+        if self.consolidate is not None:
+            stages = (*stages, self.consolidate)
         self.stages: Mapping[str, Stage] = {stage.name: stage for stage in stages}
         self._threads = [
             threading.Thread(target=self._drive, args=(stage,), name=stage.name, daemon=True) for stage in stages
@@ -167,6 +184,7 @@ class Pipeline:
             rebuilding=self._learner.rebuilding,
             standings=self.teacher.progress.standings(),
             reopened=self.capture.reopened,
+            dreamt=self.consolidate.dreamt if self.consolidate is not None else 0,
         )
 
     def _drive(self, stage: Stage) -> None:

@@ -103,6 +103,11 @@ class CommandQueue:
         except queue.Empty:
             return None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a command has not been taken yet."""
+        return not self._queue.empty()
+
     def close(self) -> None:
         """Take no more."""
         self._over.set()

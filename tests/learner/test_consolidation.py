@@ -66,6 +66,7 @@ def test_a_class_that_was_seen_often_enough_is_not_dreamt_of() -> None:
     assert choose(dreamers, {"mug": 10, "pen": 9}, Bounds(4, 10)) is None
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=8),
     st.integers(0, 4),

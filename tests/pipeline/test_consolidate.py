@@ -1,0 +1,229 @@
+"""Dreaming beside the loop, stepped by hand on a simulated clock; and in its thread, in a whole pipeline."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from parts import SIDE, PatchEncoder, Reports, colour, make_preprocess
+from simple_network import clean_replay, folder_in_memory, open_learner
+
+from edge_app.devices.clock import MonotonicClock
+from edge_app.devices.ports import NS_PER_S
+from edge_app.devices.simulated import SimulatedButtons, SimulatedCamera, SimulatedClock
+from edge_app.errors import StateNotWritable
+from edge_app.learner import Learner
+from edge_app.learner.consolidation import Bounds, Task
+from edge_app.learner.pictures import thumbnail_of
+from edge_app.pipeline.consolidate import AFTER_FAILURE_NS, Calm, Consolidate, Consolidation
+from edge_app.pipeline.gestures import Undo
+from edge_app.pipeline.pace import Pace, Tuning
+from edge_app.pipeline.pipeline import Parts, Pipeline
+from edge_app.pipeline.stage import SLICE_S
+from edge_app.pipeline.teaching import CommandQueue
+
+IDLE_S, SHARE = 30.0, 0.1
+BOUNDS = Bounds(2, 100)
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh folder."""
+    yield from folder_in_memory(tmp_path_factory)
+
+
+@pytest.fixture
+def learner(tmp_path: Path) -> Iterator[Learner]:
+    with open_learner(tmp_path) as learner:
+        yield learner
+
+
+def teach(learner: Learner, name: str = "red", seed: int = 0) -> None:
+    picture = make_preprocess()(colour(name, seed))
+    learner.teach(PatchEncoder().encode(picture), name, source="test", thumbnail=thumbnail_of(picture))
+
+
+class Rig:
+    def __init__(self, learner: Learner) -> None:
+        self.clock, self.stop, self.ended = SimulatedClock(), threading.Event(), threading.Event()
+        self.encoder, self.reports, self.commands = PatchEncoder(), Reports(), CommandQueue()
+        self.calm, self.pace = Calm(self.clock), Pace(Tuning(), self.clock, self.reports)
+        self.stage = Consolidate(
+            Consolidation(learner, SIDE, BOUNDS, IDLE_S, SHARE),
+            self.encoder,
+            self.calm,
+            self.commands,
+            self.pace,
+            self.clock,
+            self.stop,
+            self.ended,
+            self.reports,
+        )
+
+    def idle(self) -> None:
+        self.clock.advance(IDLE_S)
+
+    def step(self, times: int = 1) -> int:
+        """Step so often, and return the dreams of that."""
+        before = self.stage.dreamt
+        for _ in range(times):
+            assert self.stage.step()
+        return self.stage.dreamt - before
+
+
+def test_nothing_is_dreamt_until_nothing_has_happened_for_long_enough(learner: Learner) -> None:
+    teach(learner)
+    rig = Rig(learner)
+    steps = round(IDLE_S / SLICE_S)
+    assert rig.step(steps) == 0, "waits in slices, and takes no longer than its time"
+    assert rig.clock.monotonic_ns() == (1 + IDLE_S) * NS_PER_S
+    assert rig.step() == 1
+
+
+def test_all_is_dreamt_and_then_nothing_until_something_happens(learner: Learner, tmp_path: Path) -> None:
+    teach(learner, "red")
+    teach(learner, "blue")
+    rig = Rig(learner)
+    rig.idle()
+    assert rig.step(20) == 4
+    assert learner.dreams(BOUNDS) == (4, 0)
+    assert learner.network_state() == clean_replay(tmp_path)
+    assert rig.reports.events == ["consolidated"]
+    assert rig.reports.last("consolidated") == {"dreams": 4}
+    teach(learner, "green")
+    rig.calm.disturb()
+    rig.idle()
+    assert rig.step(20) == 2
+    assert rig.reports.last("consolidated") == {"dreams": 2}
+
+
+def test_a_picture_that_changes_and_one_that_stands_still(learner: Learner) -> None:
+    teach(learner)
+    rig = Rig(learner)
+    for seed in range(8):
+        rig.calm.look(make_preprocess()(colour("red", seed)))
+        rig.clock.advance(IDLE_S / 8)
+    assert rig.step() == 1, "a sensor's noise is no change"
+    rig.calm.look(make_preprocess()(colour("blue")))
+    assert rig.step() == 0
+    rig.idle()
+    assert rig.step() == 1
+
+
+@pytest.mark.parametrize("what", ["command", "too warm", "stop"])
+def test_whatever_happens_comes_first(learner: Learner, what: str) -> None:
+    teach(learner)
+    rig = Rig(learner)
+    rig.idle()
+    if what == "command":
+        assert rig.commands.put(Undo("test", 0))
+    elif what == "too warm":
+        rig.pace.slowed = True
+    else:
+        rig.stop.set()
+    assert rig.step(3) == 0
+    assert learner.dreams(BOUNDS)[0] == 0
+
+
+def test_it_wakes_between_making_a_dream_and_learning_it(learner: Learner) -> None:
+    teach(learner)
+    rig = Rig(learner)
+    rig.idle()
+    encode = rig.encoder.encode
+
+    def disturbed(image: np.ndarray) -> np.ndarray:
+        rig.clock.advance(0.05)
+        rig.calm.disturb()
+        return encode(image)
+
+    rig.encoder.encode = disturbed  # type: ignore[method-assign]
+    assert rig.step() == 0
+    assert learner.dreams(BOUNDS) == (0, 2)
+
+
+def test_it_takes_no_more_than_its_share_of_the_time(learner: Learner) -> None:
+    teach(learner)
+    rig = Rig(learner)
+    rig.idle()
+    encode = rig.encoder.encode
+
+    def slow(image: np.ndarray) -> np.ndarray:
+        rig.clock.advance(0.5)
+        return encode(image)
+
+    rig.encoder.encode = slow  # type: ignore[method-assign]
+    start_ns = rig.clock.monotonic_ns()
+    while rig.step() == 0 or learner.dreams(BOUNDS)[0] < 2:
+        pass
+    took_s = (rig.clock.monotonic_ns() - start_ns) / NS_PER_S
+    assert took_s == pytest.approx(0.5 + 0.5 * (1 / SHARE - 1) + 0.5, abs=SLICE_S)
+
+
+def test_a_full_disk_is_told_and_tried_again_later(learner: Learner) -> None:
+    teach(learner)
+    rig = Rig(learner)
+    rig.idle()
+
+    class Full:
+        rebuilding = False
+
+        def next_dream(self, bounds: Bounds) -> Task | None:
+            return learner.next_dream(bounds)
+
+        def learn_dream(self, task: Task, embedding: np.ndarray) -> bool:
+            raise StateNotWritable("the disk is full")
+
+    rig.stage._what = rig.stage._what._replace(learner=Full())
+    assert rig.step(10) == 0
+    assert rig.reports.events == ["dream_failed"]
+    assert rig.reports.last("dream_failed") == {"reason": "the disk is full"}
+    rig.stage._what = rig.stage._what._replace(learner=learner)
+    rig.clock.advance(AFTER_FAILURE_NS / NS_PER_S)
+    assert rig.step() == 1
+
+
+def test_a_damaged_picture_stops_nothing_else(learner: Learner) -> None:
+    learner.teach(np.zeros(32, np.uint8), "red", source="test", thumbnail=b"no JPEG")
+    rig = Rig(learner)
+    rig.idle()
+    assert rig.step(2) == 0
+    assert rig.reports.events == ["dream_failed"]
+
+
+def test_it_ends_with_the_recording(learner: Learner) -> None:
+    rig = Rig(learner)
+    rig.ended.set()
+    assert not rig.stage.step()
+
+
+class StillScene:
+    """Shows one colour for ever."""
+
+    def image(self, time_ns: int) -> np.ndarray:
+        return colour("green", time_ns // 1_000_000)
+
+
+def test_a_whole_pipeline_dreams_says_so_and_stops_in_time(learner: Learner, tmp_path: Path) -> None:
+    teach(learner, "red")
+    teach(learner, "blue")
+    clock, reports = MonotonicClock(), Reports()
+    camera = SimulatedCamera(StillScene(), clock, fps=100)
+    camera.open()
+    buttons = SimulatedButtons(("red", "undo"), clock)
+    pipeline = Pipeline(
+        Parts(camera, buttons, None, make_preprocess, PatchEncoder(), learner),
+        clock,
+        reports,
+        consolidation=Consolidation(learner, SIDE, BOUNDS, 0.05, 1.0),
+    )
+    pipeline.start()
+    try:
+        reports.wait_for(lambda events: "consolidated" in events)
+        assert "consolidate" in pipeline.stages
+        assert pipeline.status().dreamt == 4
+    finally:
+        assert pipeline.stop(30) == []
+    assert pipeline.failure is None
+    assert learner.dreams(BOUNDS) == (4, 0)
+    assert learner.network_state() == clean_replay(tmp_path)
