@@ -123,6 +123,11 @@ class Bridge(Closing):
         self.outbox.state(self._topics.own("status"), b"offline")
         self.speaker.close()
 
+    @property
+    def labels_told(self) -> int:
+        """Decisions that were worth telling since the start."""
+        return self._labels
+
     # What happens on the device; called by the stages' threads
 
     def _happened(self, event: Event) -> None:

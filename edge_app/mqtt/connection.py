@@ -4,6 +4,7 @@ A lost connection is not mended: another one is made. So nothing of the library'
 what still has to be delivered is in the outbox alone.
 """
 
+import logging
 import select
 import socket
 import ssl
@@ -229,17 +230,20 @@ class Connection:
 
     def _came(self, client: Any, _data: Any, message: "MQTTMessage") -> None:
         properties = message.properties
-        self._received(
-            Incoming(
-                message.topic,
-                bytes(message.payload),
-                message.retain,
-                getattr(properties, "ResponseTopic", None),
-                getattr(properties, "CorrelationData", None),
-                message.mid,
-                message.qos,
-            )
+        incoming = Incoming(
+            message.topic,
+            bytes(message.payload),
+            message.retain,
+            getattr(properties, "ResponseTopic", None),
+            getattr(properties, "CorrelationData", None),
+            message.mid,
+            message.qos,
         )
+        try:
+            self._received(incoming)
+        except Exception:  # a mistake of ours, not of the broker's
+            logging.getLogger(__name__).exception("a message could not be taken in")
+            self.acknowledge(incoming)
 
     def _published(self, client: Any, _data: Any, mid: int, code: "ReasonCode", _properties: Any) -> None:
         message = self._on_way.pop(mid, None)

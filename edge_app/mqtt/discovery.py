@@ -39,7 +39,6 @@ def announcements(
             "sw_version": __version__,
         },
         "origin": ORIGIN,
-        "qos": 1,
     }
     found = _readings(topics)
     if pictures:
@@ -47,13 +46,16 @@ def announcements(
             "name": "Picture",
             "image_topic": topics.own("picture"),
             "content_type": "image/jpeg",
+            "icon": "mdi:camera",
         }
-        found["image", "picture"] |= {"icon": "mdi:camera"}
     if commands:
         found |= _controls(topics, classes)
+    for (component, entity), values in found.items():
+        values |= shared | {"unique_id": f"{node}-{entity}"}
+        if component != "image":  # the only one that knows no quality of service
+            values["qos"] = 1
     return {
-        f"{prefix}/{component}/{node}/{entity}/config": to_json({"unique_id": f"{node}-{entity}"} | values | shared)
-        for (component, entity), values in found.items()
+        f"{prefix}/{component}/{node}/{entity}/config": to_json(values) for (component, entity), values in found.items()
     }
 
 

@@ -25,15 +25,15 @@ REQUIRED = {
     "button": {"command_topic"},
     "select": {"command_topic", "options"},
 }
-SHARED = {"name", "unique_id", "availability_topic", "device", "origin", "qos", "icon", "entity_category"}
+SHARED = {"name", "unique_id", "availability_topic", "device", "origin", "icon", "entity_category"}
 KNOWN = {
-    "sensor": {"state_topic", "value_template", "json_attributes_topic", "unit_of_measurement"}
+    "sensor": {"qos", "state_topic", "value_template", "json_attributes_topic", "unit_of_measurement"}
     | {"state_class", "device_class"},
-    "binary_sensor": {"state_topic", "value_template", "json_attributes_topic", "device_class"},
-    "event": {"state_topic", "event_types"},
-    "image": {"image_topic", "content_type"},
-    "button": {"command_topic", "payload_press"},
-    "select": {"command_topic", "command_template", "state_topic", "options"},
+    "binary_sensor": {"qos", "state_topic", "value_template", "json_attributes_topic", "device_class"},
+    "event": {"qos", "state_topic", "event_types"},
+    "image": {"image_topic", "content_type"},  # alone without qos
+    "button": {"qos", "command_topic", "payload_press"},
+    "select": {"qos", "command_topic", "command_template", "state_topic", "options"},
 }
 DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version"}
 TOPIC = re.compile(r"homeassistant/([a-z_]+)/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)/config")

@@ -1,0 +1,261 @@
+"""`python -m benchmarks.bus`: what the message bus costs the loop, and what a broker's restart does to events.
+
+A real Mosquitto on this machine, the real encoder and classifier, a simulated camera. Needs mosquitto on the PATH.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge_app import app, machine
+from edge_app.config import Config
+from edge_app.control import Answered, Control, Hub
+from edge_app.devices import open_buttons, open_camera
+from edge_app.devices.clock import MonotonicClock
+from edge_app.encoder.model import load_manifest
+from edge_app.encoder.preprocess import Preprocessor
+from edge_app.encoder.tflite import TFLiteEncoder
+from edge_app.learner import Learner
+from edge_app.messages import Decision
+from edge_app.mqtt.backoff import BackOff
+from edge_app.mqtt.bridge import Bridge, Wishes
+from edge_app.mqtt.connection import Broker
+from edge_app.mqtt.topics import Topics
+from edge_app.pipeline.pipeline import Parts, Pipeline
+
+RESULT = Path(__file__).resolve().parent / "results" / "bus.json"
+CLASSES = 64
+TOPICS = Topics("edge-app", "bench")
+
+
+class Mosquitto:
+    """A broker that keeps what it has over a restart."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\nlog_type none\npersistence true\n"
+            f"persistence_location {folder}/\nmax_queued_messages 100000\n"
+        )
+        self._program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin") or "mosquitto"
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 the program is named above
+            [self._program, "-c", str(self._config)], stderr=subprocess.DEVNULL
+        )
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+@contextmanager
+def device(folder: Path, fps: int) -> Iterator[tuple[Pipeline, Hub, Control]]:
+    """The real parts, with a simulated camera."""
+    manifest, clock, hub = load_manifest(), MonotonicClock(), Hub()
+    with ExitStack() as stack:
+        learner = stack.enter_context(Learner.open(folder, manifest))
+        encoder = stack.enter_context(TFLiteEncoder(manifest))
+        camera = open_camera(f"sim:scene=shapes,size=320x240,fps={fps}", clock)
+        stack.callback(camera.close)
+        buttons = stack.enter_context(open_buttons("sim:", clock))
+
+        def preprocess() -> Preprocessor:
+            return Preprocessor(manifest.input_size, crop=manifest.crop)
+
+        pipeline = Pipeline(
+            Parts(camera, buttons, None, preprocess, encoder, learner),
+            clock,
+            hub.report,
+            answered=hub.answered,
+            told=hub.told,
+        )
+        yield pipeline, hub, app.make_control(Config(), folder, manifest, pipeline, learner, hub, clock)
+
+
+def answer(number: int) -> Answered:
+    labels = tuple(f"class {index}" for index in range(CLASSES))
+    spikes = np.arange(CLASSES, dtype=np.int32)
+    decision = Decision(labels[number % 2], labels, spikes, spikes, 3, spikes.astype(np.int64))
+    return Answered(labels[number % 2], 0.9, decision, number, time.time_ns(), 5.0, True, True)
+
+
+def microseconds(work: Callable[[Answered], None], answers: list[Answered]) -> dict[str, float]:
+    times = []
+    for one in answers:
+        began = time.perf_counter_ns()
+        work(one)
+        times.append((time.perf_counter_ns() - began) / 1000)
+    cuts = statistics.quantiles(times, n=100)
+    return {"median_us": round(cuts[49], 2), "p95_us": round(cuts[94], 2), "p99_us": round(cuts[98], 2)}
+
+
+def bridge_of(control: Control, port: int, folder: Path, hold_s: float, buffer: int = 1000) -> Bridge:
+    return Bridge(
+        control,
+        Broker("127.0.0.1", port, "edge-app-bench"),
+        Wishes(TOPICS, "bench", hold_s=hold_s, buffer=buffer),
+        folder,
+        lambda *_, **__: None,
+        backoff=BackOff(random.Random(1), shortest_s=0.1, longest_s=0.2),
+    )
+
+
+def costs(folder: Path, broker: Mosquitto) -> dict[str, Any]:
+    """What one answer costs the stage that gives it: told or not, with a broker and without."""
+    found: dict[str, Any] = {}
+    with device(folder, 10) as (_, hub, control):
+        same, changing = [answer(0)] * 5000, [answer(number) for number in range(5000)]
+        with bridge_of(control, broker.port, folder, 0.0, 20_000) as bridge:
+            bridge.start()
+            bridge.speaker.connected.wait(30)
+            found["not_told"] = microseconds(hub.tell, same)
+            found["told"] = microseconds(hub.tell, changing)
+        with bridge_of(control, 1, folder, 0.0) as bridge:
+            bridge.start()
+            found["told_without_a_broker_buffer_full"] = microseconds(hub.tell, changing)
+    return found
+
+
+def busy_s() -> float:
+    """Return the processor time of the bus's threads so far, seconds."""
+    clocks = [
+        time.pthread_getcpuclockid(thread.ident)
+        for thread in threading.enumerate()
+        if thread.ident is not None and thread.name.startswith("mqtt")
+    ]
+    return sum(time.clock_gettime(clock) for clock in clocks)
+
+
+def rates(folder: Path, broker: Mosquitto, rounds: int, seconds: float) -> dict[str, Any]:
+    """Decisions a second in turns, without the bus and with it (hold 0.5 s), and the bus's own share of a processor."""
+    found: dict[str, list[float]] = {"without": [], "with": []}
+    shares, told = [], 0
+    pause = threading.Event()
+    with device(folder, 400) as (pipeline, _, control):
+        pipeline.start()
+        pipeline.answering.wait(120)
+        for label in ("first", "second", "third"):  # so that decisions change with the scene
+            control.teach(label)
+            pause.wait(2.0)
+        for _ in range(rounds):
+            for kind, values in found.items():
+                with ExitStack() as stack:
+                    if kind == "with":
+                        bridge = stack.enter_context(bridge_of(control, broker.port, folder, 0.5))
+                        bridge.start()
+                        bridge.speaker.connected.wait(30)
+                    decided, began, busy = pipeline.status().decided, time.monotonic(), busy_s()
+                    pause.wait(seconds)
+                    passed = time.monotonic() - began
+                    values.append((pipeline.status().decided - decided) / passed)
+                    if kind == "with":
+                        shares.append((busy_s() - busy) / passed)
+                        told += bridge.labels_told
+        pipeline.stop(10)
+    means = {kind: statistics.mean(values) for kind, values in found.items()}
+    return {kind: round(mean, 1) for kind, mean in means.items()} | {
+        "ratio": round(means["with"] / means["without"], 3),
+        "labels_told": told,
+        "bus_threads_percent_of_a_processor": round(100 * statistics.median(shares), 2),
+    }
+
+
+def restarts(folder: Path, broker: Mosquitto, changes: int, away: int) -> dict[str, Any]:
+    """Changes of the decision all the while, the broker restarted `away` times: how many of them arrive, and when."""
+    numbers: list[int] = []
+    all_here = threading.Event()
+
+    def came(_client: Client, _data: object, message: MQTTMessage) -> None:
+        numbers.append(json.loads(message.payload)["number"])
+        if numbers[-1] == changes:
+            all_here.set()
+
+    seen = Client(CallbackAPIVersion.VERSION2, "bench-observer", protocol=MQTTProtocolVersion.MQTTv5)
+    kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    kept.SessionExpiryInterval = 3600
+    seen.on_message = came
+    seen.on_connect = lambda client, *_: client.subscribe(TOPICS.own("event"), 1)
+    seen.reconnect_delay_set(1, 1)
+    seen.connect("127.0.0.1", broker.port, clean_start=False, properties=kept)
+    seen.loop_start()
+    with device(folder, 10) as (_, hub, control), bridge_of(control, broker.port, folder, 0.0, 100_000) as bridge:
+        bridge.start()
+        bridge.speaker.connected.wait(30)
+        began = time.monotonic()
+        for number in range(1, changes + 1):
+            hub.tell(answer(number))
+            step, place = divmod(number, changes // (2 * away))
+            if place == 0 and number < changes:
+                broker.stop() if step % 2 else broker.start()
+        broker.start() if broker._process.poll() is not None else None
+        told_s = time.monotonic() - began
+        all_here.wait(300)
+        here_s = time.monotonic() - began
+        lost = bridge.outbox.lost
+    seen.disconnect()
+    seen.loop_stop()
+    return {
+        "changes": changes,
+        "restarts": away,
+        "arrived": len(set(numbers)),
+        "in_order": list(dict.fromkeys(numbers)) == list(range(1, changes + 1)),
+        "twice": len(numbers) - len(set(numbers)),
+        "dropped": lost,
+        "told_in_s": round(told_s, 2),
+        "all_arrived_after_s": round(here_s, 2),
+    }
+
+
+def main() -> int:
+    """Measure and keep the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--changes", type=int, default=10_000)
+    parser.add_argument("--restarts", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="edge-app-") as name:
+        folder = Path(name)
+        broker = Mosquitto(folder)
+        try:
+            result = {
+                "machine": machine.describe(),
+                "load": os.getloadavg()[0],
+                "answer": costs(folder / "a", broker),
+                "decisions_per_second": rates(folder / "b", broker, args.rounds, args.seconds),
+                "broker_restarts": restarts(folder / "c", broker, args.changes, args.restarts),
+            }
+        finally:
+            broker.stop()
+    args.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    sys.stdout.write(json.dumps({key: value for key, value in result.items() if key != "machine"}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
