@@ -122,23 +122,26 @@ def main() -> int:
     start = time.monotonic()
     kills: list[Kill] = []
     losses: list[str] = []
+    asked = {"kills": args.kills, "seed": args.seed, "camera": CAMERA, "press_every_s": PRESS_EVERY_S}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+
+    def write() -> str:  # anew after each kill, so that a run that is cut short leaves what it has found
+        seconds = round(time.monotonic() - start)
+        more = {"losses": losses, "asked": [asked], "seconds": seconds, "machine": machine.describe()}
+        text = json.dumps(summarise(kills) | more, indent=1) + "\n"
+        args.out.write_text(text)
+        return text
+
     with tempfile.TemporaryDirectory(prefix="edge-app-power-cut-") as folder:
         try:
             for kill in cut(Path(folder), args.kills, args.seed):
                 kills.append(kill)
+                write()
                 sys.stderr.write(f"\r{len(kills)} of {args.kills}: {kill}".ljust(150))
         except (Loss, EdgeAppError) as error:
             losses.append(f"after kill {len(kills)}: {error}")
-    result = summarise(kills) | {
-        "asked": {"kills": args.kills, "seed": args.seed, "camera": CAMERA, "press_every_s": PRESS_EVERY_S},
-        "losses": losses,
-        "seconds": time.monotonic() - start,
-        "machine": machine.describe(),
-    }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
     sys.stderr.write("\n")
-    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    sys.stdout.write(write())
     return 1 if losses else 0
 
 

@@ -184,8 +184,9 @@ def plan(seconds: float, every_s: float) -> tuple[str, dict[str, int]]:
     """
     times: dict[str, list[float]] = {name: [] for name in (*NAMES, "undo")}
     count = 0
-    while (at := every_s * (count + 1)) < seconds - 5:
-        name = NAMES[int(at) % len(NAMES)] if count % 7 else NAMES[count % len(NAMES)]
+    while (at := every_s * (count + 1)) < seconds - 10:
+        at += count % len(NAMES)
+        name = NAMES[int(at) % len(NAMES)]
         times[name].append(int(at) + 0.5)
         if count % UNDO_EVERY == UNDO_EVERY - 1:
             times["undo"].append(int(at) + min(4.5, every_s / 2))

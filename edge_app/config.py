@@ -221,7 +221,7 @@ class IdleConfig:
     """[idle]: when a picture counts as unchanged, and need not be encoded again."""
 
     threshold: float = _key(0.0, _number(0.1, 255, zero="off"))
-    watch_fps: float = _key(5.0, _number(0.1, 1000, zero="every frame"))
+    watch_fps: float = _key(5.0, _number(1, 1000, zero="every frame"))
 
 
 @dataclass(frozen=True, slots=True)

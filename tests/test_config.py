@@ -64,6 +64,7 @@ def test_values_are_taken_and_checked(tmp_path: Path) -> None:
         ("[camera]\nregion = [0.5, 0, 0.6, 1]", r"camera\.region = .*x \+ width <= 1"),
         ("[camera]\nregion = [0, 0, nan, 1]", r"camera\.region"),
         ("[camera]\nregion = [true, 0, 1, 1]", r"camera\.region"),
+        ("[idle]\nwatch_fps = 0.5", r"idle\.watch_fps = 0\.5, expected a number from 1 to 1000, or 0 \(every frame\)"),
         ("[camera]\nrotation = 45", r"camera\.rotation = 45, expected one of 0, 90, 180, 270"),
         ("[camera]\nrotation = false", r"camera\.rotation = False, expected one of"),
         ("[camera]\nmirror = 1", r"camera\.mirror = 1, expected true or false"),

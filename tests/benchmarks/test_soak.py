@@ -38,6 +38,10 @@ def test_events_are_counted_and_troubles_kept() -> None:
 def test_the_plan_presses_all_the_while() -> None:
     uri, asked = plan(7200, 20)
     assert asked == {"teach": 359, "undo": 71}
+    taught = [part.partition("@") for part in uri.removeprefix("sim:").split(",")][:4]
+    for place, (name, _, moments) in enumerate(taught):
+        assert name == NAMES[place]
+        assert {int(float(at)) % len(NAMES) for at in moments.split("+")} == {place}, "the shape that is shown"
     times = [float(at) for part in uri.removeprefix("sim:").split(",") for at in part.partition("@")[2].split("+")]
     assert max(times) > 7100
     assert len(times) == 359 + 71
