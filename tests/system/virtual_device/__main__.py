@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from virtual_device import REPOSITORY, needs
-from virtual_device.build import Device, build
+from virtual_device.build import build
 from virtual_device.layers import Cache, default_folder
 from virtual_device.packages import CommandFailed
 from virtual_device.report import Report
@@ -35,16 +35,12 @@ def main() -> int:
             print(f"the virtual device cannot be built: {error}", file=sys.stderr)
             return 1
         report.figures["build_s"] = round(time.monotonic() - start, 1)
-        _carry_out(device, Path(scratch), args, report, tell)
+        run = Run(device, Path(scratch), args.out, report, tell, cuts=args.cuts, seed=args.seed)
+        run.all(together=args.together)
     report.figures["whole_run_s"] = round(time.monotonic() - start, 1)
     report.write(args.out / "report.json")
     print(report.table())
     return 0 if report.passed else 1
-
-
-def _carry_out(device: Device, scratch: Path, args: argparse.Namespace, report: Report, tell: "object") -> None:
-    run = Run(device, scratch, args.out, report, tell, cuts=args.cuts, seed=args.seed)  # type: ignore[arg-type]
-    run.all(together=args.together)
 
 
 def _arguments() -> argparse.Namespace:

@@ -12,10 +12,12 @@ from typing import Any
 from virtual_device.build import Device
 from virtual_device.image import make_disk
 from virtual_device.machine import Disk, Event, GuestSilent, Machine
+from virtual_device.packages import CommandFailed
 from virtual_device.packages import run as command
 from virtual_device.powercut import replay
 from virtual_device.report import Outcome, Report
 
+PLANS = ("day", "faults", "cuts", "aftermath")
 MOST_TAUGHT = 3
 """Examples after which the plug is pulled, at most, somewhere in the teaching of the next."""
 MATERIAL_SIZE = "64M"
@@ -43,6 +45,7 @@ class Run:
         self._cuts = cuts
         self._seed = seed
         self._chance = random.Random(seed)
+        self._shows: dict[str, str] = {}
 
     def all(self, *, together: bool) -> None:
         """Carry all of it out; `together`: what may run side by side does."""
@@ -50,8 +53,12 @@ class Run:
             return
         with ThreadPoolExecutor(2 if together else 1) as pool:
             tasks = [pool.submit(self._faults), pool.submit(self._power_cuts)]
-            for task in tasks:
-                task.result()
+            for plan, task in zip(("faults", "cuts"), tasks, strict=True):
+                try:
+                    task.result()
+                except (GuestSilent, CommandFailed) as error:
+                    self._fail(plan, time.monotonic(), str(error))
+        self._report.outcomes.sort(key=lambda outcome: PLANS.index(outcome.plan))
 
     def _faults(self) -> None:
         self._boot("faults", self._device.disks(self._material("faults"), keep=False))
@@ -151,11 +158,11 @@ class Run:
             self._report.figures[f"{plan}_boot_s"] = round(event["uptime"], 1)
             self._tell(f"{plan}: up {event['uptime']} s after its kernel's start")
         elif kind == "begin":
-            self._shows = event["shows"]
+            self._shows[plan] = event["shows"]
         elif kind in ("passed", "failed"):
             why = "" if kind == "passed" else "\n".join([event["why"], *event["journal"]])
             name, seconds = event["scenario"], event["seconds"]
-            self._report.outcomes.append(Outcome(plan, name, self._shows, seconds, event.get("figures", {}), why))
+            self._report.outcomes.append(Outcome(plan, name, self._shows[plan], seconds, event.get("figures", {}), why))
             self._tell(f"{plan}: {name} {kind} in {seconds} s {event.get('figures') or ''}{why and chr(10)}{why}")
         elif kind in ("journal", "kernel"):
             (self._out / f"{kind}-{plan}.log").write_text(event["text"])
