@@ -50,9 +50,9 @@ def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (UnknownLabel, 404, "unknown_class"),
     (FrameGone, 409, "frame_gone"),
-    (RequestReused, 422, "key_reused"),
+    (RequestReused, 409, "key_reused"),
     (ModelMismatch, 409, "other_encoder"),
-    (InputError, 422, "refused"),
+    (InputError, 409, "refused"),
     (StateNotWritable, 507, "not_stored"),
     (Busy, 503, "busy"),
     (EdgeAppError, 500, "failed"),

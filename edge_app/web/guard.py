@@ -13,7 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from edge_app.errors import EdgeAppError
 from edge_app.web.answers import Refused
 from edge_app.web.limits import Lockout, RateLimiter, client_key
-from edge_app.web.tokens import Role, Tokens, allows
+from edge_app.web.tokens import Role, Tokens, allows, hash_of
 
 if TYPE_CHECKING:
     from edge_app.config import WebConfig
@@ -109,7 +109,8 @@ class Gate:
 
     def check_token(self, token: str, key: str) -> Role:
         """Return the role of a token. Raises Refused for a wrong one, and for everything of who guesses."""
-        wait = self.lockout.wait_s(key)
+        mark = hash_of(token)
+        wait = self.lockout.wait_s(key, mark)
         if wait:
             raise too_many("too many wrong tokens", wait)
         role = self.tokens.role_of(token)
@@ -118,7 +119,7 @@ class Gate:
             raise Refused(
                 401, "wrong_token", "this token is not known", headers={"WWW-Authenticate": 'Bearer realm="edge-app"'}
             )
-        self.lockout.succeeded(key)
+        self.lockout.succeeded(key, mark)
         return role
 
     def _bearer(self, headers: Headers, key: str) -> Role | None:

@@ -70,9 +70,16 @@ class Lockout:
         self._clock = clock
         self._clients = clients
         self._guessers: OrderedDict[str, _Guesser] = OrderedDict()
+        self._trusted: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def wait_s(self, key: str) -> float:
-        """Return the seconds for which a client is still locked out; 0: it is not."""
+    def wait_s(self, key: str, mark: str = "") -> float:
+        """Return the seconds for which a client is still locked out; 0: it is not.
+
+        `mark` stands for the token it sends: one that was right before from there is looked at all the same, so that
+        who guesses locks out none of those who share an address with them.
+        """
+        if (key, mark) in self._trusted:
+            return 0.0
         guesser = self._guessers.get(key)
         if guesser is None or guesser.failures < FREE_FAILURES:
             return 0.0
@@ -88,9 +95,14 @@ class Lockout:
         while len(self._guessers) > self._clients:
             self._guessers.popitem(last=False)
 
-    def succeeded(self, key: str) -> None:
-        """Forget a client's failures."""
+    def succeeded(self, key: str, mark: str = "") -> None:
+        """Forget a client's failures, and remember that this token was right."""
         self._guessers.pop(key, None)
+        if mark:
+            self._trusted[key, mark] = None
+            self._trusted.move_to_end((key, mark))
+            while len(self._trusted) > self._clients:
+                self._trusted.popitem(last=False)
 
     def __len__(self) -> int:
         """Return how many clients are remembered."""

@@ -135,7 +135,9 @@ def _failures(one: Operation) -> dict[str, Any]:
     if "{" in one.path:
         found[404] = "There is none."
     if "{label}" in one.path or one.query is not None or one.body is not None:
-        found[422] = "A value is not what was expected, or what is asked is refused."
+        found[422] = "A value is not what was expected."
+    if one.method != "GET":
+        found[409] = "What is asked cannot be done as things are; the message says why."
     if one.body is not None:
         found |= {400: "The body is not JSON.", 413: "The body is too long.", 415: "The body is of another type."}
     if one.name in ("relabelExamples", "forgetExamples"):
@@ -226,7 +228,8 @@ def _special() -> dict[str, Any]:
                 | common
                 | {
                     "404": _failure("There is no such class."),
-                    "422": _failure("There is nothing to export, or a value is not what was expected."),
+                    "409": _failure("There is nothing to export."),
+                    "422": _failure("A value is not what was expected."),
                     "507": _failure("The disk is full."),
                 },
             }
@@ -249,10 +252,12 @@ def _special() -> dict[str, Any]:
                 | common
                 | {
                     "408": _failure("The body came too slowly."),
-                    "409": _failure("The file was made with another encoder."),
+                    "409": _failure(
+                        "The file is not right, or was made with another encoder; nothing was taken from it."
+                    ),
                     "413": _failure("The file is too long."),
                     "415": _failure("The body is of another type."),
-                    "422": _failure("The file is not right; nothing was taken from it."),
+                    "422": _failure("A value is not what was expected."),
                     "507": _failure("It does not fit."),
                 },
             }

@@ -22,6 +22,8 @@ MAX_BODY = 64 << 10
 MAX_ID = 2**53
 KEY_HEADER = "Idempotency-Key"
 JPEG = "image/jpeg"
+LABELS = ("label", "to", "into")
+"""Parts of bodies that name classes."""
 
 
 class Call(NamedTuple):
@@ -351,10 +353,7 @@ async def read_call(operation: Operation, request: Request) -> Call:
     visitor.must(operation.role)
     label = request.path_params.get("label", "")
     if label:
-        try:
-            label = check_label(label)
-        except InputError as error:
-            raise Refused(422, "invalid", str(error), field="label") from error
+        label = checked_label(label, "label")
     number = request.path_params.get("id")
     body = await read_body(operation.body, request) if operation.body is not None else None
     return Call(
@@ -390,11 +389,23 @@ async def read_body(kind: type, request: Request) -> Any:
     if (data or media) and media != "application/json":
         raise Refused(415, "media_type", f"the body is {media[:40] or 'of no type'}, expected application/json")
     try:
-        return msgspec.json.decode(data or b"{}", type=kind)
+        body: Any = msgspec.json.decode(data or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise refused_value(error, "body") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(400, "json", f"the body is not JSON: {error}") from error
+    for name in LABELS:
+        if isinstance(value := getattr(body, name, None), str):
+            checked_label(value, name)
+    return body
+
+
+def checked_label(label: str, name: str) -> str:
+    """Return the name of a class. Raises Refused, naming the part of the request that is wrong."""
+    try:
+        return check_label(label)
+    except InputError as error:
+        raise Refused(422, "invalid", str(error), field=name) from error
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:

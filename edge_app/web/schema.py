@@ -7,7 +7,20 @@ from msgspec import Meta, Struct
 
 from edge_app.web.tokens import Role
 
-Label = Annotated[str, Meta(min_length=1, max_length=100, description="Name of a class.", examples=["cup"])]
+_LETTER = "[!-~\u00a1-\u00ac\u00ae-\u024f\u4e00-\u9fa5]"
+LABEL = f"^{_LETTER}(?:[ -~\u00a1-\u00ac\u00ae-\u024f\u4e00-\u9fa5]{{0,98}}{_LETTER})?$"
+"""Of the names of classes, those that a short expression can describe; every printable text is right."""
+
+Label = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        description="Name of a class: printable, no white space at its ends. More than the pattern says is right.",
+        examples=["cup"],
+        extra_json_schema={"pattern": LABEL},
+    ),
+]
 Ids = Annotated[list[Annotated[int, Meta(ge=1, le=2**53)]], Meta(min_length=1, max_length=200)]
 Sequence = Annotated[int, Meta(ge=0, le=2**53, description="Number of a frame.")]
 

@@ -64,7 +64,7 @@ class Tokens:
         with self._lock:
             self._refresh()
             self._drop(role)
-            self._tokens[role] = Known(role, _hash(token), int(self._wall()))
+            self._tokens[role] = Known(role, hash_of(token), int(self._wall()))
             self._write()
         return token
 
@@ -86,7 +86,7 @@ class Tokens:
 
     def role_of(self, token: str) -> Role | None:
         """Return the role of a token, None for a wrong one; takes as long for either."""
-        mine = _hash(token)
+        mine = hash_of(token)
         with self._lock:
             self._refresh()
             found: Role | None = None
@@ -106,7 +106,7 @@ class Tokens:
             self._sessions = {mark: one for mark, one in self._sessions.items() if one.until_s > now}
             while len(self._sessions) >= SESSIONS:
                 del self._sessions[next(iter(self._sessions))]
-            mark = _hash(secret)
+            mark = hash_of(secret)
             self._sessions[mark] = _Session(mark, self._tokens[role].sha256, now + self._session_s)
             self._write()
         return secret
@@ -115,7 +115,7 @@ class Tokens:
         """Return the role of a browser by the secret of its cookie; None: it is not signed in."""
         with self._lock:
             self._refresh()
-            session = self._sessions.get(_hash(secret))
+            session = self._sessions.get(hash_of(secret))
             if session is None or session.until_s <= self._wall():
                 return None
             return next((known.role for known in self._tokens.values() if known.sha256 == session.token), None)
@@ -124,7 +124,7 @@ class Tokens:
         """Sign a browser out. Raises StateNotWritable."""
         with self._lock:
             self._refresh()
-            if self._sessions.pop(_hash(secret), None) is not None:
+            if self._sessions.pop(hash_of(secret), None) is not None:
                 self._write()
 
     def _drop(self, role: Role) -> None:
@@ -199,7 +199,8 @@ def allows(role: Role | None, needed: Role) -> bool:
     return role is not None and ROLES.index(role) >= ROLES.index(needed)
 
 
-def _hash(secret: str) -> str:
+def hash_of(secret: str) -> str:
+    """Return what stands for a token or a cookie where it is stored."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -126,6 +126,10 @@ def test_guessing_locks_out_the_guesser_alone(door: Callable[..., Door]) -> None
     assert knocked.knock(right, peer="10.0.0.7").role == "view"
     knocked.now += 31
     assert knocked.knock(right, peer="10.0.0.6").role == "view"
+    assert [knocked.refused(guess, peer="10.0.0.6") for _ in range(6)] == ["wrong_token"] * 5 + ["too_many"]
+    assert knocked.knock(right, peer="10.0.0.6").role == "view"  # it was right from there before
+    knocked.tokens.make("view")
+    assert knocked.refused(right, peer="10.0.0.6") == "wrong_token"
 
 
 def test_a_flood_is_slowed_down(door: Callable[..., Door]) -> None:

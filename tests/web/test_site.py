@@ -66,7 +66,7 @@ def test_a_retry_teaches_once(served: Served) -> None:
     assert teach(served, "cup", headers=key) == teach(served, "cup", headers=key)
     assert served.http.get(api("/examples")).json()["total"] == 1
     other = served.http.post(api("/classes/pen/teach"), headers=key)
-    assert (other.status_code, other.json()["error"]["code"]) == (422, "key_reused")
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "key_reused")
     undone = served.http.post(api("/undo"), headers={"Idempotency-Key": "two"})
     assert served.http.post(api("/undo"), headers={"Idempotency-Key": "two"}).json() == undone.json()
     again = served.http.post(api("/undo"), json={"action": undone.json()["action"]["id"]})
@@ -128,7 +128,8 @@ def test_the_tray_is_taught_and_dismissed(served: Served) -> None:
         ("POST", "/examples/forget", {"json": {"ids": []}}, 422, "invalid"),
         ("POST", "/examples/forget", {"json": {"ids": list(range(1, 202))}}, 422, "invalid"),
         ("POST", "/examples/forget", {"json": {"ids": [2**60]}}, 422, "invalid"),
-        ("POST", "/examples/forget", {"json": {"ids": [7]}}, 422, "refused"),
+        ("POST", "/examples/forget", {"json": {"ids": [7]}}, 409, "refused"),
+        ("POST", "/examples/relabel", {"json": {"ids": [7], "label": " x"}}, 422, "invalid"),
         ("GET", "/examples?limit=0", {}, 422, "invalid"),
         ("GET", "/examples?limit=1&limit=2", {}, 422, "invalid"),
         ("GET", "/examples?what=1", {}, 422, "invalid"),
@@ -138,10 +139,10 @@ def test_the_tray_is_taught_and_dismissed(served: Served) -> None:
         ("GET", "/picture.jpg?max_side=x", {}, 422, "invalid"),
         ("GET", "/live.mjpg?max_side=1e3", {}, 422, "invalid"),
         ("POST", "/undo", {}, 409, "nothing_to_undo"),
-        ("GET", "/export", {}, 422, "refused"),
+        ("GET", "/export", {}, 409, "refused"),
         ("GET", "/export?label=cup", {}, 404, "unknown_class"),
         ("POST", "/import", {"json": {}}, 415, "media_type"),
-        ("POST", "/import", {"content": b"no zip", "headers": {"content-type": "application/zip"}}, 422, "refused"),
+        ("POST", "/import", {"content": b"no zip", "headers": {"content-type": "application/zip"}}, 409, "refused"),
         ("POST", "/session", {"json": {"token": "guess"}}, 401, "wrong_token"),
     ],
 )  # fmt: skip
