@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge_app.doctor.findings import Finding, Runner, System
@@ -14,6 +14,8 @@ LIBRARIES = {
     "PIL": "pillow",
 }
 """Module -> distribution: what every run needs, a TFLite runtime beside."""
+EXTRAS = {"web": ("msgspec", "starlette", "uvicorn", "websockets"), "mqtt": ("paho.mqtt",)}
+"""Extra -> modules that it brings."""
 NEEDED_BY = {"gpio": ("gpiod", "gpio")}
 """Scheme of a device -> (module, extra)."""
 PROGRAMS = {
@@ -25,18 +27,15 @@ SERVICE_CACHE = "var/cache/edge-app"
 UNIT = "etc/systemd/system/edge-app.service"
 
 
-def check_libraries(
-    run: Runner, schemes: tuple[str, ...] = (), extras: Mapping[str, str] | None = None
-) -> Iterator[Finding]:
+def check_libraries(run: Runner, schemes: tuple[str, ...] = (), extras: tuple[str, ...] = ()) -> Iterator[Finding]:
     """Import each library in a process of its own: a wheel for another processor would take this one with it.
 
-    `schemes` are those of the devices in use; `extras` maps further modules in use to their extra.
+    `schemes` are those of the devices in use, `extras` (keys of `EXTRAS`) what else is.
     """
     wanted = [(module, f"pip install --force-reinstall {name}") for module, name in LIBRARIES.items()]
-    optional = dict(extras or {}) | {
-        NEEDED_BY[scheme][0]: NEEDED_BY[scheme][1] for scheme in schemes if scheme in NEEDED_BY
-    }
-    wanted += [(module, f'pip install "edge-app[{extra}]"') for module, extra in optional.items()]
+    optional = [NEEDED_BY[scheme] for scheme in dict.fromkeys(schemes) if scheme in NEEDED_BY]
+    optional += [(module, extra) for extra in extras for module in EXTRAS[extra]]
+    wanted += [(module, f'pip install "edge-app[{extra}]"') for module, extra in optional]
     for module, way_out in wanted:
         answer = run([sys.executable, "-c", f"import {module}; print(getattr({module}, '__version__', 'there'))"])
         if answer is None:

@@ -68,6 +68,18 @@ def test_a_wrong_configuration_is_a_finding(
     assert "camera.uri = 5" in out
 
 
+def test_extras_that_are_switched_on_are_looked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_app.doctor.software.LIBRARIES", {})
+    monkeypatch.setattr("edge_app.doctor.software.EXTRAS", {"web": ("no_module_of_this_name",), "mqtt": ("json",)})
+    config = tmp_path / "config.toml"
+    config.write_text("[web]\nenabled = true\n[mqtt]\nenabled = true\n")
+    assert cli.run([*ARGUMENTS, "--config", str(config), "--json"]) == 1
+    found = checks(capsys.readouterr().out)
+    assert (found["no_module_of_this_name"], found["json"]) == ("failed", "ok")
+
+
 def test_the_services_configuration_is_taken_by_itself(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,15 @@ def test_a_broken_library_and_an_extra_that_is_missing(machine: MakeSystem) -> N
     assert 'edge-app[gpio]"' in found["gpiod"].advice
 
 
+def test_extras_in_use(machine: MakeSystem) -> None:
+    found = list(software.check_libraries(machine(programs={importing("paho.mqtt"): "2.1"}).run, (), ("mqtt", "web")))
+    told = {line.name: line for line in found[len(software.LIBRARIES) :]}
+    assert {name: line.status for name, line in told.items()} == {"paho.mqtt": "ok"} | dict.fromkeys(
+        software.EXTRAS["web"], "failed"
+    )
+    assert 'edge-app[web]"' in told["uvicorn"].advice
+
+
 def test_programs_of_cameras() -> None:
     paths = {"gst-launch-1.0": "/usr/bin/gst-launch-1.0"}
     found = list(software.check_programs(("gst", "picamera2"), paths.get))
