@@ -1,6 +1,7 @@
 """`make test-system`: build the virtual device, boot it, and tell how each scenario went."""
 
 import argparse
+import resource
 import sys
 import tempfile
 import time
@@ -38,6 +39,8 @@ def main() -> int:
         run = Run(device, Path(scratch), args.out, report, tell, cuts=args.cuts, seed=args.seed)
         run.all(together=args.together)
     report.figures["whole_run_s"] = round(time.monotonic() - start, 1)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    report.figures["processor_s"] = round(used.ru_utime + used.ru_stime, 1)
     report.write(args.out / "report.json")
     print(report.table())
     return 0 if report.passed else 1
