@@ -26,6 +26,9 @@ HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 where
 """What ProtectHome and PrivateTmp hide from the service."""
 
 
+TOKENS = "tokens.json"
+
+
 class InstallFailed(EdgeAppError, OSError):
     """A file could not be written, or a command of the system failed; running install-service again goes on."""
 
@@ -58,7 +61,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
-    parser.add_argument("--network", action="store_true", help="let the service use the network (cameras, brokers, browsers)")
+    parser.add_argument(
+        "--network", action="store_true", help="let the service use the network (cameras, brokers, browsers)"
+    )
     parser.add_argument("--root", type=Path, metavar="DIR", help="write the files below this folder, and run nothing")
     return parser
 
@@ -75,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.root:
             print(f"make  {STATE} and {CACHE}, for {USER}")
             print(f"run   {' '.join(_warmup())}, as {USER}")
+            print(f"make  a token for the page, shown once, unless {STATE / TOKENS} has one")
         return 0
     if not args.root:
         for place in (Path(sys.prefix), Path(sys.executable).resolve(), Path(__file__).resolve()):
@@ -88,8 +94,18 @@ def run(args: argparse.Namespace) -> int:
     for command in commands[1:]:
         _run(command)
     _run(_warmup(), user=USER)
+    first_token(STATE)
     print(f"installed; now: edit {FILES[-1].target}, then systemctl enable --now edge-app")
     return 0
+
+
+def first_token(folder: Path) -> None:
+    """Make the token by which people reach the page from other machines, unless there is one, and show it, once."""
+    from edge_app.web.tokens import Tokens
+
+    tokens = Tokens(folder / TOKENS)
+    if not tokens.known():
+        print(f"token to administer the page and the API, shown only now: {tokens.make('administer')}")
 
 
 def unit_text(python: str) -> str:

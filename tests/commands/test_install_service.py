@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_app import cli
-from edge_app.commands.install_service import FILES, NETWORK, _check_place, source_of, unit_text
+from edge_app.commands.install_service import FILES, NETWORK, _check_place, first_token, source_of, unit_text
 from edge_app.config import load_config
 from edge_app.errors import InputError
 
@@ -50,6 +50,18 @@ def test_files_are_written_below_a_root_and_the_configuration_is_kept(
     assert config.read_text() == "[decision]\nvote = 3\n"
     assert (tmp_path / "etc/systemd/system/edge-app.service").read_text() == unit
     assert (tmp_path / NETWORK.target.relative_to("/")).is_file()
+
+
+def test_the_first_token_is_made_once_and_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first_token(tmp_path)
+    shown = capsys.readouterr().out
+    token = shown.split()[-1]
+    assert token.startswith("edge-")
+    path = tmp_path / "tokens.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert token not in path.read_text()
+    first_token(tmp_path)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_dry_run_shows_all_and_does_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
