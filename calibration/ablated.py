@@ -66,6 +66,7 @@ class NoSharedInhibition(DecorrelatedColumns):
                 self.uses,
                 ALL_SILENT,
                 self._fraction,
+                self.expected_noise,
                 self.weights,
                 self.tonic,
                 self.threshold,

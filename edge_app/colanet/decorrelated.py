@@ -9,11 +9,15 @@ For an example x (spike counts) of a class whose winner has the mean m after n e
     inhibition P   <- P - z z' / d            inputs that vary together inhibit one another
     reward     V   <- V + P r / (1+n)         the winner (dopamine); its stability: log2(1+n)
                m   <- m + r / (1+n)
+    noise      running mean of r.z n/(1+n): the squared distance, in the metric P, at which an example lies from what
+               its neuron stands for
 
 P starts as the identity. It stays regularisation * (regularisation I + sum of n/(1+n) r r')^-1 (Sherman and Morrison
 1950), and V_j stays P m_j: the columns hold a linear discriminant with a pooled, regularised covariance, as streaming
 LDA does (Hayes and Kanan 2020), without a matrix being inverted. Each synapse sees its own trace and its neuron's
-response. Weights follow from V by `kernels.refresh_decorrelated`.
+response. Weights follow from V by `kernels.refresh_decorrelated`. A mean of n examples is by chance noise / n longer
+than what it stands for: that is taken off before its weights are scaled by its norm, for else a class that was shown
+less often than the others would be outvoted by them.
 """
 
 from typing import ClassVar
@@ -27,12 +31,18 @@ from edge_app.colanet.fixedpoint import DECORRELATION_BITS, DECORRELATION_MAX, D
 from edge_app.colanet.kernels import NEVER, Activity, Dynamics
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 
+NOISE_OVER = 64
+"""Examples over which the noise is averaged: few, for P changes."""
+NOISE_MAX = 1 << 47
+"""What r.z can come to, Q.16, for as many inputs as there can be."""
+
 
 class DecorrelatedColumns(Columns):
     """Columns under the decorrelated rule.
 
     mean (neurons, n_inputs) int32 Q7.24; drive (neurons, n_inputs) int32 Q10.20, V above; uses (neurons,) int32, n;
-    decorrelation (n_inputs, n_inputs) int32 Q1.30, P, shared by all columns.
+    decorrelation (n_inputs, n_inputs) int32 Q1.30, P, and noise (2,) int64, Q.16 squared counts and the examples that
+    it was heard in, at most NOISE_OVER; shared by all columns.
     """
 
     neuron_arrays: ClassVar = {
@@ -45,6 +55,7 @@ class DecorrelatedColumns(Columns):
         "drive": (-DRIVE_MAX, DRIVE_MAX),
         "uses": (0, 65535),
         "decorrelation": (-DECORRELATION_MAX, DECORRELATION_MAX),
+        "noise": (0, NOISE_MAX),
     }
     mean: NDArray[np.int32]
     drive: NDArray[np.int32]
@@ -55,14 +66,21 @@ class DecorrelatedColumns(Columns):
         self.check_size(n_inputs, self.weight_limit)
         self.decorrelation: NDArray[np.int32] = np.zeros((n_inputs, n_inputs), np.int32)
         np.fill_diagonal(self.decorrelation, 1 << DECORRELATION_BITS)
+        self.noise: NDArray[np.int64] = np.zeros(2, np.int64)
         self._residual = np.empty(n_inputs, np.int32)
         self._trace = np.empty(n_inputs, np.int32)
         self._scaled = np.empty(n_inputs, np.int32)
         self._rule = rule
         self._regularisation = to_fixed(rule.regularisation, 0)
         self._fraction = to_fixed(rule.threshold, 16)
+        self._noise_part = to_fixed(rule.noise, 16)
         self.dynamics = Dynamics(leak=0, floor=NEVER, soft_reset=1, noise_bound=0, seed=params.seed)
         super().__init__(params, n_inputs, threads)
+
+    @property
+    def expected_noise(self) -> int:
+        """What is taken off the squared norm of a mean of one example, Q.16."""
+        return int(self.noise[0]) * self._noise_part >> 16
 
     def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         winner = self._winner(counts, column)
@@ -77,6 +95,7 @@ class DecorrelatedColumns(Columns):
         if uses > 0:
             base, scale = kernels.divide_scale(self._residual, self._trace, self._regularisation, uses)
             self._correct(scale)
+            self._hear((scale - base) * uses // (uses + 1))
         kernels.reward(self.drive[winner], self.mean[winner], self._trace, counts, base, scale, uses)
         self.uses[winner] = min(uses + 1, self._rule.stability_max)
         self._refresh(slice(None))
@@ -86,13 +105,17 @@ class DecorrelatedColumns(Columns):
 
     def arrays(self) -> Arrays:
         upper = self.decorrelation[np.triu_indices(self.n_inputs)]  # symmetric to the bit: half of it says all
-        return {**super().arrays(), "decorrelation": upper}
+        return {**super().arrays(), "decorrelation": upper, "noise": self.noise}
 
     def load(self, arrays: Arrays) -> None:
         upper = np.triu_indices(self.n_inputs)
-        self._check_arrays(arrays, {"decorrelation": (np.dtype(np.int32), upper[0].shape)})
+        self._check_arrays(
+            arrays,
+            {"decorrelation": (np.dtype(np.int32), upper[0].shape), "noise": (np.dtype(np.int64), self.noise.shape)},
+        )
         self.decorrelation[upper] = arrays["decorrelation"]
         self.decorrelation.T[upper] = arrays["decorrelation"]
+        self.noise[:] = arrays["noise"]
         super().load(arrays)
 
     def _winner(self, counts: NDArray[np.uint8], column: int) -> int:
@@ -119,6 +142,12 @@ class DecorrelatedColumns(Columns):
         self.spread(lose, self.uses.size, self.n_inputs)
         self.spread(inhibit, self.n_inputs, self.n_inputs)
 
+    def _hear(self, energy: int) -> None:
+        """Take an example's share, Q.16, into the running mean of the noise."""
+        noise, heard = self.noise.tolist()
+        heard = min(heard + 1, NOISE_OVER)
+        self.noise[:] = noise + (energy - noise) // heard, heard
+
     def _born(self, neurons: slice) -> None:
         self._refresh(neurons)
 
@@ -134,6 +163,7 @@ class DecorrelatedColumns(Columns):
             self.uses,
             self._rule.resting_classes,
             self._fraction,
+            self.expected_noise,
             self.weights,
             self.tonic,
             self.threshold,

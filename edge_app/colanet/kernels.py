@@ -31,6 +31,8 @@ INT32_MAX = 2**31 - 1
 P_MAX = np.int32(DECORRELATION_MAX)
 NEVER = -(2**31)
 """As a floor: none."""
+NORM_LEFT = 3
+"""Eighths of a squared norm that are never taken for noise."""
 
 
 class Dynamics(NamedTuple):
@@ -387,12 +389,15 @@ def reward(drive, mean, trace, counts, base, scale, uses):  # type: ignore[no-un
 
 
 @compiled()
-def refresh_decorrelated(mean, drive, uses, resting, fraction, weights, tonic, threshold, roots):  # type: ignore[no-untyped-def]
+def refresh_decorrelated(  # type: ignore[no-untyped-def]
+    mean, drive, uses, resting, fraction, noise, weights, tonic, threshold, roots
+):
     """Recompute weights Q0.15, tonic inhibition and thresholds of all neurons from their means and drives.
 
     With m and V the mean of the neurons' means and drives, `resting` silent ones counted in, each neuron's weights are
-    (drive - V) / norm, norm^2 = (mean - m) . (drive - V): the inhibition that columns share takes off what is common to
-    all, and synaptic scaling gives every neuron the same norm. tonic = m . weights. threshold = fraction (Q0.16) of the
+    (drive - V) / norm: the inhibition that columns share takes off what is common to all, and synaptic scaling gives
+    every neuron the same norm. norm^2 = (mean - m) . (drive - V), less `noise` (Q.16) / uses, which chance has
+    put there; at least NORM_LEFT / 8 of it stays. tonic = m . weights. threshold = fraction (Q0.16) of the
     mean of the norms, which is the drive that a neuron receives from its own mean. roots (neurons,) int64 is scratch.
     """
     neurons, n = mean.shape
@@ -414,7 +419,8 @@ def refresh_decorrelated(mean, drive, uses, resting, fraction, weights, tonic, t
             norm2: Any = np.int64(0)
             for i in range(n):
                 norm2 += ((mean[m, i] >> 8) - common_mean[i]) * (drive[m, i] - common_drive[i])
-            roots[m] = isqrt(max(norm2 >> 20, 0) << 16)
+            norm2 = max(norm2 >> 20, 0)
+            roots[m] = isqrt(max(norm2 - noise // uses[m], norm2 * NORM_LEFT >> 3) << 16)
             total += roots[m]
         reciprocal: Any = (1 << 40) // max(roots[m], 64) if roots[m] > 0 else 0
         limit = roots[m] << 4  # a weight of 1.0: the norm, in the format of drives

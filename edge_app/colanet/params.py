@@ -21,7 +21,7 @@ from edge_app.errors import ParameterError
 
 INPUT_STEPS = 10
 """T, steps of a presentation in which inputs spike."""
-ARITHMETIC = 1
+ARITHMETIC = 2
 """Raised when equal parameters come to mean other bits: what was learnt before is then replayed, not mixed."""
 SILENT_STEPS = 5
 """Steps of silence that end a presentation."""
@@ -52,18 +52,21 @@ class Decorrelated:
     resting_classes: weight, in classes, of a silent class in the mean of the columns that each column is inhibited by.
     threshold: firing threshold as a fraction of the drive that a column has, on average, for what it stands for.
     stability_max: presentations after which an L neuron's plasticity, 1/(1+n), falls no further.
+    noise: part of what chance is expected to have added to a neuron's norm that is taken off it.
     """
 
     regularisation: float = 1536.0
     resting_classes: int = 3
     threshold: float = 0.125
     stability_max: int = 4096
+    noise: float = 0.875
 
     def __post_init__(self) -> None:
         _check("regularisation", self.regularisation, 64, 16000)
         _check("resting_classes", self.resting_classes, 1, 1000, whole=True)
         _check("threshold", self.threshold, 1 / 64, 1)
         _check("stability_max", self.stability_max, 1, 65535, whole=True)
+        _check("noise", self.noise, 0, 1)
         _round_numbers_to_float(self)
 
 

@@ -263,6 +263,7 @@ class DecorrelatedReference:
     def __init__(self, params: Params, rule: Decorrelated, n_inputs: int) -> None:
         self.params, self.rule, self.n_inputs = params, rule, n_inputs
         one = 2**30
+        self.noise, self.heard = 0, 0
         self.decorrelation: Matrix = [[one if i == j else 0 for j in range(n_inputs)] for i in range(n_inputs)]
 
     def new_neuron(self) -> Neuron:
@@ -286,6 +287,8 @@ class DecorrelatedReference:
                 for neuron in column.members[0]:
                     self.lose(neuron, residual, trace, scale)
             self.inhibit(trace, scale)
+            self.heard = min(self.heard + 1, 64)
+            self.noise += ((scale - base) * n // (n + 1) - self.noise) // self.heard  # Q.16
         gain = (base << 32) // (scale * (n + 1))  # Q.32
         winner.drive = [clip(v + (gain * z + 2**31 >> 32), 2**30) for v, z in zip(winner.drive, trace, strict=True)]
         for i, count in enumerate(counts):
@@ -325,7 +328,7 @@ class DecorrelatedReference:
         for neuron in neurons:
             own_drive = [v - common for v, common in zip(neuron.drive, common_drive, strict=True)]
             own_mean = [(m >> 8) - common for m, common in zip(neuron.mean, common_mean, strict=True)]
-            norm = math.isqrt(max(dot(own_mean, own_drive) >> 20, 0) << 16) if neuron.uses else 0  # Q.16
+            norm = self.norm(own_mean, own_drive, neuron.uses) if neuron.uses else 0
             norms += norm
             inverse = 2**40 // max(norm, 64) if norm else 0
             neuron.weights = [clip((clip(v, norm << 4) * inverse + 2**28) >> 29, 32767) for v in own_drive]
@@ -333,6 +336,12 @@ class DecorrelatedReference:
         threshold = (norms // max(len(used), 1) * fixed(self.rule.threshold, 16)) >> 17
         for neuron in neurons:
             neuron.threshold = max(threshold, 1)
+
+    def norm(self, own_mean: Sequence[int], own_drive: Sequence[int], uses: int) -> int:
+        """The norm, Q.16, without what the noise of `uses` examples puts into its square; 3/8 of that stay."""
+        square = max(dot(own_mean, own_drive) >> 20, 0)
+        noise = (self.noise * fixed(self.rule.noise, 16) >> 16) // uses
+        return math.isqrt(max(square - noise, square * 3 >> 3) << 16)
 
     def rank(self, trials: Sequence[Trial]) -> tuple[int, ...]:
         """OUT spikes; the potential that is left over."""

@@ -20,7 +20,7 @@ def spike_trains(counts: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 class DecorrelatedFloat:
-    """The decorrelated rule for K = 1 by its batch formula: no step of it is taken one after the other but the means.
+    """The decorrelated rule for K = 1: means and noise one example after the other, all else by its batch formula.
 
     P = regularisation (regularisation I + sum of n/(1+n) r r')^-1, V = P m, weights = (V - mean V) / norm.
     """
@@ -28,9 +28,15 @@ class DecorrelatedFloat:
     def __init__(self, rule: Decorrelated, counts: NDArray[np.uint8], labels: Labels, classes: int) -> None:
         n_inputs = counts.shape[1]
         means, uses, residuals = np.zeros((classes, n_inputs)), np.zeros(classes), []
+        noise, heard, p = 0.0, 0, np.eye(n_inputs)
         for x, label in zip(counts.astype(np.float64), labels, strict=True):
             n = uses[label]
             residuals.append((x - means[label]) * np.sqrt(n / (1 + n)))
+            if n:
+                trace = p @ residuals[-1]
+                heard = min(heard + 1, 64)
+                noise += (residuals[-1] @ trace - noise) / heard
+                p -= np.outer(trace, trace) / (rule.regularisation + residuals[-1] @ trace)
             means[label] += (x - means[label]) / (1 + n)
             uses[label] = min(n + 1, rule.stability_max)
         scatter = np.array(residuals)
@@ -38,7 +44,8 @@ class DecorrelatedFloat:
         drives = rule.regularisation * means @ inverse
         share = (uses > 0).sum() + rule.resting_classes
         mean, drive = means - means.sum(0) / share, drives - drives.sum(0) / share
-        norms = np.sqrt((mean * drive).sum(1))
+        squares = (mean * drive).sum(1)
+        norms = np.sqrt(np.maximum(squares - rule.noise * noise / np.maximum(uses, 1), 0.375 * squares))
         self.weights = drive / norms[:, None]
         self.tonic = self.weights @ (means.sum(0) / share)
         self.threshold = rule.threshold * norms[uses > 0].mean()

@@ -19,8 +19,9 @@ Floats = NDArray[np.float64]
 
 
 def taught(presentations: int = 60, microcolumns: int = 1, classes: int = 3, **rule: Any) -> tuple[CoLaNET, list]:
-    """A network after a stream of noisy prototypes, and the stream as (counts, class number)."""
-    net = CoLaNET(Params(microcolumns=microcolumns, plasticity=Decorrelated(**{"regularisation": 100, **rule})), N)
+    """A network after a stream of noisy prototypes, and the stream as (counts, class number). Noise stays in norms."""
+    plasticity = Decorrelated(**{"regularisation": 100, "noise": 0, **rule})
+    net = CoLaNET(Params(microcolumns=microcolumns, plasticity=plasticity), N)
     numbers, patterns = lehmer(3), prototypes(4, classes, N)
     data = []
     for label in range(classes):
@@ -127,6 +128,67 @@ def test_synaptic_scaling_gives_every_neuron_the_same_norm() -> None:
     net, _ = taught()
     weights = net.columns.weights.T / 2**15
     assert np.einsum("ki,ij,kj->k", weights, np.linalg.inv(state(net)[0]), weights) == pytest.approx(1, abs=0.02)
+
+
+def norms(net: CoLaNET) -> tuple[Floats, Floats]:
+    """(by which the drives were divided, what the means and drives say): squared norms of the neurons."""
+    _, means, drives = state(net)
+    share = len(means) + net.columns.params.plasticity.resting_classes  # type: ignore[union-attr]
+    drive = drives - drives.sum(0) / share
+    largest = np.abs(drive).argmax(1)[:, None]
+    divided = np.take_along_axis(drive, largest, 1) / np.take_along_axis(net.columns.weights.T / 2**15, largest, 1)
+    return divided[:, 0] ** 2, ((means - means.sum(0) / share) * drive).sum(1)
+
+
+def test_noise_is_the_mean_distance_of_examples_from_what_their_neurons_stand_for() -> None:
+    net, data = taught(90)
+    p, means, uses, noise, heard = np.eye(N), np.zeros((3, N)), np.zeros(3), 0.0, 0
+    for counts, label in data:
+        residual, n = counts - means[label], uses[label]
+        if n:
+            energy = n / (1 + n) * residual @ p @ residual
+            heard = min(heard + 1, 64)
+            noise += (energy - noise) / heard
+            p -= np.outer(p @ residual, p @ residual) / (100 * (1 + n) / n + residual @ p @ residual)
+        means[label] += residual / (1 + n)
+        uses[label] += 1
+    assert noise > 10
+    assert net.columns.noise[0] / 2**16 == pytest.approx(noise, rel=1e-3)  # type: ignore[attr-defined]
+    assert net.columns.noise[1] == 64  # type: ignore[attr-defined]
+
+
+def test_scaling_takes_off_what_chance_put_into_a_norm() -> None:
+    """More from a mean of few examples than from a mean of many."""
+    net, _ = taught(40)
+    net.add_class("few")
+    for pattern in range(2):
+        net.learn_one(np.array(prototypes(77 + pattern, 1, N)[0], np.uint8), "few")
+    noise = net.columns.noise[0] / 2**16  # type: ignore[attr-defined]
+    found, plain = norms(net)
+    assert found == pytest.approx(plain, rel=1e-3)
+    corrected = CoLaNET(Params(plasticity=Decorrelated(regularisation=100, noise=1)), N)
+    for label in net.labels:
+        corrected.add_class(label)
+    corrected.columns.load({name: array.copy() for name, array in net.columns.arrays().items()})
+    found, plain = norms(corrected)
+    expected = plain - noise / net.columns.uses  # type: ignore[attr-defined]
+    assert (plain - expected)[3] > 5 * (plain - expected)[:3].max()
+    assert found == pytest.approx(np.maximum(expected, 0.375 * plain), rel=2e-3)
+    assert (expected > 0.375 * plain).any()
+
+
+def test_a_class_that_was_shown_less_often_than_the_others_is_not_outvoted() -> None:
+    """Of a late class's own examples more are named rightly than with the noise left in its norm."""
+    named = []
+    for noise in (0.0, 0.875):
+        net, _ = taught(300, classes=6, noise=noise)
+        numbers, pattern = lehmer(12), prototypes(5, 1, N)[0]
+        net.add_class("late")
+        for _ in range(3):
+            net.learn_one(as_counts(around(pattern, numbers, spread=4)), "late")
+        shown = [as_counts(around(pattern, numbers, spread=4)) for _ in range(200)]
+        named.append(sum(decision.label == "late" for decision in net.predict_many(np.array(shown))))
+    assert named[1] > named[0]
 
 
 @pytest.mark.parametrize("fraction", [1 / 64, 0.125, 1.0])

@@ -8,7 +8,7 @@ import pytest
 
 from edge_app.colanet import kernels
 from edge_app.colanet.columns import Columns
-from edge_app.colanet.decorrelated import DecorrelatedColumns
+from edge_app.colanet.decorrelated import NOISE_MAX, DecorrelatedColumns
 from edge_app.colanet.fixedpoint import DRIVE_MAX, POWER_TABLE, label_key, mix64, noise
 from edge_app.colanet.kernels import ALL_STEPS, NEVER, Activity, Dynamics, T
 from edge_app.colanet.network import CoLaNET
@@ -114,7 +114,8 @@ def test_inhibition_saturates_instead_of_wrapping() -> None:
     assert p.min() == -(2**30)
 
 
-def test_weights_of_extreme_means_and_drives() -> None:
+@pytest.mark.parametrize("noise", [0, 12345 << 16, NOISE_MAX])
+def test_weights_of_extreme_means_and_drives(noise: int) -> None:
     """Also a neuron whose norm is next to nothing beside its drive, which no stream leads to."""
     n = LARGEST
     pattern = signs(n)
@@ -125,8 +126,9 @@ def test_weights_of_extreme_means_and_drives() -> None:
     ]
     means = [[(5 + 5 * sign) << 24 for sign in pattern], [(5 - 5 * sign) << 24 for sign in pattern], [300] * n]
     neurons = [Neuron([0] * n, mean=mean, drive=drive, uses=1) for mean, drive in zip(means, drives, strict=True)]
-    rule = Decorrelated(resting_classes=1, threshold=1)
+    rule = Decorrelated(resting_classes=1, threshold=1, noise=1)
     twin = _bare_twin(rule, n)
+    twin.noise = noise
     twin.refresh_all([Column(str(i), 0, [[neuron]]) for i, neuron in enumerate(neurons)])
     weights, tonic, threshold = np.zeros((n, 3), np.int16), full(0, 3), full(0, 3)
     kernels.refresh_decorrelated(
@@ -135,6 +137,7 @@ def test_weights_of_extreme_means_and_drives() -> None:
         full(1, 3),
         1,
         1 << 16,
+        noise,
         weights,
         tonic,
         threshold,
