@@ -141,6 +141,8 @@ def test_lights_are_lines_that_change(lines: tuple[str, Path]) -> None:
             CLOCK.sleep(0.01)
         return False
 
+    for line in (2, 3):  # a released line shows its pull, which whoever had it before may have set
+        (folder / f"sim_gpio{line}" / "pull").write_text("pull-down")
     zeros = np.zeros(1, np.int32)
     lights = open_indicator(f"gpio:{chip}?cup=2,status=3", CLOCK)
     lights.show(Decision("cup", ("cup",), zeros, zeros, 0, np.zeros(1, np.int64)))
