@@ -44,6 +44,13 @@ class SimpleNetwork:
         mean = self.means[label]
         mean += (counts.astype(np.int64) * 64 - mean + self.stream % 5) >> 2
 
+    def learn_variation(self, counts: NDArray[np.uint8], label: str) -> None:
+        if label not in self.means:
+            raise UnknownLabel(label)
+        self.stream = self.stream * 16807 % 2147483647
+        mean = self.means[label]
+        mean += (counts.astype(np.int64) * 64 - mean + self.stream % 3) >> 4
+
     def learn_many(self, counts: NDArray[np.uint8], labels: Sequence[str]) -> None:
         for row, label in zip(counts, labels, strict=True):
             self.learn_one(row, label)
@@ -134,17 +141,18 @@ def clean_replay(folder: Path) -> bytes:
         for entry in store.journal():
             if entry.label not in network.labels:
                 network.add_class(entry.label)
-            network.learn_one(rate_code(np.frombuffer(entry.embedding, np.uint8)), entry.label)
+            learn = network.learn_variation if entry.dream else network.learn_one
+            learn(rate_code(np.frombuffer(entry.embedding, np.uint8)), entry.label)
     return network.snapshot()
 
 
-def taught_only(examples: Sequence[tuple[NDArray[np.uint8], str]]) -> bytes:
-    """What a network is that was taught these examples and nothing else."""
+def taught_only(examples: Sequence[tuple[NDArray[np.uint8], str] | tuple[NDArray[np.uint8], str, bool]]) -> bytes:
+    """What a network is that was taught these examples, or dreamt where a third value says so, and nothing else."""
     network = SimpleNetwork()
-    for values, label in examples:
+    for values, label, *dream in examples:
         if label not in network.labels:
             network.add_class(label)
-        network.learn_one(rate_code(values), label)
+        (network.learn_variation if any(dream) else network.learn_one)(rate_code(values), label)
     return network.snapshot()
 
 

@@ -7,7 +7,7 @@ fit by itself.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,14 @@ class Network(Protocol):
         """Return all that was learnt."""
 
 
+@runtime_checkable
+class Varying(Protocol):
+    """A network that can learn from dreams; one that is no such network learns nothing from them."""
+
+    def learn_variation(self, counts: NDArray[np.uint8], label: str) -> None:
+        """Learn that an example of a class could also look like counts (n_inputs,)."""
+
+
 class NetworkFactory(Protocol):
     """Makes networks of one kind, with one set of parameters."""
 
@@ -84,11 +92,12 @@ class Trained:
         known = set(self.network.labels)
         start = 0
         for index, entry in enumerate(entries):
-            if entry.label not in known:
+            if entry.label not in known or entry.dream != entries[start].dream:
                 self._learn(counts[start:index], entries[start:index])
+                start = index
+            if entry.label not in known:
                 self.network.add_class(entry.label)
                 known.add(entry.label)
-                start = index
         self._learn(counts[start:], entries[start:])
 
     def key(self, binding: Binding) -> SnapshotKey:
@@ -103,12 +112,16 @@ class Trained:
         )
 
     def _learn(self, counts: NDArray[np.uint8], entries: Sequence[Entry]) -> None:
-        if len(entries) == 1:
+        if entries and entries[0].dream:
+            if isinstance(self.network, Varying):
+                for row, entry in zip(counts, entries, strict=True):
+                    self.network.learn_variation(row, entry.label)
+        elif len(entries) == 1:
             self.network.learn_one(counts[0], entries[0].label)
         elif entries:
             self.network.learn_many(counts, [entry.label for entry in entries])
         for entry in entries:
-            self.journal.add(entry.label, entry.embedding)
+            self.journal.add(entry.label, entry.embedding, dream=entry.dream)
             self.seq = entry.seq
 
 
@@ -147,7 +160,7 @@ def _digest(read: ReadJournal, presentations: int) -> tuple[JournalDigest, int]:
     journal, seq = JournalDigest(), 0
     while journal.count < presentations and (entries := read(seq, min(CHUNK, presentations - journal.count))):
         for entry in entries:
-            journal.add(entry.label, entry.embedding)
+            journal.add(entry.label, entry.embedding, dream=entry.dream)
         seq = entries[-1].seq
     return journal, seq
 

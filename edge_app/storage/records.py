@@ -101,6 +101,8 @@ class Entry(NamedTuple):
     seq: int
     label: str
     embedding: bytes
+    dream: bool = False
+    """Whether it is a variation of the example, and no example."""
 
 
 class Dream(NamedTuple):
@@ -176,9 +178,11 @@ class JournalDigest:
         self.count = 0
         self._digest = hashlib.blake2b(digest_size=32)
 
-    def add(self, label: str, embedding: bytes) -> None:
+    def add(self, label: str, embedding: bytes, *, dream: bool = False) -> None:
         """Take in the next presentation."""
         name = label.encode()
+        if dream:
+            self._digest.update(b"\xff" * 4)  # no name is so long
         self._digest.update(struct.pack("<II", len(name), len(embedding)))
         self._digest.update(name)
         self._digest.update(embedding)

@@ -146,7 +146,8 @@ class Store(Closing):
                 raise corrupt(self.path, f"example {row[0]} fails its checksum")
             if number is not None and checksum("dreams", seq, row[0], number, dreamt) != mark:
                 raise corrupt(self.path, f"dream {number} of example {row[0]} fails its checksum")
-            entries.append(Entry(seq, row[1], row[2] if number is None else dreamt))
+            dream = number is not None
+            entries.append(Entry(seq, row[1], dreamt if dream else row[2], dream))
         return entries
 
     def presentations(self) -> list[int]:

@@ -119,8 +119,8 @@ def test_undo_takes_the_example_back_with_its_dreams_and_nothing_else(tmp_path: 
         assert learner.network_state() == kept == clean_replay(tmp_path)
         assert learner.dreams(BOUNDS) == (2, 0)
         learner.relabel(first, "cup")
-        shown = [embedding(1, 3), dreamt(Task(first, 0, JPEG)), dreamt(Task(first, 1, JPEG))]
-        assert learner.network_state() == taught_only([(values, "cup") for values in shown])
+        dreams = [(dreamt(Task(first, number, JPEG)), "cup", True) for number in (0, 1)]
+        assert learner.network_state() == taught_only([(embedding(1, 3), "cup"), *dreams])
 
 
 def test_a_forgotten_example_comes_back_with_its_dreams(tmp_path: Path) -> None:
@@ -248,8 +248,8 @@ def test_after_any_actions_the_network_is_as_if_what_was_taken_back_had_never_be
 
 def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
     learner = open_learner(folder, snapshot_every=3)
-    shown: list[tuple[int, NDArray[np.uint8]]] = []
-    """Every presentation that was ever made, whose example it was of."""
+    shown: list[tuple[int, NDArray[np.uint8], bool]] = []
+    """Every presentation that was ever made, by its example, and whether it was a dream."""
     labels: dict[int, str] = {}
     history: list[dict[int, str]] = []
     try:
@@ -260,12 +260,12 @@ def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
                 seed = zlib.crc32(str((len(shown), number)).encode())
                 values = embedding(seed, number)
                 taught = learner.teach(values, f"c{number % 4}", source="test", thumbnail=JPEG)
-                shown.append((taught.example_id, values))
+                shown.append((taught.example_id, values, False))
                 labels[taught.example_id] = taught.label
             elif name == "dream":
                 task = dream(learner, Bounds(3, 8))
                 if task is not None:
-                    shown.append((task.example, dreamt(task)))
+                    shown.append((task.example, dreamt(task), True))
                 continue
             elif name == "undo" and history:
                 learner.undo(background=bool(number % 2))
@@ -293,7 +293,7 @@ def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
                 continue
             history.append(before)
         learner.wait()
-        expected = taught_only([(values, labels[example]) for example, values in shown if example in labels])
+        expected = taught_only([(values, labels[i], dream) for i, values, dream in shown if i in labels])
         assert learner.network_state() == expected == clean_replay(folder)
     finally:
         learner.close()
