@@ -1,5 +1,6 @@
 """The cache: a layer is built once, whole or not at all, and anew when what it depends on changes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,12 @@ def test_old_versions_are_forgotten(cache: Cache) -> None:
         cache.layer("kernel", ["same"], lambda folder: None)
     assert len(list(cache.folder.glob("root-*"))) == KEPT
     assert len(list(cache.folder.glob("kernel-*"))) == 1
+
+
+def test_a_layer_of_old_files_is_not_old(cache: Cache) -> None:
+    for number in range(KEPT + 1):
+        layer = cache.layer("tools", [str(number)], lambda folder: os.utime(folder, (0, 0)))
+        assert layer.is_dir()
 
 
 def test_parts_do_not_run_into_one_another() -> None:

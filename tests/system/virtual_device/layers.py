@@ -55,6 +55,7 @@ class Cache:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
         build(fresh)
+        os.utime(fresh)  # whatever was unpacked may have set it back by years
         fresh.rename(target)
         self._forget_old(name)
         return target
