@@ -67,6 +67,15 @@ class Mosquitto:
             [self._program, "-c", str(self._config)], stderr=subprocess.DEVNULL
         )
 
+        pause, end_s = threading.Event(), time.monotonic() + 60
+        while time.monotonic() < end_s:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                pause.wait(0.05)
+        raise SystemExit("mosquitto does not start")
+
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait()

@@ -30,7 +30,6 @@ def announcements(
     """Return {topic: content} of all entities that a device has now."""
     node = node_of(topics.device)
     shared = {
-        "availability_topic": topics.own("status"),
         "device": {
             "identifiers": [node],
             "name": name,
@@ -52,6 +51,8 @@ def announcements(
         found |= _controls(topics, classes)
     for (component, entity), values in found.items():
         values |= shared | {"unique_id": f"{node}-{entity}"}
+        if "availability" not in values:
+            values["availability_topic"] = topics.own("status")
         if component != "image":  # the only one that knows no quality of service
             values["qos"] = 1
     return {
@@ -61,16 +62,28 @@ def announcements(
 
 def _readings(topics: Topics) -> dict[tuple[str, str], dict[str, Any]]:
     decision, health = topics.own("decision"), topics.own("health")
+    seeing = {
+        "availability": [
+            {"topic": topics.own("status")},
+            {
+                "topic": health,
+                "value_template": "{{ 'online' if value_json.camera in ['good', 'black'] else 'offline' }}",
+            },
+        ],
+        "availability_mode": "all",
+    }
     measure = {"state_topic": health, "state_class": "measurement", "entity_category": "diagnostic"}
     return {
-        ("sensor", "class"): {
+        ("sensor", "class"): seeing
+        | {
             "name": "Class",
             "state_topic": decision,
             "value_template": "{{ value_json.label or 'unknown' }}",
             "json_attributes_topic": decision,
             "icon": "mdi:shape",
         },
-        ("sensor", "confidence"): {
+        ("sensor", "confidence"): seeing
+        | {
             "name": "Confidence",
             "state_topic": decision,
             "value_template": "{{ (value_json.confidence * 100) | round(1) }}",

@@ -25,7 +25,12 @@ REQUIRED = {
     "button": {"command_topic"},
     "select": {"command_topic", "options"},
 }
-SHARED = {"name", "unique_id", "availability_topic", "device", "origin", "icon", "entity_category"}
+SHARED = {"name", "unique_id", "availability_topic", "availability", "availability_mode"} | {
+    "device",
+    "origin",
+    "icon",
+    "entity_category",
+}
 KNOWN = {
     "sensor": {"qos", "state_topic", "value_template", "json_attributes_topic", "unit_of_measurement"}
     | {"state_class", "device_class"},
@@ -54,6 +59,10 @@ def check(topic: str, values: dict[str, Any]) -> str:
     assert values["device"]["identifiers"]
     assert values["device"].keys() <= DEVICE
     assert values["origin"]["name"]
+    assert ("availability" in values) != ("availability_topic" in values)
+    for source in values.get("availability", []):
+        assert source["topic"].startswith("edge-app/")
+        assert source.keys() <= {"topic", "value_template"}
     assert isinstance(values["name"], str)
     for key, value in values.items():
         if key.endswith("_topic"):
@@ -75,14 +84,17 @@ def test_the_templates_say_what_they_should() -> None:
     jinja2 = pytest.importorskip("jinja2", reason="jinja2, which Home Assistant renders templates with, is missing")
     found = {topic.split("/")[1] + "/" + topic.split("/")[3]: values for topic, values in entities().items()}
 
-    def rendered(entity: str, **values: Any) -> str:
-        text = found[entity].get("value_template") or found[entity]["command_template"]
+    def rendered(entity: str, text: str | None = None, **values: Any) -> str:
+        text = text or found[entity].get("value_template") or found[entity]["command_template"]
         return str(jinja2.Environment(autoescape=True).from_string(text).render(**values))
 
     assert rendered("sensor/class", value_json={"label": "cup"}) == "cup"
     assert rendered("sensor/class", value_json={"label": None}) == "unknown"
     assert rendered("sensor/confidence", value_json={"confidence": 0.98765}) == "98.8"
     assert rendered("binary_sensor/problem", value_json={"ok": False}) == "ON"
+    for camera, available in {"good": "online", "black": "online", "reopening": "offline", "noise": "offline"}.items():
+        seeing = found["sensor/class"]["availability"][1]["value_template"]
+        assert rendered("sensor/class", seeing, value_json={"camera": camera}) == available
     assert json.loads(rendered("select/choice", value='a "quoted" cup')) == {"label": 'a "quoted" cup'}
 
 
