@@ -292,18 +292,21 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
 
 def _spread(values: Any) -> dict[str, float]:
-    return {
-        "p50": float(np.median(values)),
-        "p99": float(np.percentile(values, 99)),
-        "least": float(values.min()),
-        "most": float(values.max()),
+    found = {
+        "p50": np.median(values),
+        "p99": np.percentile(values, 99),
+        "least": values.min(),
+        "most": values.max(),
     }
+    return {name: round(float(value), 3) for name, value in found.items()}
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(result, indent=1) + "\n")
+    lines = [json.dumps(sample) for sample in result["samples"]]
+    text = json.dumps(result | {"samples": []}, indent=1)
+    draft.write_text(text.replace('"samples": []', '"samples": [\n' + ",\n".join(lines) + "\n]") + "\n")
     draft.replace(path)
 
 
