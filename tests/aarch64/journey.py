@@ -1,7 +1,8 @@
 """What a device makes of a fixed stream of frames and presses, as digests that another machine must equal.
 
 Pictures are decoded, cut and enlarged by whole pixels only, so that the frames do not depend on the machine; from there
-on everything is the program's own: preprocessing, encoder, rate code, learning, undo, relabelling, journal, snapshots.
+on everything is the program's own: preprocessing, encoder, rate code, learning, undo, relabelling, dreams, journal,
+snapshots.
 """
 
 import hashlib
@@ -22,6 +23,8 @@ from edge_app.encoder.preprocess import Preprocessor, decode_image
 from edge_app.encoder.ratecode import RateCode
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.learner import Learner
+from edge_app.learner.consolidation import Bounds
+from edge_app.learner.dreams import dream_picture
 from edge_app.learner.pictures import thumbnail_of
 from edge_app.messages import Decision
 from edge_app.storage.folder import snapshots_path
@@ -38,6 +41,7 @@ WINDOWS = (
     (10, 10, 240, 320, 3),
 )
 """Top, left, height, width, and how many times each pixel is repeated: every way through the preprocessing."""
+DREAMS = 4
 TAUGHT = 3
 """Windows of a picture that are taught; the others are classified."""
 
@@ -112,6 +116,7 @@ def walk(folder: Path, threads: int = 1) -> dict[str, Any]:
         learner.teach(later[0][1], "slip", source="test")
         learner.undo()
         corrected = learner.network_state()
+        dreams = dreamt(learner, encoder)
         decisions |= {f"then {name}": told(learner.classify(embedding)) for name, embedding in later}
     (_, _, snapshot), *_ = Snapshots(snapshots_path(folder)).candidates()
     shutil.rmtree(snapshots_path(folder))
@@ -122,6 +127,7 @@ def walk(folder: Path, threads: int = 1) -> dict[str, Any]:
         "encoder": [manifest.name, manifest.sha256[:16]],
         "decoders": decoders(),
         "frames": seen,
+        "dreams": dreams,
         "decisions": decisions,
         "weights": [digest(columns.weights), digest(columns.threshold), digest(columns.tonic)],
         "states": {
@@ -131,6 +137,19 @@ def walk(folder: Path, threads: int = 1) -> dict[str, Any]:
             "replayed from the journal": digest(replayed),
         },
     }
+
+
+def dreamt(learner: Learner, encoder: TFLiteEncoder) -> dict[str, list[str]]:
+    """Let altered thumbnails be learnt; return digests of picture and embedding of each."""
+    found = {}
+    for _ in range(DREAMS):
+        task = learner.next_dream(Bounds())
+        assert task is not None
+        picture = dream_picture(task.thumbnail, task.number, encoder.manifest.input_size)
+        embedding = encoder.encode(picture)
+        assert learner.learn_dream(task, embedding)
+        found[f"example {task.example}, dream {task.number}"] = [digest(picture), digest(embedding)]
+    return found
 
 
 def told(decision: Decision) -> list[Any]:
