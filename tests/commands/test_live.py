@@ -1,0 +1,118 @@
+"""status, watch, teach --live, undo --live and token against a device that is served."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("starlette", reason="needs the extra `web`")
+pytest.importorskip("httpx", reason="needs the extra `dev`")
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / name) for name in ("", "pipeline", "control", "web")]
+
+from device import Device  # noqa: E402 lies in tests/control
+from served import Served  # noqa: E402
+from simple_network import open_learner  # noqa: E402
+
+from edge_app import cli  # noqa: E402
+from edge_app.config import WebConfig  # noqa: E402
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Serve a device with some keys of [web]."""
+    with ExitStack() as stack:
+
+        def make(**web: object) -> Served:
+            learner = stack.enter_context(open_learner(tmp_path))
+            device = stack.enter_context(Device(tmp_path, learner))
+            config = WebConfig(enabled=True, port=0, **web)  # type: ignore[arg-type]
+            return stack.enter_context(Served(device, config, tmp_path / "tokens.json"))
+
+        yield make
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    for name in ("EDGE_APP_URL", "EDGE_APP_TOKEN", "EDGE_APP_STATE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*argv: str) -> tuple[int, str, str]:
+        status = cli.run(list(argv))
+        found = capsys.readouterr()
+        return status, found.out, found.err
+
+    return run
+
+
+def test_a_running_service_is_looked_at_taught_and_corrected(serve: Callable[..., Served], run: Run) -> None:
+    url = serve().server.url
+    status, out, err = run("teach", "--live", "cup", "--url", url)
+    assert (status, err) == (0, "")
+    assert "is cup (before: unknown)" in out
+    assert json.loads(run("teach", "--live", "a/b", "--url", url, "--json")[1])["label"] == "a/b"
+    status, out, _ = run("status", "--url", url)
+    assert status == 0
+    assert "camera:   good" in out
+    assert "cup     1 examples  Show it" in out
+    assert json.loads(run("status", "--url", url, "--json")[1])["classes"] == ["cup", "a/b"]
+    assert run("undo", "--live", "--url", url)[1] == "taken back: teach of a/b (1 examples)\n"
+    assert json.loads(run("undo", "--live", "--url", url, "--json")[1])["kind"] == "teach"
+    status, _, err = run("undo", "--live", "--url", url)
+    assert (status, "nothing to undo" in err) == (2, True)
+
+
+def test_what_happens_is_watched(serve: Callable[..., Served], run: Run) -> None:
+    served = serve()
+    served.control.teach("red")
+    status, out, _ = run("watch", "--url", served.server.url, "--count", "1")
+    assert status == 0
+    assert "frame" in out
+    _, out, _ = run("watch", "--url", served.server.url, "--count", "3", "--all", "--json")
+    assert {"decision"} <= {json.loads(line)["event"] for line in out.splitlines()}
+
+
+def test_a_token_is_needed_where_it_is(serve: Callable[..., Served], run: Run, tmp_path: Path) -> None:
+    url = serve(loopback_role="none").server.url
+    status, _, err = run("status", "--url", url)
+    assert (status, "a token is needed" in err, "--token-file" in err) == (1, True, True)
+    status, token, _ = run("token", "make", "view", "--state", str(tmp_path))
+    file = tmp_path / "token"
+    file.write_text(token)
+    assert run("status", "--url", url, "--token-file", str(file))[0] == 0
+    status, _, err = run("teach", "--live", "cup", "--url", url, "--token-file", str(file))
+    assert (status, "this needs the role teach, yours is view" in err) == (1, True)
+    assert "view        made 20" in run("token", "show", "--state", str(tmp_path))[1]
+    assert run("token", "remove", "view", "--state", str(tmp_path))[1] == "view: removed\n"
+    assert run("status", "--url", url, "--token-file", str(file))[0] == 1
+    assert "there are no tokens" in run("token", "show", "--state", str(tmp_path))[1]
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "message"),
+    [
+        (["status", "--url", "http://127.0.0.1:1"], 8, "no answer at http://127.0.0.1:1"),
+        (["undo", "--live", "--url", "http://127.0.0.1:1"], 8, "enabled = true in"),
+        (["status", "--url", "shelf:8765"], 2, "expected http://HOST:PORT"),
+        (["status", "--url", "http://h:x"], 2, "--url http://h:x"),
+        (["status", "--url", "https://127.0.0.1:1", "--ca", "/nowhere"], 2, "is no certificate"),
+        (["status", "--token-file", "/nowhere"], 2, "cannot be read"),
+        (["teach", "--live", "cup", "a.jpg"], 2, "name no image files"),
+        (["teach", "cup", "a.jpg"], 2, "no state folder was named"),
+        (["teach", "--state", "x", "cup"], 2, "no image file was named"),
+        (["undo"], 2, "no state folder was named"),
+        (["token", "make"], 2, "a role is expected"),
+        (["token", "show", "view"], 2, "no role is expected"),
+        (["token", "show", "--state", "/nowhere/at/all"], 2, "is no folder"),
+    ],
+)
+def test_what_is_wrong_is_said(run: Run, argv: list[str], status: int, message: str) -> None:
+    found, _, err = run(*argv)
+    assert found == status
+    assert message in err
