@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edge_app.web.server import WebServer
 
 SWITCH_S = 0.0005
-"""How long a thread may keep the interpreter from the others: a frame waits that long, ten times less than by default."""
+"""How long a thread may keep the interpreter from the others, and so a frame waiting: a tenth of what is usual."""
 STOP_S = 3.0
 """What the stages have to stop in; the state is saved after that, and all of it takes less than 5 s."""
 
