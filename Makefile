@@ -8,7 +8,7 @@ DATA ?= ../shared/data
 .PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench soak power-cut results search search-published ablation model screenshots clean help
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
