@@ -197,7 +197,7 @@ class Bridge(Closing):
         else:
             announced = self._announced or {}
             if message.retained and message.payload and message.topic not in announced:
-                self.outbox.state(message.topic, b"")  # announced by an earlier run, and gone since
+                self.outbox.remove(message.topic)  # announced by an earlier run, and gone since
             dealt_with()
 
     # What the clerk does

@@ -154,7 +154,6 @@ class Commands:
     def __init__(self, control: Control, fleet: Fleet, chosen: Callable[[str], None]) -> None:
         """`chosen` is told which class `teach` means from now on when it names none."""
         self._control = control
-        self._fleet = fleet
         self._chosen = chosen
         self.choice: str | None = None
         self._work: Mapping[str, Callable[[Parsed], Values]] = {

@@ -68,6 +68,14 @@ class Outbox:
             self._events[message.number] = message
         self._wake()
 
+    def remove(self, topic: str) -> None:
+        """Remove what someone else has retained there, once; left out when room is scarce, as events come first."""
+        if not self.crowded:
+            with self._lock:
+                message = self._numbered(topic, b"", True)
+                self._events[message.number] = message
+            self._wake()
+
     def state(self, topic: str, payload: bytes) -> None:
         """Say what a state is from now on; an empty payload removes it from the broker. The same again is left out."""
         with self._lock:

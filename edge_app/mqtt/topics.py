@@ -16,6 +16,8 @@ BASE/offers/DEVICE/CLASS    a class with its examples, offered to the other devi
 import hashlib
 from typing import NamedTuple
 
+OFFERS = "offers"
+
 
 class Topics(NamedTuple):
     """The topics of one device."""
@@ -40,16 +42,16 @@ class Topics(NamedTuple):
     @property
     def offers(self) -> str:
         """What to subscribe to for offers."""
-        return f"{self.base}/offers/+/+"
+        return f"{self.base}/{OFFERS}/+/+"
 
     def offer(self, label: str) -> str:
         """Return where this device offers a class."""
-        return f"{self.base}/offers/{self.device}/{hashlib.sha256(label.encode()).hexdigest()[:16]}"
+        return f"{self.base}/{OFFERS}/{self.device}/{hashlib.sha256(label.encode()).hexdigest()[:16]}"
 
     def offering(self, topic: str) -> str | None:
         """Return the device whose offer a topic is, None when it is none."""
-        parts = topic.removeprefix(f"{self.base}/offers/").split("/")
-        return parts[0] if len(parts) == 2 and topic.startswith(f"{self.base}/offers/") else None
+        parts = topic.removeprefix(f"{self.base}/{OFFERS}/").split("/")
+        return parts[0] if len(parts) == 2 and topic.startswith(f"{self.base}/{OFFERS}/") else None
 
     def allows_response(self, topic: str) -> bool:
         """Return whether a command may ask for its response there: below BASE, so that no one publishes through us."""

@@ -16,6 +16,11 @@ def test_the_configured_name_comes_first(tmp_path: Path) -> None:
     assert device_id("kitchen", tmp_path / "none") == "kitchen"
 
 
+def test_the_name_of_the_offers_topics_is_taken() -> None:
+    with pytest.raises(InputError, match=r"mqtt\.device = 'offers', expected another name"):
+        device_id("offers")
+
+
 def test_the_machine_s_id_is_not_revealed_and_gives_the_same_each_time(tmp_path: Path) -> None:
     path = tmp_path / "machine-id"
     path.write_text(MACHINE + "\n")

@@ -87,6 +87,20 @@ def test_it_is_crowded_at_half() -> None:
     assert outbox.crowded
 
 
+def test_what_someone_else_retained_is_removed_once_and_never_at_the_cost_of_events() -> None:
+    outbox = Outbox(10)
+    for number in range(50):
+        outbox.remove(f"t{number}")
+    outbox.event("e", b"a")
+    assert outbox.waiting == 7
+    assert outbox.lost == 0
+    removal = outbox.take()
+    assert removal is not None
+    assert removal[1:4] == ("t0", b"", True)
+    outbox.reconnected()
+    assert [message.topic for message in taken(outbox)] == ["t1", "t2", "t3", "t4", "t5", "e"]
+
+
 @pytest.mark.parametrize("bound", [5, 1000])
 @settings(deadline=None)
 @given(data=st.data())
