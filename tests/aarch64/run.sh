@@ -24,18 +24,20 @@ if [ ${#missing[@]} -gt 0 ]; then
   exit 77
 fi
 
-# A folder of the cache is made aside and renamed: it is whole or it is not there.
+# A folder of the cache is made aside and renamed: it is whole or it is not there. What was not used for two weeks goes.
 kept() {  # NAME KEY COMMAND...: prints the folder; COMMAND gets its path
   local folder=$cache/$1-$(echo "$2" | sha256sum | cut -c 1-16)
   shift 2
   if [ ! -d "$folder" ]; then
-    mkdir -p "$cache"
     rm -rf "$folder.new"
     "$@" "$folder.new" >&2
     mv "$folder.new" "$folder"
   fi
+  touch "$folder"
   echo "$folder"
 }
+mkdir -p "$cache"
+find "$cache" -mindepth 1 -maxdepth 1 -mtime +14 -exec rm -rf {} +
 
 debian_packages=python3-minimal,libpython3-stdlib,libstdc++6,libgcc-s1,zlib1g
 suite=${EDGE_APP_ARM64_SUITE:-$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")}
