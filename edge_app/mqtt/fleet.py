@@ -4,6 +4,7 @@ import io
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from edge_app.mqtt.inbox import Inbox
 from edge_app.mqtt.offers import Offer, pack, unpack
 from edge_app.mqtt.outbox import Outbox
 from edge_app.mqtt.topics import Topics
+from edge_app.storage.errors import os_errors
 
 MOST_OFFERED = 16
 """Classes that a device offers at a time; they are kept in memory, to be told again after a broker's restart."""
@@ -103,9 +105,12 @@ class Fleet:
         """Learn the examples of an offer, all or none. Raises EdgeAppError; the offer waits on then."""
         self._check_on()
         offer = self._inbox.find(offer_id)
-        with tempfile.TemporaryDirectory(prefix="edge-app-") as folder:
-            path = Path(folder) / "offer.zip"
-            path.write_bytes(offer.content)
+        place = Path(tempfile.gettempdir())
+        with ExitStack() as stack:
+            with os_errors(place, "keep the offer while it is read"):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-app-"))
+                path = Path(folder) / "offer.zip"
+                path.write_bytes(offer.content)
             done = self._control.import_(path, source=f"mqtt offer of {offer.device}")
         self._inbox.settle(offer, "accepted")
         result = described(offer) | {"added": done.added, "skipped": done.skipped}

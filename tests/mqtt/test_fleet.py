@@ -1,6 +1,7 @@
 """Devices at one broker that offer one another classes."""
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,26 @@ def test_a_device_with_another_encoder_is_told(tmp_path: Path, broker: Mosquitto
         ask(seen, "one", "offer", label="cup")
         assert "this device uses another" in event(seen, "two", "offer_refused")["reason"]
         assert two.learner.classes() == {}
+
+
+def test_an_offer_that_finds_no_place_on_the_disk_waits_on(
+    tmp_path: Path, broker: Mosquitto, observe: Observe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = observe("edge-app/#")
+    taught(tmp_path / "one", "cup", 2)
+    with (
+        House(tmp_path / "one", broker.port, "one", run=True, **BY_HAND) as one,
+        House(tmp_path / "two", broker.port, "two", run=True, **BY_HAND) as two,
+    ):
+        one.wait_connected()
+        two.wait_connected()
+        ask(seen, "one", "offer", label="cup")
+        offer = event(seen, "two", "offer_received")["offer"]
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        assert ask(seen, "two", "accept", offer=offer)["error"]["code"] == "not_writable"
+        assert two.learner.classes() == {}
+        monkeypatch.undo()
+        assert ask(seen, "two", "accept", offer=offer)["added"] == 2
 
 
 def test_a_class_that_is_too_large_is_not_offered(tmp_path: Path, broker: Mosquitto, observe: Observe) -> None:
