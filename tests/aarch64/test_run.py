@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).with_name("run.sh")
-NEEDED = ("bash", "dirname", "mktemp", "realpath", "rm")
+NEEDED = ("bash", "dirname", "id", "mktemp", "realpath", "rm")
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ NEEDED = ("bash", "dirname", "mktemp", "realpath", "rm")
 def test_what_is_missing_is_named(tmp_path: Path, there: tuple[str, ...], missing: str) -> None:
     for name in NEEDED:
         (tmp_path / name).symlink_to(shutil.which(name) or "")
-    for name in there:
+    for name in (*there, "newuidmap"):
         (tmp_path / name).symlink_to("/bin/true")
     done = subprocess.run(
         [tmp_path / "bash", SCRIPT, sys.executable],
