@@ -2,9 +2,9 @@
 # Runs the determinism part of the suite on emulated ARM processors: arm64 Python and the arm64 wheels under qemu-user.
 # usage: tests/aarch64/run.sh PYTHON-OF-THE-ENVIRONMENT [CPU...]      CPU: cortex-a72 (Pi 4), cortex-a76 (Pi 5)
 #
-# Nothing is installed on the machine; without root, user namespaces are needed. Status 77: an emulator is missing. What is downloaded is kept in
-# EDGE_APP_ARM64_CACHE (.cache/aarch64), each part in a folder named after all that it depends on. Dependencies have the
-# versions of the given environment.
+# Nothing is installed on the machine; without root, user namespaces are needed. Status 77: an emulator is missing. What is
+# downloaded is kept in EDGE_APP_ARM64_CACHE (.cache/aarch64), each part in a folder named after all that it depends on.
+# Dependencies have the versions of the given environment.
 # EDGE_APP_ARM64_MIRROR and EDGE_APP_ARM64_SUITE name another mirror or Debian release than the machine's own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
