@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench soak power-cut results search search-published ablation model screenshots clean help
+.PHONY: fuzz demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench soak power-cut results search search-published ablation model screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -54,6 +54,9 @@ test-aarch64: $(VENV)/.has-dev  ## the same bits on ARM: the determinism tests o
 golden: $(VENV)/.has-dev  ## write all golden files anew, after a change of the arithmetic that is meant (on x86-64)
 	$(BIN)/python tests/colanet/make_golden.py
 	$(BIN)/python tests/aarch64/write_golden.py
+
+fuzz: $(VENV)/.has-dev  ## what comes from outside, damaged in many ways: INPUTS of each kind (default 5000)
+	EDGE_APP_FUZZ=$(or $(INPUTS),5000) $(BIN)/python -m pytest tests/web/test_fuzz.py
 
 bench: $(VENV)/.has-dev  ## how long each step takes on this machine; keeps the figures and writes README's table
 	$(BIN)/edge-app bench --json benchmarks/results/$$(uname -m).json

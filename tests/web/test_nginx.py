@@ -1,0 +1,92 @@
+"""Behind the real nginx, with the configuration that docs/api.md shows."""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from served import Served, api, parsed
+from websockets.sync.client import connect
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
+
+
+@pytest.fixture
+def nginx() -> str:
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if found is None:
+        pytest.skip("nginx is not installed: apt-get install nginx-light")
+    return found
+
+
+def documented() -> str:
+    """The server block of the documentation."""
+    found = re.search(r"```nginx\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.S)
+    assert found
+    return found[1]
+
+
+@contextmanager
+def proxy(nginx: str, folder: Path, server: str, port: int) -> Iterator[str]:
+    """Run nginx with the documented block, its names and numbers changed to this test's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        listen = free.getsockname()[1]
+    block = re.sub(r"listen 443 ssl;|ssl_certificate(_key)? .*;", "", server)
+    block = block.replace("server_name shelf.example;", f"listen 127.0.0.1:{listen};")
+    block = block.replace("127.0.0.1:8765", f"127.0.0.1:{port}").replace("https", "http")
+    config = folder / "nginx.conf"
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    config.write_text(
+        f"daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
+        f"events {{}}\nhttp {{\naccess_log off;\n{temporary}{block}\n}}\n"
+    )
+    process = subprocess.Popen([nginx, "-c", str(config), "-e", str(folder / "error.log")], cwd=folder)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            assert process.poll() is None, (folder / "error.log").read_text()
+            try:
+                socket.create_connection(("127.0.0.1", listen), 1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+        yield f"http://127.0.0.1:{listen}/"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_the_documented_proxy_works_and_needs_a_token(nginx: str, serve: Callable[..., Served], tmp_path: Path) -> None:
+    served = serve(proxies=("127.0.0.1/32",), names=("shelf.example",))
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    with proxy(nginx, folder, documented(), served.server.port) as url:
+        assert httpx.get(f"{url}api/v1/state").status_code == 401
+        token = served.server.tokens.make("teach")
+        with httpx.Client(base_url=url, headers={"X-Edge-App": "1"}, timeout=30) as http:
+            assert http.get("/").status_code == 200
+            assert http.post(api("/session"), json={"token": token}).json() == {"role": "teach"}
+            origin = {"Origin": url.rstrip("/")}
+            assert http.post(api("/classes/a%2Fb/teach"), headers=origin).json()["label"] == "a/b"
+            with http.stream("GET", api("/events")) as answer:
+                assert next(parsed(answer.iter_lines()))[0] == "decision"
+        live = url.replace("http", "ws", 1) + "api/v1/live"
+        with connect(live, additional_headers={"Authorization": f"Bearer {token}"}, proxy=None) as socket_:
+            assert len(socket_.recv(30)) > 8
+
+
+def test_a_proxy_that_nobody_told_us_of_opens_nothing(nginx: str, serve: Callable[..., Served], tmp_path: Path) -> None:
+    served = serve()
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    with proxy(nginx, folder, documented(), served.server.port) as url:
+        assert httpx.get(f"{url}api/v1/state").status_code == 401
