@@ -99,7 +99,7 @@ class Flashes:
         self._stop.set()
         self._thread.join()
 
-    def settled(self, limit_s: float = 60.0) -> int:
+    def settled(self, limit_s: float = 600.0) -> int:
         """Return the count once there was a flash, and then none for a while."""
         end = time.monotonic() + limit_s
         while time.monotonic() < end and not (self.count and time.monotonic() - self._last > self.QUIET_S):

@@ -97,7 +97,8 @@ def disk_full(bench: Bench) -> Figures:
             bench.lines.press("cat")
             said = bench.journal.wait(r"(command_failed|learnt) .*", mark).group(0)
             require("command_failed" in said, f"there is no room for an example: {said}")
-            require(flashes.settled() == 6, f"six hurried flashes say error; there were {flashes.count}")
+            # six of them, of which a busy machine may miss some; one means learnt, and two undone
+            require(flashes.settled() > 2, f"hurried flashes say error; there were {flashes.count}")
         require("the disk is full: free some space" in said, f"the message says what to do: {said}")
         bench.tells_apart()
     finally:
@@ -107,7 +108,7 @@ def disk_full(bench: Bench) -> Figures:
     bench.teach("cat")
     require(len(bench.stored()) == len(before) + 1, "with room again, teaching goes on")
     require(bench.service.restarts == restarts, "the service went on")
-    return {"message": said[:160]}
+    return {"flashes": flashes.count, "message": said[said.index("reason=") :][:160]}
 
 
 def _fill() -> None:
