@@ -149,6 +149,9 @@ class Columns(ABC):
     def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         """Learn that counts (n_inputs,) show the class of `column`; presentation: examples learnt before."""
 
+    def vary(self, counts: NDArray[np.uint8], column: int) -> None:  # noqa: B027 a rule need not know variations
+        """Learn counts (n_inputs,) as a variation of what a column has learnt already; by default nothing."""
+
     @abstractmethod
     def ranking(self, activity: Activity) -> tuple[NDArray[np.int64], ...]:
         """Return what columns are ranked by, greatest first, each (columns,); OUT spikes come first."""

@@ -31,6 +31,8 @@ from edge_app.colanet.fixedpoint import DECORRELATION_BITS, DECORRELATION_MAX, D
 from edge_app.colanet.kernels import NEVER, Activity, Dynamics
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 
+VARIATIONS = 4
+"""Variations of an example that weigh as much as an example."""
 NOISE_OVER = 64
 """Examples over which the noise is averaged: few, for P changes."""
 NOISE_MAX = 1 << 47
@@ -85,12 +87,7 @@ class DecorrelatedColumns(Columns):
     def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         winner = self._winner(counts, column)
         uses = int(self.uses[winner])
-        kernels.residual_of(counts, self.mean[winner], self._residual)
-        self.spread(
-            lambda start, stop: kernels.decorrelate(self.decorrelation, self._residual, start, stop, self._trace),
-            self.n_inputs,
-            self.n_inputs,
-        )
+        self._expect(counts, winner)
         base, scale = 1, 1  # a first example is all new: nothing is lost for it, and all of it is rewarded
         if uses > 0:
             base, scale = kernels.divide_scale(self._residual, self._trace, self._regularisation, uses)
@@ -98,6 +95,19 @@ class DecorrelatedColumns(Columns):
             self._hear((scale - base) * uses // (uses + 1))
         kernels.reward(self.drive[winner], self.mean[winner], self._trace, counts, base, scale, uses)
         self.uses[winner] = min(uses + 1, self._rule.stability_max)
+        self._refresh(slice(None))
+
+    def vary(self, counts: NDArray[np.uint8], column: int) -> None:
+        winner = self._winner(counts, column)
+        uses = int(self.uses[winner]) * VARIATIONS
+        if uses == 0:
+            return
+        self._expect(counts, winner)
+        # a sample of weight w = 1/VARIATIONS: w n/(w+n) r r' into the scatter, w/(w+n) r into the mean
+        base, scale = kernels.divide_scale(self._residual, self._trace, self._regularisation * VARIATIONS, uses)
+        self._correct(scale)
+        # only their ratio counts there, and base << 32 must fit 64 bits
+        kernels.reward(self.drive[winner], self.mean[winner], self._trace, counts, base >> 2, scale >> 2, uses)
         self._refresh(slice(None))
 
     def ranking(self, activity: Activity) -> tuple[NDArray[np.int64], ...]:
@@ -128,6 +138,15 @@ class DecorrelatedColumns(Columns):
         if activity.spikes[column, 0] == 0 and fresh.size:
             return first + int(fresh[0])
         return first + int(activity.winner[column, 0])
+
+    def _expect(self, counts: NDArray[np.uint8], winner: int) -> None:
+        """Residual and trace: what the winner did not expect, and that after lateral inhibition."""
+        kernels.residual_of(counts, self.mean[winner], self._residual)
+        self.spread(
+            lambda start, stop: kernels.decorrelate(self.decorrelation, self._residual, start, stop, self._trace),
+            self.n_inputs,
+            self.n_inputs,
+        )
 
     def _correct(self, scale: int) -> None:
         """Loss and inhibition: what the residual drives is cancelled, in all columns and between the inputs."""

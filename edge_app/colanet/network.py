@@ -90,6 +90,16 @@ class CoLaNET:
             for row, column in zip(counts, columns, strict=True):
                 self._learn(row, column)
 
+    def learn_variation(self, counts: NDArray[np.uint8], label: str) -> None:
+        """Learn that a class, or an example of it, can also look like counts (n_inputs,) uint8: less than an example.
+
+        With `Decorrelated` it weighs 1/VARIATIONS of one; n_learnt does not count it. `Published` learns nothing, and
+        neither does a column that has learnt no example. Raises InputError, UnknownLabel; then nothing was changed.
+        """
+        self._check_counts(counts, 1)
+        with self._lock:
+            self._columns.vary(np.array(counts), self._column(label))
+
     def add_class(self, label: str) -> None:
         """Add a column for a new class. Raises InputError when the label is not usable or there already."""
         _check_label(label)

@@ -297,6 +297,27 @@ class DecorrelatedReference:
         winner.uses = min(n + 1, self.rule.stability_max)
         self.refresh_all(columns)
 
+    def vary(self, columns: Sequence[Column], counts: Sequence[int], target: int) -> None:
+        """A variation weighs w = 1/4: scatter + w n/(w+n) r r', mean + w/(w+n) r; n stays."""
+        winner = self.winner(columns[target], counts)
+        n = 4 * winner.uses
+        if n == 0:
+            return
+        residual = [((count << 24) - mean + 128) >> 8 for count, mean in zip(counts, winner.mean, strict=True)]  # Q.16
+        trace = [clip((dot(row, residual) + 2**25) >> 26, 2**30) for row in self.decorrelation]  # Q10.20
+        base = (4 * fixed(self.rule.regularisation, 0) * (n + 1) << 16) // n  # Q.16
+        scale = base + max(dot(residual, trace) >> 20, 0)
+        for column in columns:
+            for neuron in column.members[0]:
+                self.lose(neuron, residual, trace, scale)
+        self.inhibit(trace, scale)
+        gain = ((base >> 2) << 32) // ((scale >> 2) * (n + 1))  # Q.32
+        winner.drive = [clip(v + (gain * z + 2**31 >> 32), 2**30) for v, z in zip(winner.drive, trace, strict=True)]
+        for i, count in enumerate(counts):
+            step = 2 * ((count << 24) - winner.mean[i])
+            winner.mean[i] += (step + n + 1) // (2 * (n + 1))
+        self.refresh_all(columns)
+
     def winner(self, column: Column, counts: Sequence[int]) -> Neuron:
         """The neuron that fired; else one that was never used; else the one with the highest potential."""
         neurons = column.members[0]
@@ -391,6 +412,13 @@ class Reference:
         self._check(counts)
         self.rule.learn(self.columns, counts, self._index(label), self.n_learnt)
         self.n_learnt += 1
+
+    def learn_variation(self, counts: Sequence[int], label: str) -> None:
+        """Learn a variation of what a class has learnt. Raises InputError, UnknownLabel."""
+        self._check(counts)
+        target = self._index(label)
+        if isinstance(self.rule, DecorrelatedReference):
+            self.rule.vary(self.columns, counts, target)
 
     def predict_one(self, counts: Sequence[int]) -> Answer:
         """Return the class that ranks highest, the one added first at a tie; None if no neuron fired."""
