@@ -121,7 +121,8 @@ export class PictureGrid {
   #tile(/** @type {Tile} */ tile, /** @type {boolean} */ selectable) {
     const picture = tile.source
       ? make("img", { src: tile.source, alt: "", loading: this.#loading, decoding: "async", width: 112, height: 112 })
-      : make("span", { class: "no-picture", text: "no picture" });
+      : missing("no picture");
+    picture.addEventListener("error", () => picture.replaceWith(missing("gone")));
     const words = [make("span", { class: "title" }), make("span", { class: "note" })];
     if (!selectable) return make("li", {}, make("div", { class: "tile" }, picture, ...words));
     const box = make("input", { type: "checkbox" });
@@ -154,4 +155,9 @@ export class PictureGrid {
     this.#selected = new Set([...this.#selected].slice(0, NAMED_AT_ONCE));
     this.#render();
   }
+}
+
+/** What stands in a picture's place. @param {string} text */
+function missing(text) {
+  return make("span", { class: "no-picture", text });
 }

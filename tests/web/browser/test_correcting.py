@@ -43,7 +43,7 @@ def test_several_pictures_are_moved_to_another_class(taught, device):
     page.wait_toast("Moved 3 pictures to ring")
     page.wait(lambda: device.counts() == {"disc": 1, "ring": 5}, "the device to follow")
     page.wait(lambda: len(page.all("#gallery-grid li")) == 1, "one picture of disc")
-    page.click("#toast-undo")
+    page.click("#undo")
     page.wait_toast("Took back the new class of 3 examples")
     assert device.counts() == {"disc": 4, "ring": 2}
 
@@ -58,15 +58,14 @@ def test_pictures_are_moved_to_a_new_class(taught, device):
     assert device.counts() == {"disc": 4, "ring": 1, "hoop": 1}
 
 
-def test_pictures_are_deleted(taught, device):
+def test_pictures_are_deleted_and_the_message_offers_them_back(taught, device):
     page = taught
     open_gallery(page, "disc", 4)
     page.click("#gallery-grid .tick input")
     page.wait_text("#gallery-grid .tools", "4 pictures selected")
     page.click("#gallery-grid .danger")
-    page.wait_toast("Deleted 4 pictures")
-    page.wait(lambda: page.labels == ["ring"], "the class to go with its last picture")
-    page.click("#toast-undo")
+    page.undo_in_toast("Deleted 4 pictures")
+    page.wait_toast("Brought back: 4 examples of disc")
     page.wait(lambda: sorted(page.labels) == ["disc", "ring"], "both classes again")
     assert device.counts() == {"disc": 4, "ring": 2}
 
@@ -91,7 +90,7 @@ def test_classes_are_merged_after_a_word_on_what_happens(taught, device):
     page.wait_toast("ring is part of disc now")
     page.wait(lambda: page.labels == ["disc"], "one class")
     assert device.counts() == {"disc": 6}
-    page.click("#toast-undo")
+    page.click("#undo")
     page.wait_toast("Took the merged classes apart")
     assert device.counts() == {"disc": 4, "ring": 2}
 
