@@ -200,6 +200,8 @@ def make_control(
     def view(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
         height, width = image.shape[:2]
         size = min(side, max(1, round(min(height, width) * manifest.crop)))
+        if len(made) >= 16:  # a folder of pictures of many sizes must not fill the memory
+            made.clear()
         if (side, size) not in made:  # one for each side asked for: they are asked for by different threads
             made[side, size] = Preprocessor(size, crop=manifest.crop)
         return made[side, size](image).copy()

@@ -8,6 +8,7 @@ from served import Served, api
 from starlette.routing import Route
 
 from edge_app.web.openapi import LABEL, describe
+from edge_app.web.operations import without_password
 
 
 def test_every_path_is_described_and_every_description_is_served(served: Served) -> None:
