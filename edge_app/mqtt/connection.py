@@ -25,6 +25,7 @@ CONNECT_S = 5.0
 KEEPALIVE_S = 30
 REFUSED = 0x80
 """Reason codes from here on are failures (MQTT 5, 2.4)."""
+WRONG_VERSION = 0x84
 TOO_LARGE = 0x95
 UNDER_WAY = 8
 """Messages to us that may be in work; the broker sends no more of QoS 1 until `acknowledge`."""
@@ -217,7 +218,8 @@ class Connection:
         self, client: Any, _data: Any, _flags: Any, code: "ReasonCode", properties: "Properties | None"
     ) -> None:
         if code.value >= REFUSED:
-            self._over = BrokerLost(f"{self._where} does not let us in: {code}")
+            hint = " (it must speak MQTT 5)" if code.value == WRONG_VERSION else ""
+            self._over = BrokerLost(f"{self._where} does not let us in: {code}{hint}")
             return
         self._may_send = getattr(properties, "MaximumPacketSize", self._may_send)
         self._at_a_time = getattr(properties, "ReceiveMaximum", self._at_a_time)

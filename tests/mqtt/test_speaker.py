@@ -99,6 +99,21 @@ def test_a_mistake_of_ours_costs_a_connection_and_no_more(tmp_path: Path, caplog
     assert caplog.text.count("ZeroDivisionError: division by zero") == 2
 
 
+@pytest.mark.parametrize("answer", [b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00"], ids=["MQTT 3.1.1", "MQTT 5"])
+def test_a_broker_that_is_too_old_is_named(server: socket.socket, answer: bytes) -> None:
+    rig = Rig(server.getsockname()[1])
+    rig.speaker.start()
+    line, _ = server.accept()
+    with line:
+        line.settimeout(30)
+        line.recv(4096)
+        line.sendall(answer)
+        rig.reports.wait_for(lambda events: "broker_lost" in events)
+    rig.speaker.close()
+    reason = str(rig.reports.last("broker_lost")["reason"])
+    assert reason.endswith("does not let us in: Unsupported protocol version (it must speak MQTT 5)")
+
+
 def test_the_same_reason_is_told_once() -> None:
     rig = Rig(free_port())
     attempts = threading.Semaphore(0)
