@@ -27,6 +27,7 @@ COMMANDS = (
     "export",
     "import_",
     "rebuild",
+    "consolidate",
     "recover",
     "evaluate",
     "bench",

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "config": GROUND | {"devices", "storage"},
     "logs": set(),
     "learner": GROUND | {"colanet", "confidence", "encoder", "storage"},
-    "evaluation": GROUND | {"colanet", "confidence", "encoder"},
+    "evaluation": GROUND | {"colanet", "confidence", "encoder", "learner"},
     "benchmark": GROUND
     | {"colanet", "encoder", "devices", "evaluation", "learner", "machine"}
     | {"pipeline", "storage"},

@@ -20,7 +20,7 @@ random order. Corrupt images are counted, named and skipped. docs/evaluate.md de
 examples:
   edge-app evaluate photos/
   edge-app evaluate grocery.zip --json grocery.json --plot grocery.png
-  edge-app evaluate signs.zip --shots 5 --repeats 5
+  edge-app evaluate signs.zip --shots 5 --repeats 5 --consolidate
   edge-app evaluate signs.zip --protocol continual --rehearse 100
   edge-app evaluate grocery.zip --protocol openset --repeats 5
   edge-app evaluate grocery.zip --protocol noisy --noise 0.1 0.2
@@ -30,6 +30,7 @@ PROTOCOLS = ("standard", "continual", "openset", "noisy")
 OWN_OPTIONS = {
     "passes": ("standard", "noisy"),
     "metrics": ("standard",),
+    "consolidate": ("standard",),
     "noise": ("noisy",),
     "classes_per_task": ("continual",),
     "rehearse": ("continual",),
@@ -97,6 +98,14 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("options of single protocols")
     group.add_argument(
         "--metrics", action="store_true", default=None, help="standard: count operations, sparsity and footprint"
+    )
+    group.add_argument(
+        "--consolidate",
+        type=int,
+        nargs="?",
+        const=2,
+        metavar="N",
+        help="standard: also after N dreams of each example (default: 2), as a device has them in idle time",
     )
     group.add_argument(
         "--noise", type=float, nargs="+", metavar="SHARE", help="noisy: shares of wrong labels (default: 0.1 0.2)"
@@ -261,4 +270,5 @@ def _setting(args: argparse.Namespace, splits: tuple[str, ...]) -> "Setting":
         passes=1 if args.passes is None else args.passes,
         limit=args.limit,
         baselines=names,
+        dreams=args.consolidate or 0,
     )

@@ -38,8 +38,18 @@ class ImageEncoder(Closing):
 
     def embed(self, data: bytes) -> NDArray[np.uint8]:
         """Return the embedding (n,) of an image file's bytes; InputError when it is corrupt."""
+        return self.encode(self.prepare(data))
+
+    def prepare(self, data: bytes) -> NDArray[np.uint8]:
+        """Return an image file's bytes as the model's input, (side, side, 3) uint8, until the next call.
+
+        Raises InputError when it is corrupt.
+        """
         image = self._timed("decode", lambda: decode_image(data))
-        picture = self._timed("preprocess", lambda: self._preprocess(image))
+        return self._timed("preprocess", lambda: self._preprocess(image))
+
+    def encode(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the embedding (n,) of a model's input, (side, side, 3) uint8."""
         return self._timed("encode", lambda: self._encoder.encode(picture))
 
     def close(self) -> None:

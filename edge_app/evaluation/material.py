@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from edge_app.errors import InputError
 from edge_app.evaluation.datasets import Dataset, Embedded, Embedder, Item, embed
+from edge_app.evaluation.dreaming import PictureEncoder, make_dreams
+from edge_app.evaluation.dreams import Dreams
 from edge_app.evaluation.splits import Draw, draw
 from edge_app.evaluation.trial import Network, Progress, RateCoder, Rows, Setting, timed, warm_up
+from edge_app.learner.consolidation import Bounds
 
 TIMED_IMAGES = 50
 """With a cache, so many images are encoded all the same, for their times."""
 
 
-class TimedEmbedder(Embedder, Protocol):
+class TimedEmbedder(Embedder, PictureEncoder, Protocol):
     """An embedder that keeps the time of each stage; `image_encoder.ImageEncoder` is one."""
 
     times_ms: dict[str, list[float]]
@@ -41,6 +44,8 @@ class Material:
     """Per stage, milliseconds of each image; `decide` and `learn` are filled by the trials."""
     notes: list[str]
     """Peculiarities of the data set that a reader should know of."""
+    dreams: Dreams = dataclasses.field(default_factory=dict)
+    """What is learnt in idle time, where the setting asks for it."""
 
     def learnt(self, repeat: int) -> NDArray[np.intp]:
         """Rows to learn in a repeat, in no meaningful order."""
@@ -77,7 +82,29 @@ def prepare(
     times: dict[str, list[float]] = {stage: [] for stage in ("rate_code", "decide", "learn")}
     warm_up(rate_code, make_network(), rows.values[0])
     counts = np.stack([timed(times["rate_code"], rate_code, row) for row in rows.values])
-    return Material(rows, draws, counts, dict(encoder.times_ms) | times, _notes(dataset, rows, first, setting))
+    taken = dict(encoder.times_ms)
+    found = Material(rows, draws, counts, taken | times, _notes(dataset, rows, first, setting))
+    return with_dreams(found, dataset, encoder, rate_code, setting, cache=cache, progress=progress)
+
+
+def with_dreams(
+    material: Material,
+    dataset: Dataset,
+    encoder: PictureEncoder,
+    rate_code: RateCoder,
+    setting: Setting,
+    *,
+    cache: str | None = None,
+    progress: Progress = lambda what, items: items,
+) -> Material:
+    """Return the material with the dreams that the setting asks for. Raises InputError."""
+    if not setting.dreams:
+        return material
+    learnt = [material.learnt(repeat) for repeat in range(setting.repeats)]
+    dreams = make_dreams(
+        dataset, encoder, rate_code, material.rows, learnt, Bounds(setting.dreams), cache=cache, progress=progress
+    )
+    return dataclasses.replace(material, dreams=dreams)
 
 
 def redraw(material: Material, dataset: Dataset, setting: Setting) -> Material:

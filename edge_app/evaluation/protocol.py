@@ -98,9 +98,27 @@ class Evaluation:
             "trials": [
                 {"seed": trial.seed, "accuracy": trial.accuracy, "baselines": trial.baselines} for trial in self.trials
             ],
+            **self._consolidated(),
             **_asked(self.setting),
             "skipped": [skipped._asdict() for skipped in self.skipped],
             "notes": self.notes,
+        }
+
+    def _consolidated(self) -> dict[str, Any]:
+        """Accuracy after the dreams, and what they changed, where there were to be any."""
+        after = [
+            (trial, mean(trial.consolidated == trial.truth)) for trial in self.trials if trial.consolidated is not None
+        ]
+        if not after:
+            return {}
+        return {
+            "consolidated": {
+                "dreams": self.setting.dreams,
+                "dreamt": float(np.mean([trial.dreamt for trial, _ in after])),
+                "accuracy": float(np.mean([accuracy for _, accuracy in after])),
+                "accuracy_std": float(np.std([accuracy for _, accuracy in after])),
+                "gain": [accuracy - trial.accuracy for trial, accuracy in after],
+            }
         }
 
 
@@ -114,7 +132,7 @@ def evaluate(
     """Learn and test the material of `prepare` `setting.repeats` times; repeat r has seed `setting.seed + r`."""
     trials = []
     for repeat in range(setting.repeats):
-        learner = TimedNetwork(make_network(), material.rows, material.counts, material.times_ms)
+        learner = TimedNetwork(make_network(), material.rows, material.counts, material.times_ms, material.dreams)
         rows = material.learnt(repeat), material.tested(repeat)
         trials.append(run_trial(learner, *rows, setting, setting.seed + repeat, progress))
     return Evaluation(setting, material.rows.classes, trials, material.times_ms, material.rows.skipped, material.notes)

@@ -12,8 +12,10 @@ from edge_app.confidence import Outcome, calibrate, evidence, outcome
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
 from edge_app.evaluation.datasets import Skipped
+from edge_app.evaluation.dreams import Dreams, Varying, dream_steps
 from edge_app.evaluation.splits import SplitChoice, presentation_order
 from edge_app.evaluation.wrong_labels import with_wrong_labels
+from edge_app.learner.consolidation import MOST_DREAMS, Bounds
 from edge_app.messages import Decision
 
 UNKNOWN = -1
@@ -37,6 +39,8 @@ class Setting:
     """Settings of baselines, by name; what is missing keeps its default."""
     noise: float = 0.0
     """Share of the examples that are taught under a wrong label."""
+    dreams: int = 0
+    """Dreams of an example that are learnt after the last pass; then it is tested once more."""
 
     def __post_init__(self) -> None:
         for name in ("shots", "repeats", "passes", "limit"):
@@ -45,6 +49,8 @@ class Setting:
                 raise InputError(f"{name} = {value}: expected at least 1")
         if not 0 <= self.noise <= 1:
             raise InputError(f"noise = {self.noise}: expected a share from 0 to 1")
+        if not 0 <= self.dreams <= MOST_DREAMS:
+            raise InputError(f"dreams = {self.dreams}: expected 0 to {MOST_DREAMS} of each example")
         unknown = sorted(set(self.baselines or ()) - set(baselines.available()))
         if unknown:
             known = ", ".join(baselines.available())
@@ -95,6 +101,10 @@ class Trial(NamedTuple):
     """(k,): of each decision, calibrated on the outcomes of test-then-train."""
     baselines: dict[str, float]
     """Accuracy by name."""
+    dreamt: int = 0
+    """Dreams learnt after that."""
+    consolidated: NDArray[np.intp] | None = None
+    """(k,): class index decided after they were learnt; None where there were to be none."""
 
     @property
     def accuracy(self) -> float:
@@ -121,6 +131,7 @@ class TimedNetwork:
     rows: Rows
     counts: NDArray[np.uint8]
     times: dict[str, list[float]]
+    dreams: Dreams = field(default_factory=dict)
 
     def decide(self, row: int) -> Decision:
         decision: Decision = timed(self.times["decide"], self.network.predict_one, self.counts[row])
@@ -136,6 +147,11 @@ class TimedNetwork:
         if name not in self.network.labels:
             self.network.add_class(name)
         timed(self.times["learn"], self.network.learn_one, self.counts[row], name)
+
+    def vary(self, row: int, number: int, label: int) -> None:
+        """Learn a dream of a row that was shown as an example of class index `label`."""
+        if isinstance(self.network, Varying):
+            self.network.learn_variation(self.dreams[row, number], self.rows.classes[label])
 
 
 def run_trial(
@@ -157,7 +173,7 @@ def run_trial(
             learner.learn(int(train[step]), int(labels[step]))
     decisions = [learner.decide(row) for row in progress("testing", test.tolist())]
     calibration = calibrate(outcomes)
-    return Trial(
+    first = Trial(
         seed,
         len(train),
         rows.labels[test],
@@ -166,6 +182,14 @@ def run_trial(
         np.array([calibration.probability(evidence(decision)) for decision in decisions]),
         run_baselines(rows, train[orders[0]], labels[orders[0]], test, setting),
     )
+    if not setting.dreams:
+        return first
+    taught = train[orders[0]]
+    made = dream_steps(labels[orders[0]].tolist(), Bounds(setting.dreams))
+    for step in progress("dreaming", made):
+        learner.vary(int(taught[step.place]), step.number, int(labels[orders[0]][step.place]))
+    again = [learner.index(learner.decide(row)) for row in progress("testing", test.tolist())]
+    return first._replace(dreamt=len(made), consolidated=np.array(again, np.intp))
 
 
 def _first_pass(

@@ -134,6 +134,27 @@ def test_noisy_protocol_says_what_is_lost(colours: Path, capsys: pytest.CaptureF
     assert "0.0 (100.0 lost)" in out
 
 
+def test_consolidation_is_tested_beside_the_single_pass(
+    colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = str(tmp_path / "cache")
+    command = ["evaluate", str(colours), "--baselines", "none", "--cache", cache]
+    assert cli.run([*command, "--json", "-"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert "consolidated" not in plain
+    assert cli.run([*command, "--consolidate", "--json", "-"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["confusion"] == plain["confusion"], "the single pass is what it was"
+    after = values["consolidated"]
+    assert (after["dreams"], after["dreamt"]) == (2, 2 * values["n_train"])
+    assert after["accuracy"] == pytest.approx(values["accuracy"] + after["gain"][0])
+    assert cli.run([*command, "--consolidate", "1"]) == 0
+    assert "CoLaNET, 1 dreams of each example" in capsys.readouterr().out
+    assert cli.run([*command, "--consolidate", "99"]) == 2
+    assert "dreams = 99" in capsys.readouterr().err
+    assert cli.run([*command, "--consolidate", "--protocol", "openset"]) == 2
+
+
 def test_metrics_are_a_table(colours: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["evaluate", str(colours), "--metrics", "--baselines", "none"]) == 0
     out = capsys.readouterr().out

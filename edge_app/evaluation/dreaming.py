@@ -1,0 +1,83 @@
+"""The dreams that a device would have of what it was taught, embedded."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.errors import InputError
+from edge_app.evaluation.datasets import Dataset, embed
+from edge_app.evaluation.dreams import Dreams
+from edge_app.evaluation.trial import Progress, RateCoder, Rows
+from edge_app.learner.consolidation import Bounds
+from edge_app.learner.dreams import dream_picture
+from edge_app.learner.pictures import thumbnail_of
+
+VERSION = 1
+"""Raised when dreams come to be made otherwise: embeddings in a cache are then made anew."""
+
+
+class PictureEncoder(Protocol):
+    """What making dreams needs of an encoder; `encoder.images.ImageEncoder` is one."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs between encoders whose embeddings differ."""
+
+    def prepare(self, data: bytes) -> NDArray[np.uint8]:
+        """Return an image file as the model's input, (side, side, 3)."""
+
+    def encode(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the embedding (n,) of a model's input."""
+
+
+class DreamEmbedder:
+    """Embeds dream `number` of an image file instead of the image; by way of its thumbnail, as a device does."""
+
+    def __init__(self, encoder: PictureEncoder, number: int) -> None:
+        self._encoder, self._number = encoder, number
+        self.fingerprint = hashlib.sha256(f"{encoder.fingerprint} dream {number} v{VERSION}".encode()).hexdigest()
+
+    def embed(self, data: bytes) -> NDArray[np.uint8]:
+        """Return the embedding (n,) of the dream of an image file's bytes; InputError when it is corrupt."""
+        picture = self._encoder.prepare(data)
+        return self._encoder.encode(dream_picture(thumbnail_of(picture), self._number, picture.shape[0]))
+
+
+def make_dreams(
+    dataset: Dataset,
+    encoder: PictureEncoder,
+    rate_code: RateCoder,
+    rows: Rows,
+    learnt: Sequence[NDArray[np.intp]],
+    bounds: Bounds,
+    *,
+    cache: str | None = None,
+    progress: Progress = lambda what, items: items,
+) -> Dreams:
+    """Return the dreams that learning any of these selections of rows, in any order, can come to.
+
+    Raises InputError when an image cannot be read (again).
+    """
+    item_of = {row: index for index, row in rows.row_of.items()}
+    wanted: set[int] = set()
+    for one in learnt:
+        taught = Counter(rows.labels[one].tolist())
+        wanted.update(int(row) for row in one if taught[int(rows.labels[row])] < bounds.per_class)
+    chosen = sorted(wanted)
+    dreams: dict[tuple[int, int], NDArray[np.uint8]] = {}
+    for number in range(bounds.per_example if chosen else 0):
+        found = embed(
+            dataset,
+            DreamEmbedder(encoder, number),
+            items=[dataset.items[item_of[row]] for row in chosen],
+            cache=cache,
+            progress=lambda items, number=number: progress(f"dream {number + 1}", items),  # type: ignore[misc]
+        )
+        if found.skipped:
+            raise InputError(f"{dataset.path}: {found.skipped[0].name}: {found.skipped[0].reason}")
+        dreams |= {(row, number): rate_code(values) for row, values in zip(chosen, found.values, strict=True)}
+    return dreams
