@@ -1,8 +1,11 @@
 """The command line: parses arguments, runs one command, and is the only place that exits the process."""
 
 import argparse
+import contextlib
 import importlib
+import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from edge_app import __version__
@@ -94,7 +97,14 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(run())
+    status = run()
+    if status and any(thread.daemon for thread in threading.enumerate()):
+        # a thread that hangs in native code, and returns while the interpreter takes its leave, aborts the process
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -67,3 +67,23 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
     )
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "hangs", "leaves_at_once"), [(10, True, True), (10, False, False), (0, True, False)]
+)
+def test_a_thread_that_hangs_does_not_abort_the_farewell(status: int, hangs: bool, leaves_at_once: bool) -> None:
+    """As a stage that is stuck in native code does: it comes back when the interpreter is half gone."""
+    code = f"""
+import atexit, threading
+from edge_app import cli
+atexit.register(print, "farewell")
+if {hangs}:
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+cli.run = lambda: {status}
+print("done")
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (status, "")
+    assert done.stdout == ("done\n" if leaves_at_once else "done\nfarewell\n")
