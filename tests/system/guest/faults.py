@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from bench import CACHE, PYTHON, STATE, UNIT, Bench, require, run, wait_until
+from bench import CACHE, PYTHON, STATE, UNIT, Bench, require, require_flashes, run, wait_until
 from day import TAUGHT
 from devices import CHECKERS, RED, Flashes
 from sandbox import sandbox
@@ -16,6 +16,8 @@ from scenario import Figures, Scenario
 
 WATCHDOG_S, ABORT_S, RESTART_S = 30.0, 10.0, 5.0
 """WatchdogSec, TimeoutStopSec (until a process that does not abort is killed) and RestartSec of the unit."""
+FAILED = 6
+"""Flashes of the status light."""
 FILLER = Path(STATE) / "filler"
 
 
@@ -97,8 +99,7 @@ def disk_full(bench: Bench) -> Figures:
             bench.lines.press("cat")
             said = bench.journal.wait(r"(command_failed|learnt) .*", mark).group(0)
             require("command_failed" in said, f"there is no room for an example: {said}")
-            # six of them, of which a busy machine may miss some; one means learnt, and two undone
-            require(flashes.settled() > 2, f"hurried flashes say error; there were {flashes.count}")
+            require_flashes(flashes.settled(), FAILED)
         require("the disk is full: free some space" in said, f"the message says what to do: {said}")
         bench.tells_apart()
     finally:
