@@ -10,14 +10,18 @@ from pathlib import Path
 
 
 @contextmanager
-def running(folder: Path, *, camera: str = "sim:scene=shapes,fps=15", config: str = "") -> Iterator[str]:
-    """Run `edge-app run` with its page on a free port; yield the page's address."""
+def running(
+    folder: Path, *, camera: str = "sim:scene=shapes,fps=15", config: str = "", pids: list[int] | None = None
+) -> Iterator[str]:
+    """Run `edge-app run` with its page on a free port; yield the page's address. Its process goes into `pids`."""
     file = folder / "config.toml"
     file.write_text(f"[web]\nenabled = true\nport = 0\n{config}")
     (folder / "state").mkdir(exist_ok=True)
     command = [sys.executable, "-m", "edge_app", "run", "--config", str(file), "--state", str(folder / "state")]
     process = subprocess.Popen([*command, "--camera", camera, "--buttons", "sim:"], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
+    if pids is not None:
+        pids.append(process.pid)
     lines: list[str] = []
     url: list[str] = []
     ready = threading.Event()
