@@ -21,7 +21,8 @@ from edge_app.errors import InputError
 from edge_app.evaluation import baselines
 from edge_app.evaluation.continual import ONE_PASS, Plan, run_continual
 from edge_app.evaluation.datasets import Dataset
-from edge_app.evaluation.material import Material, prepare, redraw
+from edge_app.evaluation.dreaming import VERSION as DREAMS_VERSION
+from edge_app.evaluation.material import Material, prepare, redraw, with_dreams
 from edge_app.evaluation.newcomer import run_newcomer
 from edge_app.evaluation.openset import run_openset
 from edge_app.evaluation.protocol import evaluate, evaluate_noisy, measure_complexity
@@ -51,7 +52,7 @@ class Measured:
     """One data set, embedded once, and its results in the ledger."""
 
     def __init__(self, one: Set, data: Path, cache: Path, ledger: Ledger, params: Params) -> None:
-        self.set, self.ledger, self.params = one, ledger, params
+        self.set, self.ledger, self.params, self.cache = one, ledger, params, str(cache)
         manifest = load_manifest(None)
         self.rate_code = RateCode.for_model(manifest)
         self.dataset = Dataset(data / one.file)
@@ -63,7 +64,7 @@ class Measured:
                 self.rate_code,
                 self.network,
                 Setting(self.choice),
-                cache=str(cache),
+                cache=self.cache,
                 progress=show,
             )
         rows = self.whole.rows
@@ -87,6 +88,8 @@ class Measured:
     def made_of(self, setting: Setting, *, params: Params | None = None, conventional: bool = False) -> list[Any]:
         """What a result depends on, as JSON values."""
         asked = dataclasses.asdict(setting) | {"choice": list(self.choice), "options": repr(setting.options)}
+        if not setting.dreams:
+            del asked["dreams"]  # what knows no dreams stays as it was measured
         if conventional:
             return [BASELINES_VERSION, self.digest, asked]
         return [VERSION, self.digest, asked, (params or self.params).digest, self.rate_code.digest]
@@ -151,6 +154,29 @@ class Measured:
 
         key = f"colanet/{self.set.name}/{row_name(shots)}" + (f"/{preset}" if published else "")
         found: dict[str, Any] = self.ledger.measure(key, self.made_of(setting, params=params), action)
+        return found
+
+    def consolidated(self, shots: int | None) -> dict[str, Any]:
+        """Accuracy of a row before and after the dreams of idle time."""
+        setting = self.setting(shots, dreams=plan.DREAMS)
+
+        def action() -> dict[str, Any]:
+            with ImageEncoder(load_manifest(None)) as encoder:
+                material = with_dreams(
+                    self.material(setting),
+                    self.dataset,
+                    encoder,
+                    self.rate_code,
+                    setting,
+                    cache=self.cache,
+                    progress=show,
+                )
+            values = evaluate(material, self.network, setting, progress=show).to_dict()
+            found: dict[str, Any] = values["consolidated"] | {"before": values["accuracy"]}
+            return found
+
+        key = f"consolidated/{self.set.name}/{row_name(shots)}"
+        found: dict[str, Any] = self.ledger.measure(key, [*self.made_of(setting), DREAMS_VERSION], action)
         return found
 
     # protocols
@@ -239,6 +265,7 @@ def measure_all(data: Path, cache: Path, ledger: Ledger, sets: Sequence[Set], *,
             continue
         for shots in one.shots:
             measured.colanet(shots)
+            measured.consolidated(shots)
         for shots in (None, plan.NEWCOMER_SHOTS):
             measured.openset(shots)
             measured.newcomer(shots)

@@ -76,6 +76,22 @@ def margins(ledger: Ledger) -> Table:
     return rows
 
 
+def consolidated(ledger: Ledger) -> Table:
+    """Before and after the dreams of idle time."""
+    rows = [["", "single pass", "after consolidation", "points", "dreams learnt", "logistic regression"]]
+    for one in SETS:
+        for shots in one.shots:
+            found = ledger.found(f"consolidated/{one.name}/{row_name(shots)}")
+            theirs = ledger.found(f"baselines/{one.name}/{row_name(shots)}")
+            cells = [MISSING] * 4
+            if found is not None:
+                gain = 100 * (found["accuracy"] - found["before"])
+                cells = [percent(found["before"]), percent(found["accuracy"]), f"{gain:+.1f}", f"{found['dreamt']:.0f}"]
+            bar = theirs and theirs["accuracy"]["logistic_regression"]
+            rows.append([f"{one.name}, {_row_title(shots)}", *cells, _share(bar)])
+    return rows
+
+
 def chosen(ledger: Ledger) -> Table:
     """The baselines' settings."""
     rows = [["", "logistic regression, C", "online softmax, rate", "streaming LDA, shrinkage"]]
@@ -227,6 +243,7 @@ _LINES: list[tuple[str, tuple[str, ...], float, int]] = [
 TABLES: dict[str, Callable[[Ledger], Table]] = {
     "accuracy": accuracy,
     "margins": margins,
+    "consolidated": consolidated,
     "chosen": chosen,
     "presets": presets,
     "continual": continual,
