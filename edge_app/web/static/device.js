@@ -43,6 +43,7 @@ export class Connection {
   #wake = () => {};
   #up = false;
   #paused = false;
+  #asked = 0;
   /** @type {Record<string, number>} */
   #timers = {};
 
@@ -113,11 +114,15 @@ export class Connection {
 
   /** Fetch the classes, and let everyone know that examples may have changed. */
   async refreshClasses() {
+    const asked = ++this.#asked;
+    let classes;
     try {
-      this.#device.classes = await api.getClasses();
+      classes = await api.getClasses();
     } catch {
       return this.retry(); // the next look says what is wrong
     }
+    if (asked !== this.#asked) return; // a newer answer is here or on its way
+    this.#device.classes = classes;
     this.#device.tell("classes", this.#device.classes);
     this.#device.tell("examples");
   }

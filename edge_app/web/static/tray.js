@@ -10,6 +10,7 @@ export class Tray {
   #device;
   #toast;
   #grid;
+  #asked = 0;
 
   /**
    * @param {import("./device.js").Device} device
@@ -34,12 +35,14 @@ export class Tray {
 
   async #refresh() {
     if (!this.#device.may("teach")) return;
+    const asked = ++this.#asked;
     let moments;
     try {
       moments = await getTray();
     } catch {
       return; // the connection says what is wrong
     }
+    if (asked !== this.#asked) return;
     byId("tray-empty").hidden = moments.length > 0;
     setText(byId("tray-count"), moments.length ? counted(moments.length, "picture") : "");
     this.#grid.show(
