@@ -5,8 +5,8 @@ import contextlib
 import importlib
 import os
 import sys
-import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
 from edge_app import __version__
 from edge_app.errors import EdgeAppError
@@ -40,6 +40,9 @@ COMMANDS = (
     "doctor",
 )
 """Modules of edge_app.commands, in the order of the help text."""
+
+LIVE = "edge_app.app"
+"""The module that the live device alone imports."""
 
 EPILOG = """\
 exit status:
@@ -95,15 +98,23 @@ def run(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def _leave_at_once(status: int) -> NoReturn:
+    """End the process without Python's farewell; all that matters is closed by now.
+
+    Taking the live device's libraries apart costs a small board seconds of a stop; and a stage that hangs in native
+    code, and comes back meanwhile, aborts the process.
+    """
+    with contextlib.suppress(OSError, ValueError):  # a reader that went away
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
 def main() -> None:
     """Entry point of the console script."""
     status = run()
-    if status and any(thread.daemon for thread in threading.enumerate()):
-        # a thread that hangs in native code, and returns while the interpreter takes its leave, aborts the process
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)
+    if LIVE in sys.modules:
+        _leave_at_once(status)
     sys.exit(status)
 
 
