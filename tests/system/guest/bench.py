@@ -10,7 +10,7 @@ import tty
 from collections.abc import Callable
 from typing import Any
 
-from devices import CHECKERS, RED, Camera, Lines
+from devices import CHECKERS, RED, Camera, Flashes, Lines
 
 APP = "/opt/edge-app/bin/edge-app"
 PYTHON = "/opt/edge-app/bin/python"
@@ -31,8 +31,8 @@ def require(condition: object, what: str) -> None:
         raise NotSo(what)
 
 
-BOOT_S = 15.0
-"""What a boot takes on a machine at rest."""
+BOOT_S = 8.0
+"""After which time the devices are there on a machine at rest."""
 
 
 @functools.cache
@@ -47,9 +47,15 @@ def rested() -> bool:
     return patience_s() < 2 * LIMIT_S
 
 
-def require_flashes(seen: int, expected: int) -> None:
-    """Raise NotSo unless the status light flashed so often; on a machine that is slow to boot some may run together."""
-    require(seen == expected if rested() else 1 <= seen <= expected, f"{seen} flashes were seen, expected {expected}")
+def require_flashes(flashes: Flashes, expected: int) -> None:
+    """Wait for the status light's flashes, and raise NotSo unless there were so many.
+
+    On a machine that is too busy to look or to flash in time some may run together.
+    """
+    flashes.settled()
+    seen, exact = flashes.count, rested() and flashes.longest_gap_s < flashes.SHORTEST_S / 2
+    told = f"{seen} flashes were seen, expected {expected}; the longest gap was {flashes.longest_gap_s:.3f} s"
+    require(seen == expected if exact else 1 <= seen <= expected, told)
 
 
 def wait_until(condition: Callable[[], Any], what: str) -> Any:

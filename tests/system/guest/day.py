@@ -86,7 +86,7 @@ def teaches(bench: Bench) -> Figures:
         time.sleep(0.15)
         bench.lines.up("cup")
         found = bench.journal.wait(r"learnt label=cup example=1 .*frame_age_ms=([\d.]+) ms=([\d.]+)", mark)
-        require_flashes(flashes.settled(), LEARNT)
+        require_flashes(flashes, LEARNT)
     (example,) = bench.stored()
     red, green, blue = example["colour"]
     require(red > 2 * max(green, blue), f"the frame that was taught is the red one: its mean is {example['colour']}")
@@ -110,7 +110,7 @@ def undo(bench: Bench) -> Figures:
     with Flashes(bench.lines) as flashes:
         bench.lines.press("undo")
         bench.journal.wait("undone .*action=teach", mark)
-        require_flashes(flashes.settled(), UNDONE)
+        require_flashes(flashes, UNDONE)
     require(bench.stored() == before[:-1], "the last example is gone, and nothing else")
     bench.wait_lights(None, "cat")
     bench.look_at(CHECKERS)

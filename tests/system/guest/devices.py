@@ -79,6 +79,8 @@ class Flashes:
     """Counts the flashes of the status light while it is used as a context manager."""
 
     QUIET_S = 1.0
+    SHORTEST_S = 0.08
+    """The shortest flash, and the shortest pause: those that say error."""
 
     def __init__(self, lines: Lines) -> None:
         self._value = lines.folder / f"sim_gpio{LIGHTS['status']}" / "value"
@@ -86,6 +88,8 @@ class Flashes:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._last = time.monotonic()
         self.count = 0
+        self.longest_gap_s = 0.0
+        """Between two looks: what is shorter may have been missed."""
 
     def __enter__(self) -> Self:
         """Start watching."""
@@ -99,17 +103,18 @@ class Flashes:
         self._stop.set()
         self._thread.join()
 
-    def settled(self, limit_s: float = 600.0) -> int:
-        """Return the count once there was a flash, and then none for a while."""
+    def settled(self, limit_s: float = 600.0) -> None:
+        """Wait until there was a flash, and then none for a while."""
         end = time.monotonic() + limit_s
         while time.monotonic() < end and not (self.count and time.monotonic() - self._last > self.QUIET_S):
             time.sleep(0.05)
-        return self.count
 
     def _watch(self) -> None:
-        before = self._read()
+        before, looked = self._read(), time.monotonic()
         while not self._stop.wait(0.004):
             now = self._read()
+            self.longest_gap_s = max(self.longest_gap_s, time.monotonic() - looked)
+            looked = time.monotonic()
             self.count += now and not before
             if now != before:
                 self._last = time.monotonic()
