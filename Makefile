@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: fuzz demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench soak power-cut results search search-published ablation model screenshots clean help
+.PHONY: fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench soak power-cut results search search-published ablation model screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -57,6 +57,10 @@ golden: $(VENV)/.has-dev  ## write all golden files anew, after a change of the 
 
 fuzz: $(VENV)/.has-dev  ## what comes from outside, damaged in many ways: INPUTS of each kind (default 5000)
 	EDGE_APP_FUZZ=$(or $(INPUTS),5000) $(BIN)/python -m pytest tests/web/test_fuzz.py
+
+fuzz-coverage: $(VENV)/.has-dev  ## the readers of files from outside, led by coverage (atheris): INPUTS (default 100000)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	$(BIN)/python tests/web/coverage_fuzz.py -runs=$(or $(INPUTS),100000) -max_len=4096
 
 bench: $(VENV)/.has-dev  ## how long each step takes on this machine; keeps the figures and writes README's table
 	$(BIN)/edge-app bench --json benchmarks/results/$$(uname -m).json

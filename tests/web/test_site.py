@@ -370,6 +370,18 @@ def test_an_idle_connection_is_let_go_and_half_a_request_too(
             assert raw.recv(100) == b""
 
 
+def test_a_client_that_hangs_up_half_way_is_no_mistake_of_ours(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(("127.0.0.1", served.server.port), 10) as raw:
+        head = "POST /api/v1/undo HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Edge-App: 1\r\nContent-Length: 100\r\n\r\n{"
+        raw.sendall(head.encode())
+    for _ in range(20):
+        assert served.http.get(api("/session")).status_code == 200
+    served.server.close()
+    assert caplog.records == []
+
+
 def test_more_connections_than_allowed_are_dropped_and_the_page_still_answers(serve: Callable[..., Served]) -> None:
     served = serve(max_clients=1)
     raws = [socket.create_connection(("127.0.0.1", served.server.port), 10) for _ in range(60)]

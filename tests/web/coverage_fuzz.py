@@ -1,0 +1,95 @@
+"""Coverage-guided fuzzing of what reads files from outside: exports, configurations, tokens. Needs atheris.
+
+    pip install atheris; python tests/web/coverage_fuzz.py -runs=100000 -max_len=4096
+
+What this program raises on purpose is right; anything else stops the run, and libFuzzer keeps the input.
+"""
+
+import io
+import json
+import sys
+import tempfile
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["edge_app", "zipfile", "tomllib", "json"], enable_loader_override=False):
+    from edge_app.config import Config, load_config
+    from edge_app.errors import EdgeAppError
+    from edge_app.storage.exchange import Archive
+    from edge_app.web.tokens import Tokens
+
+FOLDER = Path(tempfile.mkdtemp(prefix="edge-app-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+MANIFEST = {
+    "format": "edge-app examples",
+    "version": 1,
+    "encoder": {"name": "e", "sha256": "0" * 64, "embedding_size": 2},
+    "embeddings_sha256": "",
+    "examples": [{"label": "a", "time_ns": 1, "source": "s", "thumbnail": None}],
+    "order": [0],
+}
+
+
+def archive(data: bytes) -> None:
+    path = FOLDER / "examples.zip"
+    path.write_bytes(data)
+    Archive(path).close()
+
+
+def manifest(data: bytes) -> None:
+    """A whole zip file with right checksums around a manifest."""
+    import hashlib
+
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("manifest.json", data)
+        made.writestr("manifest.sha256", hashlib.sha256(data).hexdigest())
+        made.writestr("embeddings.bin", data[:2])
+    archive(file.getvalue())
+
+
+def configuration(data: bytes) -> None:
+    path = FOLDER / "config.toml"
+    path.write_bytes(data)
+    assert isinstance(load_config(path, {}), Config)
+
+
+def tokens(data: bytes) -> None:
+    path = FOLDER / "tokens.json"
+    path.write_bytes(data)
+    path.chmod(0o600)
+    assert Tokens(path).role_of("x") is None
+
+
+TARGETS = (archive, manifest, configuration, tokens)
+
+
+def one(data: bytes) -> None:
+    """Give an input to the reader that its first byte names."""
+    if not data:
+        return
+    with suppress(EdgeAppError):
+        TARGETS[data[0] % len(TARGETS)](data[1:])
+
+
+def main() -> None:
+    """Fuzz, beginning with what is right."""
+    corpus = FOLDER / "corpus"
+    corpus.mkdir()
+    shipped = (Path(__file__).parents[2] / "systemd" / "config.toml").read_bytes()
+    seeds = [
+        b"\x01" + json.dumps(MANIFEST).encode(),
+        b"\x02" + shipped[:3000],
+        b'\x02[camera]\nuri = "sim:"\nregion = [0.0, 0.0, 1.0, 1.0]\n[web]\nhost = "::1"\nproxies = ["10.0.0.0/8"]\n',
+        b"\x03" + json.dumps({"tokens": {"view": {"sha256": "a" * 64, "made_s": 1}}, "sessions": []}).encode(),
+    ]
+    for number, seed in enumerate(seeds):
+        (corpus / str(number)).write_bytes(seed)
+    atheris.Setup([*sys.argv, str(corpus)], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
