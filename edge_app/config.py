@@ -228,8 +228,8 @@ class IdleConfig:
 class ConsolidationConfig:
     """[consolidation]: dreams of what was taught, while nothing happens."""
 
-    enabled: bool = _key(False, _flag)
-    dreams: int = _key(2, _whole(0, 16))
+    enabled: bool = _key(True, _flag)
+    dreams: int = _key(1, _whole(0, 16))
     per_class: int = _key(60, _whole(0, 1_000_000))
     idle_s: float = _key(30.0, _number(1, 86400))
     share: float = _key(0.1, _number(0.01, 1))

@@ -8,6 +8,7 @@ import pytest
 
 from edge_app.config import Config, load_config
 from edge_app.errors import InputError
+from edge_app.learner.consolidation import Bounds
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "systemd" / "config.toml"
 
@@ -165,3 +166,8 @@ def test_the_page_listens_where_it_is_safe(tmp_path: Path, text: str, loopback: 
     config = load(tmp_path, f"[web]\n{text}")
     assert config.web.enabled
     assert config.web.loopback is loopback
+
+
+def test_the_dreams_of_the_service_are_those_of_the_command() -> None:
+    wish = Config().consolidation
+    assert Bounds(wish.dreams, wish.per_class) == Bounds()

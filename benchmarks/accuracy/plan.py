@@ -28,7 +28,7 @@ SETS = (
     Set("grocery", "grocery.zip", (None, 1, 5, 10), 5, True, 9, 162),
     Set("imagenet64", "imagenet64.zip", (None, 1, 5, 10), 3, True, 8, 128, 60),
 )
-DREAMS = 2
+DREAMS = 1
 """Dreams of each example after which every row is tested once more."""
 NOISE = (0.1, 0.2)
 NEWCOMERS = 5

@@ -40,7 +40,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser)
-    parser.add_argument("--dreams", type=int, metavar="N", help="dreams of one example at most (default: 2)")
+    parser.add_argument("--dreams", type=int, metavar="N", help="dreams of one example at most (default: 1)")
     parser.add_argument(
         "--per-class",
         type=int,

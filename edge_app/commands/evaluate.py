@@ -103,9 +103,9 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
         "--consolidate",
         type=int,
         nargs="?",
-        const=2,
+        const=1,
         metavar="N",
-        help="standard: also after N dreams of each example (default: 2), as a device has them in idle time",
+        help="standard: also after N dreams of each example (default: 1), as a device has them in idle time",
     )
     group.add_argument(
         "--noise", type=float, nargs="+", metavar="SHARE", help="noisy: shares of wrong labels (default: 0.1 0.2)"

@@ -42,7 +42,8 @@ def _standard(values: dict[str, Any]) -> list[str]:
         rows.append((NAMES.get(name, name), percent(mean) + (f" ± {percent(deviation)}" if several else "")))
     if (after := values.get("consolidated")) is not None:
         shown = percent(after["accuracy"]) + (f" ± {percent(after['accuracy_std'])}" if several else "")
-        rows.insert(2, (f"CoLaNET, {after['dreams']} dreams of each example", shown))
+        dreams = f"{after['dreams']} dream{'' if after['dreams'] == 1 else 's'}"
+        rows.insert(2, (f"CoLaNET, {dreams} of each example", shown))
     lines = [table(rows), ""]
     lines.append(f'answered "unknown": {percent(values["unknown_rate"])} %')
     lines.append(f"test-then-train: {percent(values['test_then_train']['accuracy'])} % correct before each was learnt")

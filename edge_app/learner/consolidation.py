@@ -15,7 +15,7 @@ MOST_DREAMS = 16
 class Bounds:
     """How much is dreamt. Raises InputError for a value out of its range."""
 
-    per_example: int = 2
+    per_example: int = 1
     """Dreams of one example."""
     per_class: int = 60
     """Examples and dreams of a class from which on it is not dreamt of: it has been seen often enough."""

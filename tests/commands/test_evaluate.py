@@ -146,10 +146,10 @@ def test_consolidation_is_tested_beside_the_single_pass(
     values = json.loads(capsys.readouterr().out)
     assert values["confusion"] == plain["confusion"], "the single pass is what it was"
     after = values["consolidated"]
-    assert (after["dreams"], after["dreamt"]) == (2, 2 * values["n_train"])
+    assert (after["dreams"], after["dreamt"]) == (1, values["n_train"])
     assert after["accuracy"] == pytest.approx(values["accuracy"] + after["gain"][0])
-    assert cli.run([*command, "--consolidate", "1"]) == 0
-    assert "CoLaNET, 1 dreams of each example" in capsys.readouterr().out
+    assert cli.run([*command, "--consolidate", "2"]) == 0
+    assert "CoLaNET, 2 dreams of each example" in capsys.readouterr().out
     assert cli.run([*command, "--consolidate", "99"]) == 2
     assert "dreams = 99" in capsys.readouterr().err
     assert cli.run([*command, "--consolidate", "--protocol", "openset"]) == 2
