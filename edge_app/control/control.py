@@ -117,6 +117,11 @@ class Control:
         """Wait up to `timeout_s` for a frame other than `sequence`; whether there is one."""
         return self._pictures.await_newer(sequence, timeout_s)
 
+    @property
+    def picture_period_s(self) -> float:
+        """The shortest time between two pictures; asking oftener is of no use."""
+        return self._pictures.period_s
+
     def keep(self, sequence: int) -> None:
         """Keep a frame for some seconds, because someone was told of it and may want to teach it."""
         self._pictures.keep(sequence)

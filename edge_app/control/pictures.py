@@ -92,6 +92,11 @@ class Pictures:
             self._made_ns[side] = now_ns
             return known
 
+    @property
+    def period_s(self) -> float:
+        """The shortest time between two pictures of one size."""
+        return self._period_ns / NS_PER_S
+
     def await_newer(self, sequence: int, timeout_s: float) -> bool:
         """Wait up to `timeout_s` for a frame other than `sequence`; whether there is one."""
         return self._recent.newer(sequence, timeout_s) is not None

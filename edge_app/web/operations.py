@@ -385,9 +385,11 @@ def read_query(kind: type | None, request: Request) -> Any:
         else:
             found[name] = value
     try:
-        return msgspec.convert(found, kind, strict=False)
+        query: Any = msgspec.convert(found, kind, strict=False)
     except msgspec.ValidationError as error:
         raise refused_value(error, "query") from error
+    _check_labels(query)
+    return query
 
 
 async def read_body(kind: type, request: Request) -> Any:
@@ -397,15 +399,31 @@ async def read_body(kind: type, request: Request) -> Any:
     if (data or media) and media != "application/json":
         raise Refused(415, "media_type", f"the body is {media[:40] or 'of no type'}, expected application/json")
     try:
-        body: Any = msgspec.json.decode(data or b"{}", type=kind)
+        body: Any = msgspec.convert(_whole(msgspec.json.decode(data or b"{}")), kind)
     except msgspec.ValidationError as error:
         raise refused_value(error, "body") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(400, "json", f"the body is not JSON: {error}") from error
-    for name in LABELS:
-        if isinstance(value := getattr(body, name, None), str):
-            checked_label(value, name)
+    _check_labels(body)
     return body
+
+
+def _whole(value: Any) -> Any:
+    """Return a JSON value with 7.0 as the 7 that it is in JSON."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= MAX_ID else value
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    return value
+
+
+def _check_labels(wish: Any) -> None:
+    for name in LABELS:
+        value = getattr(wish, name, None)
+        for label in value if isinstance(value, list) else [value] if value is not None else []:
+            checked_label(label, name)
 
 
 def checked_label(label: str, name: str) -> str:
@@ -440,6 +458,6 @@ def _id(text: str) -> int:
 
 def _key(request: Request) -> str | None:
     key = request.headers.get(KEY_HEADER)
-    if key is not None and not (1 <= len(key) <= 200 and key.isprintable()):
-        raise Refused(422, "invalid", f"{KEY_HEADER} has {len(key)} characters, expected 1..200", field=KEY_HEADER)
+    if key is not None and not re.fullmatch("[!-~]{1,200}", key):
+        raise Refused(422, "invalid", f"{KEY_HEADER} is not 1..200 ASCII characters without spaces", field=KEY_HEADER)
     return key

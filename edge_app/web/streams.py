@@ -292,13 +292,12 @@ class PictureFeed:
         last = -1
         while self._viewers and not self._over:
             picture = await in_thread(partial(self._next, last))
-            if picture is None or picture.sequence == last:
-                await asyncio.sleep(0.02)
-                continue
-            last = picture.sequence
-            self._newest = picture
-            for came in self._viewers:
-                came.set()
+            if picture is not None and picture.sequence != last:
+                last = picture.sequence
+                self._newest = picture
+                for came in self._viewers:
+                    came.set()
+            await asyncio.sleep(self._control.picture_period_s)
 
     def _next(self, last: int) -> Picture | None:
         if not self._control.await_picture(last, 0.5):
