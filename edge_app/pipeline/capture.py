@@ -88,6 +88,11 @@ class Capture:
         """The camera's condition, a word for people."""
         return "reopening" if self._reopen_ns is not None else self._verdict
 
+    @property
+    def lasted_s(self) -> float:
+        """How long the camera has delivered what it delivers now, seconds."""
+        return (self._clock.monotonic_ns() - self._verdict_ns) / NS_PER_S
+
     def step(self) -> bool:
         """Read one frame, or mend the camera a little; False at the end of a recording. Raises CameraLost."""
         if self._reopen_ns is not None:

@@ -218,6 +218,15 @@ def test_without_a_camera_nothing_is_taught_and_health_says_why(tmp_path: Path) 
         assert (condition.ok, "opened again" in condition.reasons[0]) == (False, True)
 
 
+def test_two_equal_frames_are_no_illness_and_a_dark_lens_is(tmp_path: Path) -> None:
+    black = Fault("black", 0.3, float("inf"))
+    with open_learner(tmp_path) as learner, Device(tmp_path, learner, black) as device:
+        device.wait_for(lambda _: device.control.status().camera == "black")
+        assert device.control.status().health.ok
+        device.wait_for(lambda _: not device.control.status().health.ok)
+        assert "black" in device.control.status().health.reasons[0]
+
+
 def test_a_subscription_keeps_the_newest(device: Device) -> None:
     with device.control.subscribe(4, only=(Answered,)) as reader:
         device.wait_for(lambda events: len(events) > 20)
