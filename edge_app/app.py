@@ -102,10 +102,13 @@ def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, 
             logs.report(logging.INFO, "page", url=web.url, tokens=len(web.tokens.known()))
         if bridge is not None:
             bridge.start()
-        reason = _watch(pipeline, supervisor, signals, seconds)
+        reason = _watch(pipeline, supervisor, signals, seconds, web)
         notifier.send(STOPPING=1, STATUS=f"stopping: {reason}")
         outside.close()  # nobody asks for anything any more
-        return _finish(stack, pipeline, learner, reason)
+        status = _finish(stack, pipeline, learner, reason)
+        if web is not None and web.failure is not None:
+            raise StageFailed(f"the page and the API have stopped: {web.failure}") from web.failure
+        return status
 
 
 def tuning_of(config: Config) -> Tuning:
@@ -269,7 +272,9 @@ def _consolidation(config: Config, learner: "Learner", size: int) -> Consolidati
     return Consolidation(learner, size, Bounds(wish.dreams, wish.per_class), wish.idle_s, wish.share)
 
 
-def _watch(pipeline: Pipeline, supervisor: Supervisor, signals: Signals, seconds: float | None) -> str:
+def _watch(
+    pipeline: Pipeline, supervisor: Supervisor, signals: Signals, seconds: float | None, web: "WebServer | None"
+) -> str:
     """Step the supervisor until it is time to stop; return why."""
     end = None if seconds is None else time.monotonic() + seconds
     wait_s = 0.0
@@ -278,7 +283,7 @@ def _watch(pipeline: Pipeline, supervisor: Supervisor, signals: Signals, seconds
         wait_s = supervisor.step(wishes)
         if wishes.stop is not None:
             return wishes.stop
-        if pipeline.failure is not None:
+        if pipeline.failure is not None or (web is not None and web.failure is not None):
             return "failure"
         if not pipeline.running:
             return "end of the recording"

@@ -363,6 +363,20 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
+def test_a_server_that_cannot_begin_says_so(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("a mistake")
+
+    monkeypatch.setattr("edge_app.web.site.Site", fails)
+    with WebServer(served.control, WebConfig(enabled=True, port=0), tmp_path / "t.json") as server:
+        with pytest.raises(DeviceError, match="could not be started: a mistake"):
+            server.start()
+        assert isinstance(server.failure, ValueError)
+    assert "have stopped" in caplog.text
+
+
 def test_an_idle_connection_is_let_go_and_half_a_request_too(
     serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
