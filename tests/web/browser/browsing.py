@@ -247,7 +247,8 @@ class Page:
 
     def add_class(self, label: str, *, when: str | None = None) -> None:
         """Teach what is shown as a new class; with `when`, once that shape comes on the screen."""
-        self.type("#new-class-name", label)
+        if self.find("#new-class-name").get_attribute("value") != label:
+            self.type("#new-class-name", label)
         if when is not None:
             self.wait_shape(when)
         self.click("#new-class button")
