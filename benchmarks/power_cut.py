@@ -10,12 +10,14 @@ import argparse
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -222,6 +224,10 @@ def check_acknowledged(folder: Path, before: list[int], said: list[int | None]) 
     with Store.open(database_path(folder)) as store:
         store.check()
         found = [example.id for example in store.examples()]
+    with closing(sqlite3.connect(database_path(folder))) as db:  # numbers are never used twice: the last one tells
+        last = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'examples'").fetchone()[0]
+    if last < max(expected):
+        raise Loss(f"example {max(expected)} was acknowledged, and was never stored: the last one stored is {last}")
     if found == expected:
         return found, "nothing"
     if found[:-1] == expected and found[-1] > max(expected):
