@@ -56,7 +56,7 @@ class Run:
             for plan, task in zip(("faults", "cuts"), tasks, strict=True):
                 try:
                     task.result()
-                except (GuestSilent, CommandFailed) as error:
+                except (GuestSilent, CommandFailed, OSError) as error:
                     self._fail(plan, time.monotonic(), str(error))
         self._report.outcomes.sort(key=lambda outcome: PLANS.index(outcome.plan))
 
