@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from edge_app.colanet import kernels
 from edge_app.colanet.decorrelated import DecorrelatedColumns
-from edge_app.colanet.kernels import Activity
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params
 
@@ -28,7 +27,7 @@ class NoLoss(DecorrelatedColumns):
 
     def _correct(self, scale: int) -> None:
         kernels.scale_trace(self._trace, scale, self._scaled)
-        kernels.inhibit(self.decorrelation, self._scaled, 0, self.n_inputs)
+        self._inhibit()
 
 
 class NoInputInhibition(DecorrelatedColumns):
@@ -36,7 +35,7 @@ class NoInputInhibition(DecorrelatedColumns):
 
     loses: ClassVar = True
 
-    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
+    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int, *, more: bool = False) -> None:
         winner = self._winner(counts, column)
         uses = min(int(self.uses[winner]), self._rule.stability_max)
         kernels.residual_of(counts, self.mean[winner], self._residual)
@@ -46,7 +45,7 @@ class NoInputInhibition(DecorrelatedColumns):
             kernels.lose(self.drive, self._residual, self._trace, scale, 0, self.uses.size)
         kernels.reward(self.drive[winner], self.mean[winner], self._trace, counts, 1, 1, uses)
         self.uses[winner] = min(uses + 1, self._rule.stability_max)
-        self._refresh(slice(None))
+        self._renew(slice(None))
 
 
 class RewardAlone(NoInputInhibition):
@@ -70,7 +69,9 @@ class NoSharedInhibition(DecorrelatedColumns):
                 self.weights,
                 self.tonic,
                 self.threshold,
-                np.empty(self.uses.size, np.int64),
+                self._roots,
+                self._common,
+                self._rows,
             )
 
 
@@ -97,15 +98,13 @@ class NoScaling(DecorrelatedColumns):
 class SpikesAlone(DecorrelatedColumns):
     """Equal numbers of OUT spikes are settled by the order of the classes, not by the potential left over."""
 
-    def ranking(self, activity: Activity) -> tuple[NDArray[np.int64], ...]:
-        return (activity.spikes.sum(axis=1, dtype=np.int64),)
+    ranks: ClassVar = (kernels.SPIKES,)
 
 
 class FirstSpike(DecorrelatedColumns):
     """The earliest OUT spike decides, then the number of them, then the potential left over."""
 
-    def ranking(self, activity: Activity) -> tuple[NDArray[np.int64], ...]:
-        return (-activity.first.min(axis=1).astype(np.int64), *super().ranking(activity))
+    ranks: ClassVar = (kernels.EARLIEST, *DecorrelatedColumns.ranks)
 
 
 class CoarseWeights(DecorrelatedColumns):

@@ -3,21 +3,22 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet import kernels
-from edge_app.colanet.kernels import ALL_STEPS, Activity, Dynamics
+from edge_app.colanet.kernels import Activity, Dynamics
 from edge_app.colanet.params import INPUT_STEPS, Params
 from edge_app.errors import ParameterError, StateCorrupt
 
 WORK_A_THREAD = 1 << 18
-"""Array elements below which a further thread costs more than it saves."""
+"""Products of array elements below which a further thread costs more than it saves."""
+ADDED_AT_ONCE = 16
+"""Weights that are summed in the time of a product."""
 
-EXCITATION_BITS = 10
-
+Result = TypeVar("Result")
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -33,6 +34,8 @@ class Columns(ABC):
     """Largest absolute weight, in its format."""
     neuron_arrays: ClassVar[Mapping[str, tuple[np.dtype[Any], bool]]] = {}
     """name -> (type, whether it has an entry per input)."""
+    ranks: ClassVar[tuple[int, ...]] = (kernels.SPIKES,)
+    """Rows of a tally that columns are ranked by, greatest first."""
     ranges: ClassVar[Mapping[str, tuple[int, int]]] = {}
     """name -> least and greatest value that a learnt array may hold; the kernels rely on them."""
 
@@ -45,6 +48,9 @@ class Columns(ABC):
         self.tonic = np.empty(0, np.int32)
         for name, (dtype, per_input) in self.neuron_arrays.items():
             setattr(self, name, np.empty((0, n_inputs) if per_input else 0, dtype))
+        self._ranks = np.array(self.ranks, np.int64)
+        self._order = np.empty((INPUT_STEPS + 1, n_inputs), np.int16)
+        self._filled = np.empty(INPUT_STEPS + 1, np.int64)
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._resize_scratch()
@@ -70,13 +76,14 @@ class Columns(ABC):
         presentation: how many examples were learnt before this one; -1 for a decision, which has no noise.
         """
         columns = self.keys.size
+        kernels.group(counts, self._order, self._filled)
 
         def part(start: int, stop: int) -> None:
-            first, last = start * self.per_column, stop * self.per_column
-            kernels.count_sums(self.weights, counts, first, last, self._sums)
-            kernels.drives(self._sums, self.tonic, first, last, self._drive)
-            kernels.integrate(
-                self._drive,
+            kernels.present(
+                self.weights,
+                self._order,
+                self._filled,
+                self._steady,
                 self.threshold,
                 self.dynamics,
                 self.keys,
@@ -84,20 +91,26 @@ class Columns(ABC):
                 self.params.members,
                 start,
                 stop,
+                self._sums,
+                self._drive,
+                self._u,
+                self._free_at,
                 self._activity,
             )
 
         if columns:
-            self.spread(part, columns, self.n_inputs * self.per_column)
+            self.spread(part, columns, self.n_inputs * self.per_column // ADDED_AT_ONCE)
         return self._activity
 
-    def excitation(self, activity: Activity) -> NDArray[np.int64]:
-        """Return (columns,), in 1/1024 of a threshold: OUT spikes, and the potential left over, over all members."""
-        shape = (self.keys.size, self.params.members, self.params.microcolumns)
-        theirs = np.take_along_axis(self.threshold.reshape(shape), activity.winner[:, :, None], axis=2)[:, :, 0]
-        left = (activity.potential.astype(np.int64) << EXCITATION_BITS) // np.maximum(theirs, 1)
-        total: NDArray[np.int64] = ((activity.spikes.astype(np.int64) << EXCITATION_BITS) + left).sum(axis=1)
-        return total
+    def decide(self, counts: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.int64]]:
+        """Return the column that is ahead, its lead, and the tally (5, columns), which the next call overwrites.
+
+        Rows of the tally: `kernels.SPIKES` .. `kernels.EXCITATION`. There must be a column.
+        """
+        activity = self.present(counts)
+        kernels.tally(activity, self.threshold, self._totals)
+        best, lead = kernels.leader(self._totals, self._ranks)
+        return best, lead, self._totals
 
     def add(self, key: int) -> None:
         """Append a column that has learnt nothing; `key` names its random stream."""
@@ -109,8 +122,8 @@ class Columns(ABC):
         for name in self.neuron_arrays:
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.zeros((new, *old.shape[1:]), old.dtype)]))
-        self._born(slice(self.threshold.size - new, self.threshold.size))
         self._resize_scratch()
+        self._born(slice(self.threshold.size - new, self.threshold.size))
 
     def remove(self, column: int) -> None:
         """Take a column out; the numbers of those after it fall by one."""
@@ -143,18 +156,21 @@ class Columns(ABC):
         self.threshold = np.zeros(neurons, np.int32)
         self.tonic = np.zeros(neurons, np.int32)
         self._resize_scratch()
-        self._refresh(slice(0, neurons))
+        self._renew(slice(0, neurons))
 
     @abstractmethod
-    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
-        """Learn that counts (n_inputs,) show the class of `column`; presentation: examples learnt before."""
+    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int, *, more: bool = False) -> None:
+        """Learn that counts (n_inputs,) show the class of `column`; presentation: examples learnt before.
+
+        more: further examples come before anything is decided, and then `settle`.
+        """
 
     def vary(self, counts: NDArray[np.uint8], column: int) -> None:  # noqa: B027 a rule need not know variations
         """Learn counts (n_inputs,) as a variation of what a column has learnt already; by default nothing."""
 
     @abstractmethod
-    def ranking(self, activity: Activity) -> tuple[NDArray[np.int64], ...]:
-        """Return what columns are ranked by, greatest first, each (columns,); OUT spikes come first."""
+    def settle(self) -> None:
+        """Compute what `learn` with `more` left for the end."""
 
     @abstractmethod
     def _born(self, neurons: slice) -> None:
@@ -168,17 +184,22 @@ class Columns(ABC):
     def _refresh(self, neurons: slice) -> None:
         """Compute weights and thresholds from the loaded state."""
 
-    def spread(self, part: Callable[[int, int], None], n: int, cost: int) -> None:
-        """Call part(start, stop) over 0..n, in blocks on several threads where n * cost is worth it.
+    def _renew(self, neurons: slice) -> None:
+        """Compute all that follows from the learnt state, after it changed."""
+        self._refresh(neurons)
+        kernels.spread_evenly(self.tonic, self._steady)
 
-        The blocks touch different elements, so the result does not depend on their number.
+    def spread(self, part: Callable[[int, int], Result], n: int, cost: int) -> list[Result]:
+        """Return part(start, stop) over 0..n, in blocks on several threads where n * cost is worth it.
+
+        The blocks touch different elements, or what they return is summed up in integers: the outcome does not depend
+        on their number.
         """
         blocks = max(1, min(self._threads, n, n * cost // WORK_A_THREAD))
         if self._pool is None or blocks == 1:
-            part(0, n)
-            return
+            return [part(0, n)]
         bounds = [n * block // blocks for block in range(blocks + 1)]
-        list(self._pool.map(part, bounds[:-1], bounds[1:]))
+        return list(self._pool.map(part, bounds[:-1], bounds[1:]))
 
     def _check_arrays(self, arrays: Arrays, shapes: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> None:
         for name, (dtype, shape) in shapes.items():
@@ -197,11 +218,9 @@ class Columns(ABC):
         neurons, columns = self.threshold.size, self.keys.size
         self._sums = np.empty((INPUT_STEPS + 1, neurons), np.int32)
         self._drive = np.empty((INPUT_STEPS, neurons), np.int32)
+        self._steady = np.zeros((INPUT_STEPS, neurons), np.int32)
+        self._u = np.empty(neurons, np.int64)
+        self._free_at = np.empty(neurons, np.int64)
+        self._totals = np.empty((kernels.EXCITATION + 1, columns), np.int64)
         shape = (columns, self.params.members)
         self._activity = Activity(*(np.empty(shape, np.int32) for _ in Activity._fields))
-
-
-def earliest_first(activity: Activity) -> NDArray[np.int64]:
-    """(columns,) minus the step of the earliest OUT spike over all members."""
-    earliest: NDArray[np.int64] = activity.first.min(axis=1, initial=ALL_STEPS).astype(np.int64)
-    return -earliest

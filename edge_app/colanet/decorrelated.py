@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from edge_app.colanet import kernels
 from edge_app.colanet.columns import Arrays, Columns
 from edge_app.colanet.fixedpoint import DECORRELATION_BITS, DECORRELATION_MAX, DRIVE_MAX, to_fixed
-from edge_app.colanet.kernels import NEVER, Activity, Dynamics
+from edge_app.colanet.kernels import NEVER, Dynamics
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 
 VARIATIONS = 4
@@ -37,6 +37,8 @@ NOISE_OVER = 64
 """Examples over which the noise is averaged: few, for P changes."""
 NOISE_MAX = 1 << 47
 """What r.z can come to, Q.16, for as many inputs as there can be."""
+CACHE_LINE = 32
+"""int16 in 64 bytes."""
 
 
 class DecorrelatedColumns(Columns):
@@ -63,15 +65,18 @@ class DecorrelatedColumns(Columns):
     drive: NDArray[np.int32]
     uses: NDArray[np.int32]
     weight_limit: ClassVar = 32767
+    ranks: ClassVar = (kernels.SPIKES, kernels.POTENTIAL)
 
     def __init__(self, params: Params, n_inputs: int, rule: Decorrelated, threads: int) -> None:
         self.check_size(n_inputs, self.weight_limit)
-        self.decorrelation: NDArray[np.int32] = np.zeros((n_inputs, n_inputs), np.int32)
-        np.fill_diagonal(self.decorrelation, 1 << DECORRELATION_BITS)
+        self._p: NDArray[np.int32] = np.zeros((n_inputs, n_inputs), np.int32)
+        np.fill_diagonal(self._p, 1 << DECORRELATION_BITS)
         self.noise: NDArray[np.int64] = np.zeros(2, np.int64)
         self._residual = np.empty(n_inputs, np.int32)
         self._trace = np.empty(n_inputs, np.int32)
-        self._scaled = np.empty(n_inputs, np.int32)
+        self._scaled = np.zeros(n_inputs, np.int32)  # inhibition that P has not been given yet: see _decorrelate
+        self._common = np.empty((2, n_inputs), np.int64)
+        self._rows = np.empty((CACHE_LINE, n_inputs), np.int16)
         self._rule = rule
         self._regularisation = to_fixed(rule.regularisation, 0)
         self._fraction = to_fixed(rule.threshold, 16)
@@ -84,7 +89,14 @@ class DecorrelatedColumns(Columns):
         """What is taken off the squared norm of a mean of one example, Q.16."""
         return int(self.noise[0]) * self._noise_part >> 16
 
-    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
+    @property
+    def decorrelation(self) -> NDArray[np.int32]:
+        """P (n_inputs, n_inputs) int32 Q1.30, whole; what is written on its diagonal and above stays."""
+        self._inhibit()
+        kernels.mirror(self._p)
+        return self._p
+
+    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int, *, more: bool = False) -> None:
         winner = self._winner(counts, column)
         uses = int(self.uses[winner])
         self._expect(counts, winner)
@@ -95,7 +107,8 @@ class DecorrelatedColumns(Columns):
             self._hear((scale - base) * uses // (uses + 1))
         kernels.reward(self.drive[winner], self.mean[winner], self._trace, counts, base, scale, uses)
         self.uses[winner] = min(uses + 1, self._rule.stability_max)
-        self._refresh(slice(None))
+        if not more or self.per_column > 1:  # K neurons compete by their weights for the next example
+            self._renew(slice(None))
 
     def vary(self, counts: NDArray[np.uint8], column: int) -> None:
         winner = self._winner(counts, column)
@@ -108,13 +121,14 @@ class DecorrelatedColumns(Columns):
         self._correct(scale)
         # only their ratio counts there, and base << 32 must fit 64 bits
         kernels.reward(self.drive[winner], self.mean[winner], self._trace, counts, base >> 2, scale >> 2, uses)
-        self._refresh(slice(None))
+        self._renew(slice(None))
 
-    def ranking(self, activity: Activity) -> tuple[NDArray[np.int64], ...]:
-        return (activity.spikes.sum(axis=1, dtype=np.int64), activity.potential.sum(axis=1, dtype=np.int64))
+    def settle(self) -> None:
+        self._renew(slice(None))
 
     def arrays(self) -> Arrays:
-        upper = self.decorrelation[np.triu_indices(self.n_inputs)]  # symmetric to the bit: half of it says all
+        self._inhibit()
+        upper = self._p[np.triu_indices(self.n_inputs)]  # symmetric to the bit: half of it says all
         return {**super().arrays(), "decorrelation": upper, "noise": self.noise}
 
     def load(self, arrays: Arrays) -> None:
@@ -123,8 +137,8 @@ class DecorrelatedColumns(Columns):
             arrays,
             {"decorrelation": (np.dtype(np.int32), upper[0].shape), "noise": (np.dtype(np.int64), self.noise.shape)},
         )
-        self.decorrelation[upper] = arrays["decorrelation"]
-        self.decorrelation.T[upper] = arrays["decorrelation"]
+        self._p[upper] = arrays["decorrelation"]
+        self._scaled[:] = 0
         self.noise[:] = arrays["noise"]
         super().load(arrays)
 
@@ -140,13 +154,24 @@ class DecorrelatedColumns(Columns):
         return first + int(activity.winner[column, 0])
 
     def _expect(self, counts: NDArray[np.uint8], winner: int) -> None:
-        """Residual and trace: what the winner did not expect, and that after lateral inhibition."""
+        """Residual and trace: what the winner did not expect, and that after lateral inhibition.
+
+        On the way P is given the inhibition of the example before: P is by far the largest thing that learning touches,
+        so it is read and written once an example.
+        """
         kernels.residual_of(counts, self.mean[winner], self._residual)
-        self.spread(
-            lambda start, stop: kernels.decorrelate(self.decorrelation, self._residual, start, stop, self._trace),
-            self.n_inputs,
-            self.n_inputs,
+        blocks = self.spread(
+            lambda start, stop: kernels.inhibit_and_decorrelate(self._p, self._scaled, self._residual, start, stop),
+            kernels.folded(self.n_inputs),
+            4 * self.n_inputs,
         )
+        self._scaled[:] = 0
+        kernels.trace_of(sum(blocks), self._trace)
+
+    def _inhibit(self) -> None:
+        """Give P the inhibition that is outstanding."""
+        kernels.inhibit(self._p, self._scaled)
+        self._scaled[:] = 0
 
     def _correct(self, scale: int) -> None:
         """Loss and inhibition: what the residual drives is cancelled, in all columns and between the inputs."""
@@ -155,11 +180,11 @@ class DecorrelatedColumns(Columns):
         def lose(start: int, stop: int) -> None:
             kernels.lose(self.drive, self._residual, self._trace, scale, start, stop)
 
-        def inhibit(start: int, stop: int) -> None:
-            kernels.inhibit(self.decorrelation, self._scaled, start, stop)
-
         self.spread(lose, self.uses.size, self.n_inputs)
-        self.spread(inhibit, self.n_inputs, self.n_inputs)
+
+    def _resize_scratch(self) -> None:
+        super()._resize_scratch()
+        self._roots = np.empty(self.threshold.size, np.int64)
 
     def _hear(self, energy: int) -> None:
         """Take an example's share, Q.16, into the running mean of the noise."""
@@ -168,10 +193,10 @@ class DecorrelatedColumns(Columns):
         self.noise[:] = noise + (energy - noise) // heard, heard
 
     def _born(self, neurons: slice) -> None:
-        self._refresh(neurons)
+        self._renew(neurons)
 
     def _removed(self) -> None:
-        self._refresh(slice(None))
+        self._renew(slice(None))
 
     def _refresh(self, neurons: slice) -> None:
         if self.uses.size == 0:
@@ -186,5 +211,7 @@ class DecorrelatedColumns(Columns):
             self.weights,
             self.tonic,
             self.threshold,
-            np.empty(self.uses.size, np.int64),
+            self._roots,
+            self._common,
+            self._rows,
         )

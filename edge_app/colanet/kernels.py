@@ -28,7 +28,14 @@ T = INPUT_STEPS
 ALL_STEPS = INPUT_STEPS + SILENT_STEPS
 SILENCED = INPUT_STEPS
 INT32_MAX = 2**31 - 1
+TILE = 512
+"""Neurons whose sums, T int32 each, lie in a cache of 32 KB together."""
+MIRROR_TILE = 64
 P_MAX = np.int32(DECORRELATION_MAX)
+EXCITATION_BITS = 10
+SPIKES, EARLIEST, EXCESS, POTENTIAL, EXCITATION = range(5)
+"""Rows of a tally, (columns,) each: OUT spikes; minus the step of the earliest one; excess over threshold at the first
+spikes; potential left over; excitation. All are sums over members but the second."""
 NEVER = -(2**31)
 """As a floor: none."""
 NORM_LEFT = 3
@@ -73,32 +80,58 @@ def spikes_at(count: int, step: int) -> bool:
 
 
 @compiled()
-def count_sums(weights, counts, start, stop, sums):  # type: ignore[no-untyped-def]
+def group(counts, order, filled):  # type: ignore[no-untyped-def]
+    """Sort inputs by count: order[c, :filled[c]] become those with c spikes; order (T+1, n) int16, filled (T+1,)."""
+    filled[:] = 0
+    for i in range(counts.shape[0]):
+        count = counts[i]
+        order[count, filled[count]] = i
+        filled[count] += 1
+
+
+@compiled()
+def count_sums(weights, order, filled, start, stop, sums):  # type: ignore[no-untyped-def]
     """Set sums (T+1, neurons) int32 to the summed weights (inputs, neurons) int16 of inputs with equal counts.
 
-    Only neurons start..stop-1 are touched; row 0 is not used.
+    order and filled as `group` leaves them. Only neurons start..stop-1 are touched; row 0 is not used. Four inputs are
+    added at a time, so that a sum is read and written once for four weights; a tile of sums stays in the nearest cache.
     """
-    sums[:, start:stop] = 0
-    for wanted in range(1, T + 1):  # count after count: one row of sums stays in the nearest cache
-        row = sums[wanted]
-        for i in range(counts.shape[0]):
-            if counts[i] == wanted:
-                source = weights[i]
-                for m in range(start, stop):
+    for low in range(start, stop, TILE):
+        high = min(low + TILE, stop)
+        for count in range(1, T + 1):
+            row = sums[count, low:high]
+            row[:] = 0
+            inputs = order[count, : filled[count]]
+            fours = inputs.shape[0] // 4 * 4
+            for i in range(0, fours, 4):
+                first, second = weights[inputs[i], low:high], weights[inputs[i + 1], low:high]
+                third, fourth = weights[inputs[i + 2], low:high], weights[inputs[i + 3], low:high]
+                for m in range(row.shape[0]):
+                    row[m] += first[m] + second[m] + third[m] + fourth[m]
+            for i in range(fours, inputs.shape[0]):
+                source = weights[inputs[i], low:high]
+                for m in range(row.shape[0]):
                     row[m] += source[m]
 
 
 @compiled()
-def drives(sums, tonic, start, stop, drive):  # type: ignore[no-untyped-def]
-    """Set drive (T, neurons) int32 to what each step adds to the potentials; `tonic` (neurons,) is spread evenly."""
+def spread_evenly(tonic, steady):  # type: ignore[no-untyped-def]
+    """Set steady (T, neurons) int32 to what tonic inhibition (neurons,) adds to the drive of each step."""
     for step in range(T):
-        row = drive[step]
-        for m in range(start, stop):
-            row[m] = step * tonic[m] // T - (step + 1) * tonic[m] // T
+        for m in range(tonic.shape[0]):
+            steady[step, m] = step * tonic[m] // T - (step + 1) * tonic[m] // T
+
+
+@compiled()
+def drives(sums, steady, start, stop, drive):  # type: ignore[no-untyped-def]
+    """Set drive (T, neurons) int32 to what each step adds to the potentials; steady as `spread_evenly` leaves it."""
+    for step in range(T):
+        row = drive[step, start:stop]
+        row[:] = steady[step, start:stop]
         for count in range(1, T + 1):
             if spikes_at(count, step):
-                source = sums[count]
-                for m in range(start, stop):
+                source = sums[count, start:stop]
+                for m in range(row.shape[0]):
                     row[m] += source[m]
 
 
@@ -152,20 +185,72 @@ def most_excited(u):  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def step_alone(step, drive, theta, soft_reset, now):  # type: ignore[no-untyped-def]
+    """One step of a neuron alone in its column, without branches; `now` and the result: as `run_alone`'s arrays."""
+    u, spikes, first, last, excess = now
+    u = np.int32(u + drive)
+    above = np.int32(u - theta)
+    fires = above >= 0
+    begins = fires and spikes == 0
+    return (
+        np.int32((above if soft_reset else 0) if fires else u),
+        np.int32(spikes + fires),
+        np.int32(step if begins else first),
+        np.int32(step if fires else last),
+        np.int32(above if begins else excess),
+    )
+
+
+@compiled()
+def run_alone(sums, steady, threshold, soft, start, stop, potential, spikes, first, last, excess):  # type: ignore[no-untyped-def]
+    """What `drives` and `integrate` do, for neurons alone in their columns without leak, floor or noise.
+
+    All arrays (neurons,) int32. A step's drive is written out, so that many neurons go through all steps together in
+    the registers of a vector processor; `spikes_at` says the same.
+    """
+    s1, s2, s3, s4 = sums[1, start:stop], sums[2, start:stop], sums[3, start:stop], sums[4, start:stop]
+    s5, s6, s7, s8 = sums[5, start:stop], sums[6, start:stop], sums[7, start:stop], sums[8, start:stop]
+    s9, s10 = sums[9, start:stop], sums[10, start:stop]
+    t0, t1, t2, t3 = steady[0, start:stop], steady[1, start:stop], steady[2, start:stop], steady[3, start:stop]
+    t4, t5, t6, t7 = steady[4, start:stop], steady[5, start:stop], steady[6, start:stop], steady[7, start:stop]
+    t8, t9 = steady[8, start:stop], steady[9, start:stop]
+    thresholds, potential, spikes = threshold[start:stop], potential[start:stop], spikes[start:stop]
+    first, last, excess = first[start:stop], last[start:stop], excess[start:stop]
+    for m in range(thresholds.shape[0]):
+        theta = thresholds[m]
+        now = (np.int32(0), np.int32(0), np.int32(ALL_STEPS), np.int32(-1), np.int32(0))
+        now = step_alone(0, t0[m] + s10[m], theta, soft, now)
+        now = step_alone(1, t1[m] + s5[m] + s6[m] + s7[m] + s8[m] + s9[m] + s10[m], theta, soft, now)
+        now = step_alone(2, t2[m] + s4[m] + s7[m] + s8[m] + s9[m] + s10[m], theta, soft, now)
+        now = step_alone(3, t3[m] + s3[m] + s5[m] + s6[m] + s8[m] + s9[m] + s10[m], theta, soft, now)
+        now = step_alone(4, t4[m] + s2[m] + s4[m] + s6[m] + s7[m] + s8[m] + s9[m] + s10[m], theta, soft, now)
+        now = step_alone(5, t5[m] + s5[m] + s7[m] + s9[m] + s10[m], theta, soft, now)
+        now = step_alone(6, t6[m] + s3[m] + s6[m] + s8[m] + s9[m] + s10[m], theta, soft, now)
+        now = step_alone(7, t7[m] + s4[m] + s5[m] + s7[m] + s8[m] + s9[m] + s10[m], theta, soft, now)
+        now = step_alone(8, t8[m] + s6[m] + s7[m] + s8[m] + s9[m] + s10[m], theta, soft, now)
+        now = step_alone(
+            9, t9[m] + s1[m] + s2[m] + s3[m] + s4[m] + s5[m] + s6[m] + s7[m] + s8[m] + s9[m] + s10[m], theta, soft, now
+        )
+        for step in range(T, ALL_STEPS):
+            now = step_alone(step, 0, theta, soft, now)
+        potential[m], spikes[m], first[m], last[m], excess[m] = now
+
+
+@compiled()
 def integrate(  # type: ignore[no-untyped-def]
-    drive, threshold, dynamics, keys, presentation, members, start, stop, activity
+    drive, threshold, dynamics, keys, presentation, members, start, stop, u_of, free_at_of, activity
 ):
     """Run columns start..stop-1 through one presentation and fill their rows of `activity`.
 
     drive (T, neurons) int32; threshold (neurons,) int32; keys (columns,) int64 name the columns' random streams;
-    presentation numbers what has been learnt, or is -1 for a decision, which has no noise.
+    presentation numbers what has been learnt, or is -1 for a decision, which has no noise. u_of and free_at_of
+    (neurons,) int64 are scratch.
     """
     k_neurons = threshold.shape[0] // keys.shape[0] // members
-    u = np.empty(k_neurons, np.int64)
-    free_at = np.empty(k_neurons, np.int64)
     for column in range(start, stop):
         for member in range(members):
             base = (column * members + member) * k_neurons
+            u, free_at = u_of[base : base + k_neurons], free_at_of[base : base + k_neurons]
             u[:] = 0
             free_at[:] = 0
             spikes, first, last, fired, excess = 0, ALL_STEPS, -1, -1, np.int64(0)
@@ -191,6 +276,95 @@ def integrate(  # type: ignore[no-untyped-def]
             activity.winner[column, member] = fired
             activity.excess[column, member] = excess
             activity.potential[column, member] = u[fired]
+
+
+@compiled()
+def present(  # type: ignore[no-untyped-def]
+    weights,
+    order,
+    filled,
+    steady,
+    threshold,
+    dynamics,
+    keys,
+    presentation,
+    members,
+    start,
+    stop,
+    sums,
+    drive,
+    u_of,
+    free_at_of,
+    activity,
+):
+    """Show columns start..stop-1 the inputs in `order`, and fill their rows of `activity`."""
+    columns = keys.shape[0]
+    per_column = threshold.shape[0] // columns
+    low, high = start * per_column, stop * per_column
+    count_sums(weights, order, filled, low, high, sums)
+    plain = dynamics.leak == 0 and dynamics.floor == NEVER and (presentation < 0 or dynamics.noise_bound == 0)
+    if plain and per_column == members:
+        flat = per_column * columns
+        activity.winner.reshape(flat)[low:high] = 0
+        run_alone(
+            sums,
+            steady,
+            threshold,
+            dynamics.soft_reset,
+            low,
+            high,
+            activity.potential.reshape(flat),
+            activity.spikes.reshape(flat),
+            activity.first.reshape(flat),
+            activity.last.reshape(flat),
+            activity.excess.reshape(flat),
+        )
+    else:
+        drives(sums, steady, low, high, drive)
+        integrate(drive, threshold, dynamics, keys, presentation, members, start, stop, u_of, free_at_of, activity)
+
+
+@compiled()
+def tally(activity, threshold, totals):  # type: ignore[no-untyped-def]
+    """Set totals (5, columns) int64 to what members come to together, in the order of `SPIKES` .. `EXCITATION`.
+
+    Excitation, in 1/1024 of a threshold: OUT spikes, and the potential left over.
+    """
+    columns, members = activity.spikes.shape
+    k_neurons = threshold.shape[0] // max(columns * members, 1)
+    totals[:] = 0
+    totals[EARLIEST] = -ALL_STEPS
+    for column in range(columns):
+        for member in range(members):
+            neuron = (column * members + member) * k_neurons + activity.winner[column, member]
+            spikes, left = np.int64(activity.spikes[column, member]), np.int64(activity.potential[column, member])
+            totals[SPIKES, column] += spikes
+            totals[EARLIEST, column] = max(totals[EARLIEST, column], -activity.first[column, member])
+            totals[EXCESS, column] += activity.excess[column, member]
+            totals[POTENTIAL, column] += left
+            share = (left << EXCITATION_BITS) // max(threshold[neuron], 1)
+            totals[EXCITATION, column] += (spikes << EXCITATION_BITS) + share
+
+
+@compiled()
+def leader(totals, ranks):  # type: ignore[no-untyped-def]
+    """Return the column that is ahead, and its lead in OUT spikes over the runner-up (over 0 where it is alone).
+
+    Columns are compared by the rows `ranks` (k,) of totals, the first row first; at a tie in all the first column wins.
+    """
+    best = 0
+    for column in range(1, totals.shape[1]):
+        for i in range(ranks.shape[0]):
+            ahead = totals[ranks[i], column] - totals[ranks[i], best]
+            if ahead > 0:
+                best = column
+            if ahead != 0:
+                break
+    second = np.int64(0)
+    for column in range(totals.shape[1]):
+        if column != best:
+            second = max(second, totals[SPIKES, column])
+    return best, totals[SPIKES, best] - second
 
 
 # The published rule
@@ -320,25 +494,99 @@ def saturate_drive(value):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def decorrelate(p, residual, start, stop, trace):  # type: ignore[no-untyped-def]
-    """Set trace (n,) int32 Q10.20, rows start..stop-1, to P residual; P (n, n) Q1.30, residual (n,) int32 Q15.16."""
-    for i in range(start, stop):
-        total = np.int64(0)
-        row = p[i]
-        for j in range(residual.shape[0]):
-            total += np.int64(row[j]) * np.int64(residual[j])
-        trace[i] = saturate_drive((total + (1 << 25)) >> 26)
+def inhibited(own, others, row):  # type: ignore[no-untyped-def]
+    """Lateral inhibition of one input by `others` (m,) int32 Q0.30: row <- row - own * others, in place; |s| < 1."""
+    for j in range(row.shape[0]):
+        value = np.int32(row[j] - np.int32((np.int64(own) * np.int64(others[j]) + (1 << 29)) >> 30))
+        row[j] = max(min(value, P_MAX), -P_MAX)
 
 
 @compiled()
-def inhibit(p, scaled, start, stop):  # type: ignore[no-untyped-def]
-    """P <- P - s s^T for rows start..stop-1: lateral inhibition grows between inputs that vary together; s Q0.30."""
-    for i in range(start, stop):
-        own = np.int64(scaled[i])
-        row = p[i]
-        for j in range(scaled.shape[0]):
-            value = np.int32(row[j] - np.int32((own * np.int64(scaled[j]) + (1 << 29)) >> 30))  # |s| < 1: int32 does
-            row[j] = max(min(value, P_MAX), -P_MAX)
+def inhibit(p, scaled):  # type: ignore[no-untyped-def]
+    """P <- P - s s^T: lateral inhibition grows between inputs that vary together.
+
+    p (n, n) int32 Q1.30 is symmetric: what lies on its diagonal and above is read and written. scaled (n,) int32 Q0.30.
+    """
+    for i in range(scaled.shape[0]):
+        inhibited(scaled[i], scaled[i:], p[i, i:])
+
+
+@compiled()
+def mirror(p):  # type: ignore[no-untyped-def]
+    """Copy what lies above the diagonal of p (n, n) to below it."""
+    for low in range(0, p.shape[0], MIRROR_TILE):
+        for i in range(low, p.shape[0]):
+            for j in range(low, min(low + MIRROR_TILE, i)):
+                p[i, j] = p[j, i]
+
+
+@compiled()
+def decorrelate_row(p, i, scaled, residual, totals):  # type: ignore[no-untyped-def]
+    """What `inhibit_and_decorrelate` does to one row of the upper triangle."""
+    inhibited(scaled[i], scaled[i:], p[i, i:])
+    total = np.int64(p[i, i]) * residual[i]
+    row, others, theirs = p[i, i + 1 :], residual[i + 1 :], totals[i + 1 :]
+    own = np.int64(residual[i])
+    for j in range(row.shape[0]):
+        total += np.int64(row[j]) * np.int64(others[j])
+        theirs[j] += np.int64(row[j]) * own
+    totals[i] += total
+
+
+@compiled()
+def decorrelate_rows(p, i, scaled, residual, totals):  # type: ignore[no-untyped-def]
+    """What `inhibit_and_decorrelate` does to two rows of the upper triangle: `totals` is read and written once."""
+    inhibited(scaled[i], scaled[i : i + 2], p[i, i : i + 2])
+    inhibited(scaled[i + 1], scaled[i + 1 : i + 2], p[i + 1, i + 1 : i + 2])
+    upper, lower = np.int64(scaled[i]), np.int64(scaled[i + 1])
+    own, next_own = np.int64(residual[i]), np.int64(residual[i + 1])
+    total = p[i, i] * own + p[i, i + 1] * next_own
+    next_total = p[i, i + 1] * own + p[i + 1, i + 1] * next_own
+    row, next_row = p[i, i + 2 :], p[i + 1, i + 2 :]
+    s, r, theirs = scaled[i + 2 :], residual[i + 2 :], totals[i + 2 :]
+    for j in range(row.shape[0]):
+        value = np.int32(row[j] - np.int32((upper * np.int64(s[j]) + (1 << 29)) >> 30))
+        below = np.int32(next_row[j] - np.int32((lower * np.int64(s[j]) + (1 << 29)) >> 30))
+        value, below = max(min(value, P_MAX), -P_MAX), max(min(below, P_MAX), -P_MAX)
+        row[j], next_row[j] = value, below
+        total += np.int64(value) * np.int64(r[j])
+        next_total += np.int64(below) * np.int64(r[j])
+        theirs[j] += np.int64(value) * own + np.int64(below) * next_own
+    totals[i] += total
+    totals[i + 1] += next_total
+
+
+def folded(n: int) -> int:
+    """Blocks of rows that `inhibit_and_decorrelate` may be split into, for n inputs."""
+    return ((n + 1) // 2 + 1) // 2
+
+
+@compiled()
+def inhibit_and_decorrelate(p, scaled, residual, start, stop):  # type: ignore[no-untyped-def]
+    """P <- P - s s^T as in `inhibit`, and return P residual, (n,) int64 Q.46, in one pass over the upper triangle.
+
+    residual (n,) int32 Q15.16. Rows are taken in pairs, and pairs from both ends, so that all blocks start..stop-1 of
+    the `folded(n)` have as much to do; the sum of what they return is the whole.
+    """
+    n = p.shape[0]
+    totals = np.zeros(n, np.int64)
+    pairs = (n + 1) // 2
+    for block in range(start, stop):
+        for pair in (block, pairs - 1 - block):
+            if 2 * pair + 1 < n:
+                decorrelate_rows(p, 2 * pair, scaled, residual, totals)
+            else:
+                decorrelate_row(p, 2 * pair, scaled, residual, totals)
+            if 2 * block + 1 == pairs:
+                break
+    return totals
+
+
+@compiled()
+def trace_of(totals, trace):  # type: ignore[no-untyped-def]
+    """Set trace (n,) int32 Q10.20 to totals (n,) int64 Q.46, rounded."""
+    for i in range(trace.shape[0]):
+        trace[i] = saturate_drive((totals[i] + (1 << 25)) >> 26)
 
 
 @compiled()
@@ -389,49 +637,77 @@ def reward(drive, mean, trace, counts, base, scale, uses):  # type: ignore[no-un
 
 
 @compiled()
+def common_of(mean, drive, uses, resting, common_mean, common_drive):  # type: ignore[no-untyped-def]
+    """Set common_mean (n,) int64 Q.16 and common_drive (n,) int64 Q.20 to the means over used and resting neurons.
+
+    Returns how many neurons are used.
+    """
+    used = 0
+    common_mean[:] = 0
+    common_drive[:] = 0
+    for m in range(uses.shape[0]):
+        if uses[m] > 0:
+            used += 1
+            means, drives_ = mean[m], drive[m]
+            for i in range(common_mean.shape[0]):
+                common_mean[i] += means[i] >> 8
+                common_drive[i] += drives_[i]
+    for i in range(common_mean.shape[0]):
+        common_mean[i] //= used + resting
+        common_drive[i] //= used + resting
+    return used
+
+
+@compiled()
+def norm_of(mean, drive, common_mean, common_drive, noise, uses):  # type: ignore[no-untyped-def]
+    """Return a neuron's norm, Q.16: the root of (mean - common mean) . (drive - common drive), less noise / uses."""
+    square: Any = np.int64(0)
+    for i in range(mean.shape[0]):
+        square += ((mean[i] >> 8) - common_mean[i]) * (drive[i] - common_drive[i])
+    square = max(square >> 20, 0)
+    return isqrt(max(square - noise // uses, square * NORM_LEFT >> 3) << 16)
+
+
+@compiled()
+def scaled_weights(drive, common_drive, common_mean, root, row):  # type: ignore[no-untyped-def]
+    """Set row (n,) int16 to weights Q0.15 of a neuron whose norm is `root`; returns its tonic inhibition."""
+    reciprocal: Any = (1 << 40) // max(root, 64) if root > 0 else 0
+    limit = root << 4  # a weight of 1.0: the norm, in the format of drives
+    inhibition = np.int64(0)
+    for i in range(drive.shape[0]):
+        own = max(min(drive[i] - common_drive[i], limit), -limit)
+        weight = (own * reciprocal + (1 << 28)) >> 29
+        weight = max(min(weight, 32767), -32767)
+        row[i] = weight
+        inhibition += common_mean[i] * weight
+    return inhibition >> 16
+
+
+@compiled()
 def refresh_decorrelated(  # type: ignore[no-untyped-def]
-    mean, drive, uses, resting, fraction, noise, weights, tonic, threshold, roots
+    mean, drive, uses, resting, fraction, noise, weights, tonic, threshold, roots, common, rows
 ):
     """Recompute weights Q0.15, tonic inhibition and thresholds of all neurons from their means and drives.
 
     With m and V the mean of the neurons' means and drives, `resting` silent ones counted in, each neuron's weights are
     (drive - V) / norm: the inhibition that columns share takes off what is common to all, and synaptic scaling gives
     every neuron the same norm. norm^2 = (mean - m) . (drive - V), less `noise` (Q.16) / uses, which chance has
-    put there; at least NORM_LEFT / 8 of it stays. tonic = m . weights. threshold = fraction (Q0.16) of the
-    mean of the norms, which is the drive that a neuron receives from its own mean. roots (neurons,) int64 is scratch.
+    put there; at least NORM_LEFT / 8 of it stays. tonic = m . weights. threshold = fraction (Q0.16) of the mean of the
+    norms, which is the drive that a neuron receives from its own mean. Scratch: roots (neurons,) int64, common (2, n)
+    int64, rows (a line of the cache, n) int16, from where weights are written a line at a time.
     """
-    neurons, n = mean.shape
-    used = 0
-    common_mean = np.zeros(n, np.int64)
-    common_drive = np.zeros(n, np.int64)
-    for m in range(neurons):
-        if uses[m] > 0:
-            used += 1
-            common_mean += mean[m] >> 8  # Q.16
-            common_drive += drive[m]
-    common_mean //= used + resting
-    common_drive //= used + resting
+    used = common_of(mean, drive, uses, resting, common[0], common[1])
     total = np.int64(0)
-    for m in range(neurons):
-        roots[m] = 0
-        tonic[m] = 0
-        if uses[m] > 0:
-            norm2: Any = np.int64(0)
-            for i in range(n):
-                norm2 += ((mean[m, i] >> 8) - common_mean[i]) * (drive[m, i] - common_drive[i])
-            norm2 = max(norm2 >> 20, 0)
-            roots[m] = isqrt(max(norm2 - noise // uses[m], norm2 * NORM_LEFT >> 3) << 16)
+    for low in range(0, uses.shape[0], rows.shape[0]):
+        high = min(low + rows.shape[0], uses.shape[0])
+        for m in range(low, high):
+            roots[m] = norm_of(mean[m], drive[m], common[0], common[1], noise, uses[m]) if uses[m] > 0 else 0
             total += roots[m]
-        reciprocal: Any = (1 << 40) // max(roots[m], 64) if roots[m] > 0 else 0
-        limit = roots[m] << 4  # a weight of 1.0: the norm, in the format of drives
-        inhibition = np.int64(0)
-        for i in range(n):
-            own = max(min(drive[m, i] - common_drive[i], limit), -limit)
-            weight = (own * reciprocal + (1 << 28)) >> 29
-            weight = max(min(weight, 32767), -32767)
-            weights[i, m] = weight
-            inhibition += common_mean[i] * weight
-        tonic[m] = inhibition >> 16
+            tonic[m] = scaled_weights(drive[m], common[1], common[0], roots[m], rows[m - low])
+        for i in range(weights.shape[0]):
+            line = weights[i, low:high]
+            for m in range(line.shape[0]):
+                line[m] = rows[m, i]
     threshold[:] = max((total // max(used, 1) * fraction) >> 17, 1)
 
 

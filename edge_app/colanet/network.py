@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edge_app.colanet.columns import Columns
 from edge_app.colanet.decorrelated import DecorrelatedColumns
 from edge_app.colanet.fixedpoint import label_key
-from edge_app.colanet.kernels import ALL_STEPS
+from edge_app.colanet.kernels import EARLIEST, EXCITATION, SPIKES
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 from edge_app.colanet.published import PublishedColumns
 from edge_app.colanet.snapshot import pack, unpack
@@ -87,8 +87,11 @@ class CoLaNET:
             raise InputError(f"{len(counts)} rows of counts came with {len(labels)} labels, expected one label a row")
         with self._lock:
             columns = [self._column(label) for label in labels]
-            for row, column in zip(counts, columns, strict=True):
-                self._learn(row, column)
+            try:
+                for row, column in zip(counts, columns, strict=True):
+                    self._learn(row, column, more=True)
+            finally:
+                self._columns.settle()
 
     def learn_variation(self, counts: NDArray[np.uint8], label: str) -> None:
         """Learn that a class, or an example of it, can also look like counts (n_inputs,) uint8: less than an example.
@@ -156,23 +159,21 @@ class CoLaNET:
             raise StateCorrupt(f"the snapshot has {len(network._labels)} labels, {network._columns.keys.size} columns")
         return network
 
-    def _learn(self, counts: NDArray[np.uint8], column: int) -> None:
+    def _learn(self, counts: NDArray[np.uint8], column: int, *, more: bool = False) -> None:
         # a copy of its own: numba compiles anew for arrays that are read-only or not contiguous
-        self._columns.learn(np.array(counts), column, self.n_learnt)
+        self._columns.learn(np.array(counts), column, self.n_learnt, more=more)
         self.n_learnt += 1
 
     def _decide(self, counts: NDArray[np.uint8]) -> Decision:
-        activity = self._columns.present(np.array(counts))  # a copy, as in _learn
-        spikes = activity.spikes.sum(axis=1, dtype=np.int32)
-        first = activity.first.min(axis=1, initial=ALL_STEPS).astype(np.int32)
-        if not spikes.any():
-            return Decision(None, self.labels, spikes, first, 0, self._columns.excitation(activity))
-        ranking = self._columns.ranking(activity)
-        # lexsort: last key first, ascending, stable; reversed columns make the class that was added first win a tie
-        order = np.lexsort([key[::-1] for key in reversed(ranking)])[::-1]
-        best = spikes.size - 1 - int(order[0])
-        margin = int(spikes[best]) - (int(np.delete(spikes, best).max()) if spikes.size > 1 else 0)
-        return Decision(self._labels[best], self.labels, spikes, first, margin, self._columns.excitation(activity))
+        if not self._labels:
+            nothing = np.zeros(0, np.int32)
+            return Decision(None, self.labels, nothing, nothing.copy(), 0, np.zeros(0, np.int64))
+        best, margin, totals = self._columns.decide(np.array(counts))  # a copy, as in _learn
+        spikes = totals[SPIKES].astype(np.int32)
+        first = np.negative(totals[EARLIEST], dtype=np.int64).astype(np.int32)
+        excitation = totals[EXCITATION].copy()
+        label = self._labels[best] if spikes[best] else None
+        return Decision(label, self.labels, spikes, first, margin if spikes[best] else 0, excitation)
 
     def _column(self, label: str) -> int:
         try:

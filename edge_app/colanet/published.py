@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet import kernels
-from edge_app.colanet.columns import Columns, earliest_first
+from edge_app.colanet.columns import Columns
 from edge_app.colanet.fixedpoint import POWER_TABLE, PUBLISHED_WEIGHT_BITS, RESOURCE_BITS, to_fixed
-from edge_app.colanet.kernels import ALL_STEPS, Activity, Dynamics
+from edge_app.colanet.kernels import ALL_STEPS, Dynamics
 from edge_app.colanet.params import Params, Published
 
 
@@ -88,6 +88,7 @@ class PublishedColumns(Columns):
     stability: NDArray[np.int32]
     outstanding: NDArray[np.int64]
     weight_limit: ClassVar = 8 << PUBLISHED_WEIGHT_BITS
+    ranks: ClassVar = (kernels.SPIKES, kernels.EARLIEST, kernels.EXCESS)
 
     def __init__(self, params: Params, n_inputs: int, rule: Published, threads: int) -> None:
         self.check_size(n_inputs, self.weight_limit)
@@ -101,7 +102,7 @@ class PublishedColumns(Columns):
         )
         super().__init__(params, n_inputs, threads)
 
-    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
+    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int, *, more: bool = False) -> None:
         activity = self.present(counts, presentation)
         kernels.learn_published(
             counts,
@@ -116,13 +117,12 @@ class PublishedColumns(Columns):
             POWER_TABLE,
         )
 
-    def ranking(self, activity: Activity) -> tuple[NDArray[np.int64], ...]:
-        spikes = activity.spikes.sum(axis=1, dtype=np.int64)
-        return spikes, earliest_first(activity), activity.excess.sum(axis=1, dtype=np.int64)
+    def settle(self) -> None:
+        """Nothing was left: neurons compete by their weights for the next example."""
 
     def _born(self, neurons: slice) -> None:
         self.resource[neurons] = self._rule.resource_at_rest
-        self._refresh(neurons)
+        self._renew(neurons)
 
     def _removed(self) -> None:
         """Nothing depends on the other columns."""

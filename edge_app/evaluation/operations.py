@@ -76,9 +76,10 @@ def _decorrelated(columns: DecorrelatedColumns, counts: Counts, column: int) -> 
     if columns.per_column > 1:
         total = total.plus(of_decision(columns, counts))
         winner += int(columns.present(counts).winner[column, 0])
-    residual, trace, scaled = (np.empty(n, np.int32) for _ in range(3))
+    residual, trace, scaled = (np.zeros(n, np.int32) for _ in range(3))
     kernels.residual_of(counts, columns.mean[winner], residual)
-    kernels.decorrelate(columns.decorrelation, residual, 0, n, trace)
+    totals = kernels.inhibit_and_decorrelate(columns.decorrelation, scaled, residual, 0, kernels.folded(n))
+    kernels.trace_of(totals, trace)
     moved = residual != 0
     traced = int(np.count_nonzero(trace))
     total = total.plus(_macs(n * n, int(np.count_nonzero(columns.decorrelation, axis=0) @ moved)))
@@ -92,7 +93,8 @@ def _decorrelated(columns: DecorrelatedColumns, counts: Counts, column: int) -> 
         total = total.plus(_macs(neurons * n, int(np.count_nonzero(columns.drive[:, moved]))))  # responses
         responding = int(np.count_nonzero(np.any(columns.drive[:, moved] != 0, axis=1)))
         total = total.plus(_macs(neurons * n, responding * traced))  # loss
-        total = total.plus(_macs(n * n, inhibited * inhibited))  # lateral inhibition
+        # lateral inhibition, of which the kernel computes one of two equal halves
+        total = total.plus(_macs(n * n, inhibited * inhibited)._replace(executed=n * (n + 1) // 2))
     total = total.plus(_macs(2 * n, traced + int(moved.sum())))  # reward, and the mean
     used = int(np.count_nonzero(columns.uses)) + (uses == 0)
     # norm, weights and tonic inhibition of every neuron that has learnt; the common means are sums

@@ -49,10 +49,15 @@ def test_potential_of_extreme_weights(sign: int, count: int) -> None:
     sums, drive = np.empty((T + 1, 1), np.int32), np.empty((T, 1), np.int32)
     activity = Activity(*(np.empty((1, 1), np.int32) for _ in Activity._fields))
     threshold = full(2**31 - 1, 1)
-    kernels.count_sums(weights, counts, 0, 1, sums)
-    kernels.drives(sums, full(tonic, 1), 0, 1, drive)
+    order, filled = np.empty((T + 1, LARGEST), np.int16), np.empty(T + 1, np.int64)
+    kernels.group(counts, order, filled)
+    kernels.count_sums(weights, order, filled, 0, 1, sums)
+    steady = full(0, T, 1)
+    kernels.spread_evenly(full(tonic, 1), steady)
+    kernels.drives(sums, steady, 0, 1, drive)
     dynamics = Dynamics(leak=0, floor=NEVER, soft_reset=1, noise_bound=0, seed=0)
-    kernels.integrate(drive, threshold, dynamics, np.zeros(1, np.int64), -1, 1, 0, 1, activity)
+    scratch = np.empty(1, np.int64)
+    kernels.integrate(drive, threshold, dynamics, np.zeros(1, np.int64), -1, 1, 0, 1, scratch, scratch.copy(), activity)
     neuron = Neuron([sign * limit] * LARGEST, threshold=2**31 - 1, tonic=tonic)
     trial = run_presentation([neuron], [count] * LARGEST, leak=0, floor=None, soft_reset=True, noise=lambda k, step: 0)
     assert activity.potential[0, 0] == trial.potential == sign * limit * LARGEST * count - tonic
@@ -61,10 +66,13 @@ def test_potential_of_extreme_weights(sign: int, count: int) -> None:
 @pytest.mark.parametrize("aligned", [True, False])
 def test_trace_and_responses_at_the_edge(aligned: bool) -> None:
     pattern = [1] * LARGEST if aligned else signs(LARGEST)
-    row = np.array([pattern], np.int32) * (1 << 30)
+    p = np.zeros((LARGEST, LARGEST), np.int32)
+    p[0] = np.array(pattern) * (1 << 30)
     residual = np.array(pattern, np.int32) * TOP
-    trace = full(0, 1)
-    kernels.decorrelate(row, residual, 0, 1, trace)
+    trace = full(0, LARGEST)
+    totals = kernels.inhibit_and_decorrelate(p, full(0, LARGEST), residual, 0, kernels.folded(LARGEST))
+    kernels.trace_of(totals, trace)
+    assert totals[0] == LARGEST * TOP << 30
     assert trace[0] == DRIVE_MAX
     drive = np.array(pattern, np.int32) * DRIVE_MAX
     assert kernels.dot(drive, residual) == LARGEST * TOP * DRIVE_MAX
@@ -108,10 +116,14 @@ def test_inhibition_saturates_instead_of_wrapping() -> None:
     trace = [DRIVE_MAX, -DRIVE_MAX, 12345]
     scaled = full(0, 3)
     kernels.scale_trace(np.array(trace, np.int32), 1 << 16, scaled)
-    kernels.inhibit(p, scaled, 0, 3)
+    fused = p.copy()
+    kernels.inhibit(p, scaled)
+    kernels.mirror(p)
     twin.inhibit(trace, 1 << 16)
     assert p.tolist() == twin.decorrelation
     assert p.min() == -(2**30)
+    kernels.inhibit_and_decorrelate(fused, scaled, full(1, 3), 0, 1)
+    assert np.triu(fused).tolist() == np.triu(p).tolist()
 
 
 @pytest.mark.parametrize("noise", [0, 12345 << 16, NOISE_MAX])
@@ -142,6 +154,8 @@ def test_weights_of_extreme_means_and_drives(noise: int) -> None:
         tonic,
         threshold,
         np.empty(3, np.int64),
+        np.empty((2, n), np.int64),
+        np.empty((2, n), np.int16),
     )
     assert weights.T.tolist() == [neuron.weights for neuron in neurons]
     assert tonic.tolist() == [neuron.tonic for neuron in neurons]
@@ -236,3 +250,48 @@ def test_plasticity_falls_as_a_power_of_two() -> None:
     assert POWER_TABLE[0] == 65536
     assert [int(POWER_TABLE[64 * s]) for s in range(17)] == [65536 >> s for s in range(17)]
     assert kernels.plasticity(np.int64(2**31 - 1), POWER_TABLE) == 0
+
+
+@pytest.mark.parametrize("soft_reset", [0, 1])
+def test_neurons_alone_in_their_columns_run_as_all_others_do(soft_reset: int) -> None:
+    random = np.random.default_rng(soft_reset)
+    neurons = 37
+    sums, steady = (random.integers(-1000, 1500, (rows, neurons), dtype=np.int32) for rows in (T + 1, T))
+    threshold = random.integers(1, 4000, neurons, dtype=np.int32)
+    dynamics = Dynamics(leak=0, floor=NEVER, soft_reset=soft_reset, noise_bound=0, seed=0)
+    whole, alone = (Activity(*(full(-7, neurons, 1) for _ in Activity._fields)) for _ in range(2))
+    drive = np.empty((T, neurons), np.int32)
+    kernels.drives(sums, steady, 0, neurons, drive)
+    scratch = np.empty(neurons, np.int64)
+    kernels.integrate(
+        drive, threshold, dynamics, np.zeros(neurons, np.int64), -1, 1, 0, neurons, scratch, scratch.copy(), whole
+    )
+    rows = [getattr(alone, name)[:, 0] for name in ("potential", "spikes", "first", "last", "excess")]
+    for start, stop in ((0, 20), (20, neurons)):
+        kernels.run_alone(sums, steady, threshold, soft_reset, start, stop, *rows)
+    assert 0 < np.count_nonzero(whole.spikes) < neurons
+    assert whole.spikes.max() > 2
+    for name in ("potential", "spikes", "first", "last", "excess"):
+        assert getattr(alone, name).tolist() == getattr(whole, name).tolist(), name
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 13])
+def test_one_pass_over_half_of_p_is_inhibition_and_product(n: int) -> None:
+    """Also split into blocks, and for odd sizes, where a pair of rows has one and the middle pair has no partner."""
+    random = np.random.default_rng(n)
+    p = np.triu(random.integers(-(2**30), 2**30, (n, n), dtype=np.int32))
+    scaled = random.integers(-(2**30) + 1, 2**30, n, dtype=np.int32)
+    residual = random.integers(-TOP, TOP, n, dtype=np.int32)
+    exact = [
+        [int(p[min(i, j), max(i, j)]) - (int(scaled[i]) * int(scaled[j]) + 2**29 >> 30) for j in range(n)]
+        for i in range(n)
+    ]
+    exact = [[max(min(value, 2**30), -(2**30)) for value in row] for row in exact]
+    product = [dot(row, residual.tolist()) for row in exact]
+    for split in range(kernels.folded(n) + 1):
+        fused = p.copy()
+        totals = kernels.inhibit_and_decorrelate(fused, scaled, residual, 0, split)
+        totals += kernels.inhibit_and_decorrelate(fused, scaled, residual, split, kernels.folded(n))
+        assert totals.tolist() == product
+        kernels.mirror(fused)
+        assert fused.tolist() == exact
