@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench soak power-cut results search search-published ablation model screenshots clean help
+.PHONY: fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -62,9 +62,15 @@ fuzz-coverage: $(VENV)/.has-dev  ## the readers of files from outside, led by co
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
 	$(BIN)/python tests/web/coverage_fuzz.py -runs=$(or $(INPUTS),100000) -max_len=4096
 
-bench: $(VENV)/.has-dev  ## how long each step takes on this machine; keeps the figures and writes README's table
-	$(BIN)/edge-app bench --json benchmarks/results/$$(uname -m).json
-	$(BIN)/python -m benchmarks.speed
+bench: $(VENV)/.has-dev  ## every target with its figure, beside other classifiers; keeps the figures, writes README's tables
+	$(BIN)/edge-app warmup
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed
+
+bench-peers:  ## environments for what `make bench` can measure beside edge-app: Akida's simulator, tflite-runtime 2.14
+	$(PYTHON) -m venv .venv-akida
+	.venv-akida/bin/python -m pip install --quiet --disable-pip-version-check 'akida>=2.19'
+	$(PYTHON) -m venv .venv-tflite-runtime
+	.venv-tflite-runtime/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-tflite-runtime.txt
 
 soak: $(VENV)/.has-dev  ## two hours of the live device at full rate: memory, rate, age of frames; keeps result and figure
 	$(BIN)/python -m benchmarks.soak --hours 2

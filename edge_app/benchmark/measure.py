@@ -2,29 +2,26 @@
 
 Times are milliseconds, the median (p50) and the 95th percentile (p95). Stages are timed one after the other on each
 frame, so that each finds the processor's caches as the stage before left them; the encoder is also timed alone, in a
-bare loop, and learning after each frame's embedding. The start is that of a fresh process which loads a saved network
-and decides on one frame.
+bare loop, and learning after each frame's embedding.
 """
 
-import json
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter, perf_counter_ns
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app import machine
+from edge_app.benchmark.allocation import allocated
 from edge_app.benchmark.frames import Frames, make_frames
+from edge_app.benchmark.starts import Progress, time_starts
 from edge_app.benchmark.sustained import measure_sustained
-from edge_app.errors import EdgeAppError, InputError
+from edge_app.errors import InputError
 from edge_app.evaluation.trial import percentiles
 
 if TYPE_CHECKING:
@@ -37,10 +34,9 @@ if TYPE_CHECKING:
 
 STAGES = ("preprocess", "encode", "rate_code", "decide", "learn")
 BLOCK = 20
-START_TIMEOUT_S = 300
 FRAMES_PER_CLASS = 2
 
-Progress = Callable[[str, Sequence[Any]], Iterable[Any]]
+PARTS = 5
 
 
 @dataclass(frozen=True)
@@ -98,12 +94,15 @@ def measure(
         device = Device(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, rate_code, network)
         counts = _teach(device, frames, setting, progress)
         times = _time_stages(device, frames.images, setting.rounds, progress)
+        allocation = allocated(device.decide, frames.images.reshape(-1, *frames.images.shape[2:])[:8])
         runtime = encoder.runtime
     flat = frames.images[:16].reshape(-1, *frames.images.shape[2:])
     sustained = measure_sustained(
         manifest, params, flat, classes=setting.classes, blocks=setting.blocks, threads=setting.threads
     )
-    starts = _time_starts(network.snapshot(), manifest, setting, progress)
+    starts = time_starts(
+        network.snapshot(), manifest, threads=setting.threads, starts=setting.starts, progress=progress
+    )
     found = {f"{stage}_ms": percentiles(times[stage]) for stage in (*STAGES, "encoder_invoke", "frame")}
     return {
         **found,
@@ -112,6 +111,8 @@ def measure(
         "startup_s": float(np.median([start["startup_s"] for start in starts])),
         "startup_spread_s": [min(start["startup_s"] for start in starts), max(start["startup_s"] for start in starts)],
         "ratios": _ratios({name: float(values["p50"] or 0) for name, values in found.items()}),
+        "ratio_spreads": _spreads(times),
+        "frame_allocation": allocation,
         "spikes_per_presentation": float(counts.sum(axis=1).mean()),
         "active_inputs": float((counts > 0).mean()),
         "state_mb": len(network.snapshot()) / 2**20,
@@ -202,44 +203,13 @@ def _ratios(p50: dict[str, float]) -> dict[str, float]:
     }
 
 
-def _time_starts(
-    snapshot: bytes, manifest: "ModelManifest", setting: BenchSetting, progress: Progress
-) -> list[dict[str, float]]:
-    """Start fresh processes that decide once; the first, which may still fill caches, is not counted."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network"
-        path.write_bytes(snapshot)
-        code = "import sys; from edge_app.benchmark.measure import first_decision; first_decision(*sys.argv[1:])"
-        command = [sys.executable, "-c", code, str(path), str(manifest.manifest_path), str(setting.threads)]
-        return [_time_start(command) for _ in progress("starting", range(setting.starts + 1))][1:]
-
-
-def _time_start(command: list[str]) -> dict[str, float]:
-    begin = perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        taken = perf_counter() - begin
-        _, errors = process.communicate(timeout=START_TIMEOUT_S)
-    if process.returncode != 0 or not line:
-        raise EdgeAppError(f"a fresh process could not decide on a frame: {errors.strip()}")
-    return {"startup_s": taken, "rss_mb": float(json.loads(line)["rss_mb"])}
-
-
-def first_decision(snapshot: str, model: str, threads: str) -> None:
-    """Load a saved network and the encoder, decide on one frame and print the memory taken: run in a fresh process."""
-    from edge_app.colanet.network import CoLaNET
-    from edge_app.encoder.model import load_manifest
-    from edge_app.encoder.preprocess import Preprocessor
-    from edge_app.encoder.ratecode import RateCode
-    from edge_app.encoder.tflite import TFLiteEncoder
-
-    manifest = load_manifest(model)
-    network = CoLaNET.from_snapshot(Path(snapshot).read_bytes(), threads=int(threads))
-    with TFLiteEncoder(manifest, threads=int(threads)) as encoder:
-        preprocess = Preprocessor(manifest.input_size, crop=manifest.crop)
-        device = Device(preprocess, encoder, RateCode.for_model(manifest), network)
-        ramp = np.arange(480 * 640 * 3, dtype=np.uint32).reshape(480, 640, 3)
-        device.decide((ramp * 2654435761 >> 13).astype(np.uint8))
-        sys.stdout.write(json.dumps({"rss_mb": machine.memory_mb()["rss"] or 0.0}) + "\n")
-        sys.stdout.flush()
+def _spreads(times: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+    """Return by how much each ratio differs between fifths of the run: half the range, as a part of the ratio."""
+    parts = {f"{name}_ms": np.array_split(values, PARTS) for name, values in times.items()}
+    found = [_ratios({name: float(np.median(split[part])) for name, split in parts.items()}) for part in range(PARTS)]
+    return {
+        name: (max(part[name] for part in found) - min(part[name] for part in found))
+        / 2
+        / float(np.median([part[name] for part in found]))
+        for name in found[0]
+    }

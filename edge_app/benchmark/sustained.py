@@ -99,6 +99,7 @@ def measure_sustained(
         "bare_fps": float(np.median(bare)),
         "live_fps": float(np.median(live)),
         "live_to_bare": float(np.median(live) / np.median(bare)),
+        "spread": _spread(np.array(live) / np.array(bare)),
         "press_to_learnt_ms": percentiles(np.array(learnt)),
         "slowest_frame_ms": max(slowest),
         "classes": classes,
@@ -148,4 +149,11 @@ def _live_rate(parts: Parts, clock: Clock, seconds: float) -> tuple[float, list[
         clock.sleep(seconds / 2)
         pipeline.stop(10)
         slowest_ms = pipeline.status().slowest_ms
-    return (len(marks) - 1) / (marks[-1] - marks[0]), pressed, slowest_ms
+    rate = (len(marks) - 1) / (marks[-1] - marks[0]) if len(marks) > 1 else len(marks) / seconds
+    return rate, pressed, slowest_ms
+
+
+def _spread(ratios: NDArray[np.float64]) -> float:
+    """Half the distance between the quartiles of the blocks' ratios, as a part of their median."""
+    low, middle, high = np.percentile(ratios, (25, 50, 75))
+    return float((high - low) / 2 / middle)

@@ -5,7 +5,7 @@ import pytest
 
 from edge_app.benchmark import measure as benchmark
 from edge_app.benchmark.measure import BenchSetting
-from edge_app.errors import EdgeAppError, InputError
+from edge_app.errors import InputError
 
 
 @pytest.mark.parametrize("name", ["classes", "examples", "rounds", "starts", "blocks", "threads"])
@@ -24,18 +24,6 @@ def test_ratios_are_against_the_encoder_alone() -> None:
         "preprocess_to_encoder": 0.25,
         "frame_to_encoder": 1.75,
     }
-
-
-def test_start_is_timed_up_to_its_first_line() -> None:
-    code = "import sys; print('{\"rss_mb\": 12.5}', flush=True); sys.stdin.read()"
-    found = benchmark._time_start([sys.executable, "-c", code])
-    assert found["rss_mb"] == 12.5
-    assert found["startup_s"] > 0
-
-
-def test_start_that_fails_says_why() -> None:
-    with pytest.raises(EdgeAppError, match="no such thing"):
-        benchmark._time_start([sys.executable, "-c", "raise SystemExit('no such thing')"])
 
 
 def test_importing_measures_nothing_and_loads_no_compiler() -> None:

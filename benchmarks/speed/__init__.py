@@ -1,0 +1,1 @@
+"""How fast, and how near to the limit of the machine: `make bench`."""
