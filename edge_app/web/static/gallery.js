@@ -200,5 +200,5 @@ export class Gallery {
 /** @param {api.Example} example */
 function noteOf(example) {
   if (example.before && example.before !== example.label) return `was taken for ${example.before}`;
-  return example.source;
+  return example.source.replace(/ #[0-9a-f]{16}$/, ""); // the mark of a request is for programs
 }
