@@ -19,7 +19,7 @@ def until_cut(bench: Bench) -> Figures:
     refused = 0
     while True:
         for button, pattern in buttons:
-            bench.camera.show(pattern)
+            bench.look_at(pattern)  # or the frame of the press might still show the other one
             mark = bench.journal.mark()
             bench.lines.press(button, hold_s=0.05)
             found = bench.journal.wait(r"(learnt label=(\S+) example=(\d+)|command_failed .*)", mark)
