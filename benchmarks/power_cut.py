@@ -88,12 +88,13 @@ class Device:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.words.append(line)
-            learnt = re.search(r" learnt +label=.* example=(\d+) ", line)
-            if learnt or re.search(r" undone +examples=", line):
-                self.said.append(int(learnt[1]) if learnt else None)
-                self._learnt.set()
+        with self.process.stderr as said:
+            for line in said:
+                self.words.append(line)
+                learnt = re.search(r" learnt +label=.* example=(\d+) ", line)
+                if learnt or re.search(r" undone +examples=", line):
+                    self.said.append(int(learnt[1]) if learnt else None)
+                    self._learnt.set()
         self._learnt.set()
 
     def wait_until_it_learns(self) -> None:

@@ -35,7 +35,7 @@ def test_what_is_no_uri_says_what_one_looks_like(uri: str) -> None:
         ("sim:fps=1,fps=2", "'fps' is given twice"),
         ("sim:size=640", "expected WIDTHxHEIGHT"),
         ("sim:size=9x9", "expected WIDTHxHEIGHT"),
-        ("sim:scene=moon", "expected photographs or shapes"),
+        ("sim:scene=moon", "expected photographs, shapes or still"),
         ("sim:stall=soon", r"expected START or START\+LENGTH"),
         ("sim:stall=5+0", "a length above zero"),
         ("dir:", "names no path"),

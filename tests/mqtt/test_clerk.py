@@ -119,6 +119,7 @@ def test_answers_give_way_to_events() -> None:
 def test_after_the_end_nothing_is_begun(desk: Desk) -> None:
     desk.hold.clear()
     desk.send("undo")
+    assert desk.entered.wait(30)
     desk.send("undo")
     closing = threading.Thread(target=desk.clerk.close)
     closing.start()
