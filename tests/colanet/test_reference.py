@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from twins import Twins
+from twins import Twins, as_counts
 
 from edge_app.colanet import columns as columns_module
 from edge_app.colanet.decorrelated import DecorrelatedColumns
@@ -168,6 +168,27 @@ def test_presets_agree(name: str) -> None:
         twins.learn_one(counts, "abc"[number % 3])
         spikes += twins.predict_one(counts)
     assert spikes > 0
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("microcolumns", [1, 2])
+def test_inhibition_that_is_outstanding_comes_to_the_same(microcolumns: int, threads: int) -> None:
+    """Nobody looks at P between the examples here, so each one's inhibition goes to it with the next one's trace."""
+    twins, random = Twins(Params(microcolumns, plasticity=Decorrelated(regularisation=64)), 18, threads), Random(4)
+    for label in "abc":
+        twins.add_class(label)
+    for part in range(4):
+        shown = [[random.randint(0, 10) for _ in range(18)] for _ in range(9)]
+        labels = [random.choice("abc") for _ in shown]
+        for counts, label in zip(shown, labels, strict=True):
+            twins.slow.learn_one(counts, label)
+            if part % 2:
+                twins.fast.learn_one(as_counts(counts), label)
+        if part % 2 == 0:
+            twins.fast.learn_many(as_counts(shown), labels)
+        twins.fast.learn_variation(as_counts(shown[0]), labels[0])
+        twins.slow.learn_variation(shown[0], labels[0])
+    twins.compare()
 
 
 def test_the_table_of_powers_is_the_reference_s() -> None:
