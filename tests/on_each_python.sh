@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Runs the quick suite on every Python 3.11 to 3.13 that the machine has, but for the one `make test` ran on.
+# Runs the quick suite on every Python 3.11 to 3.13 (or of $PYTHONS) that the machine has, but for the one `make test`
+# ran on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 done_on=$(.venv/bin/python -c 'import sys; print("3.%d" % sys.version_info[1])' 2>/dev/null || true)
-for version in 3.11 3.12 3.13; do
+for version in ${PYTHONS:-3.11 3.12 3.13}; do
   [ "$version" != "$done_on" ] || continue
   found=""
   for candidate in "$(command -v "python$version" || true)" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python; do
