@@ -23,7 +23,7 @@ class Unreachable(DeviceError):
     """The service does not answer at its address."""
 
 
-class Refused(EdgeAppError):
+class Refused(EdgeAppError, RuntimeError):
     """The service understood, and said no."""
 
     def __init__(self, status: int, message: str) -> None:

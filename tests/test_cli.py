@@ -1,12 +1,26 @@
 """The command line: help without libraries, statuses, errors without tracebacks."""
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import edge_app
 from edge_app import __version__, cli, errors
+
+ELSEWHERE = ("picamera2_helper", "__main__")
+"""Modules that are run, not imported."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def every_module() -> None:
+    """Import all of edge-app, so that every error is known whichever tests ran before."""
+    for module in pkgutil.walk_packages(edge_app.__path__, "edge_app."):
+        if not module.name.endswith(ELSEWHERE):
+            importlib.import_module(module.name)
 
 
 def all_errors(kind: type[errors.EdgeAppError]) -> list[type[errors.EdgeAppError]]:

@@ -124,6 +124,10 @@ class SimulatedCamera(PacedCamera):
         return image
 
 
+LOOK_S = 0.01
+"""How late a press from another thread may be seen; a kernel's line is seen at once."""
+
+
 class SimulatedButtons(Closing):
     """Buttons that a test or the demo presses; edges are seen once the clock has reached them."""
 
@@ -162,15 +166,16 @@ class SimulatedButtons(Closing):
         """Return the edges that the clock has reached, letting up to `timeout_s` pass for the first."""
         if not self._open:
             raise DeviceError(f"{self._uri}: the buttons are closed")
-        with self._lock:
-            now_ns = self._clock.monotonic_ns()
-            wait_s = min(timeout_s, (self._edges[0].time_ns - now_ns) / NS_PER_S) if self._edges else timeout_s
-        self._clock.sleep(wait_s)
-        with self._lock:
-            now_ns = self._clock.monotonic_ns()
-            seen = [edge for edge in self._edges if edge.time_ns <= now_ns]
-            del self._edges[: len(seen)]
-        return seen
+        until_ns = self._clock.monotonic_ns() + round(timeout_s * NS_PER_S)
+        while True:
+            with self._lock:
+                now_ns = self._clock.monotonic_ns()
+                seen = [edge for edge in self._edges if edge.time_ns <= now_ns]
+                del self._edges[: len(seen)]
+                next_ns = min([until_ns, *(edge.time_ns for edge in self._edges[:1])])
+            if seen or now_ns >= until_ns:
+                return seen
+            self._clock.sleep(min((next_ns - now_ns) / NS_PER_S, LOOK_S))
 
     def close(self) -> None:
         """Release the buttons."""
