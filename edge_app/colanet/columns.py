@@ -159,18 +159,14 @@ class Columns(ABC):
         self._renew(slice(0, neurons))
 
     @abstractmethod
-    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int, *, more: bool = False) -> None:
-        """Learn that counts (n_inputs,) show the class of `column`; presentation: examples learnt before.
-
-        more: further examples come before anything is decided, and then `settle`.
-        """
+    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
+        """Learn that counts (n_inputs,) show the class of `column`; presentation: examples learnt before."""
 
     def vary(self, counts: NDArray[np.uint8], column: int) -> None:  # noqa: B027 a rule need not know variations
         """Learn counts (n_inputs,) as a variation of what a column has learnt already; by default nothing."""
 
-    @abstractmethod
-    def settle(self) -> None:
-        """Compute what `learn` with `more` left for the end."""
+    def rehearse(self, counts: NDArray[np.uint8], column: int) -> None:  # noqa: B027 nor rehearsals
+        """Go again through counts (n_inputs,), an example that `column` has learnt; by default nothing."""
 
     @abstractmethod
     def _born(self, neurons: slice) -> None:

@@ -12,12 +12,21 @@ For an example x (spike counts) of a class whose winner has the mean m after n e
     noise      running mean of r.z n/(1+n): the squared distance, in the metric P, at which an example lies from what
                its neuron stands for
 
+Before that, with x' = x less what the columns have in common, and e_k the part that column k expected of the example,
+less 1 for its class (kernels.errors_of):
+
+    correction U_k <- U_k - rate e_k / (1 + n_k/64) x' / |x'|^2     the winner of each column
+
+and for a neuron's first example, instead of loss, inhibition by what sets it apart from what was there: P and all V as
+above with r = x' and d = regularisation / novelty + r.z.
+
 P starts as the identity. It stays regularisation * (regularisation I + sum of n/(1+n) r r')^-1 (Sherman and Morrison
-1950), and V_j stays P m_j: the columns hold a linear discriminant with a pooled, regularised covariance, as streaming
+1950; the novelties of first examples, with their weight, count in), and V_j stays P m_j: the columns hold a linear discriminant with a pooled, regularised covariance, as streaming
 LDA does (Hayes and Kanan 2020), without a matrix being inverted. Each synapse sees its own trace and its neuron's
-response. Weights follow from V by `kernels.refresh_decorrelated`. A mean of n examples is by chance noise / n longer
+response. Weights follow from V and U by `kernels.refresh_decorrelated`. A mean of n examples is by chance noise / n longer
 than what it stands for: that is taken off before its weights are scaled by its norm, for else a class that was shown
-less often than the others would be outvoted by them.
+less often than the others would be outvoted by them. U is an online softmax on top (normalised, and slower the more a
+neuron was used): it mends what no discriminant with one covariance can tell apart, once there are many examples.
 """
 
 from typing import ClassVar
@@ -27,12 +36,21 @@ from numpy.typing import NDArray
 
 from edge_app.colanet import kernels
 from edge_app.colanet.columns import Arrays, Columns
-from edge_app.colanet.fixedpoint import DECORRELATION_BITS, DECORRELATION_MAX, DRIVE_MAX, to_fixed
+from edge_app.colanet.fixedpoint import (
+    CORRECTION_MAX,
+    DECORRELATION_BITS,
+    DECORRELATION_MAX,
+    DRIVE_MAX,
+    POWER_TABLE,
+    to_fixed,
+)
 from edge_app.colanet.kernels import NEVER, Dynamics
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 
 VARIATIONS = 4
 """Variations of an example that weigh as much as an example."""
+REHEARSED = 4
+"""How much more strongly a rehearsed example corrects than a new one."""
 NOISE_OVER = 64
 """Examples over which the noise is averaged: few, for P changes."""
 NOISE_MAX = 1 << 47
@@ -44,7 +62,8 @@ CACHE_LINE = 32
 class DecorrelatedColumns(Columns):
     """Columns under the decorrelated rule.
 
-    mean (neurons, n_inputs) int32 Q7.24; drive (neurons, n_inputs) int32 Q10.20, V above; uses (neurons,) int32, n;
+    mean (neurons, n_inputs) int32 Q7.24; drive (neurons, n_inputs) int32 Q10.20, V above; correction (neurons,
+    n_inputs) int32 Q7.24, U; uses (neurons,) int32, n;
     decorrelation (n_inputs, n_inputs) int32 Q1.30, P, and noise (2,) int64, Q.16 squared counts and the examples that
     it was heard in, at most NOISE_OVER; shared by all columns.
     """
@@ -52,17 +71,20 @@ class DecorrelatedColumns(Columns):
     neuron_arrays: ClassVar = {
         "mean": (np.dtype(np.int32), True),
         "drive": (np.dtype(np.int32), True),
+        "correction": (np.dtype(np.int32), True),
         "uses": (np.dtype(np.int32), False),
     }
     ranges: ClassVar = {
         "mean": (0, INPUT_STEPS << 24),
         "drive": (-DRIVE_MAX, DRIVE_MAX),
+        "correction": (-CORRECTION_MAX, CORRECTION_MAX),
         "uses": (0, 65535),
         "decorrelation": (-DECORRELATION_MAX, DECORRELATION_MAX),
         "noise": (0, NOISE_MAX),
     }
     mean: NDArray[np.int32]
     drive: NDArray[np.int32]
+    correction: NDArray[np.int32]
     uses: NDArray[np.int32]
     weight_limit: ClassVar = 32767
     ranks: ClassVar = (kernels.SPIKES, kernels.POTENTIAL)
@@ -81,6 +103,8 @@ class DecorrelatedColumns(Columns):
         self._regularisation = to_fixed(rule.regularisation, 0)
         self._fraction = to_fixed(rule.threshold, 16)
         self._noise_part = to_fixed(rule.noise, 16)
+        self._novel_regularisation = to_fixed(rule.regularisation / rule.novelty, 0) if rule.novelty else 0
+        self._rate = to_fixed(rule.correction, 16)
         self.dynamics = Dynamics(leak=0, floor=NEVER, soft_reset=1, noise_bound=0, seed=params.seed)
         super().__init__(params, n_inputs, threads)
 
@@ -96,19 +120,22 @@ class DecorrelatedColumns(Columns):
         kernels.mirror(self._p)
         return self._p
 
-    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int, *, more: bool = False) -> None:
+    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         winner = self._winner(counts, column)
         uses = int(self.uses[winner])
-        self._expect(counts, winner)
         base, scale = 1, 1  # a first example is all new: nothing is lost for it, and all of it is rewarded
         if uses > 0:
+            self._correct(counts, column, self._rate)
+            self._expect(counts, winner)
             base, scale = kernels.divide_scale(self._residual, self._trace, self._regularisation, uses)
-            self._correct(scale)
+            self._lose(scale)
             self._hear((scale - base) * uses // (uses + 1))
+        else:
+            self._set_apart(counts)
+            self._expect(counts, winner)
         kernels.reward(self.drive[winner], self.mean[winner], self._trace, counts, base, scale, uses)
         self.uses[winner] = min(uses + 1, self._rule.stability_max)
-        if not more or self.per_column > 1:  # K neurons compete by their weights for the next example
-            self._renew(slice(None))
+        self._renew(slice(None))
 
     def vary(self, counts: NDArray[np.uint8], column: int) -> None:
         winner = self._winner(counts, column)
@@ -118,13 +145,15 @@ class DecorrelatedColumns(Columns):
         self._expect(counts, winner)
         # a sample of weight w = 1/VARIATIONS: w n/(w+n) r r' into the scatter, w/(w+n) r into the mean
         base, scale = kernels.divide_scale(self._residual, self._trace, self._regularisation * VARIATIONS, uses)
-        self._correct(scale)
+        self._lose(scale)
         # only their ratio counts there, and base << 32 must fit 64 bits
         kernels.reward(self.drive[winner], self.mean[winner], self._trace, counts, base >> 2, scale >> 2, uses)
         self._renew(slice(None))
 
-    def settle(self) -> None:
-        self._renew(slice(None))
+    def rehearse(self, counts: NDArray[np.uint8], column: int) -> None:
+        if self.uses[self._winner(counts, column)] > 0:
+            self._correct(counts, column, self._rate * REHEARSED)
+            self._renew(slice(None))
 
     def arrays(self) -> Arrays:
         self._inhibit()
@@ -154,12 +183,16 @@ class DecorrelatedColumns(Columns):
         return first + int(activity.winner[column, 0])
 
     def _expect(self, counts: NDArray[np.uint8], winner: int) -> None:
-        """Residual and trace: what the winner did not expect, and that after lateral inhibition.
+        """Residual and trace: what the winner did not expect, and that after lateral inhibition."""
+        kernels.residual_of(counts, self.mean[winner], self._residual)
+        self._trace_residual()
+
+    def _trace_residual(self) -> None:
+        """Set the trace to the residual after lateral inhibition.
 
         On the way P is given the inhibition of the example before: P is by far the largest thing that learning touches,
         so it is read and written once an example.
         """
-        kernels.residual_of(counts, self.mean[winner], self._residual)
         blocks = self.spread(
             lambda start, stop: kernels.inhibit_and_decorrelate(self._p, self._scaled, self._residual, start, stop),
             kernels.folded(self.n_inputs),
@@ -173,7 +206,26 @@ class DecorrelatedColumns(Columns):
         kernels.inhibit(self._p, self._scaled)
         self._scaled[:] = 0
 
-    def _correct(self, scale: int) -> None:
+    def _correct(self, counts: NDArray[np.uint8], column: int, rate: int) -> None:
+        """Correct the winner of each column by how wrongly it expected the example."""
+        if rate == 0 or self.keys.size == 1:
+            return
+        activity = self.present(counts)
+        kernels.errors_of(activity, self.threshold, self.uses, column, POWER_TABLE, self._errors)
+        kernels.novelty_of(counts, self._common[0], self._residual)
+        kernels.correct(self._errors, activity, self.uses, self._residual, rate, self.correction)
+
+    def _set_apart(self, counts: NDArray[np.uint8]) -> None:
+        """Inputs in which a first example differs from the mean of the neurons come to inhibit one another."""
+        used = int(np.count_nonzero(self.uses))
+        if self._novel_regularisation == 0 or used == 0:
+            return
+        mean = self._common[0] * (used + self._rule.resting_classes) // used
+        kernels.novelty_of(counts, mean, self._residual)
+        self._trace_residual()
+        self._lose(kernels.divide_scale(self._residual, self._trace, self._novel_regularisation, used)[1])
+
+    def _lose(self, scale: int) -> None:
         """Loss and inhibition: what the residual drives is cancelled, in all columns and between the inputs."""
         kernels.scale_trace(self._trace, scale, self._scaled)
 
@@ -185,6 +237,7 @@ class DecorrelatedColumns(Columns):
     def _resize_scratch(self) -> None:
         super()._resize_scratch()
         self._roots = np.empty(self.threshold.size, np.int64)
+        self._errors = np.empty(self.keys.size, np.int64)
 
     def _hear(self, energy: int) -> None:
         """Take an example's share, Q.16, into the running mean of the noise."""
@@ -204,6 +257,7 @@ class DecorrelatedColumns(Columns):
         kernels.refresh_decorrelated(
             self.mean,
             self.drive,
+            self.correction,
             self.uses,
             self._rule.resting_classes,
             self._fraction,

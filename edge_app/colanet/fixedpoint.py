@@ -10,6 +10,7 @@ Qm.n below is a signed integer of m + n + 1 bits that stands for value * 2^n.
 | mean spike counts of an L neuron      | Q7.24   | int32 | fits: 0..T |
 | residual (counts - mean)              | Q15.16  | int32 | fits: -T..T |
 | drive of an L neuron (P m), trace     | Q10.20  | int32 | +-2^30     |
+| correction U                          | Q7.24   | int32 | +-2^30     |
 | decorrelation P                       | Q1.30   | int32 | +-2^30     |
 | resource, stability                   | Q15.16  | int32 | +-(2^31 - 1); stability not below 0 |
 | 2^-s                                  | Q0.16   | table | s in steps of 1/64, 0 from s = 17 on |
@@ -31,6 +32,7 @@ DECORRELATION_BITS = 30
 DECORRELATION_MAX = 1 << DECORRELATION_BITS
 DRIVE_MAX = 1 << 30
 """With P <= 1 no drive and no trace exceeds T sqrt(n_inputs) = 572; twice that keeps every product inside 64 bits."""
+CORRECTION_MAX = 1 << 30
 FACTOR_MAX = 1 << 32
 """Q.24: what a response over its scale is cut to; it stays below T sqrt(n_inputs) / 2 by Cauchy and Schwarz."""
 RESOURCE_BITS = 16

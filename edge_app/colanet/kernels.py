@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet.compiling import compiled
-from edge_app.colanet.fixedpoint import DECORRELATION_MAX, DRIVE_MAX, FACTOR_MAX
+from edge_app.colanet.fixedpoint import CORRECTION_MAX, DECORRELATION_MAX, DRIVE_MAX, FACTOR_MAX
 from edge_app.colanet.params import INPUT_STEPS, SILENT_STEPS
 
 T = INPUT_STEPS
@@ -40,6 +40,12 @@ NEVER = -(2**31)
 """As a floor: none."""
 NORM_LEFT = 3
 """Eighths of a squared norm that are never taken for noise."""
+SHARPNESS = 6
+"""Halvings of what a column is expected to be, for a drive that is lower by 1.0."""
+SETTLED = 64
+"""Examples after which a neuron is corrected by half."""
+LEAST_ERROR = 1 << 6
+"""Errors below a thousandth, Q0.16, correct nothing."""
 
 
 class Dynamics(NamedTuple):
@@ -470,6 +476,61 @@ def learn_published(  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def novelty_of(counts, common_mean, novelty):  # type: ignore[no-untyped-def]
+    """Set novelty (n,) int32 Q15.16 to what counts (n,) uint8 have over common_mean (n,) int64 Q.16."""
+    for i in range(novelty.shape[0]):
+        novelty[i] = (np.int64(counts[i]) << 16) - common_mean[i]
+
+
+@compiled()
+def errors_of(activity, threshold, uses, target, power_table, errors):  # type: ignore[no-untyped-def]
+    """Set errors (columns,) int64 Q0.16 to how much each column was expected, less 1.0 for the `target`.
+
+    Columns expect by their drive, which is the spikes' thresholds and the potential left over: 2^(SHARPNESS drive),
+    in parts of what all of them come to. A column whose winner was never used expects nothing.
+    """
+    columns = errors.shape[0]
+    per_column = threshold.shape[0] // columns
+    highest = np.int64(NEVER)
+    for column in range(columns):
+        neuron = column * per_column + activity.winner[column, 0]
+        errors[column] = np.int64(activity.spikes[column, 0]) * threshold[neuron] + activity.potential[column, 0]
+        if uses[neuron] > 0:
+            highest = max(highest, errors[column])
+    total = np.int64(0)
+    for column in range(columns):
+        used = uses[column * per_column + activity.winner[column, 0]] > 0
+        below = (highest - errors[column]) * (2 * SHARPNESS)  # Q.15 to Q.16
+        errors[column] = plasticity(below, power_table) if used else 0
+        total += errors[column]
+    for column in range(columns):
+        errors[column] = (errors[column] << 16) // total
+    errors[target] -= 1 << 16
+
+
+@compiled()
+def correct(errors, activity, uses, novelty, rate, correction):  # type: ignore[no-untyped-def]
+    """Move each column's winner by its error: U <- U - rate error / (1 + n/SETTLED) x / |x|^2, x the novelty.
+
+    correction (neurons, n) int32 Q7.24, U, changed in place; errors as `errors_of` leaves them; novelty (n,) int32
+    Q15.16; rate Q.16: of its error, what a neuron that was never used would unlearn of this very example.
+    """
+    per_column = uses.shape[0] // errors.shape[0]
+    energy: Any = max(dot(novelty, novelty) >> 16, 1 << 16)
+    for column in range(errors.shape[0]):
+        if abs(errors[column]) < LEAST_ERROR:
+            continue
+        neuron = column * per_column + activity.winner[column, 0]
+        step = -errors[column] * rate * SETTLED // (SETTLED + uses[neuron])  # Q.32
+        factor = (step << 24) // energy  # Q.40
+        row = correction[neuron]
+        for i in range(row.shape[0]):
+            row[i] = max(
+                min(row[i] + ((factor * novelty[i] + (np.int64(1) << 31)) >> 32), CORRECTION_MAX), -CORRECTION_MAX
+            )
+
+
+@compiled()
 def isqrt(value):  # type: ignore[no-untyped-def]
     """Integer square root of a value in 0..2^62; the float root only starts the search, so every machine agrees."""
     root = np.int64(math.sqrt(value))
@@ -669,14 +730,14 @@ def norm_of(mean, drive, common_mean, common_drive, noise, uses):  # type: ignor
 
 
 @compiled()
-def scaled_weights(drive, common_drive, common_mean, root, row):  # type: ignore[no-untyped-def]
+def scaled_weights(drive, correction, common_drive, common_mean, root, row):  # type: ignore[no-untyped-def]
     """Set row (n,) int16 to weights Q0.15 of a neuron whose norm is `root`; returns its tonic inhibition."""
     reciprocal: Any = (1 << 40) // max(root, 64) if root > 0 else 0
     limit = root << 4  # a weight of 1.0: the norm, in the format of drives
     inhibition = np.int64(0)
     for i in range(drive.shape[0]):
         own = max(min(drive[i] - common_drive[i], limit), -limit)
-        weight = (own * reciprocal + (1 << 28)) >> 29
+        weight = ((own * reciprocal + (1 << 28)) >> 29) + ((correction[i] + (1 << 8)) >> 9)
         weight = max(min(weight, 32767), -32767)
         row[i] = weight
         inhibition += common_mean[i] * weight
@@ -685,12 +746,12 @@ def scaled_weights(drive, common_drive, common_mean, root, row):  # type: ignore
 
 @compiled()
 def refresh_decorrelated(  # type: ignore[no-untyped-def]
-    mean, drive, uses, resting, fraction, noise, weights, tonic, threshold, roots, common, rows
+    mean, drive, correction, uses, resting, fraction, noise, weights, tonic, threshold, roots, common, rows
 ):
-    """Recompute weights Q0.15, tonic inhibition and thresholds of all neurons from their means and drives.
+    """Recompute weights Q0.15, tonic inhibition and thresholds of all neurons from their means, drives and corrections.
 
     With m and V the mean of the neurons' means and drives, `resting` silent ones counted in, each neuron's weights are
-    (drive - V) / norm: the inhibition that columns share takes off what is common to all, and synaptic scaling gives
+    (drive - V) / norm + correction: the inhibition that columns share takes off what is common to all, and synaptic scaling gives
     every neuron the same norm. norm^2 = (mean - m) . (drive - V), less `noise` (Q.16) / uses, which chance has
     put there; at least NORM_LEFT / 8 of it stays. tonic = m . weights. threshold = fraction (Q0.16) of the mean of the
     norms, which is the drive that a neuron receives from its own mean. Scratch: roots (neurons,) int64, common (2, n)
@@ -703,7 +764,7 @@ def refresh_decorrelated(  # type: ignore[no-untyped-def]
         for m in range(low, high):
             roots[m] = norm_of(mean[m], drive[m], common[0], common[1], noise, uses[m]) if uses[m] > 0 else 0
             total += roots[m]
-            tonic[m] = scaled_weights(drive[m], common[1], common[0], roots[m], rows[m - low])
+            tonic[m] = scaled_weights(drive[m], correction[m], common[1], common[0], roots[m], rows[m - low])
         for i in range(weights.shape[0]):
             line = weights[i, low:high]
             for m in range(line.shape[0]):

@@ -87,11 +87,8 @@ class CoLaNET:
             raise InputError(f"{len(counts)} rows of counts came with {len(labels)} labels, expected one label a row")
         with self._lock:
             columns = [self._column(label) for label in labels]
-            try:
-                for row, column in zip(counts, columns, strict=True):
-                    self._learn(row, column, more=True)
-            finally:
-                self._columns.settle()
+            for row, column in zip(counts, columns, strict=True):
+                self._learn(row, column)
 
     def learn_variation(self, counts: NDArray[np.uint8], label: str) -> None:
         """Learn that a class, or an example of it, can also look like counts (n_inputs,) uint8: less than an example.
@@ -102,6 +99,17 @@ class CoLaNET:
         self._check_counts(counts, 1)
         with self._lock:
             self._columns.vary(np.array(counts), self._column(label))
+
+    def rehearse_one(self, counts: NDArray[np.uint8], label: str) -> None:
+        """Go again through an example that was learnt: counts (n_inputs,) uint8 show a class.
+
+        With `Decorrelated` the columns are corrected where they expect another class, REHEARSED times as strongly as by
+        a new example; n_learnt does not count it. `Published` learns nothing, and neither does a column that has learnt
+        no example. Raises InputError, UnknownLabel; then nothing was changed.
+        """
+        self._check_counts(counts, 1)
+        with self._lock:
+            self._columns.rehearse(np.array(counts), self._column(label))
 
     def add_class(self, label: str) -> None:
         """Add a column for a new class. Raises InputError when the label is not usable or there already."""
@@ -159,9 +167,9 @@ class CoLaNET:
             raise StateCorrupt(f"the snapshot has {len(network._labels)} labels, {network._columns.keys.size} columns")
         return network
 
-    def _learn(self, counts: NDArray[np.uint8], column: int, *, more: bool = False) -> None:
+    def _learn(self, counts: NDArray[np.uint8], column: int) -> None:
         # a copy of its own: numba compiles anew for arrays that are read-only or not contiguous
-        self._columns.learn(np.array(counts), column, self.n_learnt, more=more)
+        self._columns.learn(np.array(counts), column, self.n_learnt)
         self.n_learnt += 1
 
     def _decide(self, counts: NDArray[np.uint8]) -> Decision:

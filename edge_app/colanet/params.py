@@ -21,7 +21,7 @@ from edge_app.errors import ParameterError
 
 INPUT_STEPS = 10
 """T, steps of a presentation in which inputs spike."""
-ARITHMETIC = 2
+ARITHMETIC = 3
 """Raised when equal parameters come to mean other bits: what was learnt before is then replayed, not mixed."""
 SILENT_STEPS = 5
 """Steps of silence that end a presentation."""
@@ -53,6 +53,8 @@ class Decorrelated:
     threshold: firing threshold as a fraction of the drive that a column has, on average, for what it stands for.
     stability_max: presentations after which an L neuron's plasticity, 1/(1+n), falls no further.
     noise: part of what chance is expected to have added to a neuron's norm that is taken off it.
+    novelty: weight, in examples, with which inputs that vary together between classes come to inhibit one another.
+    correction: part of its error that a column unlearns of an example at first; 0 for none.
     """
 
     regularisation: float = 1536.0
@@ -60,6 +62,8 @@ class Decorrelated:
     threshold: float = 0.125
     stability_max: int = 4096
     noise: float = 0.875
+    novelty: float = 0.0625
+    correction: float = 0.1
 
     def __post_init__(self) -> None:
         _check("regularisation", self.regularisation, 64, 16000)
@@ -67,6 +71,9 @@ class Decorrelated:
         _check("threshold", self.threshold, 1 / 64, 1)
         _check("stability_max", self.stability_max, 1, 65535, whole=True)
         _check("noise", self.noise, 0, 1)
+        if self.novelty != 0:
+            _check("novelty", self.novelty, 2**-10, 1)
+        _check("correction", self.correction, 0, 0.25)
         _round_numbers_to_float(self)
 
 

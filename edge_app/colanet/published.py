@@ -102,7 +102,7 @@ class PublishedColumns(Columns):
         )
         super().__init__(params, n_inputs, threads)
 
-    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int, *, more: bool = False) -> None:
+    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         activity = self.present(counts, presentation)
         kernels.learn_published(
             counts,
@@ -116,9 +116,6 @@ class PublishedColumns(Columns):
             self._rule,
             POWER_TABLE,
         )
-
-    def settle(self) -> None:
-        """Nothing was left: neurons compete by their weights for the next example."""
 
     def _born(self, neurons: slice) -> None:
         self.resource[neurons] = self._rule.resource_at_rest

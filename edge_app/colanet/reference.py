@@ -50,6 +50,8 @@ class Neuron:
     """Q7.24, spike counts."""
     drive: list[int] = field(default_factory=list)
     """Q10.20."""
+    correction: list[int] = field(default_factory=list)
+    """Q7.24, as weights."""
     uses: int = 0
 
 
@@ -264,10 +266,12 @@ class DecorrelatedReference:
         self.params, self.rule, self.n_inputs = params, rule, n_inputs
         one = 2**30
         self.noise, self.heard = 0, 0
+        self.common_mean = [0] * n_inputs  # Q.16
         self.decorrelation: Matrix = [[one if i == j else 0 for j in range(n_inputs)] for i in range(n_inputs)]
 
     def new_neuron(self) -> Neuron:
-        return Neuron([0] * self.n_inputs, mean=[0] * self.n_inputs, drive=[0] * self.n_inputs)
+        nothing = [0] * self.n_inputs
+        return Neuron(nothing, mean=list(nothing), drive=list(nothing), correction=list(nothing))
 
     def trial(self, column: Column, member: int, counts: Sequence[int], presentation: int | None) -> Trial:
         """Show a presentation to one member. No leak, no floor, no noise; a spike takes the threshold off."""
@@ -277,16 +281,17 @@ class DecorrelatedReference:
     def learn(self, columns: Sequence[Column], counts: Sequence[int], target: int, presentation: int) -> None:
         winner = self.winner(columns[target], counts)
         n = winner.uses
+        if n > 0:
+            self.correct(columns, counts, target, fixed(self.rule.correction, 16))
+        else:
+            self.set_apart(columns, counts)
         residual = [((count << 24) - mean + 128) >> 8 for count, mean in zip(counts, winner.mean, strict=True)]  # Q.16
-        trace = [clip((dot(row, residual) + 2**25) >> 26, 2**30) for row in self.decorrelation]  # Q10.20
+        trace = self.trace(residual)
         base, scale = 1, 1
         if n > 0:
             base = (fixed(self.rule.regularisation, 0) * (n + 1) << 16) // n  # Q.16
             scale = base + max(dot(residual, trace) >> 20, 0)
-            for column in columns:
-                for neuron in column.members[0]:
-                    self.lose(neuron, residual, trace, scale)
-            self.inhibit(trace, scale)
+            self.cancel(columns, residual, trace, scale)
             self.heard = min(self.heard + 1, 64)
             self.noise += ((scale - base) * n // (n + 1) - self.noise) // self.heard  # Q.16
         gain = (base << 32) // (scale * (n + 1))  # Q.32
@@ -304,13 +309,10 @@ class DecorrelatedReference:
         if n == 0:
             return
         residual = [((count << 24) - mean + 128) >> 8 for count, mean in zip(counts, winner.mean, strict=True)]  # Q.16
-        trace = [clip((dot(row, residual) + 2**25) >> 26, 2**30) for row in self.decorrelation]  # Q10.20
+        trace = self.trace(residual)
         base = (4 * fixed(self.rule.regularisation, 0) * (n + 1) << 16) // n  # Q.16
         scale = base + max(dot(residual, trace) >> 20, 0)
-        for column in columns:
-            for neuron in column.members[0]:
-                self.lose(neuron, residual, trace, scale)
-        self.inhibit(trace, scale)
+        self.cancel(columns, residual, trace, scale)
         gain = ((base >> 2) << 32) // ((scale >> 2) * (n + 1))  # Q.32
         winner.drive = [clip(v + (gain * z + 2**31 >> 32), 2**30) for v, z in zip(winner.drive, trace, strict=True)]
         for i, count in enumerate(counts):
@@ -324,6 +326,56 @@ class DecorrelatedReference:
         trial = self.trial(column, 0, counts, None)
         fresh = [neuron for neuron in neurons if neuron.uses == 0]
         return fresh[0] if fresh and not trial.spikes else neurons[trial.winner]
+
+    def rehearse(self, columns: Sequence[Column], counts: Sequence[int], target: int) -> None:
+        """An example that was learnt corrects once more, four times as strongly."""
+        if self.winner(columns[target], counts).uses:
+            self.correct(columns, counts, target, 4 * fixed(self.rule.correction, 16))
+            self.refresh_all(columns)
+
+    def correct(self, columns: Sequence[Column], counts: Sequence[int], target: int, rate: int) -> None:
+        """U_k <- U_k - rate e_k 64/(64+n_k) x/|x|^2 for the winners; e_k = 2^(6 drive) in parts of all, less the target."""
+        trials = [self.trial(column, 0, counts, None) for column in columns]
+        winners = [column.members[0][trial.winner] for column, trial in zip(columns, trials, strict=True)]
+        drives = [
+            trial.spikes * neuron.threshold + trial.potential for trial, neuron in zip(trials, winners, strict=True)
+        ]
+        used = [bool(neuron.uses) for neuron in winners]
+        highest = max(drive for drive, use in zip(drives, used, strict=True) if use)
+        expected = [two_to_minus((highest - drive) * 12) if use else 0 for drive, use in zip(drives, used, strict=True)]
+        novelty = [(count << 16) - common for count, common in zip(counts, self.common_mean, strict=True)]  # Q.16
+        energy = max(dot(novelty, novelty) >> 16, 2**16)  # Q.16
+        for index, neuron in enumerate(winners):
+            error = (expected[index] << 16) // sum(expected) - (2**16 if index == target else 0)  # Q.16
+            if len(columns) > 1 and abs(error) >= 64:
+                step = -error * rate * 64 // (64 + neuron.uses)  # Q.32
+                gain = (step << 24) // energy  # Q.40
+                neuron.correction = [
+                    clip(u + (gain * x + 2**31 >> 32), 2**30) for u, x in zip(neuron.correction, novelty, strict=True)
+                ]
+
+    def set_apart(self, columns: Sequence[Column], counts: Sequence[int]) -> None:
+        """A first example: V and P as at a loss, r = x - mean of the neurons, d = L (1+k)/(k novelty) + r.z, k neurons."""
+        used = [neuron for column in columns for neuron in column.members[0] if neuron.uses]
+        k = len(used)
+        if not k or not self.rule.novelty:
+            return
+        mean = [common * (k + self.rule.resting_classes) // k for common in self.common_mean]
+        residual = [(count << 16) - m for count, m in zip(counts, mean, strict=True)]  # Q.16
+        trace = self.trace(residual)
+        base = (fixed(self.rule.regularisation / self.rule.novelty, 0) * (k + 1) << 16) // k  # Q.16
+        self.cancel(columns, residual, trace, base + max(dot(residual, trace) >> 20, 0))
+
+    def trace(self, residual: Sequence[int]) -> list[int]:
+        """P r, Q10.20."""
+        return [clip((dot(row, residual) + 2**25) >> 26, 2**30) for row in self.decorrelation]
+
+    def cancel(self, columns: Sequence[Column], residual: Sequence[int], trace: Sequence[int], scale: int) -> None:
+        """Loss of all neurons, and inhibition between the inputs."""
+        for column in columns:
+            for neuron in column.members[0]:
+                self.lose(neuron, residual, trace, scale)
+        self.inhibit(trace, scale)
 
     def lose(self, neuron: Neuron, residual: Sequence[int], trace: Sequence[int], scale: int) -> None:
         """V <- V - (V.r / d) z."""
@@ -339,11 +391,12 @@ class DecorrelatedReference:
             row[:] = [clip(p - ((own * other + 2**29) >> 30), 2**30) for p, other in zip(row, scaled, strict=True)]
 
     def refresh_all(self, columns: Sequence[Column]) -> None:
-        """Weights (V - mean V) / norm; tonic = mean m . weights; threshold = fraction * mean norm."""
+        """Weights (V - mean V) / norm + U; tonic = mean m . weights; threshold = fraction * mean norm."""
         neurons = [neuron for column in columns for neuron in column.members[0]]
         used = [neuron for neuron in neurons if neuron.uses]
         share = len(used) + self.rule.resting_classes
         common_mean = [sum(neuron.mean[i] >> 8 for neuron in used) // share for i in range(self.n_inputs)]  # Q.16
+        self.common_mean = common_mean
         common_drive = [sum(neuron.drive[i] for neuron in used) // share for i in range(self.n_inputs)]
         norms = 0
         for neuron in neurons:
@@ -352,7 +405,10 @@ class DecorrelatedReference:
             norm = self.norm(own_mean, own_drive, neuron.uses) if neuron.uses else 0
             norms += norm
             inverse = 2**40 // max(norm, 64) if norm else 0
-            neuron.weights = [clip((clip(v, norm << 4) * inverse + 2**28) >> 29, 32767) for v in own_drive]
+            neuron.weights = [
+                clip(((clip(v, norm << 4) * inverse + 2**28) >> 29) + (u + 2**8 >> 9), 32767)
+                for v, u in zip(own_drive, neuron.correction, strict=True)
+            ]
             neuron.tonic = dot(common_mean, neuron.weights) >> 16
         threshold = (norms // max(len(used), 1) * fixed(self.rule.threshold, 16)) >> 17
         for neuron in neurons:
@@ -419,6 +475,13 @@ class Reference:
         target = self._index(label)
         if isinstance(self.rule, DecorrelatedReference):
             self.rule.vary(self.columns, counts, target)
+
+    def rehearse_one(self, counts: Sequence[int], label: str) -> None:
+        """Go again through an example that was learnt. Raises InputError, UnknownLabel."""
+        self._check(counts)
+        target = self._index(label)
+        if isinstance(self.rule, DecorrelatedReference):
+            self.rule.rehearse(self.columns, counts, target)
 
     def predict_one(self, counts: Sequence[int]) -> Answer:
         """Return the class that ranks highest, the one added first at a tie; None if no neuron fired."""

@@ -20,35 +20,57 @@ def spike_trains(counts: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 class DecorrelatedFloat:
-    """The decorrelated rule for K = 1: means and noise one example after the other, all else by its batch formula.
-
-    P = regularisation (regularisation I + sum of n/(1+n) r r')^-1, V = P m, weights = (V - mean V) / norm.
-    """
+    """The decorrelated rule for K = 1, one example after the other; only V = P m is taken from its closed form."""
 
     def __init__(self, rule: Decorrelated, counts: NDArray[np.uint8], labels: Labels, classes: int) -> None:
         n_inputs = counts.shape[1]
-        means, uses, residuals = np.zeros((classes, n_inputs)), np.zeros(classes), []
-        noise, heard, p = 0.0, 0, np.eye(n_inputs)
+        self.rule = rule
+        self.means, self.uses = np.zeros((classes, n_inputs)), np.zeros(classes)
+        self.corrections = np.zeros((classes, n_inputs))
+        self.p, self.noise, heard = np.eye(n_inputs), 0.0, 0
         for x, label in zip(counts.astype(np.float64), labels, strict=True):
-            n = uses[label]
-            residuals.append((x - means[label]) * np.sqrt(n / (1 + n)))
+            n, known = self.uses[label], self.uses > 0
             if n:
-                trace = p @ residuals[-1]
+                self.correct(x, int(label))
                 heard = min(heard + 1, 64)
-                noise += (residuals[-1] @ trace - noise) / heard
-                p -= np.outer(trace, trace) / (rule.regularisation + residuals[-1] @ trace)
-            means[label] += (x - means[label]) / (1 + n)
-            uses[label] = min(n + 1, rule.stability_max)
-        scatter = np.array(residuals)
-        inverse = np.linalg.inv(rule.regularisation * np.eye(n_inputs) + scatter.T @ scatter)
-        drives = rule.regularisation * means @ inverse
-        share = (uses > 0).sum() + rule.resting_classes
-        mean, drive = means - means.sum(0) / share, drives - drives.sum(0) / share
+                self.noise += (self.inhibit(x - self.means[label], n, rule.regularisation) - self.noise) / heard
+            elif known.any() and rule.novelty:
+                self.inhibit(x - self.means[known].mean(0), known.sum(), rule.regularisation / rule.novelty)
+            self.means[label] += (x - self.means[label]) / (1 + n)
+            self.uses[label] = min(n + 1, rule.stability_max)
+        self.refresh()
+
+    def inhibit(self, residual: Floats, n: float, regularisation: float) -> float:
+        """P <- P - z z' / d; returns r.z n/(1+n)."""
+        trace = self.p @ residual
+        energy = residual @ trace
+        self.p -= np.outer(trace, trace) / (regularisation * (1 + n) / n + energy)
+        return float(energy * n / (1 + n))
+
+    def correct(self, x: Floats, label: int) -> None:
+        """Online softmax over the columns that have learnt something."""
+        if not self.rule.correction or len(self.uses) == 1:
+            return
+        self.refresh()
+        drive = np.where(self.uses > 0, self.weights @ x - self.tonic, -np.inf)
+        error = np.exp2(6 * (drive - drive.max()))
+        error /= error.sum()
+        error[label] -= 1
+        step = -self.rule.correction * error / (1 + self.uses / 64)
+        novelty = x - self.common
+        self.corrections += np.outer(step, novelty) / (novelty @ novelty)
+
+    def refresh(self) -> None:
+        """Weights, tonic inhibition and threshold from means, P and corrections."""
+        rule, used = self.rule, self.uses > 0
+        drives, share = self.means @ self.p, used.sum() + self.rule.resting_classes
+        self.common = self.means.sum(0) / share
+        mean, drive = self.means - self.common, drives - drives.sum(0) / share
         squares = (mean * drive).sum(1)
-        norms = np.sqrt(np.maximum(squares - rule.noise * noise / np.maximum(uses, 1), 0.375 * squares))
-        self.weights = drive / norms[:, None]
-        self.tonic = self.weights @ (means.sum(0) / share)
-        self.threshold = rule.threshold * norms[uses > 0].mean()
+        norms = np.sqrt(np.maximum(squares - rule.noise * self.noise / np.maximum(self.uses, 1), 0.375 * squares))
+        self.weights = np.where(used[:, None], drive / norms[:, None], 0) + self.corrections
+        self.tonic = self.weights @ self.common
+        self.threshold = rule.threshold * norms[used].mean()
 
     def decide(self, counts: NDArray[np.uint8]) -> Labels:
         """(m,): the class of each row of counts, -1 for unknown."""

@@ -19,8 +19,11 @@ Floats = NDArray[np.float64]
 
 
 def taught(presentations: int = 60, microcolumns: int = 1, classes: int = 3, **rule: Any) -> tuple[CoLaNET, list]:
-    """A network after a stream of noisy prototypes, and the stream as (counts, class number). Noise stays in norms."""
-    plasticity = Decorrelated(**{"regularisation": 100, "noise": 0, **rule})
+    """A network after a stream of noisy prototypes, and the stream as (counts, class number).
+
+    Noise stays in norms, first examples inhibit nothing, and nothing is corrected, unless asked for.
+    """
+    plasticity = Decorrelated(**{"regularisation": 100, "noise": 0, "novelty": 0, "correction": 0, **rule})
     net = CoLaNET(Params(microcolumns=microcolumns, plasticity=plasticity), N)
     numbers, patterns = lehmer(3), prototypes(4, classes, N)
     data = []
@@ -56,6 +59,83 @@ def test_inhibition_inverts_the_pooled_scatter() -> None:
     expected = 100 * np.linalg.inv(100 * np.eye(N) + scatter(data))
     assert state(net)[0] == pytest.approx(expected, abs=1e-4)
     assert np.abs(state(net)[0] - np.eye(N)).max() > 0.5
+
+
+def test_first_examples_inhibit_by_what_sets_them_apart() -> None:
+    """Their scatter about their common mean counts as `novelty` examples do."""
+    net, data = taught(6, classes=6, novelty=0.5)
+    firsts = np.array([counts for counts, _ in data])
+    between = (firsts - firsts.mean(0)).T @ (firsts - firsts.mean(0))
+    p, means, drives = state(net)
+    assert p == pytest.approx(100 * np.linalg.inv(100 * np.eye(N) + 0.5 * between), abs=1e-4)
+    assert np.abs(p - np.eye(N)).max() > 0.2
+    assert drives == pytest.approx(means @ p, abs=2e-4)
+
+
+def corrections(net: CoLaNET) -> Floats:
+    return net.columns.correction / 2**24  # type: ignore[attr-defined, no-any-return]
+
+
+def test_columns_are_corrected_by_how_wrongly_they_expect_an_example() -> None:
+    """Online softmax on top of the discriminant, the step normalised and slower for what was used more."""
+    net, _ = taught(30, correction=0.2)
+    before, (_, means, _) = corrections(net), state(net)
+    counts = np.array(prototypes(4, 3, N)[1], np.uint8)  # looks like 1
+    columns = net.columns
+    drive = (columns.weights.T.astype(np.int64) @ counts - columns.tonic) / 2**15
+    expected = np.exp2(6 * (drive - drive.max()))
+    error = expected / expected.sum() - [1, 0, 0]
+    novelty = counts - means.sum(0) / 6
+    net.learn_one(counts, "0")
+    step = -0.2 * error / (1 + 10 / 64) / (novelty @ novelty)
+    assert corrections(net) - before == pytest.approx(np.outer(step, novelty), abs=2e-5)
+    assert error[0] < -0.5
+
+
+def test_what_was_expected_corrects_nothing() -> None:
+    net, _ = taught(60, correction=0.2)
+    before = corrections(net)
+    net.learn_one(np.array(prototypes(4, 3, N)[1], np.uint8), "1")
+    assert np.abs(corrections(net) - before).max() < 1e-4
+
+
+def test_corrections_are_part_of_the_weights() -> None:
+    net, _ = taught(30)
+    plain = net.columns.weights.astype(int)
+    net.columns.correction[1] = 1 << 20  # type: ignore[attr-defined]
+    net.columns.load({name: array.copy() for name, array in net.columns.arrays().items()})
+    assert (net.columns.weights - plain).tolist() == [[0, 1 << 11, 0]] * N
+
+
+def test_correction_tells_apart_what_one_covariance_cannot() -> None:
+    """The rarer kind of class a lies near class b, on the far side of what the mean and the scatter of a tell."""
+    common, other = prototypes(4, 2, N)
+    kinds = [common, [(2 * b + a) // 3 for a, b in zip(common, other, strict=True)], other]
+    right = []
+    for correction in (0.0, 0.1):
+        net, _ = taught(0, classes=2, correction=correction)
+        numbers = lehmer(6)
+        for step in range(900):
+            kind = (0, 0, 0, 1, 2)[step % 5]
+            net.learn_one(as_counts(around(kinds[kind], numbers, spread=3)), "001"[kind])
+        shown = [as_counts(around(kinds[kind], numbers, spread=3)) for kind in (0, 1, 2) for _ in range(200)]
+        answers = net.predict_many(np.array(shown))
+        right.append(sum(answer.label == "001"[i // 200] for i, answer in enumerate(answers)))
+    assert right[0] < 500 < right[1]
+
+
+def test_a_rehearsal_corrects_more_strongly_and_is_not_counted() -> None:
+    net, data = taught(30, correction=0.05)
+    twin, _ = taught(30, correction=0.2)
+    twin.columns.load({name: array.copy() for name, array in net.columns.arrays().items()})
+    before, learnt = corrections(net), net.n_learnt
+    counts = data[0][0].astype(np.uint8)
+    net.rehearse_one(counts, "2")
+    twin.learn_one(counts, "2")
+    assert corrections(net) == pytest.approx(corrections(twin), abs=1e-6)
+    assert np.abs(corrections(net) - before).max() > 1e-4
+    assert net.n_learnt == learnt
+    assert net.columns.uses.tolist() == [10, 10, 10]  # type: ignore[attr-defined]
 
 
 def test_inhibition_grows_between_inputs_that_vary_together() -> None:

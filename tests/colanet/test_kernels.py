@@ -9,7 +9,7 @@ import pytest
 from edge_app.colanet import kernels
 from edge_app.colanet.columns import Columns
 from edge_app.colanet.decorrelated import NOISE_MAX, DecorrelatedColumns
-from edge_app.colanet.fixedpoint import DRIVE_MAX, POWER_TABLE, label_key, mix64, noise
+from edge_app.colanet.fixedpoint import CORRECTION_MAX, DRIVE_MAX, POWER_TABLE, label_key, mix64, noise
 from edge_app.colanet.kernels import ALL_STEPS, NEVER, Activity, Dynamics, T
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params, Published
@@ -137,7 +137,11 @@ def test_weights_of_extreme_means_and_drives(noise: int) -> None:
         [DRIVE_MAX] + [0] * (n - 1),
     ]
     means = [[(5 + 5 * sign) << 24 for sign in pattern], [(5 - 5 * sign) << 24 for sign in pattern], [300] * n]
-    neurons = [Neuron([0] * n, mean=mean, drive=drive, uses=1) for mean, drive in zip(means, drives, strict=True)]
+    corrections = [[sign * CORRECTION_MAX for sign in pattern], [700] * n, [0] * n]
+    neurons = [
+        Neuron([0] * n, mean=mean, drive=drive, correction=correction, uses=1)
+        for mean, drive, correction in zip(means, drives, corrections, strict=True)
+    ]
     rule = Decorrelated(resting_classes=1, threshold=1, noise=1)
     twin = _bare_twin(rule, n)
     twin.noise = noise
@@ -146,6 +150,7 @@ def test_weights_of_extreme_means_and_drives(noise: int) -> None:
     kernels.refresh_decorrelated(
         np.array(means, np.int32),
         np.array(drives, np.int32),
+        np.array(corrections, np.int32),
         full(1, 3),
         1,
         1 << 16,

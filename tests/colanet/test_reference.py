@@ -36,6 +36,9 @@ def decorrelated_rules() -> st.SearchStrategy[Decorrelated]:
         resting_classes=st.integers(1, 1000),
         threshold=st.floats(1 / 64, 1),
         stability_max=st.integers(1, 65535) | st.integers(1, 4),
+        noise=st.floats(0, 1),
+        novelty=st.just(0) | st.floats(2**-10, 1),
+        correction=st.floats(0, 0.25),
     )
 
 
@@ -97,6 +100,8 @@ def play(twins: Twins, random: Random, n_inputs: int, steps: int) -> None:
             twins.remove_class(random.choice(there))
         elif act < 0.3:
             twins.predict_one(presentation(random, n_inputs))
+        elif act < 0.4:
+            twins.rehearse_one(presentation(random, n_inputs), random.choice(there))
         else:
             twins.learn_one(presentation(random, n_inputs), random.choice(there))
 
@@ -129,6 +134,7 @@ def any_state(params: Params, neurons: int, n_inputs: int, random: Random) -> di
     return {
         "mean": [vector(0, 10 << 24) for _ in range(neurons)],
         "drive": [vector(-(2**30), 2**30) for _ in range(neurons)],
+        "correction": [vector(-(2**30), 2**30) for _ in range(neurons)],
         "uses": [random.choice((0, 1, params.plasticity.stability_max)) for _ in range(neurons)],
         "decorrelation": [[triangle[min(i, j)][max(i, j)] for j in range(n_inputs)] for i in range(n_inputs)],
     }

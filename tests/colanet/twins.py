@@ -33,7 +33,10 @@ def as_counts(values: Sequence[int]) -> np.ndarray:
     return np.array(values, np.uint8)
 
 
-NEURON_ARRAYS = {Published: ("resource", "stability", "outstanding"), Decorrelated: ("mean", "drive", "uses")}
+NEURON_ARRAYS = {
+    Published: ("resource", "stability", "outstanding"),
+    Decorrelated: ("mean", "drive", "correction", "uses"),
+}
 
 
 class Twins:
@@ -60,6 +63,11 @@ class Twins:
     def learn_one(self, counts: Sequence[int], label: str) -> None:
         self.fast.learn_one(as_counts(counts), label)
         self.slow.learn_one(counts, label)
+        self.compare()
+
+    def rehearse_one(self, counts: Sequence[int], label: str) -> None:
+        self.fast.rehearse_one(as_counts(counts), label)
+        self.slow.rehearse_one(counts, label)
         self.compare()
 
     def predict_one(self, counts: Sequence[int]) -> int:
