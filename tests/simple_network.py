@@ -14,7 +14,7 @@ from edge_app.errors import StateCorrupt, UnknownLabel
 from edge_app.learner import Learner
 from edge_app.messages import Decision
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
-from edge_app.storage.records import Binding
+from edge_app.storage.records import Binding, Kind
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
 
@@ -51,6 +51,13 @@ class SimpleNetwork:
         mean = self.means[label]
         mean += (counts.astype(np.int64) * 64 - mean + self.stream % 3) >> 4
 
+    def rehearse_one(self, counts: NDArray[np.uint8], label: str) -> None:
+        if label not in self.means:
+            raise UnknownLabel(label)
+        self.stream = self.stream * 69621 % 2147483647
+        for other, mean in self.means.items():
+            mean += ((counts.astype(np.int64) * 64 - mean) >> 5) * (1 if other == label else -1)
+
     def learn_many(self, counts: NDArray[np.uint8], labels: Sequence[str]) -> None:
         for row, label in zip(counts, labels, strict=True):
             self.learn_one(row, label)
@@ -69,6 +76,13 @@ class SimpleNetwork:
     def snapshot(self) -> bytes:
         means = {label: mean.tolist() for label, mean in self.means.items()}
         return json.dumps({"means": means, "stream": self.stream}).encode()
+
+
+LEARN = {
+    Kind.EXAMPLE: SimpleNetwork.learn_one,
+    Kind.DREAM: SimpleNetwork.learn_variation,
+    Kind.REHEARSAL: SimpleNetwork.rehearse_one,
+}
 
 
 class SimpleFactory:
@@ -141,18 +155,18 @@ def clean_replay(folder: Path) -> bytes:
         for entry in store.journal():
             if entry.label not in network.labels:
                 network.add_class(entry.label)
-            learn = network.learn_variation if entry.dream else network.learn_one
-            learn(rate_code(np.frombuffer(entry.embedding, np.uint8)), entry.label)
+            learn = LEARN[entry.kind]
+            learn(network, rate_code(np.frombuffer(entry.embedding, np.uint8)), entry.label)
     return network.snapshot()
 
 
-def taught_only(examples: Sequence[tuple[NDArray[np.uint8], str] | tuple[NDArray[np.uint8], str, bool]]) -> bytes:
-    """What a network is that was taught these examples, or dreamt where a third value says so, and nothing else."""
+def taught_only(examples: Sequence[tuple[NDArray[np.uint8], str] | tuple[NDArray[np.uint8], str, Kind]]) -> bytes:
+    """What a network is that was shown these examples, as what a third value says, and nothing else."""
     network = SimpleNetwork()
-    for values, label, *dream in examples:
+    for values, label, *kind in examples:
         if label not in network.labels:
             network.add_class(label)
-        (network.learn_variation if any(dream) else network.learn_one)(rate_code(values), label)
+        LEARN[kind[0] if kind else Kind.EXAMPLE](network, rate_code(values), label)
     return network.snapshot()
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from edge_app.learner.consolidation import Bounds
 
 EPILOG = """\
-Each stored example is seen again a little closer, off its middle or in a mirror, and learnt so. What was taught, its
+Each stored example is seen again a little closer, off its middle or in a mirror, and learnt so; of a class that was
+seen often enough it is rehearsed as it was. What was taught, its
 order and its history stay as they are: undo, relabel and forget take an example's dreams along. It can be interrupted
 and called again at any time, and goes on where it was; when all is dreamt, nothing happens. The service does the same
 while nothing happens on camera ([consolidation] in its configuration). What it is worth: docs/consolidation.md.
@@ -45,7 +46,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--per-class",
         type=int,
         metavar="N",
-        help="examples and dreams of a class from which on it is not dreamt of (default: 60)",
+        help="examples and dreams of a class from which on it is rehearsed instead (default: 60)",
     )
     parser.add_argument("--forget", action="store_true", help="forget all dreams, as if there had never been any")
     add_json_option(parser)
@@ -92,8 +93,10 @@ def _dream(learner: "Learner", manifest: "ModelManifest", bounds: "Bounds", thre
     done = 0
     with TFLiteEncoder(manifest, threads=threads) as encoder, progress_bar("dreaming") as progress:
         while (task := learner.next_dream(bounds)) is not None:
-            picture = dream_picture(task.thumbnail, task.number, manifest.input_size)
-            learner.learn_dream(task, encoder.encode(picture))
+            embedding = None
+            if task.thumbnail is not None:
+                embedding = encoder.encode(dream_picture(task.thumbnail, task.number, manifest.input_size))
+            learner.learn_dream(task, embedding)
             done += 1
             progress(done, left)
 

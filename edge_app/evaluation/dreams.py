@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.learner.consolidation import Bounds
+from edge_app.learner.consolidation import Bounds, scattered
 
 Dreams = Mapping[tuple[int, int], NDArray[np.uint8]]
 """(row, number of the dream) -> spike counts (n_inputs,)."""
@@ -15,27 +15,37 @@ Dreams = Mapping[tuple[int, int], NDArray[np.uint8]]
 
 @runtime_checkable
 class Varying(Protocol):
-    """A network that learns from dreams."""
+    """A network that learns from dreams and rehearsals."""
 
     def learn_variation(self, counts: NDArray[np.uint8], label: str) -> None:
         """Learn that an example of a class could also look like counts (n_inputs,)."""
 
+    def rehearse_one(self, counts: NDArray[np.uint8], label: str) -> None:
+        """Go again through an example that was learnt, (n_inputs,)."""
+
 
 class Step(NamedTuple):
-    """One dream, in the order in which they are made."""
+    """One dream or rehearsal, in the order in which they are made."""
 
     place: int
     """Of the example, in the order in which they were taught."""
     number: int
+    altered: bool
+    """Whether it is a dream."""
 
 
 def dream_steps(labels: Sequence[int], bounds: Bounds) -> list[Step]:
-    """Return what `Learner.next_dream` would have dreamt of: examples of these classes, in the order of teaching."""
+    """Return what `Learner.next_dream` would have chosen, of examples of these classes in the order of teaching."""
     seen = Counter(labels)
     found = []
     for number in range(bounds.per_example):
+        rehearsed = []
         for index, label in enumerate(labels):
             if seen[label] < bounds.per_class:
                 seen[label] += 1
-                found.append(Step(index, number))
+                found.append(Step(index, number, altered=True))
+            else:
+                rehearsed.append(index)
+        rehearsed.sort(key=lambda index: scattered(index + 1))  # the store counts from 1
+        found += [Step(index, number, altered=False) for index in rehearsed]
     return found

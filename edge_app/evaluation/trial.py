@@ -12,7 +12,7 @@ from edge_app.confidence import Outcome, calibrate, evidence, outcome
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
 from edge_app.evaluation.datasets import Skipped
-from edge_app.evaluation.dreams import Dreams, Varying, dream_steps
+from edge_app.evaluation.dreams import Dreams, Step, Varying, dream_steps
 from edge_app.evaluation.splits import SplitChoice, presentation_order
 from edge_app.evaluation.wrong_labels import with_wrong_labels
 from edge_app.learner.consolidation import MOST_DREAMS, Bounds
@@ -102,7 +102,7 @@ class Trial(NamedTuple):
     baselines: dict[str, float]
     """Accuracy by name."""
     dreamt: int = 0
-    """Dreams learnt after that."""
+    """Dreams and rehearsals learnt after that."""
     consolidated: NDArray[np.intp] | None = None
     """(k,): class index decided after they were learnt; None where there were to be none."""
 
@@ -148,10 +148,14 @@ class TimedNetwork:
             self.network.add_class(name)
         timed(self.times["learn"], self.network.learn_one, self.counts[row], name)
 
-    def vary(self, row: int, number: int, label: int) -> None:
-        """Learn a dream of a row that was shown as an example of class index `label`."""
-        if isinstance(self.network, Varying):
-            self.network.learn_variation(self.dreams[row, number], self.rows.classes[label])
+    def dream(self, row: int, step: Step, label: int) -> None:
+        """Learn a dream, or a rehearsal, of a row that was shown as an example of class index `label`."""
+        if not isinstance(self.network, Varying):
+            return
+        if step.altered:
+            self.network.learn_variation(self.dreams[row, step.number], self.rows.classes[label])
+        else:
+            self.network.rehearse_one(self.counts[row], self.rows.classes[label])
 
 
 def run_trial(
@@ -187,7 +191,7 @@ def run_trial(
     taught = train[orders[0]]
     made = dream_steps(labels[orders[0]].tolist(), Bounds(setting.dreams))
     for step in progress("dreaming", made):
-        learner.vary(int(taught[step.place]), step.number, int(labels[orders[0]][step.place]))
+        learner.dream(int(taught[step.place]), step, int(labels[orders[0]][step.place]))
     again = [learner.index(learner.decide(row)) for row in progress("testing", test.tolist())]
     return first._replace(dreamt=len(made), consolidated=np.array(again, np.intp))
 

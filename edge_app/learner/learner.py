@@ -230,28 +230,29 @@ class Learner(Closing):
             found = consolidation.choose(self._store.dreamers(), self._store.classes(), bounds)
             if found is None:
                 return None
-            picture = self._store.thumbnail(found.example)
-        return None if picture is None else consolidation.Task(found.example, found.dreams, picture)
+            example, number, altered = found
+            return consolidation.Task(example, number, self._store.thumbnail(example) if altered else None)
 
-    def learn_dream(self, task: consolidation.Task, embedding: NDArray[np.uint8]) -> bool:
+    def learn_dream(self, task: consolidation.Task, embedding: NDArray[np.uint8] | None) -> bool:
         """Store a dream, (n,) uint8, durably, and learn it; False when its example has gone, or was dreamt of, since.
 
-        Undo does not know it: it goes with its example. Raises InputError, StateNotWritable.
+        None: a rehearsal. Undo knows neither: they go with their example. Raises InputError, StateNotWritable.
         """
-        self._check_embedding(embedding)
+        if embedding is not None:
+            self._check_embedding(embedding)
         with self._writing:
             self._check_writable()
             dreamt = {dreamer.example: dreamer.dreams for dreamer in self._store.dreamers()}
             if dreamt.get(task.example) != task.number:
                 return False
-            self._store.dream([Dream(task.example, task.number, embedding.tobytes())])
+            self._store.dream([Dream(task.example, task.number, b"" if embedding is None else embedding.tobytes())])
             self._catch_up()
         return True
 
     def dreams(self, bounds: consolidation.Bounds) -> tuple[int, int]:
         """Return how many dreams are learnt, and how many are left to be made within `bounds`."""
         with self._writing:
-            left = consolidation.left(self._store.dreamers(), self._store.classes(), bounds)
+            left = consolidation.left(self._store.dreamers(), bounds)
             return self._store.count_dreams(), left
 
     def forget_dreams(self, *, background: bool = False) -> None:

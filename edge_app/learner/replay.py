@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge_app import __version__
 from edge_app.errors import StateCorrupt
 from edge_app.messages import Decision
-from edge_app.storage.records import Binding, Entry, JournalDigest
+from edge_app.storage.records import Binding, Entry, JournalDigest, Kind
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 
 CHUNK = 256
@@ -52,10 +52,13 @@ class Network(Protocol):
 
 @runtime_checkable
 class Varying(Protocol):
-    """A network that can learn from dreams; one that is no such network learns nothing from them."""
+    """A network that can consolidate; one that is no such network learns nothing from dreams and rehearsals."""
 
     def learn_variation(self, counts: NDArray[np.uint8], label: str) -> None:
         """Learn that an example of a class could also look like counts (n_inputs,)."""
+
+    def rehearse_one(self, counts: NDArray[np.uint8], label: str) -> None:
+        """Go again through an example that was learnt, (n_inputs,)."""
 
 
 class NetworkFactory(Protocol):
@@ -92,7 +95,7 @@ class Trained:
         known = set(self.network.labels)
         start = 0
         for index, entry in enumerate(entries):
-            if entry.label not in known or entry.dream != entries[start].dream:
+            if entry.label not in known or entry.kind is not entries[start].kind:
                 self._learn(counts[start:index], entries[start:index])
                 start = index
             if entry.label not in known:
@@ -112,16 +115,18 @@ class Trained:
         )
 
     def _learn(self, counts: NDArray[np.uint8], entries: Sequence[Entry]) -> None:
-        if entries and entries[0].dream:
+        if entries and entries[0].kind is not Kind.EXAMPLE:
             if isinstance(self.network, Varying):
+                dream = entries[0].kind is Kind.DREAM
+                learn = self.network.learn_variation if dream else self.network.rehearse_one
                 for row, entry in zip(counts, entries, strict=True):
-                    self.network.learn_variation(row, entry.label)
+                    learn(row, entry.label)
         elif len(entries) == 1:
             self.network.learn_one(counts[0], entries[0].label)
         elif entries:
             self.network.learn_many(counts, [entry.label for entry in entries])
         for entry in entries:
-            self.journal.add(entry.label, entry.embedding, dream=entry.dream)
+            self.journal.add(entry.label, entry.embedding, entry.kind)
             self.seq = entry.seq
 
 
@@ -160,7 +165,7 @@ def _digest(read: ReadJournal, presentations: int) -> tuple[JournalDigest, int]:
     journal, seq = JournalDigest(), 0
     while journal.count < presentations and (entries := read(seq, min(CHUNK, presentations - journal.count))):
         for entry in entries:
-            journal.add(entry.label, entry.embedding, dream=entry.dream)
+            journal.add(entry.label, entry.embedding, entry.kind)
         seq = entries[-1].seq
     return journal, seq
 

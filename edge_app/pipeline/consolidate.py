@@ -37,8 +37,8 @@ class Dreamer(Protocol):
     def next_dream(self, bounds: Bounds, /) -> Task | None:
         """Return what should be dreamt of next."""
 
-    def learn_dream(self, task: Task, embedding: NDArray[np.uint8], /) -> bool:
-        """Store a dream and learn it; False when its example has gone."""
+    def learn_dream(self, task: Task, embedding: NDArray[np.uint8] | None, /) -> bool:
+        """Store a dream, or a rehearsal (None), and learn it; False when its example has gone."""
 
 
 class Consolidation(NamedTuple):
@@ -79,7 +79,7 @@ class Calm:
 
 
 class Consolidate:
-    """Stored examples -> dreams -> what is learnt."""
+    """Stored examples -> dreams and rehearsals -> what is learnt."""
 
     name = "consolidate"
     longest_wait_s = 10.0
@@ -151,10 +151,12 @@ class Consolidate:
                 self._report(logging.INFO, "consolidated", dreams=self.dreamt - self._told)
                 self._told = self.dreamt
             return
-        picture = dream_picture(task.thumbnail, task.number, what.size)
-        if self._woken(calm_ns):
-            return
-        embedding = self._encoder.encode(picture)
+        embedding = None
+        if task.thumbnail is not None:
+            picture = dream_picture(task.thumbnail, task.number, what.size)
+            if self._woken(calm_ns):
+                return
+            embedding = self._encoder.encode(picture)
         if not self._woken(calm_ns):
             self.dreamt += what.learner.learn_dream(task, embedding)
 

@@ -7,6 +7,7 @@ sum of their checksums modulo 2^128, so that a row that vanished with a damaged 
 import hashlib
 import json
 import struct
+from enum import Enum
 from typing import Any, NamedTuple, Self
 
 CHECKSUM_BYTES = 16
@@ -95,23 +96,33 @@ class Example(NamedTuple):
     """What was decided before it was learnt; None for one that was imported, and for one of an older edge-app."""
 
 
+class Kind(Enum):
+    """What a presentation of the journal is learnt as."""
+
+    EXAMPLE = b""
+    DREAM = b"\xff" * 4
+    """A variation of an example."""
+    REHEARSAL = b"\xfe" * 4
+    """An example once more, which it is only to be corrected by."""
+
+
 class Entry(NamedTuple):
     """One presentation of the journal."""
 
     seq: int
     label: str
     embedding: bytes
-    dream: bool = False
-    """Whether it is a variation of the example, and no example."""
+    kind: Kind = Kind.EXAMPLE
 
 
 class Dream(NamedTuple):
-    """A presentation of a stored example's altered thumbnail: made in idle time, kept with its embedding."""
+    """A presentation that idle time added: of a stored example's altered thumbnail, or of the example as it was."""
 
     example: int
     number: int
     """Which alteration, counted from 0; example and number tell dreams apart."""
     embedding: bytes
+    """Of the altered thumbnail; empty for a rehearsal, which is of the example's own."""
 
 
 class Dreamer(NamedTuple):
@@ -120,7 +131,7 @@ class Dreamer(NamedTuple):
     example: int
     label: str
     dreams: int
-    """Dreams of it so far; their numbers are 0 to that less one."""
+    """Dreams and rehearsals of it so far; their numbers are 0 to that less one."""
 
 
 class Change(NamedTuple):
@@ -178,11 +189,10 @@ class JournalDigest:
         self.count = 0
         self._digest = hashlib.blake2b(digest_size=32)
 
-    def add(self, label: str, embedding: bytes, *, dream: bool = False) -> None:
+    def add(self, label: str, embedding: bytes, kind: Kind = Kind.EXAMPLE) -> None:
         """Take in the next presentation."""
         name = label.encode()
-        if dream:
-            self._digest.update(b"\xff" * 4)  # no name is so long
+        self._digest.update(kind.value)  # as a length it would be that of no name
         self._digest.update(struct.pack("<II", len(name), len(embedding)))
         self._digest.update(name)
         self._digest.update(embedding)

@@ -18,6 +18,7 @@ from edge_app.storage.records import (
     Dream,
     Dreamer,
     Entry,
+    Kind,
     Example,
     Ledger,
     NewExample,
@@ -136,7 +137,7 @@ class Store(Closing):
         return bytes(found[0][0])
 
     def journal(self, after: int = 0, limit: int = -1) -> list[Entry]:
-        """Return the presentations after sequence number `after`, dreams among them, in order.
+        """Return the presentations after sequence number `after`, dreams and rehearsals among them, in order.
 
         At most `limit` (-1: all). Forgotten examples, and their dreams, are left out. Raises StateCorrupt.
         """
@@ -146,8 +147,8 @@ class Store(Closing):
                 raise corrupt(self.path, f"example {row[0]} fails its checksum")
             if number is not None and checksum("dreams", seq, row[0], number, dreamt) != mark:
                 raise corrupt(self.path, f"dream {number} of example {row[0]} fails its checksum")
-            dream = number is not None
-            entries.append(Entry(seq, row[1], dreamt if dream else row[2], dream))
+            kind = Kind.EXAMPLE if number is None else Kind.DREAM if dreamt else Kind.REHEARSAL
+            entries.append(Entry(seq, row[1], dreamt or row[2], kind))
         return entries
 
     def presentations(self) -> list[int]:
@@ -371,6 +372,7 @@ class Store(Closing):
             stored = database.read_ledger(self._db)
             sizes = self._db.execute(
                 "SELECT LENGTH(embedding) FROM examples UNION SELECT LENGTH(embedding) FROM dreams"
+                " WHERE LENGTH(embedding) > 0"
             ).fetchall()
         if stored != ledger:
             written = stored.rows if stored else "an unknown number"

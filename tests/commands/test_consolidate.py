@@ -11,6 +11,7 @@ from edge_app.encoder.model import load_manifest
 from edge_app.learner import Learner, dreams
 from edge_app.learner.pictures import PictureEncoder
 from edge_app.storage.folder import FolderLock, database_path
+from edge_app.storage.records import Kind
 from edge_app.storage.store import Store
 
 
@@ -45,7 +46,7 @@ def test_a_dream_is_what_the_encoder_makes_of_the_altered_thumbnail(
     assert consolidate(taught, "--dreams", "1") == 0
     manifest = load_manifest()
     with Store.reader(database_path(taught)) as store, PictureEncoder(manifest) as encoder:
-        kept = [entry for entry in store.journal() if entry.dream]
+        kept = [entry for entry in store.journal() if entry.kind is Kind.DREAM]
         thumbnail = store.thumbnail(1)
         assert thumbnail is not None
         picture = dreams.dream_picture(thumbnail, 0, manifest.input_size)
@@ -55,9 +56,12 @@ def test_a_dream_is_what_the_encoder_makes_of_the_altered_thumbnail(
     assert np.array_equal(np.frombuffer(kept[0].embedding, np.uint8), made)
 
 
-def test_dreams_stop_at_the_bounds(taught: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_beyond_the_bounds_there_are_rehearsals(taught: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert consolidate(taught, "--per-class", "4", "--dreams", "3", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == {"before": 0, "dreams": 3, "left": 0}
+    assert json.loads(capsys.readouterr().out) == {"before": 0, "dreams": 27, "left": 0}
+    with Store.reader(database_path(taught)) as store:
+        kinds = [entry.kind for entry in store.journal()]
+    assert (kinds.count(Kind.DREAM), kinds.count(Kind.REHEARSAL)) == (3, 24)
 
 
 def test_it_goes_on_where_it_was_interrupted(

@@ -24,8 +24,8 @@ def test_the_order_is_that_of_a_device(labels: list[int], per_example: int, per_
     taught = {str(label): labels.count(label) for label in labels}
     expected = []
     while (found := choose(dreamers, taught, bounds)) is not None:
-        expected.append((found.example - 1, found.dreams))
-        dreamers[found.example - 1] = found._replace(dreams=found.dreams + 1)
+        expected.append((found.example - 1, found.number, found.altered))
+        dreamers[found.example - 1] = dreamers[found.example - 1]._replace(dreams=found.number + 1)
     assert dream_steps(labels, bounds) == expected
 
 

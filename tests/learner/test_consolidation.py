@@ -13,11 +13,11 @@ from simple_network import clean_replay, embedding, folder_in_memory, open_learn
 
 from edge_app.errors import InputError, StateCorrupt, StateNotWritable
 from edge_app.learner import Learner
-from edge_app.learner.consolidation import Bounds, Task, choose, left
+from edge_app.learner.consolidation import Bounds, Task, choose, left, scattered
 from edge_app.storage.exchange import write_archive
 from edge_app.storage.folder import database_path
 from edge_app.storage.limits import Limits
-from edge_app.storage.records import Dreamer
+from edge_app.storage.records import Dreamer, Kind
 from edge_app.storage.recovery import recover
 from edge_app.storage.store import Store
 
@@ -37,7 +37,7 @@ def dreamt(task: Task) -> NDArray[np.uint8]:
 def dream(learner: Learner, bounds: Bounds = BOUNDS) -> Task | None:
     task = learner.next_dream(bounds)
     if task is not None:
-        assert learner.learn_dream(task, dreamt(task))
+        assert learner.learn_dream(task, None if task.thumbnail is None else dreamt(task))
     return task
 
 
@@ -53,17 +53,29 @@ def dream_all(learner: Learner, bounds: Bounds = BOUNDS) -> list[tuple[int, int]
 
 def test_the_one_with_the_fewest_dreams_comes_first_and_of_those_the_oldest() -> None:
     dreamers = [Dreamer(3, "mug", 1), Dreamer(4, "pen", 0), Dreamer(7, "mug", 0)]
-    assert choose(dreamers, {"mug": 2, "pen": 1}, BOUNDS) == dreamers[1]
-    assert choose([dreamers[0], dreamers[2]], {"mug": 2}, BOUNDS) == dreamers[2]
+    assert choose(dreamers, {"mug": 2, "pen": 1}, BOUNDS) == (4, 0, True)
+    assert choose([dreamers[0], dreamers[2]], {"mug": 2}, BOUNDS) == (7, 0, True)
     assert choose([Dreamer(3, "mug", 2), Dreamer(4, "mug", 2)], {"mug": 2}, BOUNDS) is None
     assert choose([], {}, BOUNDS) is None
     assert choose(dreamers, {"mug": 2, "pen": 1}, Bounds(0, 100)) is None
 
 
-def test_a_class_that_was_seen_often_enough_is_not_dreamt_of() -> None:
-    dreamers = [Dreamer(1, "mug", 0), Dreamer(2, "pen", 1)]
-    assert choose(dreamers, {"mug": 10, "pen": 1}, Bounds(4, 10)) == dreamers[1]
-    assert choose(dreamers, {"mug": 10, "pen": 9}, Bounds(4, 10)) is None
+def test_a_class_that_was_seen_often_enough_is_rehearsed_after_the_others_dreams() -> None:
+    dreamers = [Dreamer(1, "mug", 0), Dreamer(2, "pen", 0)]
+    assert choose(dreamers, {"mug": 10, "pen": 1}, Bounds(4, 10)) == (2, 0, True)
+    assert choose(dreamers[:1], {"mug": 10}, Bounds(4, 10)) == (1, 0, False)
+    assert choose([Dreamer(2, "pen", 1)], {"pen": 9}, Bounds(4, 10)) == (2, 1, False)
+    assert choose([Dreamer(2, "pen", 4)], {"pen": 9}, Bounds(4, 10)) is None
+
+
+def test_rehearsals_alternate_between_classes_that_were_taught_one_after_the_other() -> None:
+    labels = {i: "mug" if i <= 50 else "pen" for i in range(1, 101)}
+    order, dreamers = [], [Dreamer(i, label, 0) for i, label in labels.items()]
+    while (found := choose(dreamers, {"mug": 50, "pen": 50}, Bounds(1, 50))) is not None:
+        order.append(labels[found.example])
+        dreamers[found.example - 1] = dreamers[found.example - 1]._replace(dreams=1)
+    assert sum(label == "mug" for label in order[:40]) in range(12, 29)
+    assert len({scattered(i) for i in range(10_000)}) == 10_000
 
 
 @settings(deadline=None)
@@ -76,9 +88,10 @@ def test_what_is_left_is_what_is_then_made(examples: list[tuple[str, int]], per_
     bounds = Bounds(per_example, per_class)
     dreamers = [Dreamer(i, label, dreams) for i, (label, dreams) in enumerate(examples)]
     taught = {label: 1 + sum(d.label == label for d in dreamers) for label in "abc"}
-    expected, made = left(dreamers, taught, bounds), 0
+    expected, made = left(dreamers, bounds), 0
     while (found := choose(dreamers, taught, bounds)) is not None:
-        dreamers[dreamers.index(found)] = found._replace(dreams=found.dreams + 1)
+        assert found.number == dreamers[found.example].dreams
+        dreamers[found.example] = dreamers[found.example]._replace(dreams=found.number + 1)
         made += 1
     assert made == expected
 
@@ -108,6 +121,22 @@ def test_dreams_are_learnt_in_rounds_until_all_are_made(tmp_path: Path) -> None:
         assert learner.network_state() == clean_replay(tmp_path)
 
 
+def test_what_was_seen_often_enough_is_rehearsed_as_it_was(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        ids = [teach(learner, seed, "mug") for seed in (1, 2)]
+        made = [(ids[0], 0), (ids[1], 0)]
+        made.sort(key=lambda one: scattered(one[0]))
+        assert dream_all(learner, Bounds(1, 2)) == made
+        examples = [(embedding(seed, 3), "mug") for seed in (1, 2)]
+        rehearsals = [(examples[one - 1][0], "mug", Kind.REHEARSAL) for one, _ in made]
+        assert learner.network_state() == taught_only([*examples, *rehearsals]) == clean_replay(tmp_path)
+        learner.forget_example(ids[0])
+        assert learner.network_state() == taught_only([examples[1], (*examples[1], Kind.REHEARSAL)])
+    with open_learner(tmp_path) as learner:
+        assert learner.network_state() == clean_replay(tmp_path)
+        assert learner.dreams(Bounds(1, 2)) == (1, 0)
+
+
 def test_undo_takes_the_example_back_with_its_dreams_and_nothing_else(tmp_path: Path) -> None:
     with open_learner(tmp_path) as learner:
         first = teach(learner, 1, "mug")
@@ -119,7 +148,7 @@ def test_undo_takes_the_example_back_with_its_dreams_and_nothing_else(tmp_path: 
         assert learner.network_state() == kept == clean_replay(tmp_path)
         assert learner.dreams(BOUNDS) == (2, 0)
         learner.relabel(first, "cup")
-        dreams = [(dreamt(Task(first, number, JPEG)), "cup", True) for number in (0, 1)]
+        dreams = [(dreamt(Task(first, number, JPEG)), "cup", Kind.DREAM) for number in (0, 1)]
         assert learner.network_state() == taught_only([(embedding(1, 3), "cup"), *dreams])
 
 
@@ -248,8 +277,9 @@ def test_after_any_actions_the_network_is_as_if_what_was_taken_back_had_never_be
 
 def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
     learner = open_learner(folder, snapshot_every=3)
-    shown: list[tuple[int, NDArray[np.uint8], bool]] = []
-    """Every presentation that was ever made, by its example, and whether it was a dream."""
+    shown: list[tuple[int, NDArray[np.uint8], Kind]] = []
+    """Every presentation that was ever made, by its example, and as what."""
+    embeddings: dict[int, NDArray[np.uint8]] = {}
     labels: dict[int, str] = {}
     history: list[dict[int, str]] = []
     try:
@@ -260,12 +290,15 @@ def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
                 seed = zlib.crc32(str((len(shown), number)).encode())
                 values = embedding(seed, number)
                 taught = learner.teach(values, f"c{number % 4}", source="test", thumbnail=JPEG)
-                shown.append((taught.example_id, values, False))
+                shown.append((taught.example_id, values, Kind.EXAMPLE))
+                embeddings[taught.example_id] = values
                 labels[taught.example_id] = taught.label
             elif name == "dream":
-                task = dream(learner, Bounds(3, 8))
-                if task is not None:
-                    shown.append((task.example, dreamt(task), True))
+                task = dream(learner, Bounds(3, 4))
+                if task is not None and task.thumbnail is None:
+                    shown.append((task.example, embeddings[task.example], Kind.REHEARSAL))
+                elif task is not None:
+                    shown.append((task.example, dreamt(task), Kind.DREAM))
                 continue
             elif name == "undo" and history:
                 learner.undo(background=bool(number % 2))
@@ -293,7 +326,7 @@ def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
                 continue
             history.append(before)
         learner.wait()
-        expected = taught_only([(values, labels[i], dream) for i, values, dream in shown if i in labels])
+        expected = taught_only([(values, labels[i], kind) for i, values, kind in shown if i in labels])
         assert learner.network_state() == expected == clean_replay(folder)
     finally:
         learner.close()
