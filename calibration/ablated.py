@@ -25,7 +25,7 @@ def network(params: Params, n_inputs: int, kind: type[DecorrelatedColumns] = Dec
 class NoLoss(DecorrelatedColumns):
     """Inputs inhibit one another, but no neuron loses what the residual drives: V stays behind P m."""
 
-    def _correct(self, scale: int) -> None:
+    def _lose(self, scale: int) -> None:
         kernels.scale_trace(self._trace, scale, self._scaled)
         self._inhibit()
 
@@ -35,9 +35,11 @@ class NoInputInhibition(DecorrelatedColumns):
 
     loses: ClassVar = True
 
-    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int, *, more: bool = False) -> None:
+    def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         winner = self._winner(counts, column)
         uses = min(int(self.uses[winner]), self._rule.stability_max)
+        if uses > 0:
+            self._correct(counts, column, self._rate)
         kernels.residual_of(counts, self.mean[winner], self._residual)
         self._trace[:] = self._residual << 4  # Q15.16 to Q10.20
         if uses > 0 and self.loses:
@@ -62,6 +64,7 @@ class NoSharedInhibition(DecorrelatedColumns):
             kernels.refresh_decorrelated(
                 self.mean,
                 self.drive,
+                self.correction,
                 self.uses,
                 ALL_SILENT,
                 self._fraction,
@@ -89,7 +92,8 @@ class NoScaling(DecorrelatedColumns):
         self.weights[:] = 0
         self.tonic[:] = 0
         # half the format's range for a weight of 1: unscaled weights may be larger
-        weights = np.clip(np.rint((drives - drive) / max(norm, 1e-9) * 2**14), -32767, 32767)
+        scaled = (drives - drive) / max(norm, 1e-9) + self.correction / 2**24
+        weights = np.clip(np.rint(scaled * 2**14), -32767, 32767)
         self.weights[:, used] = weights[used].T
         self.tonic[used] = np.rint(weights[used] @ mean)
         self.threshold[:] = max(round(float(norm) * self._fraction / 2**16 * 2**14), 1)

@@ -17,16 +17,17 @@ less 1 for its class (kernels.errors_of):
 
     correction U_k <- U_k - rate e_k / (1 + n_k/64) x' / |x'|^2     the winner of each column
 
-and for a neuron's first example, instead of loss, inhibition by what sets it apart from what was there: P and all V as
-above with r = x' and d = regularisation / novelty + r.z.
+and for a neuron's first example, instead of loss, inhibition by what sets it apart from the mean of the k neurons that
+were used before: P and all V as above, with r = x - mean and d = regularisation / novelty (1+k)/k + r.z.
 
 P starts as the identity. It stays regularisation * (regularisation I + sum of n/(1+n) r r')^-1 (Sherman and Morrison
-1950; the novelties of first examples, with their weight, count in), and V_j stays P m_j: the columns hold a linear discriminant with a pooled, regularised covariance, as streaming
-LDA does (Hayes and Kanan 2020), without a matrix being inverted. Each synapse sees its own trace and its neuron's
-response. Weights follow from V and U by `kernels.refresh_decorrelated`. A mean of n examples is by chance noise / n longer
-than what it stands for: that is taken off before its weights are scaled by its norm, for else a class that was shown
-less often than the others would be outvoted by them. U is an online softmax on top (normalised, and slower the more a
-neuron was used): it mends what no discriminant with one covariance can tell apart, once there are many examples.
+1950; the novelties of first examples count in with their weight), and V_j stays P m_j: the columns hold a linear
+discriminant with a pooled, regularised covariance, as streaming LDA does (Hayes and Kanan 2020), without a matrix being
+inverted. U is an online softmax on top, its step normalised, and slower the more a neuron was used: it mends what no
+discriminant with one covariance can tell apart, once there are many examples. Each synapse sees its own trace and its
+neuron's response or error. Weights follow from V and U by `kernels.refresh_decorrelated`. A mean of n examples is by
+chance noise / n longer than what it stands for: that is taken off before its weights are scaled by its norm, for else a
+class that was shown less often than the others would be outvoted by them.
 """
 
 from typing import ClassVar
@@ -44,7 +45,7 @@ from edge_app.colanet.fixedpoint import (
     POWER_TABLE,
     to_fixed,
 )
-from edge_app.colanet.kernels import NEVER, Dynamics
+from edge_app.colanet.kernels import NEVER, Activity, Dynamics
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 
 VARIATIONS = 4
@@ -119,6 +120,18 @@ class DecorrelatedColumns(Columns):
         self._inhibit()
         kernels.mirror(self._p)
         return self._p
+
+    def errors(self, activity: Activity, column: int) -> NDArray[np.int64]:
+        """Return how much each column was expected in a presentation, less 1.0 for `column`: (columns,) Q0.16."""
+        kernels.errors_of(activity, self.threshold, self.uses, column, POWER_TABLE, self._errors)
+        return self._errors
+
+    def novelty(self, counts: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """Return what counts (n_inputs,) have over the mean of the used neurons, of which there must be one: Q15.16."""
+        used = int(np.count_nonzero(self.uses))
+        novelty = np.empty(self.n_inputs, np.int32)
+        kernels.novelty_of(counts, self._common[0] * (used + self._rule.resting_classes) // used, novelty)
+        return novelty
 
     def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         winner = self._winner(counts, column)
@@ -211,17 +224,16 @@ class DecorrelatedColumns(Columns):
         if rate == 0 or self.keys.size == 1:
             return
         activity = self.present(counts)
-        kernels.errors_of(activity, self.threshold, self.uses, column, POWER_TABLE, self._errors)
+        errors = self.errors(activity, column)
         kernels.novelty_of(counts, self._common[0], self._residual)
-        kernels.correct(self._errors, activity, self.uses, self._residual, rate, self.correction)
+        kernels.correct(errors, activity, self.uses, self._residual, rate, self.correction)
 
     def _set_apart(self, counts: NDArray[np.uint8]) -> None:
         """Inputs in which a first example differs from the mean of the neurons come to inhibit one another."""
         used = int(np.count_nonzero(self.uses))
         if self._novel_regularisation == 0 or used == 0:
             return
-        mean = self._common[0] * (used + self._rule.resting_classes) // used
-        kernels.novelty_of(counts, mean, self._residual)
+        self._residual[:] = self.novelty(counts)
         self._trace_residual()
         self._lose(kernels.divide_scale(self._residual, self._trace, self._novel_regularisation, used)[1])
 

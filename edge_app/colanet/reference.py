@@ -334,7 +334,7 @@ class DecorrelatedReference:
             self.refresh_all(columns)
 
     def correct(self, columns: Sequence[Column], counts: Sequence[int], target: int, rate: int) -> None:
-        """U_k <- U_k - rate e_k 64/(64+n_k) x/|x|^2 for the winners; e_k = 2^(6 drive) in parts of all, less the target."""
+        """U_k <- U_k - rate e_k 64/(64+n_k) x/|x|^2 for winners; e_k = 2^(6 drive) in parts of all, less the target."""
         trials = [self.trial(column, 0, counts, None) for column in columns]
         winners = [column.members[0][trial.winner] for column, trial in zip(columns, trials, strict=True)]
         drives = [
@@ -355,7 +355,7 @@ class DecorrelatedReference:
                 ]
 
     def set_apart(self, columns: Sequence[Column], counts: Sequence[int]) -> None:
-        """A first example: V and P as at a loss, r = x - mean of the neurons, d = L (1+k)/(k novelty) + r.z, k neurons."""
+        """A first example: V and P as at a loss, r = x - mean of k neurons, d = L/novelty (1+k)/k + r.z."""
         used = [neuron for column in columns for neuron in column.members[0] if neuron.uses]
         k = len(used)
         if not k or not self.rule.novelty:

@@ -6,8 +6,9 @@
 
 A decision: each input spike is accumulated by every L neuron with a weight from it, each spike of an L neuron by its
 OUT neuron. `executed` is what the kernels add for the same sums, each weight being read once a presentation.
-Learning is counted on top of no decision: under the decorrelated rule nothing but its own vector products, under the
-published rule its presentation, the synapses that changed, and the weights that were computed anew.
+Learning is counted on top of no decision: under the decorrelated rule the presentation that the columns are corrected
+by and its own vector products, under the published rule its presentation, the synapses that changed, and the weights
+that were computed anew.
 """
 
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from edge_app.colanet import kernels
 from edge_app.colanet.columns import Columns
 from edge_app.colanet.decorrelated import DecorrelatedColumns
 from edge_app.colanet.network import CoLaNET
-from edge_app.colanet.params import INPUT_STEPS
+from edge_app.colanet.params import INPUT_STEPS, Decorrelated
 from edge_app.colanet.published import PublishedColumns
 
 Counts = NDArray[np.uint8]
@@ -69,36 +70,80 @@ def learn_and_count(network: CoLaNET, counts: Counts, label: str) -> Operations:
 
 
 def _decorrelated(columns: DecorrelatedColumns, counts: Counts, column: int) -> Operations:
-    """Count what one call of `DecorrelatedColumns.learn` is about to do; one line a kernel."""
+    """Count what one call of `DecorrelatedColumns.learn` is about to do; which elements are 0 is taken from before."""
     n, neurons = columns.n_inputs, columns.uses.size
     winner = column * columns.per_column
     total = Operations()
     if columns.per_column > 1:
         total = total.plus(of_decision(columns, counts))
         winner += int(columns.present(counts).winner[column, 0])
-    residual, trace, scaled = (np.zeros(n, np.int32) for _ in range(3))
-    kernels.residual_of(counts, columns.mean[winner], residual)
-    totals = kernels.inhibit_and_decorrelate(columns.decorrelation, scaled, residual, 0, kernels.folded(n))
-    kernels.trace_of(totals, trace)
-    moved = residual != 0
-    traced = int(np.count_nonzero(trace))
-    total = total.plus(_macs(n * n, int(np.count_nonzero(columns.decorrelation, axis=0) @ moved)))
     uses = int(columns.uses[winner])
+    used = int(np.count_nonzero(columns.uses))
+    rule = columns.params.plasticity
+    assert isinstance(rule, Decorrelated)
+    if uses and rule.correction and columns.keys.size > 1:
+        total = total.plus(_correction(columns, counts, column))
+    elif not uses and rule.novelty and used:
+        total = total.plus(_loss(columns, columns.novelty(counts), rule.regularisation / rule.novelty, used))
+    residual = np.zeros(n, np.int32)
+    kernels.residual_of(counts, columns.mean[winner], residual)
+    trace = _trace(columns, residual)
     if uses:
-        _, scale = kernels.divide_scale(residual, trace, int(columns.params.to_dict()["regularisation"]), uses)
-        kernels.scale_trace(trace, scale, scaled)
-        inhibited = int(np.count_nonzero(scaled))
-        total = total.plus(_macs(n, int(np.count_nonzero(trace[moved]))))  # residual . trace
-        total = total.plus(_macs(n, traced))  # the scaled trace
-        total = total.plus(_macs(neurons * n, int(np.count_nonzero(columns.drive[:, moved]))))  # responses
-        responding = int(np.count_nonzero(np.any(columns.drive[:, moved] != 0, axis=1)))
-        total = total.plus(_macs(neurons * n, responding * traced))  # loss
+        total = total.plus(_loss(columns, residual, rule.regularisation, uses))
+    else:
+        total = total.plus(_tracing(columns, residual))
+    total = total.plus(_macs(2 * n, int(np.count_nonzero(trace)) + int(np.count_nonzero(residual))))  # reward, the mean
+    used += uses == 0
+    # norm, weights and tonic inhibition of every neuron that has learnt; the common means and corrections are sums
+    return total.plus(Operations(3 * neurons * n, 3 * used * n, 3 * used * n, 6 * used * n))
+
+
+def _correction(columns: DecorrelatedColumns, counts: Counts, column: int) -> Operations:
+    """A presentation, and a step for each column that expected the example wrongly."""
+    novelty = columns.novelty(counts)
+    wrong = int(np.count_nonzero(np.abs(columns.errors(columns.present(counts), column)) >= kernels.LEAST_ERROR))
+    moved = int(np.count_nonzero(novelty))
+    steps = _macs((columns.keys.size + 1) * columns.n_inputs, (wrong + 1) * moved)  # one more for the energy
+    return of_decision(columns, counts).plus(steps._replace(executed=(wrong + 1) * columns.n_inputs))
+
+
+def _trace(columns: DecorrelatedColumns, residual: NDArray[np.int32]) -> NDArray[np.int32]:
+    trace = np.zeros_like(residual)
+    totals = kernels.inhibit_and_decorrelate(
+        columns.decorrelation, np.zeros_like(residual), residual, 0, kernels.folded(residual.size)
+    )
+    kernels.trace_of(totals, trace)
+    return trace
+
+
+def _tracing(columns: DecorrelatedColumns, residual: NDArray[np.int32]) -> Operations:
+    """P residual."""
+    n = columns.n_inputs
+    return _macs(n * n, int(np.count_nonzero(columns.decorrelation, axis=0) @ (residual != 0)))
+
+
+def _loss(columns: DecorrelatedColumns, residual: NDArray[np.int32], regularisation: float, uses: int) -> Operations:
+    """The trace of a residual, what all neurons lose by it, and lateral inhibition."""
+    n, neurons = columns.n_inputs, columns.uses.size
+    trace, scaled = _trace(columns, residual), np.zeros(n, np.int32)
+    _, scale = kernels.divide_scale(residual, trace, round(regularisation), uses)
+    kernels.scale_trace(trace, scale, scaled)
+    moved = residual != 0
+    traced, inhibited = int(np.count_nonzero(trace)), int(np.count_nonzero(scaled))
+    responding = int(np.count_nonzero(np.any(columns.drive[:, moved] != 0, axis=1)))
+    parts = (
+        _tracing(columns, residual),
+        _macs(n, int(np.count_nonzero(trace[moved]))),  # residual . trace
+        _macs(n, traced),  # the scaled trace
+        _macs(neurons * n, int(np.count_nonzero(columns.drive[:, moved]))),  # responses
+        _macs(neurons * n, responding * traced),  # loss
         # lateral inhibition, of which the kernel computes one of two equal halves
-        total = total.plus(_macs(n * n, inhibited * inhibited)._replace(executed=n * (n + 1) // 2))
-    total = total.plus(_macs(2 * n, traced + int(moved.sum())))  # reward, and the mean
-    used = int(np.count_nonzero(columns.uses)) + (uses == 0)
-    # norm, weights and tonic inhibition of every neuron that has learnt; the common means are sums
-    return total.plus(Operations(3 * neurons * n, 3 * used * n, 2 * used * n, 5 * used * n))
+        _macs(n * n, inhibited * inhibited)._replace(executed=n * (n + 1) // 2),
+    )
+    total = Operations()
+    for part in parts:
+        total = total.plus(part)
+    return total
 
 
 def _published(columns: PublishedColumns, before: NDArray[np.int32]) -> Operations:

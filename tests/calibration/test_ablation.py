@@ -13,14 +13,17 @@ from calibration.validation import accuracies
 from edge_app.colanet import kernels
 from edge_app.colanet.columns import Columns
 from edge_app.colanet.decorrelated import DecorrelatedColumns
-from edge_app.colanet.params import Params
+from edge_app.colanet.params import Decorrelated, Params
 from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError
+
+PLAIN = Params(plasticity=Decorrelated(novelty=0, correction=0))
+"""Without what would carry a difference in weights over to what is learnt."""
 
 
 def taught(kind: type[DecorrelatedColumns]) -> tuple[DecorrelatedColumns, dict[str, float]]:
     material = separable()
-    network = ablated.network(Params(), INPUTS, kind)
+    network = ablated.network(PLAIN, INPUTS, kind)
     rows = accuracies(network, material, RateCode(INPUTS)(material.values), 0)
     columns: Columns = network.columns
     assert isinstance(columns, kind)

@@ -3,7 +3,7 @@ import pytest
 from streams import SIZE, material
 
 from edge_app.colanet.network import CoLaNET
-from edge_app.colanet.params import Params, Published
+from edge_app.colanet.params import Decorrelated, Params, Published
 from edge_app.evaluation.metrics import PICOJOULES, complexity, linear_head_metrics, neighbour_metrics, network_metrics
 from edge_app.evaluation.operations import learn_and_count, of_decision
 
@@ -50,10 +50,17 @@ def test_learning_is_counted_and_done() -> None:
     assert found.effective_macs > SIZE**2  # the decorrelation is dense by then
 
 
-def test_a_first_example_moves_neither_other_columns_nor_the_inhibition() -> None:
-    network, shown = taught(Params())
+def test_a_first_example_that_is_no_news_moves_neither_other_columns_nor_the_inhibition() -> None:
+    network, shown = taught(Params(plasticity=Decorrelated(novelty=0)))
     network.add_class("new")
     assert learn_and_count(network, shown[0], "new").dense < SIZE**2 + 20 * SIZE * 4
+
+
+def test_a_correction_costs_a_presentation_and_a_step_a_column() -> None:
+    (with_it, shown), (without, _) = taught(Params()), taught(Params(plasticity=Decorrelated(correction=0)))
+    presented = of_decision(with_it.columns, shown[0])
+    found = learn_and_count(with_it, shown[0], "c0"), learn_and_count(without, shown[0], "c0")
+    assert found[0].dense - found[1].dense == presented.dense + (len(with_it.labels) + 1) * SIZE
 
 
 def test_learning_by_the_published_rule_counts_changed_synapses() -> None:
@@ -77,7 +84,8 @@ def test_network_is_left_as_it_was_and_figures_add_up() -> None:
     weights = network.columns.weights
     assert found["connection_sparsity"] == 1 - np.count_nonzero(weights) / weights.size
     assert found["footprint_bytes"]["deciding"] == weights.nbytes + 2 * 4 * 3
-    learnt = 3 * (8 + 2 * 4 * SIZE + 4) + 4 * SIZE * SIZE  # keys, means and drives, uses; decorrelation
+    # keys, means, drives and corrections, uses; decorrelation
+    learnt = 3 * (8 + 3 * 4 * SIZE + 4) + 4 * SIZE * SIZE
     assert found["footprint_bytes"]["learning"] == found["footprint_bytes"]["deciding"] + learnt
     assert found["activation_sparsity"]["inputs"] == pytest.approx(1 - shown.mean() / 10)
     decision = found["decision"]

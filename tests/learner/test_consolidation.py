@@ -255,6 +255,12 @@ def test_a_damaged_dream_is_noticed_and_costs_no_example(tmp_path: Path, damage:
         assert learner.dreams(BOUNDS) == (0, 2)
 
 
+def presentation(task: Task, example: NDArray[np.uint8]) -> tuple[int, NDArray[np.uint8], Kind]:
+    if task.thumbnail is None:
+        return task.example, example, Kind.REHEARSAL
+    return task.example, dreamt(task), Kind.DREAM
+
+
 ACTIONS = st.lists(
     st.tuples(
         st.sampled_from(
@@ -294,11 +300,8 @@ def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
                 embeddings[taught.example_id] = values
                 labels[taught.example_id] = taught.label
             elif name == "dream":
-                task = dream(learner, Bounds(3, 4))
-                if task is not None and task.thumbnail is None:
-                    shown.append((task.example, embeddings[task.example], Kind.REHEARSAL))
-                elif task is not None:
-                    shown.append((task.example, dreamt(task), Kind.DREAM))
+                if (task := dream(learner, Bounds(3, 4))) is not None:
+                    shown.append(presentation(task, embeddings[task.example]))
                 continue
             elif name == "undo" and history:
                 learner.undo(background=bool(number % 2))
