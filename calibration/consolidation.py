@@ -2,8 +2,9 @@
 
     python -m calibration.consolidation --data DATA --sets sign_digits --seeds 0 1
 
-For every row of a draw a fresh network learns the examples, is tested, learns one dream of each and is tested again, as
-often as `--dreams` says. No image of a test split is read.
+For every row of a draw a fresh network learns the examples, is tested, learns one dream of each (or rehearses it,
+where its class was seen often enough) and is tested again, as often as `--dreams` says. With `--all-images` imagenet64
+is used in full, which is where correction and rehearsal matter. No image of a test split is read.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.validation import SOURCES, Source, draw_curve, sources
+from calibration.validation import IMAGES_OF_A_CLASS, SOURCES, Source, draw_curve, sources
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.commands.output import show_progress
@@ -22,6 +23,8 @@ from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
 from edge_app.evaluation.datasets import Dataset, Embedder, embed
 from edge_app.evaluation.dreaming import DreamEmbedder
+from edge_app.evaluation.dreams import dream_steps
+from edge_app.learner.consolidation import Bounds
 
 Counts = dict[int, NDArray[np.uint8]]
 """Spike counts (n_inputs,) by index of the data set's items."""
@@ -47,7 +50,7 @@ def measure(source: Source, data: Path, cache: Path, seed: int, dreams: int) -> 
         dreamt = [
             counts_of(dataset, DreamEmbedder(encoder, number), rate_code, learnt, cache) for number in range(dreams)
         ]
-        labels = [item.label for item in dataset.items]
+        labels, classes = [item.label for item in dataset.items], dataset.classes
     found: dict[str, list[float]] = {}
     shown: list[int] = []
     for stage in curve.stages:
@@ -58,9 +61,14 @@ def measure(source: Source, data: Path, cache: Path, seed: int, dreams: int) -> 
                 network.add_class(labels[i])
             network.learn_one(counts[i], labels[i])
         found[stage.row] = [_accuracy(network, counts, labels, curve.test)]
-        for one in dreamt:
-            for i in shown:
-                network.learn_variation(one[i], labels[i])
+        steps = dream_steps([classes.index(labels[i]) for i in shown], Bounds(dreams))
+        for number in range(dreams):
+            for step in (step for step in steps if step.number == number):
+                i = shown[step.place]
+                if step.altered:
+                    network.learn_variation(dreamt[number][i], labels[i])
+                else:
+                    network.rehearse_one(counts[i], labels[i])
             found[stage.row].append(_accuracy(network, counts, labels, curve.test))
     return found
 
@@ -77,8 +85,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=list(SOURCES), default=list(SOURCES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="draws")
     parser.add_argument("--dreams", type=int, default=2, help="of each example")
+    parser.add_argument("--all-images", action="store_true", help="of imagenet64 too, instead of 80 a class")
     args = parser.parse_args()
-    for source in sources(args.sets):
+    for source in sources(args.sets, None if args.all_images else IMAGES_OF_A_CLASS):
         draws = [measure(source, args.data, args.cache, seed, args.dreams) for seed in args.seeds]
         for row in draws[0]:
             mean = 100 * np.mean([draw[row] for draw in draws], axis=0)

@@ -752,10 +752,10 @@ def refresh_decorrelated(  # type: ignore[no-untyped-def]
 
     With m and V the mean of the neurons' means and drives, `resting` silent ones counted in, each neuron's weights are
     (drive - V) / norm + correction: the inhibition that columns share takes off what is common to all, and synaptic
-    scaling gives every neuron the same norm. norm^2 = (mean - m) . (drive - V), less `noise` (Q.16) / uses, which chance has
-    put there; at least NORM_LEFT / 8 of it stays. tonic = m . weights. threshold = fraction (Q0.16) of the mean of the
-    norms, which is the drive that a neuron receives from its own mean. Scratch: roots (neurons,) int64, common (2, n)
-    int64, rows (a line of the cache, n) int16, from where weights are written a line at a time.
+    scaling gives every neuron the same norm. norm^2 = (mean - m) . (drive - V), less `noise` (Q.16) / uses, which
+    chance has put there; at least NORM_LEFT / 8 of it stays. tonic = m . weights. threshold = fraction (Q0.16) of the
+    mean of the norms, which is the drive that a neuron receives from its own mean. Scratch: roots (neurons,) int64,
+    common (2, n) int64, rows (a line of the cache, n) int16, from where weights are written a line at a time.
     """
     used = common_of(mean, drive, uses, resting, common[0], common[1])
     total = np.int64(0)
