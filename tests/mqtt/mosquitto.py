@@ -26,6 +26,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+ASKED_AGAIN_S = 10
+
+
 class Mosquitto:
     """A broker on a free port of the loopback interface; can be stopped and started again."""
 
@@ -65,13 +68,20 @@ class Mosquitto:
             assert self._came.wait_for(lambda: right(self.log), WAIT_S), self.log[-20:]
 
     def stop(self, *, kill: bool = False) -> None:
-        if self._process is not None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for _ in range(WAIT_S // ASKED_AGAIN_S):  # it was seen, once, not to hear a SIGTERM on a busy machine
             if kill:
-                self._process.kill()
+                process.kill()
             else:
-                self._process.terminate()
-            self._process.wait(WAIT_S)
-            self._process = None
+                process.terminate()
+            try:
+                process.wait(ASKED_AGAIN_S)
+            except subprocess.TimeoutExpired:
+                continue
+            return
+        pytest.fail("\n".join(["Mosquitto does not stop; the end of its log:", *self.log[-40:]]))
 
 
 class Heard(NamedTuple):
