@@ -55,12 +55,12 @@ golden: $(VENV)/.has-dev  ## write all golden files anew, after a change of the 
 	$(BIN)/python tests/colanet/make_golden.py
 	$(BIN)/python tests/aarch64/write_golden.py
 
-fuzz: $(VENV)/.has-dev  ## what comes from outside, damaged in many ways: INPUTS of each kind (default 5000)
-	EDGE_APP_FUZZ=$(or $(INPUTS),5000) $(BIN)/python -m pytest tests/web/test_fuzz.py
+fuzz: $(VENV)/.has-dev  ## what comes from outside, damaged in many ways: INPUTS of each kind (default 1000)
+	EDGE_APP_FUZZ=$(or $(INPUTS),1000) $(BIN)/python -m pytest tests/web/test_fuzz.py
 
 fuzz-coverage: $(VENV)/.has-dev  ## the readers of files from outside, led by coverage (atheris): INPUTS (default 100000)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
-	$(BIN)/python tests/web/coverage_fuzz.py -runs=$(or $(INPUTS),100000) -max_len=4096
+	PYTHONPATH=tests $(BIN)/python tests/web/coverage_fuzz.py -runs=$(or $(INPUTS),100000) -max_len=4096
 
 bench: $(VENV)/.has-dev  ## every target with its figure, beside other classifiers; keeps the figures, writes README's tables
 	$(BIN)/edge-app warmup

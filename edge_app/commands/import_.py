@@ -52,10 +52,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Take the examples; return 0."""
-    from edge_app.storage.exchange import Archive
+    from edge_app.storage.exchange import ROOM, Archive
 
     manifest = find_manifest(args.state, args.model)
-    with Archive(args.file) as archive:
+    with Archive(args.file, ROOM) as archive:
         chosen = _chosen(args, archive, manifest)
         with open_learner(args, manifest=manifest) as learner:
             action = learner.adopt(

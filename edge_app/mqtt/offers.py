@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 from edge_app.errors import InputError
 from edge_app.mqtt.telling import to_json
+from edge_app.storage.exchange import MANIFEST, ROOM_LIVE, manifest_limit
+from edge_app.storage.unzip import unzip
 
 MAGIC = b"edge-app offer 1\n"
 MAX_HEADER = 4096
-MAX_MANIFEST = 4 << 20
 MAX_GROWTH = 8
 """Unpacked, an offer may be so many times as large."""
 MIN_KEY = 32
@@ -59,10 +60,11 @@ def pack(device: str, label: str, examples: int, time_ms: int, content: bytes, k
     return head + signature + b"\n" + content
 
 
-def unpack(message: bytes, key: bytes | None) -> Offer:
+def unpack(message: bytes, key: bytes | None, *, only_signed: bool = False) -> Offer:
     """Return the offer in a message. Raises InputError for anything that `pack` does not write.
 
-    A signature that is not our key's is refused, and so is any where we have no key: it says nothing then.
+    A signature that is not our key's is refused, and so is any where we have no key: it says nothing then. With
+    `only_signed` one that is not signed is refused too, before anything in it is read.
     """
     if not message.startswith(MAGIC):
         raise InputError("an offer begins with 'edge-app offer 1': this is none, or of another version of edge-app")
@@ -74,12 +76,14 @@ def unpack(message: bytes, key: bytes | None) -> Offer:
         raise InputError(
             "the offer's signature is not that of the key in mqtt.offers_key_file: all devices need the same key"
         )
+    if only_signed and not signature:
+        raise InputError("the offer is not signed")
     try:
         values = json.loads(header)
         offer = Offer(
             _text(values["device"], 64),
             _text(values["label"], 100),
-            _whole(values["examples"], 1, 1 << 31),
+            _whole(values["examples"], 1, ROOM_LIVE),
             _whole(values["time_ms"], 0, 1 << 53),
             content,
             bool(signature),
@@ -102,13 +106,12 @@ def _check_zip(offer: Offer) -> None:
         with zipfile.ZipFile(io.BytesIO(offer.content)) as archive:
             infos = {info.filename: info for info in archive.infolist()}
             total = sum(info.file_size for info in archive.infolist())
-            manifest = infos["manifest.json"]
-            if total > max(MAX_GROWTH * len(offer.content), 1 << 20) or manifest.file_size > MAX_MANIFEST:
+            if total > max(MAX_GROWTH * len(offer.content), 1 << 20):
                 raise InputError(f"the offer's zip file unpacks to {total} bytes: more than such a file can need")
-            rows = json.loads(archive.read(manifest))["examples"]
+            rows = json.loads(unzip(archive, infos[MANIFEST], manifest_limit(offer.examples)))["examples"]
             labels = {row["label"] for row in rows}
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(f"the offer cannot be taken: {error}") from error
     except Exception as error:  # zlib, zipfile and json have many ways to say "damaged"
         raise InputError(f"the offer's zip file cannot be read ({error!r})") from error
     if labels != {offer.label} or len(rows) != offer.examples:

@@ -25,11 +25,18 @@ from edge_app.storage.folder import sync_folder
 from edge_app.storage.labels import check_label
 from edge_app.storage.records import Example, NewExample, Prediction
 from edge_app.storage.store import Store
+from edge_app.storage.unzip import unzip
 
 FORMAT, VERSION = "edge-app examples", 1
 MANIFEST, MANIFEST_SUM, EMBEDDINGS = "manifest.json", "manifest.sha256", "embeddings.bin"
-MAX_MANIFEST = 64 << 20
+ROOM_LIVE, ROOM = 5000, 1 << 15
+"""For how many examples there is room in memory: beside a running device, and in a process of its own."""
+MANIFEST_FLOOR, MANIFEST_EACH = 64 << 10, 1 << 10
+"""Bytes that a manifest may have in any case, and else for each example that there is room for: one takes some 300, and
+900 with names of 100 characters of three bytes. As objects a forged manifest takes up to 33 times its bytes."""
 MAX_EMBEDDING = 1 << 16
+EMBEDDING_EACH = 1 << 12
+"""Bytes of embeddings for each example that there is room for; the shipped encoder's have 1280."""
 MAX_THUMBNAIL = 4 << 20
 MAX_TOTAL = 4 << 30
 MAX_SOURCE = 1000
@@ -116,15 +123,24 @@ def thumbnail_name(index: int) -> str:
     return f"thumbnails/{index}.jpg"
 
 
+def manifest_limit(examples: int) -> int:
+    """Return how many bytes a manifest may have where there is room for so many examples."""
+    return max(MANIFEST_FLOOR, MANIFEST_EACH * examples)
+
+
 class Archive(Closing):
     """An exported file that was checked from end to end; a context manager.
 
     `examples` lack their thumbnails, which `thumbnail(index)` reads (and checks) one at a time.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open and check the file. Raises InputError, naming what is wrong with it."""
+    def __init__(self, path: Path, room: int = ROOM_LIVE) -> None:
+        """Open and check the file, within the memory that `room` examples may take: manifest and embeddings.
+
+        Raises InputError, naming what is wrong with it.
+        """
         self.path = path
+        self._room = room
         try:
             self._zip = zipfile.ZipFile(path)
         except FileNotFoundError as error:
@@ -185,7 +201,10 @@ class Archive(Closing):
         return infos
 
     def _manifest(self) -> dict[str, Any]:
-        text = self._content(MANIFEST, MAX_MANIFEST)
+        limit = manifest_limit(self._room)
+        if MANIFEST in self._infos:
+            self._check_room(MANIFEST, self._infos[MANIFEST].file_size, limit)
+        text = self._content(MANIFEST, limit)
         if self._content(MANIFEST_SUM, 100).decode("ascii", "replace").strip() != hashlib.sha256(text).hexdigest():
             self._refuse(f"{MANIFEST} fails its checksum")
         try:
@@ -224,10 +243,11 @@ class Archive(Closing):
         if list(dict.fromkeys(self.order)) != list(range(len(rows))):
             self._refuse(f"{MANIFEST}: the order of presentation does not agree with the examples")
         self._check_names()
-        data = self._content(EMBEDDINGS, len(rows) * self.embedding_size)
-        if len(data) != len(rows) * self.embedding_size or hashlib.sha256(data).hexdigest() != wanted:
-            self._refuse(f"{EMBEDDINGS} fails its checksum, or has not the right length")
         size = self.embedding_size
+        self._check_room(EMBEDDINGS, len(rows) * size, EMBEDDING_EACH * self._room)
+        data = self._content(EMBEDDINGS, len(rows) * size)
+        if len(data) != len(rows) * size or hashlib.sha256(data).hexdigest() != wanted:
+            self._refuse(f"{EMBEDDINGS} fails its checksum, or has not the right length")
         self.examples = [
             NewExample(data[index * size : (index + 1) * size], label, time_ns, source, None, before)
             for index, (label, time_ns, source, before) in enumerate(heads)
@@ -243,12 +263,19 @@ class Archive(Closing):
         info = self._infos.get(name)
         if info is None:
             self._refuse(f"{name!r} is missing: it is no export of edge-app")
-        if info.file_size > limit:
-            self._refuse(f"{name!r} unpacks to {info.file_size} bytes, at most {limit} are expected")
         try:
-            return self._zip.read(info)
-        except Exception as error:  # noqa: BLE001 zlib, zipfile and the disk have many ways to say "damaged"
-            self._refuse(f"{name!r} cannot be unpacked ({error})")
+            return unzip(self._zip, info, limit)
+        except InputError as error:
+            self._refuse(str(error))
+
+    def _check_room(self, name: str, size: int, limit: int) -> None:
+        if size > limit:
+            way_out = (
+                "`edge-app import` reads more while the service is stopped"
+                if self._room < ROOM
+                else "export fewer classes at a time"
+            )
+            self._refuse(f"{name!r} unpacks to {size} bytes, at most {limit} are read here ({way_out})")
 
     def _refuse(self, what: str) -> NoReturn:
         raise InputError(f"{self.path} cannot be imported: {what}; nothing was taken from it")

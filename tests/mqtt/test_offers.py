@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lying_zip import bomb, claiming, within
 from simple_network import embedding, open_learner
 
-from edge_app.control.transfer import export_examples
+from edge_app.control.transfer import MAX_EXAMPLES, export_examples
 from edge_app.errors import InputError
 from edge_app.mqtt.offers import MAGIC, pack, unpack
+from edge_app.storage.exchange import ROOM_LIVE
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
@@ -46,6 +48,16 @@ def test_a_signature_is_that_of_the_key_or_refused(content: bytes) -> None:
     forged = unsigned.replace(b"\n\n", b"\n" + b"0" * 64 + b"\n", 1)
     with pytest.raises(InputError, match="signature"):
         unpack(forged, KEY)
+
+
+def test_where_only_signed_ones_count_another_is_refused_before_anything_in_it_is_read() -> None:
+    """Its zip file is none, which nobody finds out."""
+    with pytest.raises(InputError, match="the offer is not signed"):
+        unpack(pack("one", "cup", 3, 1, b"no zip", None), KEY, only_signed=True)
+    with pytest.raises(InputError, match="the offer is not signed"):
+        unpack(MAGIC + b"no header\n\n", KEY, only_signed=True)
+    with pytest.raises(InputError, match="the offer's zip file cannot be read"):
+        unpack(pack("one", "cup", 3, 1, b"no zip", KEY), KEY, only_signed=True)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -105,13 +117,29 @@ def zipped(**files: bytes) -> bytes:
         (zipped(manifest_json=b"{"), "the offer's zip file cannot be read"),
         (zipped(manifest_json=b'{"examples": [3]}'), "the offer's zip file cannot be read"),
         (zipped(manifest_json=b" " * (5 << 20)), "unpacks to 5242880 bytes: more than such a file can need"),
+        (zipped(manifest_json=b"[]," * 30_000), "'manifest.json' unpacks to 90000 bytes, at most 65536 are expected"),
         (zipped(manifest_json=b"{}", embeddings_bin=bytes(9 << 20)), "more than such a file can need"),
     ],
-    ids=["none", "no manifest", "no json", "rows", "large manifest", "bomb"],
+    ids=["none", "no manifest", "no json", "rows", "large manifest", "nested manifest", "bomb"],
 )
 def test_a_zip_file_that_is_none_or_a_bomb_is_refused(inner: bytes, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         unpack(pack("one", "cup", 1, 1, inner, None), None)
+
+
+@pytest.mark.parametrize("claim", [0, 1000, 60_000])
+def test_a_bomb_that_claims_to_be_small_takes_no_memory(claim: int) -> None:
+    """A message of 65 kB took 130 MB: the directory says what is allowed, what is there unpacks to 64 MB."""
+    message = pack("one", "cup", 1, 1, claiming(bomb("manifest.json"), "manifest.json", claim), None)
+    assert len(message) < 70_000
+    with within(1 << 20), pytest.raises(InputError, match=r"the offer cannot be taken: 'manifest\.json'"):
+        unpack(message, None)
+
+
+def test_the_header_cannot_ask_for_more_memory_than_an_import_may_take() -> None:
+    assert ROOM_LIVE == MAX_EXAMPLES, "what an offer may hold is what a running device takes at once"
+    with pytest.raises(InputError, match=r"5001 is no whole number of 1\.\.5000"):
+        unpack(pack("one", "cup", ROOM_LIVE + 1, 1, zipped(manifest_json=b"{}"), None), None)
 
 
 @settings(max_examples=500, deadline=None)

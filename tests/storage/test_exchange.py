@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lying_zip import bomb, claiming, within
 from simple_network import clean_replay, embedding, open_learner
 
 from edge_app.errors import InputError, StateNotWritable
@@ -207,6 +208,87 @@ def test_a_bomb_is_refused_by_its_size_without_unpacking_it(exported: Path) -> N
 
     with pytest.raises(InputError, match="unpacks to 1000 bytes, at most 100"):
         Archive(_rewritten(exported, deflate))
+
+
+def _deflated(path: Path, **entries: bytes) -> Path:
+    """A copy with other contents of entries ("_" for "."), all compressed, and with the manifest's checksum."""
+    if "manifest_json" in entries:
+        entries["manifest_sha256"] = hashlib.sha256(entries["manifest_json"]).hexdigest().encode()
+    with zipfile.ZipFile(path) as archive:
+        known = {name: archive.read(name) for name in archive.namelist()}
+    target = path.with_name("deflated.zip")
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in (known | {name.replace("_", "."): data for name, data in entries.items()}).items():
+            archive.writestr(name, data)
+    return target
+
+
+@pytest.mark.parametrize("entry", [exchange.MANIFEST, exchange.MANIFEST_SUM, exchange.EMBEDDINGS, "thumbnails/1.jpg"])
+def test_a_bomb_that_claims_to_be_small_takes_no_memory(exported: Path, entry: str) -> None:
+    """The directory says what is expected; what is there unpacks to 64 MB."""
+    with zipfile.ZipFile(exported) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    expected = entries.pop(entry)
+    forged = bomb(entry, **entries)
+    exported.write_bytes(claiming(forged, entry, len(expected), expected))
+    with within(1 << 20), pytest.raises(InputError, match=f"{entry}' .*nothing was taken"):
+        Archive(exported)
+
+
+def test_a_manifest_may_be_as_large_as_the_examples_that_there_is_room_for(exported: Path) -> None:
+    """What is honest in size, and becomes thirty times as much as objects, is not read at all."""
+    limit = exchange.manifest_limit(exchange.ROOM_LIVE)
+    nested = b'{"examples": [' + b"[[]]," * (limit // 5) + b"0]}"
+    assert len(nested) > limit
+    forged = _deflated(exported, manifest_json=nested)
+    with (
+        within(1 << 20),
+        pytest.raises(InputError, match=r"at most 5120000 are read here \(`edge-app import` reads more"),
+    ):
+        Archive(forged)
+    with pytest.raises(InputError, match="no export of edge-app"):
+        Archive(forged, exchange.ROOM)
+    small = _deflated(exported, manifest_json=nested[: exchange.MANIFEST_FLOOR + 1])
+    with within(1 << 20), pytest.raises(InputError, match="at most 65536 are read here"):
+        Archive(small, 9)
+
+
+def test_a_manifest_of_the_longest_names_fits(tmp_path: Path) -> None:
+    count = 100
+    with open_learner(tmp_path / "from") as learner:
+        for number in range(count):
+            learner.teach(embedding(number), "茶" * 100, source="page #0123456789abcdef", thumbnail=b"picture")
+    with Store.reader(database_path(tmp_path / "from")) as store:
+        write_archive(store, tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert archive.getinfo(exchange.MANIFEST).file_size < exchange.MANIFEST_EACH * count
+    with Archive(tmp_path / "all.zip", count) as archive:
+        assert len(archive.examples) == count
+
+
+def test_embeddings_may_be_as_large_as_the_examples_that_there_is_room_for(exported: Path) -> None:
+    """Zeros that unpack to 22 MB out of some 22 kB: 400 examples of the largest embedding."""
+
+    def many(manifest: dict[str, object]) -> None:
+        row = manifest["examples"][0] | {"thumbnail": None}  # type: ignore[index]
+        zeros = hashlib.sha256(bytes(400 * exchange.MAX_EMBEDDING)).hexdigest()
+        manifest.update(examples=[row] * 400, order=[*range(400)], embeddings_sha256=zeros)
+        manifest["encoder"].update(embedding_size=exchange.MAX_EMBEDDING)  # type: ignore[attr-defined]
+
+    def change(entries: dict[str, bytes]) -> None:
+        _manifest(many)(entries)
+        for name in [name for name in entries if name.startswith("thumbnails/")]:
+            del entries[name]
+        entries[exchange.EMBEDDINGS] = bytes(400 * exchange.MAX_EMBEDDING)
+
+    forged = _rewritten(exported, change)
+    with (
+        within(4 << 20),
+        pytest.raises(InputError, match=r"'embeddings\.bin' unpacks to 26214400 bytes, at most 20480000"),
+    ):
+        Archive(forged)
+    with Archive(forged, exchange.ROOM) as archive:
+        assert len(archive.examples) == 400
 
 
 def test_more_than_can_be_meant_is_refused(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
-"""Coverage-guided fuzzing of what reads files from outside: exports, configurations, tokens. Needs atheris.
+"""Coverage-guided fuzzing of what reads files from outside: exports, offers, configurations, tokens. Needs atheris.
 
-    pip install atheris; python tests/web/coverage_fuzz.py -runs=100000 -max_len=4096
+    pip install atheris; PYTHONPATH=tests python tests/web/coverage_fuzz.py -runs=100000 -max_len=4096
 
-What this program raises on purpose is right; anything else stops the run, and libFuzzer keeps the input.
+What this program raises on purpose is right; anything else stops the run, and so does 16 MB for a file whose directory
+lies. libFuzzer keeps the input.
 """
 
 import io
@@ -14,10 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import atheris
+from lying_zip import bomb, claiming, within
 
 with atheris.instrument_imports(include=["edge_app", "zipfile", "tomllib", "json"], enable_loader_override=False):
     from edge_app.config import Config, load_config
     from edge_app.errors import EdgeAppError
+    from edge_app.mqtt.offers import pack, unpack
     from edge_app.storage.exchange import Archive
     from edge_app.web.tokens import Tokens
 
@@ -30,6 +33,9 @@ MANIFEST = {
     "examples": [{"label": "a", "time_ns": 1, "source": "s", "thumbnail": None}],
     "order": [0],
 }
+
+
+BOMB = bomb("manifest.json", manifest_sha256=b"0" * 64, embeddings_bin=b"00")
 
 
 def archive(data: bytes) -> None:
@@ -50,6 +56,22 @@ def manifest(data: bytes) -> None:
     archive(file.getvalue())
 
 
+def offer(data: bytes) -> None:
+    """What another device sends, with a right header around the zip file."""
+    with suppress(EdgeAppError):
+        unpack(data, None)
+    unpack(pack("one", "a", 1, 1, data, None), None)
+
+
+def directory(data: bytes) -> None:
+    """A zip file of 64 MB whose directory claims another size, and any checksum."""
+    size = int.from_bytes(data[:4], "little") >> data[4] % 32 if len(data) > 4 else 0
+    forged = claiming(BOMB, "manifest.json", size, data[5:])
+    for read in (archive, offer):
+        with within(16 << 20), suppress(EdgeAppError):
+            read(forged)
+
+
 def configuration(data: bytes) -> None:
     path = FOLDER / "config.toml"
     path.write_bytes(data)
@@ -63,7 +85,7 @@ def tokens(data: bytes) -> None:
     assert Tokens(path).role_of("x") is None
 
 
-TARGETS = (archive, manifest, configuration, tokens)
+TARGETS = (archive, manifest, configuration, tokens, offer, directory)
 
 
 def one(data: bytes) -> None:
@@ -84,6 +106,7 @@ def main() -> None:
         b"\x02" + shipped[:3000],
         b'\x02[camera]\nuri = "sim:"\nregion = [0.0, 0.0, 1.0, 1.0]\n[web]\nhost = "::1"\nproxies = ["10.0.0.0/8"]\n',
         b"\x03" + json.dumps({"tokens": {"view": {"sha256": "a" * 64, "made_s": 1}}, "sessions": []}).encode(),
+        b"\x05" + bytes((232, 3, 0, 0, 0)) + b"{}",
     ]
     for number, seed in enumerate(seeds):
         (corpus / str(number)).write_bytes(seed)

@@ -15,6 +15,7 @@ import pytest
 from device import Device
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lying_zip import bomb, claiming, within
 from PIL import Image
 from served import Served, api
 from simple_network import open_learner
@@ -215,6 +216,42 @@ def test_forged_import_files(served: Served, data: st.DataObject) -> None:
     assert answer.status_code in (200, 409), answer.text
     if answer.status_code != 200 or answer.json()["added"] == 0:
         assert what_was_taught(served) == before
+
+
+@pytest.fixture(scope="module")
+def bombs(served: Served) -> dict[str, bytes]:
+    """The export with, by the name of the entry, 64 MB in it."""
+    with zipfile.ZipFile(io.BytesIO(exported(served))) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    made = {}
+    for name in entries:
+        others = {other: data for other, data in entries.items() if other != name}
+        made[name] = bomb(name, **others)
+    return made
+
+
+@fuzzed
+@given(st.data())
+def test_import_files_whose_directory_lies(served: Served, bombs: dict[str, bytes], data: st.DataObject) -> None:
+    """What unpacks to 64 MB says that it is small; or what is small says that it is anything."""
+    before = what_was_taught(served)
+    honest = exported(served)
+    with zipfile.ZipFile(io.BytesIO(honest)) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    name = data.draw(st.sampled_from(sorted(entries)))
+    size = len(entries[name])
+    claim = data.draw(
+        st.sampled_from((0, 1, size - 1, size, size + 1)) | st.integers(0, 1 << 16) | st.integers(0, 2**32 - 1)
+    )
+    whole = data.draw(st.sampled_from((honest, bombs[name])))
+    found = entries[name] if claim == size else bytes(min(claim, 1 << 16))
+    with within(16 << 20):
+        answer = served.http.post(
+            api("/import"), content=claiming(whole, name, claim, found), headers={"content-type": "application/zip"}
+        )
+    assert answer.status_code in (200, 409), answer.text
+    assert answer.status_code == 409 or (whole is honest and claim == size)
+    assert what_was_taught(served) == before
 
 
 @fuzzed
