@@ -104,6 +104,7 @@ def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, 
             bridge.start()
         reason = _watch(pipeline, supervisor, signals, seconds, web)
         notifier.send(STOPPING=1, STATUS=f"stopping: {reason}")
+        learner.refuse_imports()  # the teacher would wait for one that is being stored
         outside.close()  # nobody asks for anything any more
         status = _finish(stack, pipeline, learner, reason)
         if web is not None and web.failure is not None:

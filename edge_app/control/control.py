@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 from edge_app import __version__
 from edge_app.control import transfer
 from edge_app.control.errors import Busy
-from edge_app.control.events import Answered, Corrected, Event, Hub, Subscription, Taught
+from edge_app.control.events import Answered, Event, Hub, Subscription, Taught
 from edge_app.control.pictures import Picture, Pictures, Seen, to_jpeg
 from edge_app.control.requests import Requests, mark_of
 from edge_app.control.standing import ClassReport, ordered
@@ -19,9 +19,9 @@ from edge_app.control.tray import Moment, Tray
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import InputError
 from edge_app.learner import Learner
-from edge_app.pipeline.deeds import Errand, Lesson
+from edge_app.pipeline.deeds import Correction, Errand, Lesson
 from edge_app.pipeline.pipeline import Pipeline
-from edge_app.pipeline.teaching import Teacher
+from edge_app.pipeline.teaching import Subject, Teacher
 from edge_app.storage.labels import check_label
 from edge_app.storage.records import Action, Example
 
@@ -171,18 +171,21 @@ class Control:
     def teach_moments(
         self, ids: Sequence[int], label: str, *, request: str | None = None, source: str = "page"
     ) -> list[Taught]:
-        """Teach all of some moments as one class, one example each, and take them from the tray."""
-        ids, label = _few(ids), check_label(label)
+        """Teach all of some moments as one class, one example each and all as one action; take them from the tray.
+
+        In the order in which they were seen, so that the same ones give the same network however they were picked.
+        When it cannot be stored none is taught, and the tray stays as it is.
+        """
+        ids, label = sorted(_few(ids)), check_label(label)
 
         def work() -> list[Taught]:
-            seen = list(zip(ids, self._tray.seen(ids), strict=True))
+            subjects = [Subject(one.picture, one.embedding, one.sequence) for one in self._tray.seen(ids)]
 
             def learn(teacher: Teacher) -> list[Taught]:
-                done = []
-                for number, one in seen:
-                    done.append(self._learn(teacher, label, one, source))
-                    self._tray.dismiss([number])
-                return done
+                asked_ns = self._clock.monotonic_ns()
+                lessons = teacher.teach_many(label, subjects, source=source, asked_ns=asked_ns)
+                self._tray.dismiss(ids)
+                return [Taught(*lesson, time.time_ns()) for lesson in lessons]
 
             return self._ask(learn, source)
 
@@ -273,7 +276,7 @@ class Control:
         *,
         source: str = "page",
     ) -> transfer.Imported:
-        """Learn the examples of an exported file, all or none; one import at a time. Raises ModelMismatch too."""
+        """Take in the examples of an exported file, all or none; one import at a time. Raises ModelMismatch too."""
         if not self._importing.acquire(blocking=False):
             raise Busy("another import is under way: wait until it is done")
         try:
@@ -282,7 +285,7 @@ class Control:
             self._importing.release()
         if done.action is not None:
             self._ask(Teacher.judge, source)
-            self._hub.tell(Corrected("imported", done.action, source, time.time_ns()))
+            self._hub.told(Correction("imported", done.action, source))
         return done
 
     # Inside

@@ -14,7 +14,7 @@ from edge_app.storage.records import Action
 from edge_app.storage.store import Store
 
 MAX_EXAMPLES = 5000
-"""Examples that a running device takes at once: it learns a thousand a second, a small board some hundred."""
+"""Examples that a running device takes at once: a press waits while they are stored (not while they are learnt)."""
 
 
 class Imported(NamedTuple):
@@ -47,7 +47,10 @@ def export_examples(folder: Path, labels: Sequence[str], file: BinaryIO) -> int:
 def import_examples(
     learner: Learner, encoder_sha256: str, path: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Imported:
-    """Learn the examples of a file, all or none. Raises InputError, ModelMismatch, StateNotWritable."""
+    """Store the examples of a file, all or none; the network follows in the background.
+
+    Raises InputError, ModelMismatch, StateNotWritable.
+    """
     with Archive(path) as archive:
         total = len(archive.examples)
         if total > MAX_EXAMPLES:
@@ -67,7 +70,11 @@ def import_examples(
             return archive.thumbnail(index)
 
         action = learner.adopt(
-            archive.examples, order=archive.order, thumbnail=thumbnail, thumbnail_bytes=archive.unpacked_bytes
+            archive.examples,
+            order=archive.order,
+            thumbnail=thumbnail,
+            thumbnail_bytes=archive.unpacked_bytes,
+            background=True,
         )
     added = len(action.changes) if action else 0
     return Imported(added, total - added, action)

@@ -6,12 +6,15 @@ one swap, never across disk access. So `classify` waits for a few presentations 
 rebuild. Order of locks: the saver's, `_writing`, the network's.
 
 A correction (undo, relabel, forget, rename, merge) is stored at once; the network is then rebuilt by replay beside the
-one in use and swapped in at its end. Examples taught meanwhile are stored, and learnt by both.
+one in use and swapped in at its end. Examples taught meanwhile are stored, and learnt by both. An import goes the same
+way: the lock is not held while its examples are learnt.
 """
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 
 from edge_app.closing import Closing
 from edge_app.confidence import evidence
-from edge_app.errors import InputError, StateNotWritable
+from edge_app.errors import EdgeAppError, InputError, StateNotWritable
 from edge_app.learner import consolidation, corrections
 from edge_app.learner.live import LiveNetwork
 from edge_app.learner.rebuilder import Rebuilder
@@ -30,7 +33,7 @@ from edge_app.messages import Decision
 from edge_app.storage.folder import FolderLock
 from edge_app.storage.labels import check_label
 from edge_app.storage.limits import Limits, make_room, room_for_many
-from edge_app.storage.records import Action, Binding, Dream, Example, NewExample, Prediction
+from edge_app.storage.records import Action, Binding, Dream, Entry, Example, NewExample, Prediction
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 from edge_app.storage.store import Store
 
@@ -38,8 +41,19 @@ if TYPE_CHECKING:
     from edge_app.colanet.params import Params
     from edge_app.encoder.model import ModelManifest
 
+logger = logging.getLogger(__name__)
+
 SNAPSHOT_EVERY = 500
 """Presentations after which a snapshot is saved while teaching goes on: what a start has to replay at most, about."""
+
+
+class Shown(NamedTuple):
+    """What is to be taught."""
+
+    embedding: NDArray[np.uint8]
+    """(n,)"""
+    thumbnail: bytes | None = None
+    """The model's input as JPEG."""
 
 
 class Taught(NamedTuple):
@@ -79,7 +93,10 @@ class Learner(Closing):
         self._snapshots = snapshots
         self._lock = lock
         self._clock = clock
+        self._rate_code = rate_code
+        self._factory = factory
         self._writing = threading.RLock()
+        self._closing = threading.Event()
         self._closed = False
         try:
             if not store.read_only:
@@ -162,23 +179,44 @@ class Learner(Closing):
         loses its oldest example, and the network is rebuilt in the background. Raises InputError, and
         StateNotWritable when it could not be stored: then nothing changed.
         """
-        self._check_embedding(embedding)
+        return self.teach_many([Shown(embedding, thumbnail)], label, source=source)[0]
+
+    def teach_many(self, shown: Sequence[Shown], label: str, *, source: str) -> list[Taught]:
+        """Store several examples of a class, all or none, as one action, and learn them in this order.
+
+        To the bit what teaching them one after the other gives, predictions included. Otherwise as `teach`.
+        """
+        if not shown:
+            raise InputError("nothing was shown, expected at least one example to teach")
+        for one in shown:
+            self._check_embedding(one.embedding)
         label = check_label(label)
-        data = embedding.tobytes()
-        with self._writing:
-            self._check_writable()
-            size = len(data) + len(thumbnail or b"")
-            leaving = make_room(self._store, self.limits, label, self._snapshots.used_bytes(), size)
-            before = self._live.predict(embedding)
-            prediction = self._prediction(before)
-            new = NewExample(data, label, self._clock(), source, thumbnail, prediction)
-            action = self._store.commit("teach", new.time_ns, add=[new], labels=dict.fromkeys(leaving))
+        told: list[tuple[Decision, Prediction]] = []
+        with self._changing():
+            needed = sum(one.embedding.nbytes + len(one.thumbnail or b"") for one in shown)
+            leaving = make_room(self._store, self.limits, label, self._snapshots.used_bytes(), needed, len(shown))
+            time_ns = self._clock()
+
+            def examples() -> Iterator[NewExample]:
+                # each is predicted before it is learnt, by a copy: nobody is to decide with what is not stored yet
+                pupil = self._live if len(shown) == 1 else self._copy()
+                for number, one in enumerate(shown, 1):
+                    before = pupil.predict(one.embedding)
+                    prediction = self._prediction(before)
+                    told.append((before, prediction))
+                    data = one.embedding.tobytes()
+                    yield NewExample(data, label, time_ns, source, one.thumbnail, prediction)
+                    if number < len(shown):
+                        pupil.learn([Entry(0, label, data)])
+
+            action = self._store.commit("teach", time_ns, add=examples(), labels=dict.fromkeys(leaving))
             if leaving:
                 self._rebuilder.outdate()
             self._catch_up()
         if leaving:
             self._rebuilder.run(background=True)
-        return Taught(action.changes[-1].example, label, before, prediction)
+        added = action.changes[len(leaving) :]
+        return [Taught(change.example, label, *one) for change, one in zip(added, told, strict=True)]
 
     def adopt(
         self,
@@ -187,15 +225,16 @@ class Learner(Closing):
         order: Sequence[int] | None = None,
         thumbnail: Callable[[int], bytes | None] | None = None,
         thumbnail_bytes: int = 0,
+        background: bool = False,
     ) -> Action | None:
         """Store and learn many examples, all or none, as one action; return it.
 
         Those of the same class and the same embedding as a stored one are left out; None when none is left. `order`
         as in `Store.commit`; `thumbnail(index)` reads the pictures, about `thumbnail_bytes` in all, one at a time.
-        Raises InputError, StateNotWritable, and what `thumbnail` raises.
+        The network follows as it follows a correction (below). Raises InputError, StateNotWritable, and what
+        `thumbnail` raises: then nothing was taken.
         """
-        with self._writing:
-            self._check_writable()
+        with self._changing():
             known = self._store.contents()
             fresh = [i for i, new in enumerate(examples) if (new.label, new.embedding) not in known]
             if not fresh:
@@ -203,16 +242,27 @@ class Learner(Closing):
             position = {index: place for place, index in enumerate(fresh)}
             news = [examples[index] for index in fresh]
             room_for_many(self._store, self.limits, news, self._snapshots.used_bytes() + thumbnail_bytes)
-            pictured = (examples[i]._replace(thumbnail=thumbnail(i)) for i in fresh) if thumbnail else iter(news)
+
+            def pictured() -> Iterator[NewExample]:
+                for index, new in zip(fresh, news, strict=True):
+                    if self._closing.is_set():
+                        raise StateNotWritable(
+                            f"{self._store.path.parent} is being closed: nothing was imported, do it again"
+                        )
+                    yield new._replace(thumbnail=thumbnail(index)) if thumbnail else new
+
             places = [position[i] for i in (range(len(examples)) if order is None else order) if i in position]
-            action = self._store.commit("import", self._clock(), add=pictured, order=places)
-            self._catch_up()
+            action = self._store.commit("import", self._clock(), add=pictured(), order=places)
+            # the network in use passes over them, the rebuilt one learns them in the order of the journal; what is
+            # taught meanwhile is learnt by both
+            self._live.pass_over(self._store.last_seq())
+            self._rebuilder.outdate()
+        self._rebuilder.run(background=background)
         return action
 
     def rehearse(self, examples: Sequence[int]) -> None:
         """Learn stored examples once more, in this order; the journal keeps it. Raises InputError, StateNotWritable."""
-        with self._writing:
-            self._check_writable()
+        with self._changing():
             self._store.rehearse(examples)
             self._catch_up()
 
@@ -314,6 +364,11 @@ class Learner(Closing):
         return self._rebuilder.stale
 
     @property
+    def rebuild_progress(self) -> tuple[int, int] | None:
+        """Presentations that the network being rebuilt has learnt, and how many there are; None when none is."""
+        return self._rebuilder.progress
+
+    @property
     def failure(self) -> Exception | None:
         """Why the last rebuild in the background failed; None when all is well."""
         return self._rebuilder.failure
@@ -369,8 +424,13 @@ class Learner(Closing):
         """Return the network as bytes: equal for equal parameters, rate code and journal."""
         return self._live.state()
 
+    def refuse_imports(self) -> None:
+        """Take no import from now on, and refuse the one that is being stored: a stop must not wait for it."""
+        self._closing.set()
+
     def close(self) -> None:
         """Save a snapshot and let the folder go; a rebuild under way is given up, the next start does it."""
+        self.refuse_imports()
         with self._writing:
             if self._closed:
                 return
@@ -382,9 +442,31 @@ class Learner(Closing):
 
     # Inside
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the lock of the store for a change; what it deletes for good goes from the snapshots too."""
+        purged = False
+        try:
+            with self._writing:
+                self._check_writable()
+                before = self._store.purged
+                try:
+                    yield
+                finally:
+                    purged = self._store.purged != before
+        finally:
+            if purged:  # after the lock is given back: the saver's comes first
+                try:
+                    self._saver.clear()
+                except EdgeAppError as error:
+                    logger.warning("%s; they may have learnt what was deleted, until the next two are saved", error)
+
+    def _copy(self) -> LiveNetwork:
+        """Return a network like the one in use, that nobody decides with."""
+        return LiveNetwork(Trained(self._factory.load(self._live.state())), self._rate_code)
+
     def _correct(self, change: Callable[[], Action], background: bool) -> Action:
-        with self._writing:
-            self._check_writable()
+        with self._changing():
             action = change()
             self._rebuilder.outdate()
         self._rebuilder.run(background=background)

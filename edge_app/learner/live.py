@@ -46,6 +46,10 @@ class LiveNetwork:
             with self._deciding:
                 self._trained.learn(entries[start : start + STEP], self._rate_code)
 
+    def pass_over(self, seq: int) -> None:
+        """Leave out what the journal holds up to a sequence number: another network learns it, and takes the place."""
+        self._trained.seq = seq
+
     def replace(self, trained: Trained) -> None:
         """Decide with another network from now on."""
         with self._deciding:

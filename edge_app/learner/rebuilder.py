@@ -44,13 +44,15 @@ class Rebuilder:
         self._swap = swap
         self._writing = writing
         self._saving = saving
-        self._progress = progress
+        self._told = progress
         self._corrections = 0
         self._reached = 0
         self._running = threading.Lock()
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._stopping = False
+        self._stopping = threading.Event()
+        self.progress: tuple[int, int] | None = None
+        """Presentations that the network being rebuilt has learnt, and how many there are; None when none is."""
         self.failure: Exception | None = None
         """Why the last rebuild in the background failed; the network in use is then older than the journal."""
 
@@ -88,10 +90,12 @@ class Rebuilder:
 
     def stop(self) -> None:
         """Give up a rebuild that is under way; the next start does it again."""
-        self._stopping = True
+        self._stopping.set()
         thread = self._thread
         if thread is not None:
             thread.join()
+        with self._running:  # one in the thread of whoever waits for it gives up after its chunk, too
+            pass
 
     def _work(self) -> None:
         while True:
@@ -103,19 +107,22 @@ class Rebuilder:
                 level = logging.ERROR if isinstance(error, EdgeAppError) else logging.CRITICAL
                 logger.log(level, "the network could not be rebuilt, the old one stays in use: %s", error)
             with self._guard:
-                if not self.stale or self._stopping or self.failure is not None:
+                if not self.stale or self._stopping.is_set() or self.failure is not None:
                     self._thread = None
                     return
 
     def _catch_up(self) -> None:
         with self._running:
-            while self.stale and not self._stopping:
-                self._attempt(self._corrections)
+            try:
+                while self.stale and not self._stopping.is_set():
+                    self._attempt(self._corrections)
+            finally:
+                self.progress = None
 
     def _attempt(self, correction: int) -> None:
         def read(after: int, limit: int) -> list[Entry]:
             with self._writing:
-                if correction != self._corrections or self._stopping:
+                if correction != self._corrections or self._stopping.is_set():
                     raise Superseded
                 return self._store.journal(after, limit)
 
@@ -125,10 +132,16 @@ class Rebuilder:
             start = trained.journal.count
             with self._writing:
                 total = self._store.count_presentations()
-            replay(trained, self._rate_code, read, total, self._progress)
+            self.progress = start, max(start, total)
+            replay(trained, self._rate_code, read, total, self._note)
             with self._writing:
                 replay(trained, self._rate_code, read, total)
                 self._swap(trained, trained.journal.count - start)
                 self._reached = correction
         except Superseded:
             return
+
+    def _note(self, done: int, total: int) -> None:
+        self.progress = done, total
+        if self._told is not None:
+            self._told(done, total)

@@ -4,13 +4,14 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.devices.ports import NS_PER_S, Buttons, Clock
 from edge_app.errors import EdgeAppError, InputError
+from edge_app.learner.learner import Shown
 from edge_app.learner.pictures import thumbnail_of
 from edge_app.messages import Decision, Frame
 from edge_app.pipeline.assurance import Assurance
@@ -48,6 +49,17 @@ class Taught(Protocol):
         """The same as it is stored with the example."""
 
 
+class Subject(NamedTuple):
+    """A picture that is to be taught."""
+
+    picture: NDArray[np.uint8]
+    """The model's input, (side, side, 3)."""
+    embedding: NDArray[np.uint8] | None
+    """Its embedding; None: not encoded yet."""
+    sequence: int | None
+    """The number of its frame; None where it was no frame of this camera."""
+
+
 class Learner(Protocol):
     """What the pipeline asks of the learner; from several threads."""
 
@@ -66,8 +78,12 @@ class Learner(Protocol):
     def classify(self, embedding: NDArray[np.uint8], /) -> Decision:
         """Return the decision on an embedding; never waits for the disk."""
 
-    def teach(self, embedding: NDArray[np.uint8], label: str, *, source: str, thumbnail: bytes | None = None) -> Taught:
-        """Store an example and learn it."""
+    @property
+    def rebuild_progress(self) -> tuple[int, int] | None:
+        """Presentations that the network being rebuilt has learnt, of how many."""
+
+    def teach_many(self, shown: Sequence[Shown], label: str, *, source: str) -> Sequence[Taught]:
+        """Store examples, all or none, and learn them in this order."""
 
     def undo(self, *, background: bool = False) -> Action:
         """Take back the last action."""
@@ -242,31 +258,47 @@ class Teacher:
         Without its embedding it is encoded; `asked_ns` is when it was asked for (monotonic). Raises InputError,
         StateNotWritable: then nothing was taught.
         """
-        known = self._learner.labels
-        if embedding is None:
-            embedding = self._encoder.encode(picture)
-        done = self._learner.teach(embedding, label, source=source, thumbnail=thumbnail_of(picture))
-        sure = self.assurance.confidence(done.before)
+        subject = Subject(picture, embedding, sequence)
+        return self.teach_many(label, [subject], source=source, asked_ns=asked_ns, **fields)[0]
+
+    def teach_many(
+        self, label: str, subjects: Sequence[Subject], *, source: str, asked_ns: int, **fields: object
+    ) -> list[Lesson]:
+        """Store and learn several pictures as examples of a class, all or none; otherwise as `teach`."""
+        new = label not in self._learner.labels
+        shown = [
+            Shown(
+                self._encoder.encode(subject.picture) if subject.embedding is None else subject.embedding,
+                thumbnail_of(subject.picture),
+            )
+            for subject in subjects
+        ]
+        done = self._learner.teach_many(shown, label, source=source)
         self._lights.blink("learnt")
-        self.learnt += 1
-        judged = Judged(label, done.before.label, done.prediction if label in known else None)
-        self.progress.taught(judged)
-        self.assurance.taught(judged)
-        before = done.before.label
-        self._report(
-            logging.INFO,
-            "learnt",
-            label=label,
-            example=done.example_id,
-            before=before,
-            source=source,
-            frame=sequence,
-            **fields,
-            ms=(self._clock.monotonic_ns() - asked_ns) / 1e6,
-        )
-        lesson = Lesson(done.example_id, label, before, sure, source, sequence)
-        self._told_of(lesson)
-        return lesson
+        lessons = []
+        for number, (subject, one) in enumerate(zip(subjects, done, strict=True)):
+            sure = self.assurance.confidence(one.before)
+            # of a class's very first example nobody could know the class
+            judged = Judged(label, one.before.label, None if new and number == 0 else one.prediction)
+            self.learnt += 1
+            self.progress.taught(judged)
+            self.assurance.taught(judged)
+            before = one.before.label
+            self._report(
+                logging.INFO,
+                "learnt",
+                label=label,
+                example=one.example_id,
+                before=before,
+                source=source,
+                frame=subject.sequence,
+                **fields,
+                ms=(self._clock.monotonic_ns() - asked_ns) / 1e6,
+            )
+            lesson = Lesson(one.example_id, label, before, sure, source, subject.sequence)
+            self._told_of(lesson)
+            lessons.append(lesson)
+        return lessons
 
     def correct(self, kind: str, change: Callable[[], Action], source: str, **fields: object) -> Action:
         """Make a correction, and have all that rests on examples follow; in the teacher's thread.

@@ -32,13 +32,15 @@ class Limits:
             raise InputError(f"when_full = {self.when_full!r} is not one of {', '.join(POLICIES)}")
 
 
-def make_room(store: Store, limits: Limits, label: str, snapshots_bytes: int, needed_bytes: int = 0) -> list[int]:
-    """Return the examples that must be forgotten before one of class `label` can be stored; none as a rule.
+def make_room(
+    store: Store, limits: Limits, label: str, snapshots_bytes: int, needed_bytes: int = 0, count: int = 1
+) -> list[int]:
+    """Return the examples that must be forgotten before `count` of class `label` can be stored; none as a rule.
 
     A full folder first loses, for good, what is kept for undo only. Raises StateNotWritable when the policy is to
     refuse, or when there is nothing left to forget.
     """
-    victims = _over_class_cap(store, limits, label)
+    victims = _over_class_cap(store, limits, label, count)
     spent = store.used_bytes() + snapshots_bytes + needed_bytes
     if spent <= limits.disk_bytes:
         return victims
@@ -46,16 +48,15 @@ def make_room(store: Store, limits: Limits, label: str, snapshots_bytes: int, ne
     if forgotten:
         store.purge(forgotten)
         spent = store.used_bytes() + snapshots_bytes + needed_bytes
-    if spent <= limits.disk_bytes or victims:
+    if spent <= limits.disk_bytes or len(victims) >= count:
         return victims
-    classes = store.classes()
-    if limits.when_full == "refuse" or not classes:
+    if limits.when_full == "refuse" or not store.classes():
+        what = "this example" if count == 1 else f"these {count} examples"
         raise StateNotWritable(
-            f"{store.path.parent} is full: {spent} bytes with this example, the cap is {limits.disk_bytes} "
+            f"{store.path.parent} is full: {spent} bytes with {what}, the cap is {limits.disk_bytes} "
             f"(disk_bytes); {_ways_out(store.path.parent)}"
         )
-    largest = max(classes, key=lambda name: classes[name])
-    return store.oldest(largest)
+    return [*victims, *_of_the_largest(store, count - len(victims), victims)]
 
 
 def room_for_many(store: Store, limits: Limits, news: Sequence[NewExample], snapshots_bytes: int) -> None:
@@ -76,17 +77,33 @@ def room_for_many(store: Store, limits: Limits, news: Sequence[NewExample], snap
         )
 
 
-def _over_class_cap(store: Store, limits: Limits, label: str) -> list[int]:
+def _over_class_cap(store: Store, limits: Limits, label: str, count: int) -> list[int]:
     stored = store.classes().get(label, 0)
-    excess = stored + 1 - limits.per_class
+    excess = stored + count - limits.per_class
     if excess <= 0:
         return []
-    if limits.when_full == "refuse":
+    if limits.when_full == "refuse" or count > limits.per_class:
+        more = "" if count == 1 else f", {count} would come"
         raise StateNotWritable(
-            f"class {label!r} is full: {stored} examples are stored, the cap is {limits.per_class} (per_class); "
+            f"class {label!r} is full: {stored} examples are stored{more}, the cap is {limits.per_class} (per_class); "
             f"{_ways_out(store.path.parent)}"
         )
     return store.oldest(label, excess)
+
+
+def _of_the_largest(store: Store, count: int, leaving: Sequence[int]) -> list[int]:
+    """Return `count` further examples, each the oldest of the class that is the largest when its turn comes."""
+    left: dict[str, list[int]] = {}
+    for example in store.examples():
+        if example.id not in leaving:
+            left.setdefault(example.label, []).append(example.id)
+    found: list[int] = []
+    while len(found) < count and left:
+        largest = max(left, key=lambda name: len(left[name]))
+        found.append(left[largest].pop(0))
+        if not left[largest]:
+            del left[largest]
+    return found
 
 
 def _ways_out(folder: Path) -> str:

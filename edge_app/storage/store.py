@@ -18,8 +18,8 @@ from edge_app.storage.records import (
     Dream,
     Dreamer,
     Entry,
-    Kind,
     Example,
+    Kind,
     Ledger,
     NewExample,
     Prediction,
@@ -62,6 +62,8 @@ class Store(Closing):
         """
         self.path = path
         self.read_only = read_only
+        self.purged = 0
+        """Examples deleted for good since it was opened, so that undo cannot bring them back."""
         self._db = db
         try:
             if read_only:
@@ -163,6 +165,13 @@ class Store(Closing):
         """Return the (class, embedding) of every example."""
         return set(self._all("SELECT label, embedding FROM examples WHERE label IS NOT NULL"))
 
+    def last_seq(self) -> int:
+        """Return the sequence number of the journal's last presentation, dreams among them; 0: there is none."""
+        sql = (
+            "SELECT MAX(COALESCE((SELECT MAX(seq) FROM presentations), 0), COALESCE((SELECT MAX(seq) FROM dreams), 0))"
+        )
+        return int(self._all(sql)[0][0])
+
     def count_presentations(self) -> int:
         """Return the length of the journal, dreams counted."""
         sql = "SELECT COUNT(*) FROM {} p JOIN examples e ON e.id = p.example WHERE e.label IS NOT NULL"
@@ -217,7 +226,8 @@ class Store(Closing):
             for index in range(len(added)) if order is None else order:
                 self._ledger = rows.insert_presentation(self._db, self._ledger, added[index])
             action, self._ledger = rows.insert_action(self._db, self._ledger, kind, time_ns, changes)
-            self._trim_history()
+            gone = self._trim_history()
+        self.purged += gone
         return action
 
     def rehearse(self, examples: Sequence[int]) -> None:
@@ -273,6 +283,7 @@ class Store(Closing):
                     self._ledger = rows.update_action(self._db, self._ledger, action, kept)
             for example in gone:
                 self._ledger = rows.delete_example(self._db, self._ledger, example)
+        self.purged += len(gone)
         try:
             cleared = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
         except sqlite3.OperationalError:
@@ -352,13 +363,17 @@ class Store(Closing):
             self._ledger = before
             raise
 
-    def _trim_history(self) -> None:
+    def _trim_history(self) -> int:
+        """Let go of the actions that are too old for undo; return how many examples were deleted with them."""
+        gone = 0
         sql = "SELECT id, time_ns, kind, changes FROM actions ORDER BY id DESC LIMIT -1 OFFSET ?"
         for action in rows.actions_from(self._all(sql, (HISTORY,))):
             for change in action.changes:
                 if change.after is None:
                     self._ledger = rows.delete_example(self._db, self._ledger, change.example)
+                    gone += 1
             self._ledger = rows.delete_action(self._db, self._ledger, action)
+        return gone
 
     def _verify(self) -> Ledger:
         """Return the ledger as the rows give it. Raises StateCorrupt when one is damaged or missing."""

@@ -86,6 +86,67 @@ def test_a_request_that_failed_can_be_tried_again(device: Device) -> None:
     assert device.control.teach("red", request="abc").example == 1
 
 
+def fill_tray(device: Device, count: int) -> list[int]:
+    """Let the device be unsure `count` times; return the moments, the oldest first."""
+    for number in range(count):
+        device.wait_for(lambda events: events[-1].sequence > device.events[0].sequence)
+        answer = device.control.status().answer
+        assert answer is not None
+        unsure = answer._replace(
+            label=f"thing {number}", confidence=0.1, time_ns=answer.time_ns + (9 + number) * 10**10
+        )
+        device.control._tray.consider(unsure)
+    moments = [moment.id for moment in device.control.tray()][::-1]
+    assert len(moments) == count
+    return moments
+
+
+def test_moments_of_the_tray_are_taught_as_one_action(device: Device, tmp_path: Path) -> None:
+    control = device.control
+    control.teach("red")
+    before = device.learner.network_state()
+    moments = fill_tray(device, 3)
+    done = control.teach_moments(moments[::-1], "mug", request="r")
+    assert control.teach_moments(moments, "mug", request="r") == done  # however they were picked
+    assert [one.example for one in done] == [2, 3, 4]
+    assert [one.sequence for one in done] == sorted(one.sequence or 0 for one in done)
+    assert control.tray() == []
+    assert [one[:-1] for one in device.of(Taught)[-3:]] == [one[:-1] for one in done]
+    assert [len(action.changes) for action in control.history()] == [1, 3]
+    assert device.learner.examples()[2].before is not None  # tested, then trained, each of them
+    assert device.learner.network_state() == clean_replay(tmp_path)
+    assert {one.label: one.standing.taught for one in control.classes()} == {"red": 1, "mug": 3}
+    control.undo()
+    device.learner.wait()
+    assert [example.id for example in device.learner.examples()] == [1]
+    assert device.learner.network_state() == before
+
+
+def test_a_disk_that_fills_up_half_way_teaches_none_and_a_retry_all(device: Device, tmp_path: Path) -> None:
+    control = device.control
+    control.teach("red")
+    moments = fill_tray(device, 20)
+    before = device.learner.network_state(), control.tray(), control.classes()
+    room_for(device, 1)
+    with pytest.raises(StateNotWritable, match="the disk is full"):
+        control.teach_moments(moments, "mug", request="r")
+    assert (device.learner.network_state(), control.tray(), control.classes()) == before
+    assert [one.label for one in device.of(Taught)] == ["red"]
+    assert len(device.of(Refused)) == 1
+    room_for(device, 1000)
+    assert len(control.teach_moments(moments, "mug", request="r")) == 20
+    assert control.tray() == []
+    assert device.learner.network_state() == clean_replay(tmp_path)
+
+
+def room_for(device: Device, pages: int) -> None:
+    """Let SQLite meet a full disk after some pages of 4 kB; an example of these tests has about 1 kB."""
+    with device.learner._writing:
+        db = device.learner._store._db
+        (used,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {used + pages}")
+
+
 def test_everyone_is_told_what_was_done(device: Device) -> None:
     device.control.teach("red", source="bus")
     device.control.undo(source="page")

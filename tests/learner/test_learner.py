@@ -1,5 +1,6 @@
 """The learner: teach, correct, classify; the network is always what the journal says."""
 
+import resource
 import shutil
 import threading
 import zlib
@@ -24,9 +25,11 @@ from simple_network import (
 
 from edge_app.errors import InputError, StateBusy, StateNotWritable, UnknownLabel
 from edge_app.learner import Learner
+from edge_app.learner.learner import Shown
+from edge_app.learner.replay import CHUNK
 from edge_app.storage.folder import database_path
 from edge_app.storage.limits import Limits
-from edge_app.storage.records import Action, Entry
+from edge_app.storage.records import Action, Entry, NewExample
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import HISTORY, Store
 
@@ -53,6 +56,48 @@ def test_teaching_makes_a_class_and_the_network_knows_it_afterwards(tmp_path: Pa
         assert learner.labels == ("mug", "pen", "cup")
         assert [learner.classify(embedding(100 + k, k)).label for k in range(3)] == list(KINDS)
         assert learner.teach(embedding(50, 1), "pen", source="test").before.label == "pen"
+
+
+@pytest.mark.parametrize("label", ["mug", "key"])
+def test_several_at_once_are_what_one_after_the_other_gives_and_one_action(tmp_path: Path, label: str) -> None:
+    values = [embedding(40 + i, i % 4) for i in range(5)]
+    with open_learner(tmp_path / "one by one", clock=lambda: 1) as learner:
+        fill(learner, 5)
+        single = [learner.teach(one, label, source="test", thumbnail=b"x") for one in values]
+        wanted, examples = learner.network_state(), learner.examples()
+    with open_learner(tmp_path / "at once", clock=lambda: 1) as learner:
+        fill(learner, 5)
+        before = learner.network_state()
+        many = learner.teach_many([Shown(one, b"x") for one in values], label, source="test")
+        assert [(one.example_id, one.label, one.prediction) for one in many] == [
+            (one.example_id, one.label, one.prediction) for one in single
+        ]
+        assert [one.before.spikes.tolist() for one in many] == [one.before.spikes.tolist() for one in single]
+        assert (learner.network_state(), learner.examples()) == (wanted, examples)
+        assert learner.network_state() == clean_replay(tmp_path / "at once")
+        assert len(learner.undo().changes) == 5
+        assert learner.network_state() == before == clean_replay(tmp_path / "at once")
+        with pytest.raises(InputError, match="nothing was shown"):
+            learner.teach_many([], label, source="test")
+
+
+def test_of_several_that_the_disk_has_no_room_for_none_is_taught(tmp_path: Path) -> None:
+    shown = [Shown(embedding(i), np.random.default_rng(i).bytes(20_000)) for i in range(4)]
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+        before = learner.network_state(), learner.examples(), learner.history()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        log = database_path(tmp_path).with_name("examples.sqlite-wal")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 50_000, hard))  # room for two
+        try:
+            with pytest.raises(StateNotWritable):
+                learner.teach_many(shown, "mug", source="test")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert (learner.network_state(), learner.examples(), learner.history()) == before
+        assert not learner.rebuilding
+        learner.teach_many(shown, "mug", source="test")
+        assert learner.network_state() == clean_replay(tmp_path)
 
 
 def test_reopened_network_is_the_same_to_the_bit_with_and_without_snapshot(tmp_path: Path) -> None:
@@ -228,9 +273,11 @@ class SlowNetwork(SimpleNetwork):
     started = threading.Event()
     go_on = threading.Event()
     slow = False
+    learnt = 0
 
     def learn_many(self, counts: np.ndarray, labels: object) -> None:
         if SlowNetwork.slow:
+            SlowNetwork.learnt += len(counts) > 100  # chunks, more or less
             self.started.set()
             assert self.go_on.wait(30)
         super().learn_many(counts, labels)  # type: ignore[arg-type]
@@ -246,6 +293,7 @@ class SlowFactory(SimpleFactory):
 @pytest.fixture
 def slow_learner(tmp_path: Path) -> Learner:
     SlowNetwork.started, SlowNetwork.go_on, SlowNetwork.slow = threading.Event(), threading.Event(), False
+    SlowNetwork.learnt = 0
     learner = open_learner(tmp_path, factory=SlowFactory())
     fill(learner)
     SlowNetwork.slow = True
@@ -294,6 +342,96 @@ def test_closing_gives_a_rebuild_up_and_the_next_start_does_it(slow_learner: Lea
     assert not closing.is_alive()
     with open_learner(tmp_path) as learner:
         assert learner.labels == ("pen", "cup")
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+def news(count: int, kind: int = 5) -> list[NewExample]:
+    """Examples as an import brings them."""
+    return [NewExample(embedding(200 + i, kind).tobytes(), f"new {i % 8}", i, "file", None) for i in range(count)]
+
+
+def test_an_import_is_learnt_in_the_order_of_the_journal_and_undone_as_one(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+        before = learner.network_state()
+        steps: list[tuple[int, int] | None] = [learner.rebuild_progress]
+        learner._rebuilder._told = lambda done, total: steps.append(learner.rebuild_progress)
+        action = learner.adopt(news(600))
+        assert action is not None
+        assert learner.network_state() == clean_replay(tmp_path)
+        assert steps == [None, (256, 612), (512, 612), (612, 612)]
+        assert learner.rebuild_progress is None
+        assert learner.adopt(news(600)) is None
+        assert learner.undo() == action
+        assert learner.network_state() == before == clean_replay(tmp_path)
+
+
+def test_presses_and_decisions_go_on_while_an_import_is_learnt(slow_learner: Learner, tmp_path: Path) -> None:
+    slow_learner.adopt(news(600), background=True)
+    assert SlowNetwork.started.wait(30)
+    assert slow_learner.rebuilding
+    assert slow_learner.rebuild_progress == (0, 612)
+    taught = slow_learner.teach(embedding(60, 7), "key", source="test")  # would wait for ever for the import
+    assert taught.before.labels == ("mug", "pen", "cup")
+    for i in range(62, 66):
+        slow_learner.teach(embedding(i, 7), "key", source="test")
+    assert slow_learner.labels == ("mug", "pen", "cup", "key")
+    assert slow_learner.classify(embedding(61, 7)).label == "key"
+    slow_learner.relabel(taught.example_id, "door", background=True)
+    SlowNetwork.go_on.set()
+    slow_learner.wait()
+    assert slow_learner.labels == ("mug", "pen", "cup", *(f"new {i}" for i in range(8)), "door", "key")
+    assert slow_learner.network_state() == clean_replay(tmp_path)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_closing_gives_up_what_an_import_has_to_learn_and_the_next_start_does_it(
+    slow_learner: Learner, tmp_path: Path, background: bool
+) -> None:
+    importing = threading.Thread(target=lambda: slow_learner.adopt(news(20 * CHUNK), background=background))
+    importing.start()
+    assert SlowNetwork.started.wait(30)
+    taught = slow_learner.teach(embedding(60, 7), "key", source="test").example_id
+    closing = threading.Thread(target=slow_learner.close)
+    closing.start()
+    assert slow_learner._rebuilder._stopping.wait(30)
+    SlowNetwork.go_on.set()
+    closing.join(30)
+    importing.join(30)
+    assert SlowNetwork.learnt <= 2, "it ended with the chunk that it was at"
+    with open_learner(tmp_path) as learner:
+        assert len(learner.examples()) == 12 + 20 * CHUNK + 1
+        assert learner.examples()[-1].id == taught
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+def test_closing_refuses_an_import_that_is_not_stored_yet(tmp_path: Path) -> None:
+    read, go_on, failures = threading.Event(), threading.Event(), []
+
+    def thumbnail(index: int) -> bytes:
+        read.set()
+        assert go_on.wait(30)
+        return b"picture"
+
+    def adopt() -> None:
+        try:
+            learner.adopt(news(50), thumbnail=thumbnail)
+        except StateNotWritable as error:
+            failures.append(str(error))
+
+    learner = open_learner(tmp_path)
+    fill(learner)
+    importing, closing = threading.Thread(target=adopt), threading.Thread(target=learner.close)
+    importing.start()
+    assert read.wait(30)
+    closing.start()
+    assert learner._closing.wait(30)
+    go_on.set()
+    closing.join(30)
+    importing.join(30)
+    assert "nothing was imported" in failures[0]
+    with open_learner(tmp_path) as learner:
+        assert len(learner.examples()) == 12
         assert learner.network_state() == clean_replay(tmp_path)
 
 
@@ -479,6 +617,42 @@ def test_purging_leaves_nothing_behind(tmp_path: Path) -> None:
         assert learner.undo().kind == "teach"
 
 
+def test_what_goes_for_good_by_its_age_goes_from_the_snapshots_too(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        fill(learner, 3)
+        learner.teach(embedding(55, 4), "face", source="test")
+        learner.save()
+        learner.forget_class("face")
+        for i in range(HISTORY - 1):
+            learner.teach(embedding(i, 1), "pen", source="test")
+        assert any(b"face" in file.read_bytes() for file in (tmp_path / "snapshots").iterdir()), "undo may need it"
+        learner.teach(embedding(1, 1), "pen", source="test")
+        assert learner.forgotten() == []
+        assert list((tmp_path / "snapshots").iterdir()) == []
+        learner.save()
+    assert not any(b"face" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_goes_for_good_for_want_of_room_goes_from_the_snapshots_too(tmp_path: Path, fits: bool) -> None:
+    picture = np.random.default_rng(0).bytes(60_000)
+    with open_learner(tmp_path, limits=Limits(disk_bytes=1 << 20)) as learner:
+        learner.teach(embedding(55, 4), "face", source="test", thumbnail=picture)
+        for kept in range(13):
+            learner.teach(embedding(kept, kept % 2), "mug", source="test", thumbnail=picture)
+        learner.save()
+        learner.forget_class("face")
+        assert any(b"face" in file.read_bytes() for file in (tmp_path / "snapshots").iterdir())
+        if fits:
+            learner.teach(embedding(50), "mug", source="test", thumbnail=3 * picture)
+        else:
+            with pytest.raises(StateNotWritable, match="is full"):
+                learner.teach(embedding(50), "mug", source="test", thumbnail=9 * picture)
+        assert learner.forgotten() == []
+        assert list((tmp_path / "snapshots").iterdir()) == []
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
 def test_a_full_class_refuses(tmp_path: Path) -> None:
     with open_learner(tmp_path, limits=Limits(per_class=4)) as learner:
         fill(learner)
@@ -500,6 +674,39 @@ def test_a_full_class_loses_its_oldest_as_if_it_had_never_been(tmp_path: Path) -
         assert learner.classes() == {"pen": 4, "cup": 4, "mug": 4}
         learner.undo()
         assert learner.network_state() == before
+
+
+def test_several_fit_into_a_full_class_as_one_would(tmp_path: Path) -> None:
+    several = [Shown(embedding(90 + i)) for i in range(3)]
+    with open_learner(tmp_path, limits=Limits(per_class=4)) as learner:
+        fill(learner)
+        with pytest.raises(StateNotWritable, match="'mug' is full: 4 examples are stored, 3 would come"):
+            learner.teach_many(several, "mug", source="test")
+        learner.limits = Limits(per_class=4, when_full="replace-oldest")
+        learner.teach_many(several, "mug", source="test")
+        learner.wait()
+        assert learner.classes() == {"pen": 4, "cup": 4, "mug": 4}
+        assert learner.network_state() == clean_replay(tmp_path)
+        learner.limits = Limits(per_class=2, when_full="replace-oldest")
+        with pytest.raises(StateNotWritable, match="the cap is 2"):
+            learner.teach_many(several, "mug", source="test")
+
+
+def test_several_into_a_full_folder_let_as_many_of_the_largest_classes_go(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).bytes(60_000)
+    with open_learner(tmp_path, limits=Limits(disk_bytes=1 << 20, when_full="replace-oldest")) as learner:
+        for kept in range(14):
+            learner.teach(embedding(kept, kept % 2), KINDS[kept % 3 == 0], source="test", thumbnail=picture)
+        learner.wait()
+        before = learner.classes()
+        several = [Shown(embedding(90 + i), picture) for i in range(4)]
+        learner.teach_many(several, "key", source="test")
+        learner.wait()
+        after = learner.classes()
+        assert after["key"] == 4
+        assert sum(before.values()) == sum(after.values())
+        assert after["mug"] == before["mug"] - 4  # nine of them, five pens: the largest all along
+        assert learner.network_state() == clean_replay(tmp_path)
 
 
 def test_a_full_folder(tmp_path: Path) -> None:
