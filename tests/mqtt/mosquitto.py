@@ -26,7 +26,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-ASKED_AGAIN_S = 10
+ASKED_AGAIN_S = 2
 
 
 class Mosquitto:
@@ -71,7 +71,7 @@ class Mosquitto:
         process, self._process = self._process, None
         if process is None:
             return
-        for _ in range(WAIT_S // ASKED_AGAIN_S):  # it was seen, once, not to hear a SIGTERM on a busy machine
+        for _ in range(WAIT_S // ASKED_AGAIN_S):  # a signal between "running" in its log and its loop is lost on it
             if kill:
                 process.kill()
             else:
