@@ -67,6 +67,7 @@ class Control:
         self._started_ns = clock.monotonic_ns()
         self._tray = Tray(pictures)
         self._requests = Requests()
+        transfer.remove_leftovers(identity.folder)
         self._importing = threading.Lock()
         hub.rebuilding = lambda: learner.rebuilding
         hub.listen(self._follow)
@@ -264,6 +265,10 @@ class Control:
         )
 
     # Carrying
+
+    def open_export(self, labels: Sequence[str]) -> transfer.Exported:
+        """Return the examples of these classes (none: of all) as an open zip file; who closes it deletes it."""
+        return transfer.open_export(self.identity.folder, labels)
 
     def export(self, labels: Sequence[str], file: BinaryIO) -> int:
         """Write the examples of these classes (none: of all) as a zip file; return their number."""

@@ -45,7 +45,6 @@ class WebServer(Closing):
         self._config = config
         self.tokens = Tokens(tokens, session_s=config.session_days * 86400.0)
         self.tokens.known()
-        _remove_leftovers(control.identity.folder)
         self._gate = Gate(config, self.tokens, time.monotonic)
         self._tls = _check_certificate(config)
         self._socket = _bind(config)
@@ -199,11 +198,3 @@ def _check_certificate(config: "WebConfig") -> bool:
     except (OSError, ValueError) as error:
         raise InputError(f"[web]: {config.certificate} and {config.key} cannot be used for TLS: {error}") from error
     return True
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what an import left behind when the power went."""
-    for pattern in (".import-*", ".export-*"):
-        for path in folder.glob(pattern):
-            if path.is_file():
-                path.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The ASGI application: the page, the API and the streams, behind the door."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from edge_app.control import Control
+from edge_app.control.transfer import IMPORT_PREFIX
 from edge_app.web import schema
 from edge_app.web.answers import NO_STORE, Refused, answer, refused_by
 from edge_app.web.guard import COOKIE, SECURE_COOKIE, Gate, Guard, Visitor
@@ -178,20 +180,9 @@ class Site:
     async def _export(self, request: Request) -> Response:
         _visitor(request).must("administer")
         query = read_query(schema.ExportQuery, request)
-        folder = self._control.identity.folder
-
-        def write() -> IO[bytes]:
-            file = tempfile.TemporaryFile(dir=folder, prefix=".export-")  # noqa: SIM115 closed when it was sent
-            try:
-                self._control.export(query.label, file)
-            except BaseException:
-                file.close()
-                raise
-            return file
-
-        file = await in_thread(write)
-        size = file.tell()
-        file.seek(0)
+        exported = await in_thread(lambda: self._control.open_export(query.label))
+        file = exported.file
+        size = os.fstat(file.fileno()).st_size
         headers = {
             **NO_STORE,
             "Content-Length": str(size),
@@ -214,7 +205,7 @@ class Site:
                 503, "busy", "another import is under way: wait until it is done", headers={"Retry-After": "5"}
             )
         async with self._importing:
-            with tempfile.NamedTemporaryFile(dir=self._control.identity.folder, prefix=".import-") as file:
+            with tempfile.NamedTemporaryFile(dir=self._control.identity.folder, prefix=IMPORT_PREFIX) as file:
                 await _receive(request, file, limit)
                 path = Path(file.name)
                 source = "page" if visitor.session else "API"
