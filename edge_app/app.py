@@ -18,6 +18,7 @@ from edge_app.control import Control, Hub
 from edge_app.devices import open_buttons, open_camera, open_indicator
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import Clock
+from edge_app.devices.uri import without_password
 from edge_app.devices.view import Region, View
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.pipeline.capture import Care
@@ -89,7 +90,7 @@ def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, 
         logs.report(
             logging.INFO,
             "started",
-            camera=config.camera.uri,
+            camera=without_password(config.camera.uri),
             buttons=config.buttons.uri,
             state=config.state.folder,
             classes=len(learner.labels),
@@ -212,7 +213,7 @@ def make_control(
 
     prepared = Preprocessor(manifest.input_size, crop=manifest.crop)
     pictures = Pictures(pipeline.recent, view, prepared, clock, max_fps=config.web.picture_fps)
-    identity = Identity(folder, manifest.name, manifest.sha256, config.to_table())
+    identity = Identity(folder, manifest.name, manifest.sha256, config.without_passwords())
     return Control(pipeline, learner, hub, pictures, clock, identity)
 
 

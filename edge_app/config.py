@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from edge_app.devices import BUTTONS, CAMERAS, INDICATORS
-from edge_app.devices.uri import split_scheme
+from edge_app.devices.uri import split_scheme, without_password
 from edge_app.errors import InputError
 from edge_app.storage.labels import check_label
 from edge_app.storage.limits import POLICIES
@@ -361,6 +361,13 @@ class Config:
         """Return all values as a TOML table of sections."""
         return {part.name: _plain(getattr(self, part.name)) for part in fields(self)}
 
+    def without_passwords(self) -> dict[str, dict[str, Any]]:
+        """Return the same for those outside, who are not to have the password in a camera's address."""
+        return {
+            section: {key: without_password(value) if isinstance(value, str) else value for key, value in table.items()}
+            for section, table in self.to_table().items()
+        }
+
     def needs_restart(self, other: "Config") -> list[str]:
         """Return the sections that differ in `other` and that a running program cannot take over."""
         fixed = ("camera", "buttons", "lights", "encoder", "state", "mqtt", "web", "consolidation")
@@ -464,7 +471,8 @@ def _checked(name: str, check: Check, value: Any) -> Any:
     try:
         return check(value)
     except ValueError as error:
-        raise InputError(f"{name} = {value!r}, expected {error}") from error
+        shown = without_password(value) if isinstance(value, str) else value
+        raise InputError(f"{name} = {shown!r}, expected {error}") from error
 
 
 def _meant(name: str, known: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The live device as a whole, in this process: what hangs, what is watched, what is taken over."""
 
+import io
 import json
 import logging
 import os
@@ -11,11 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from device import Device
+from mjpeg_server import serving
+from simple_network import open_learner
 
 from edge_app import app, logs
 from edge_app.config import Config, load_config
 from edge_app.encoder.tflite import TFLiteEncoder
-from edge_app.errors import InputError
+from edge_app.errors import DeviceError, InputError
+from edge_app.learner.manifest import find_manifest
 from edge_app.pipeline import stage
 from edge_app.pipeline.encode import Encode
 from edge_app.pipeline.stage import StageFailed
@@ -49,6 +54,46 @@ def test_it_runs_learns_and_ends_in_time(tmp_path: Path) -> None:
     assert status.decided == len(answers) > 5
     with Store.reader(database_path(tmp_path)) as store:
         assert [example.label for example in store.examples()] == ["disc"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", ["stream", "page"], ids=["well", "absent"])
+def test_no_line_of_the_log_tells_the_password_of_the_camera(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], stream: str
+) -> None:
+    """Of one that is there, until it hangs up; and of one that cannot be opened."""
+    caplog.set_level(logging.DEBUG, logs.LOGGER)
+    errors = io.StringIO()
+    logs.set_up("debug", errors, {})
+    logging.getLogger(logs.LOGGER).propagate = True
+    with serving() as server:
+        uri = f"http://me:s3cret@{server.address}/secret/{stream}?user=me&pwd=s3cret#timeout=1s"
+
+        def answered(_: object) -> None:
+            server.hang_up.set()
+
+        def change(config: Config) -> Config:
+            return config.overridden(camera=uri, buttons="sim:", state=tmp_path)
+
+        try:
+            app.run(app.Source(None, {}, change), answered=answered, seconds=4)
+        except DeviceError as error:
+            assert stream == "page"
+            logs.report(logging.ERROR, "ended", reason=str(error))
+    told = errors.getvalue() + caplog.text + "".join(capfd.readouterr())
+    assert f"me:***@{server.address}/secret/{stream}?user=me&pwd=***" in told
+    assert ("camera_fault" in told) == (stream == "stream")
+    assert "s3cret" not in told
+
+
+def test_those_outside_are_not_given_the_password_of_the_camera(tmp_path: Path) -> None:
+    config = Config().overridden(camera="rtsp://me:s3cret@shelf/1?token=s3cret", buttons="sim:", state=tmp_path)
+    manifest = find_manifest(tmp_path, None)
+    with open_learner(tmp_path) as learner:
+        device = Device(tmp_path, learner)
+        control = app.make_control(config, tmp_path, manifest, device.pipeline, learner, device.hub, device.clock)
+    assert control.config["camera"]["uri"] == "rtsp://me:***@shelf/1?token=***"
+    assert "s3cret" not in str(control.config)
 
 
 @pytest.mark.slow

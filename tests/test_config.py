@@ -171,3 +171,15 @@ def test_the_page_listens_where_it_is_safe(tmp_path: Path, text: str, loopback: 
 def test_the_dreams_of_the_service_are_those_of_the_command() -> None:
     wish = Config().consolidation
     assert Bounds(wish.dreams, wish.per_class) == Bounds()
+
+
+def test_a_password_is_neither_shown_outside_nor_in_a_refusal(tmp_path: Path) -> None:
+    config = load(
+        tmp_path, '[camera]\nuri = "rtsp://me:s3cret@shelf/1?token=s3cret"\n[state]\nfolder = "/srv/things"\n'
+    )
+    shown = config.without_passwords()
+    assert shown["camera"]["uri"] == "rtsp://me:***@shelf/1?token=***"
+    assert shown["state"] == config.to_table()["state"]
+    assert "s3cret" not in str(shown)
+    with pytest.raises(InputError, match=r"camera.uri = 'rstp://me:\*\*\*@shelf', expected a URI that begins with"):
+        load(tmp_path, '[camera]\nuri = "rstp://me:s3cret@shelf"')

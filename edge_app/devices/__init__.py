@@ -4,7 +4,7 @@ import importlib
 from typing import Any, cast
 
 from edge_app.devices.ports import Buttons, Camera, Clock, Indicator
-from edge_app.devices.uri import split_scheme
+from edge_app.devices.uri import split_scheme, without_password
 from edge_app.devices.view import View, ViewedCamera
 from edge_app.errors import InputError
 
@@ -59,6 +59,6 @@ def _factory(kind: str, registry: dict[str, str], uri: str) -> Any:
     scheme, _ = split_scheme(uri)
     if scheme not in registry:
         known = ", ".join(f"{name}:" for name in registry)
-        raise InputError(f"{uri!r}: no {kind} driver is called {scheme!r}; known: {known}")
+        raise InputError(f"{without_password(uri)!r}: no {kind} driver is called {scheme!r}; known: {known}")
     module, _, name = registry[scheme].partition(":")
     return getattr(importlib.import_module(module), name)

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from edge_app.devices.child import Child
 from edge_app.devices.live import LiveCamera, Packet, Source
 from edge_app.devices.ports import NS_PER_S, Clock
-from edge_app.devices.uri import Reader, read_fps, read_options, read_size, split_options, split_scheme
+from edge_app.devices.uri import (
+    Reader,
+    read_fps,
+    read_options,
+    read_size,
+    split_options,
+    split_scheme,
+    without_password,
+)
 from edge_app.errors import DeviceError, InputError, RuntimeMissing
 
 PRESETS = {
@@ -139,7 +147,7 @@ class _PipelineSource:
     def _said(self) -> str:
         lines = self._child.last_words()
         told = [line for line in lines if line.startswith(("ERROR", "WARNING", "erroneous"))] or lines[-1:]
-        return f"; GStreamer says: {told[-1]}" if told else ""
+        return f"; GStreamer says: {without_password(told[-1])}" if told else ""
 
     def decode(self, data: Any) -> NDArray[np.uint8]:
         width, height = self._layout

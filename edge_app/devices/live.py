@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge_app.closing import Opening
 from edge_app.devices.ports import CameraStalled, Clock
+from edge_app.devices.uri import without_password
 from edge_app.errors import DeviceError, EdgeAppError
 from edge_app.messages import Frame
 
@@ -111,7 +112,7 @@ class LiveCamera(Opening):
     """
 
     def __init__(self, uri: str, clock: Clock) -> None:
-        self._uri = uri
+        self._uri = without_password(uri)
         self._clock = clock
         self._feed: _Feed | None = None
         self._produced = 0
@@ -119,7 +120,7 @@ class LiveCamera(Opening):
 
     @property
     def uri(self) -> str:
-        """Return the URI that names this camera in messages."""
+        """Return the URI that names this camera in messages, without its password."""
         return self._uri
 
     @property

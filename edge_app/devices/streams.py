@@ -3,6 +3,7 @@
 Options stand after a "#", as addresses have a "?" of their own; a "#" is never sent to the camera.
 """
 
+import base64
 import http.client
 import os
 import socket
@@ -10,14 +11,14 @@ import threading
 import urllib.error
 import urllib.request
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.devices.live import LiveCamera, Packet, Source
 from edge_app.devices.ports import NS_PER_S, CameraStalled, Clock
-from edge_app.devices.uri import Reader, read_options, read_seconds, split_options
+from edge_app.devices.uri import Reader, read_options, read_seconds, split_options, without_password
 from edge_app.errors import DeviceError, InputError
 
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
@@ -45,7 +46,7 @@ class StreamCamera(LiveCamera):
         transport: str = "tcp",
         uri: str | None = None,
     ) -> None:
-        super().__init__(without_password(uri or address), clock)
+        super().__init__(uri or address, clock)
         parts = urlsplit(address)
         if not parts.hostname:
             raise InputError(f"{self.uri!r} names no host: expected {parts.scheme}://HOST/PATH")
@@ -106,14 +107,6 @@ class _StreamSource:
         self._capture.release()
 
 
-def without_password(address: str) -> str:
-    """Return the address with *** for a password."""
-    parts = urlsplit(address)
-    if parts.password is None:
-        return address
-    return address.replace(f":{parts.password}@", ":***@", 1)
-
-
 def why_not(address: str, timeout_s: float) -> str:
     """Say why FFmpeg could not open `address`, by asking for it once more with the standard library."""
     parts = urlsplit(address)
@@ -133,16 +126,29 @@ def why_not(address: str, timeout_s: float) -> str:
 
 def _http_answer(address: str, timeout_s: float) -> str:
     try:
-        with urllib.request.urlopen(address, timeout=timeout_s) as answer:  # noqa: S310  http(s) only: the caller's scheme
+        with urllib.request.urlopen(_request(address), timeout=timeout_s) as answer:  # noqa: S310  http(s) only
             kind = answer.headers.get_content_type()
     except urllib.error.HTTPError as error:
         hint = "check user and password" if error.code in (401, 403) else "check the path"
-        return f"the camera answers {error.code} {error.reason}; {hint}"
+        return f"the camera answers {error.code} {without_password(str(error.reason))}; {hint}"
     except (OSError, http.client.HTTPException, ValueError) as error:
         return f"the camera answers, but not as a web server: {error}"
     return (
         f"this address gives {kind}, which FFmpeg cannot read as video; a camera's stream is multipart/x-mixed-replace"
     )
+
+
+def _request(address: str) -> urllib.request.Request:
+    """Return what asks for an address as FFmpeg does: with user and password in a header, not in the host's name."""
+    parts = urlsplit(address)
+    user, at, host = parts.netloc.rpartition("@")
+    # FFmpeg takes a space or an umlaut; the standard library would quote the whole address in its refusal
+    path, query = (quote(part, safe="/%:=&?~+!$,;'@()*[]") for part in (parts.path, parts.query))
+    request = urllib.request.Request(parts._replace(netloc=host, path=path, query=query).geturl())  # noqa: S310
+    if at:
+        token = base64.b64encode(unquote(user).encode()).decode("ascii")
+        request.add_unredirected_header("Authorization", f"Basic {token}")  # not to where the camera may send us
+    return request
 
 
 def _read_timeout(text: str) -> float:
@@ -162,11 +168,17 @@ def camera_from_uri(uri: str, clock: Clock) -> StreamCamera:
     """Make the camera of `rtsp://...`, `http://...`, with `#timeout=3s,transport=tcp|udp`; raises InputError."""
     address, _, text = split_options(uri)
     readers: dict[str, Reader] = {"timeout": _read_timeout, "transport": _read_transport}
-    options = read_options(without_password(uri), text, readers)
     try:
         _ = urlsplit(address).port
-    except ValueError as error:
-        raise InputError(f"{without_password(uri)!r} is no address: {error}") from error
+        split = "@" in text  # no option has one: it is the rest of a password that has a "#"
+    except ValueError:
+        split = True
+    if split:  # not what urlsplit says: it quotes what it takes for a port, which may be a part of the password
+        raise InputError(
+            f"{without_password(uri)!r} is no address: expected SCHEME://USER:PASSWORD@HOST:PORT/PATH with a number as "
+            "PORT; in a password write %2F for a '/', %23 for a '#', %3F for a '?'"
+        ) from None
+    options = read_options(uri, text, readers)
     if "timeout" in options:
         options["timeout_s"] = options.pop("timeout")
     return StreamCamera(address, clock, uri=uri, **options)

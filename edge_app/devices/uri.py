@@ -1,6 +1,7 @@
 """Device URIs: `sim:seed=3,fps=30`, `dir:PATH?fps=5`, `http://host/stream?id=3#timeout=2`, `keyboard:1=cup,2=cat`."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,13 +9,31 @@ from edge_app.errors import InputError
 
 Reader = Callable[[str], Any]
 
+_PASSWORD = re.compile(r"(://[^/\s:@?#]*):(?:[^/\s?#]*@|(?!\d+(?:[/?#\s]|$))\S*@)")
+"""What stands between user and host; one with a "/" in it, too, which then follows a ":" that precedes no port."""
+_NAMED = re.compile(
+    r"""([\w.-]*(?:pas|pwd|pw|token|key|secret)[\w.-]*\s?=\s?)(?!\*\*\*)("[^"]*"|'[^']*'|[^&;#\s]+)""", re.IGNORECASE
+)
+"""A value by its name: of a query, of a path (some cameras want `/user=me&password=x`), of a GStreamer element."""
+
+
+def without_password(text: str) -> str:
+    """Return an address, or a text that holds addresses, with *** for every password, token and key in it.
+
+    For whatever is logged, told or raised. A text without "://" holds no address and is returned as it is.
+    """
+    if "://" not in text:
+        return text
+    return _NAMED.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
+
 
 def split_scheme(uri: str) -> tuple[str, str]:
     """Return scheme and rest; raises InputError when there is no scheme."""
     scheme, colon, rest = uri.partition(":")
     if not colon or not scheme:
         raise InputError(
-            f"{uri!r} is not a device URI: expected SCHEME:DETAILS, for example sim:seed=3 or dir:pictures"
+            f"{without_password(uri)!r} is not a device URI: expected SCHEME:DETAILS, for example sim:seed=3 or "
+            "dir:pictures"
         )
     return scheme.lower(), rest
 
@@ -46,6 +65,7 @@ def read_options(uri: str, text: str, known: Mapping[str, Reader]) -> dict[str, 
 
     Raises InputError that names the option: unknown, given twice, without a value, or refused by its reader.
     """
+    uri = without_password(uri)
     options: dict[str, Any] = {}
     for part in filter(None, text.split(",")):
         name, equals, value = part.partition("=")

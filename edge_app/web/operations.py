@@ -163,15 +163,7 @@ def _dismiss(control: Control, call: Call) -> schema.Dismissed:
 
 
 def _config(control: Control, call: Call) -> dict[str, dict[str, Any]]:
-    return {
-        section: {key: without_password(value) for key, value in table.items()}
-        for section, table in control.config.items()
-    }
-
-
-def without_password(value: Any) -> Any:
-    """Return a value of the configuration; the password in a camera's address is not for those outside."""
-    return re.sub(r"(://[^/\s:@]*):[^/\s@]*@", r"\1:***@", value) if isinstance(value, str) else value
+    return dict(control.config)
 
 
 def _role(call: Call) -> Role:

@@ -1,5 +1,6 @@
 """A camera on the network that behaves: motion JPEG by HTTP, on the loopback."""
 
+import base64
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,10 @@ def jpeg(index: int) -> bytes:
 
 
 class MjpegServer(ThreadingHTTPServer):
-    """Serves /stream as motion JPEG, /still as a web page; `stall` and `hang_up` are its faults."""
+    """Serves /stream as motion JPEG, /page as a web page; `stall` and `hang_up` are its faults.
+
+    What begins with /secret is for the user "me" with the password "s3cret" alone: /secret/stream, /secret/page.
+    """
 
     daemon_threads = True
 
@@ -41,6 +45,22 @@ class Handler(BaseHTTPRequestHandler):
     server: MjpegServer
 
     def do_GET(self) -> None:
+        if self.path.startswith("/secret"):
+            right = "Basic " + base64.b64encode(b"me:s3cret").decode()
+            if self.headers.get("Authorization") != right:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+                self.end_headers()
+                return
+            self.path = self.path.removeprefix("/secret")
+        if self.path.startswith("/elsewhere"):
+            self.send_response(302)
+            self.send_header("Location", "/seen")
+            self.end_headers()
+            return
+        if self.path.startswith("/seen"):
+            self.send_error(404 if self.headers.get("Authorization") is None else 500)
+            return
         if self.path.startswith("/page"):
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
@@ -48,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"<html>no camera</html>")
             return
         if not self.path.startswith("/stream"):
-            self.send_error(401 if self.path.startswith("/secret") else 404)
+            self.send_error(404)
             return
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")

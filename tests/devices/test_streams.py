@@ -62,7 +62,7 @@ def test_a_closed_connection_is_told_at_once(server: MjpegServer) -> None:
     ("path", "message"),
     [
         ("none", "the camera answers 404 Not Found; check the path"),
-        ("secret", "the camera answers 401 Unauthorized; check user and password"),
+        ("secret/stream", "the camera answers 401 Unauthorized; check user and password"),
         ("page", "this address gives text/html, which FFmpeg cannot read as video"),
     ],
 )
@@ -106,6 +106,37 @@ def test_passwords_are_not_shown(server: MjpegServer) -> None:
     with pytest.raises(InputError, match="unknown option 'colour'") as refused:
         open_camera(f"http://me:s3cret@{server.address}/stream#colour=red", CLOCK)
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("user", "path", "message"),
+    [
+        ("me:wr0ng@", "secret/stream", "the camera answers 401 Unauthorized; check user and password"),
+        ("me:s3cret@", "secret/none", "the camera answers 404 Not Found; check the path"),
+        ("me:s3cret@", "secret/page", "this address gives text/html, which FFmpeg cannot read as video"),
+        ("me:s%33cret@", "secret/page", "this address gives text/html"),
+        ("me:s3cret@", "elsewhere", "the camera answers 404 Not Found"),
+        ("", "secret/stream?user=me&password=s3cret", "the camera answers 401 Unauthorized"),
+        ("", "none/a b/ä?user=me&pwd=s3 cret", "the camera answers 404 Not Found"),
+    ],
+)
+def test_a_user_in_the_address_is_asked_with_and_told_without_the_password(
+    server: MjpegServer, user: str, path: str, message: str
+) -> None:
+    address = f"http://{user}{server.address}/{path}"
+    told = why_not(address, 2.0)
+    assert told.startswith(message)
+    with pytest.raises(DeviceError) as caught:
+        open_camera(address, CLOCK)
+    assert str(caught.value).endswith(told)
+    for secret in ("s3cret", "s%33cret", "wr0ng", "s3 cret"):
+        assert secret not in str(caught.value)
+
+
+def test_a_stream_with_a_password_is_read(server: MjpegServer) -> None:
+    with open_camera(f"http://me:s3cret@{server.address}/secret/stream", CLOCK) as camera:
+        assert camera.read(5.0)
+        assert camera.uri == f"http://me:***@{server.address}/secret/stream"
 
 
 @pytest.mark.parametrize(
