@@ -60,7 +60,8 @@ class Pictures:
         self._recent = recent
         self._look = look
         self._preprocess = preprocess
-        self._clock = clock
+        self.clock = clock
+        """What the frames' times are read from."""
         self._period_ns = round(NS_PER_S / max_fps)
         self._encoding = {side: threading.Lock() for side in SIDES}
         self._newest: dict[int, Picture] = {}
@@ -78,7 +79,7 @@ class Pictures:
         side = max((one for one in SIDES if one <= max_side), default=SIDES[0])
         with self._encoding[side]:
             known = self._newest.get(side)
-            now_ns = self._clock.monotonic_ns()
+            now_ns = self.clock.monotonic_ns()
             if known is not None and now_ns - self._made_ns[side] < self._period_ns:
                 return known
             frame = self._recent.newer(-1, 0.0)
@@ -111,7 +112,7 @@ class Pictures:
         """Return the frame of that number, None: the newest, as it can be taught. Raises FrameGone."""
         if sequence is None:
             frame = self._recent.newer(-1, 0.0)
-            if frame is None or self._clock.monotonic_ns() - frame.time_ns > TOO_OLD_NS:
+            if frame is None or self.clock.monotonic_ns() - frame.time_ns > TOO_OLD_NS:
                 raise FrameGone("there is no frame to teach: the camera delivers no picture now")
             return self._seen(frame)
         with self._guard:

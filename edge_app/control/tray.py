@@ -35,23 +35,29 @@ class Moment(NamedTuple):
 
 
 class Tray:
-    """The newest moments, with their pictures; bounded, and safe to use from any thread."""
+    """The newest moments, with their pictures; bounded, and safe to use from any thread.
+
+    Moments are kept apart by the monotonic clock of the pictures: the time of day is for people, and may be set back.
+    """
 
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
         self._lock = threading.Lock()
         self._moments: OrderedDict[int, tuple[Moment, Seen]] = OrderedDict()
-        self._last_ns = 0
+        self._last_ns = -ALIKE_APART_NS
         self._alike_ns: dict[tuple[str | None, Why], int] = {}
         self._next = 1
 
     def consider(self, answer: Answered) -> Moment | None:
         """Take in an answer; return the moment when it is one. Called for every answer: quick."""
         why = _why(answer)
-        if why is None or not answer.fresh or answer.time_ns - self._last_ns < APART_NS:
+        if why is None or not answer.fresh:
+            return None
+        now_ns = self._pictures.clock.monotonic_ns()
+        if now_ns - self._last_ns < APART_NS:
             return None
         alike = answer.label, why
-        if answer.time_ns - self._alike_ns.get(alike, -ALIKE_APART_NS) < ALIKE_APART_NS:
+        if now_ns - self._alike_ns.get(alike, -ALIKE_APART_NS) < ALIKE_APART_NS:
             return None
         try:
             seen = self._pictures.find(answer.sequence)
@@ -65,7 +71,7 @@ class Tray:
                 self._moments.popitem(last=False)
             if len(self._alike_ns) > 4 * KEPT:
                 self._alike_ns.clear()
-            self._last_ns = self._alike_ns[alike] = answer.time_ns
+            self._last_ns = self._alike_ns[alike] = now_ns
         return moment
 
     def moments(self) -> list[Moment]:

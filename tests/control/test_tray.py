@@ -16,23 +16,25 @@ from edge_app.pipeline.recent import Recent
 
 
 class Rig:
-    def __init__(self) -> None:
-        self.clock, self.recent = SimulatedClock(NS_PER_S), Recent()
+    def __init__(self, start_ns: int = NS_PER_S) -> None:
+        self.clock, self.recent = SimulatedClock(start_ns), Recent()
         pictures = Pictures(
             self.recent, lambda image, side: Preprocessor(SIDE)(image), make_preprocess(), self.clock, max_fps=10
         )
         self.tray = Tray(pictures)
         self.sequence = 0
+        self.wall_ns = 1_800_000_000 * NS_PER_S
 
     def decide(self, label: str | None, confidence: float, *, changed: bool = False, after_s: float = 1.1) -> bool:
         self.clock.advance(after_s)
+        self.wall_ns += round(after_s * NS_PER_S)
         self.sequence += 1
         now_ns = self.clock.monotonic_ns()
         self.recent.add(frame("red", now_ns / NS_PER_S, self.sequence))
         spikes = np.array([1], np.int32)
         decision = Decision(label, ("a",), spikes, spikes, 1, spikes.astype(np.int64))
         return (
-            self.tray.consider(Answered(label, confidence, decision, self.sequence, now_ns, 1.0, True, changed))
+            self.tray.consider(Answered(label, confidence, decision, self.sequence, self.wall_ns, 1.0, True, changed))
             is not None
         )
 
@@ -68,3 +70,21 @@ def test_it_is_bounded() -> None:
         assert rig.decide(f"class {number}", 0.3)
     assert len(rig.tray.moments()) == KEPT
     assert rig.tray.moments()[0].id == 3 * KEPT
+
+
+@pytest.mark.parametrize("years", [-6, 6])
+def test_a_time_of_day_that_is_set_back_or_forward_changes_nothing_but_the_time_told(years: int) -> None:
+    rig = Rig()
+    assert rig.decide("a", 0.3)
+    rig.wall_ns += years * 365 * 86_400 * NS_PER_S
+    assert not rig.decide("b", 0.3, after_s=0.5), "too soon after the last"
+    assert not rig.decide("a", 0.3, after_s=2.0), "too soon after its like"
+    assert rig.decide("b", 0.3, after_s=0.1)
+    assert rig.decide("a", 0.3, after_s=3.0)
+    assert [moment.time_ns for moment in rig.tray.moments()][:2] == [rig.wall_ns, rig.wall_ns - 3 * NS_PER_S]
+
+
+def test_the_first_moment_after_the_machine_s_start_is_kept() -> None:
+    """The monotonic clock begins near zero then."""
+    rig = Rig(start_ns=0)
+    assert rig.decide("a", 0.3, after_s=0.1)
