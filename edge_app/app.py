@@ -146,7 +146,7 @@ def _open(
     folder = Path(config.state.folder).expanduser()
     manifest = find_manifest(folder, config.encoder.model or None)
     notifier.send(STATUS="loading what was learnt")
-    learner = _open_learner(stack, config, folder, manifest)
+    learner = _open_learner(stack, config, folder, manifest, notifier)
     notifier.send(STATUS="loading the encoder")
     encoder = stack.enter_context(TFLiteEncoder(manifest, threads=config.encoder.threads))
     notifier.send(STATUS="compiling")
@@ -253,13 +253,24 @@ def _ignore(_: object) -> None:
     pass
 
 
-def _open_learner(stack: ExitStack, config: Config, folder: Path, manifest: "ModelManifest") -> "Learner":
+def _open_learner(
+    stack: ExitStack, config: Config, folder: Path, manifest: "ModelManifest", notifier: Notifier
+) -> "Learner":
     from edge_app.learner import Learner
     from edge_app.storage.limits import Limits
 
     kept = config.state
     limits = Limits(kept.examples_per_class, kept.disk_mb << 20, kept.when_full)
-    learner = stack.enter_context(Learner.open(folder, manifest, threads=config.encoder.threads, limits=limits))
+    opening = True
+
+    def progress(done: int, total: int) -> None:
+        if opening:  # later ones are told with everything else
+            notifier.send(STATUS=f"loading what was learnt: {done} of {total}")
+
+    learner = stack.enter_context(
+        Learner.open(folder, manifest, threads=config.encoder.threads, limits=limits, progress=progress)
+    )
+    opening = False
     for notice in learner.notices:
         logs.report(logging.WARNING, "state_mended", reason=notice)
     return learner

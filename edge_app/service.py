@@ -236,7 +236,8 @@ def status_text(status: Status) -> str:
     if status.slowed:
         parts.append("slowed down, too warm")
     if status.rebuilding:
-        parts.append("rebuilding")
+        far = status.rebuild_progress
+        parts.append("rebuilding" if far is None else f"rebuilding, {far[0]} of {far[1]}")
     return "; ".join(parts)
 
 

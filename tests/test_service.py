@@ -213,3 +213,4 @@ def test_the_status_is_a_line_for_people() -> None:
     worse = STATUS._replace(camera="reopening", slowed=True, rebuilding=True, answer=None, fps=None)
     assert status_text(worse).startswith("nothing decided yet; no rate yet; ")
     assert status_text(worse).endswith("; camera reopening; slowed down, too warm; rebuilding")
+    assert status_text(worse._replace(rebuild_progress=(512, 5000))).endswith("; rebuilding, 512 of 5000")

@@ -52,12 +52,16 @@ def lines(state: dict[str, Any], classes: list[dict[str, Any]]) -> list[str]:
             f", {decision['confidence']:.0%} sure" if decision["label"] else ""
         )
     warm = "" if state["temperature_c"] is None else f", {state['temperature_c']:.0f} C"
+    following = ""
+    if state["rebuilding"]:
+        far = state.get("rebuild")  # an older device does not tell
+        following = ", a correction is being learnt" + (f" ({far['done']} of {far['total']})" if far else "")
     found = [
         f"edge-app {state['version']}, up {_duration(state['uptime_s'])}{warm}{', slowed down' * state['slowed']}",
         f"decision: {said}",
         f"rate:     {state['fps'] or 0:.1f} frames/s, latency {state['latency_ms'] or 0:.0f} ms",
         f"camera:   {state['camera']['state']}, opened again {state['camera']['reopened']} times",
-        f"taught:   {state['learnt']} since the start{', a correction is being learnt' * state['rebuilding']}",
+        f"taught:   {state['learnt']} since the start{following}",
     ]
     found += [f"NOT WELL: {reason}" for reason in state["health"]["reasons"]]
     width = max((len(one["label"]) for one in classes), default=0)

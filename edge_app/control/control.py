@@ -100,6 +100,7 @@ class Control:
             rebuilding=now.rebuilding,
             answer=answer,
             health=condition(camera, silent, self._learner.failure, answer is not None),
+            rebuild_progress=now.rebuild_progress,
         )
 
     @property

@@ -39,6 +39,8 @@ class Status(NamedTuple):
     answer: Answered | None
     """The newest."""
     health: Condition
+    rebuild_progress: tuple[int, int] | None = None
+    """Presentations that the network being rebuilt has learnt, of how many; None: none is, or it has just begun."""
 
 
 def condition(camera: str, silent: list[str], failure: Exception | None, answered: bool) -> Condition:

@@ -59,6 +59,8 @@ class Status(NamedTuple):
     reopened: int
     dreamt: int = 0
     """Dreams learnt since the start, in idle time."""
+    rebuild_progress: tuple[int, int] | None = None
+    """Presentations that the network being rebuilt has learnt, of how many; None: none is, or it has just begun."""
 
 
 class Pipeline:
@@ -185,6 +187,7 @@ class Pipeline:
             standings=self.teacher.progress.standings(),
             reopened=self.capture.reopened,
             dreamt=self.consolidate.dreamt if self.consolidate is not None else 0,
+            rebuild_progress=self._learner.rebuild_progress,
         )
 
     def _drive(self, stage: Stage) -> None:

@@ -142,6 +142,13 @@ class Decision(Struct):
     fresh: bool
 
 
+class Rebuild(Struct):
+    """How far the network is that follows from the last correction, in presentations of examples."""
+
+    done: int
+    total: int
+
+
 class State(Struct):
     """How things are."""
 
@@ -157,6 +164,7 @@ class State(Struct):
     decided: int
     learnt: int
     rebuilding: bool
+    rebuild: Rebuild | None
     health: Health
     role: Role
     decision: Decision | None

@@ -41,6 +41,7 @@ def state(status: control.Status, role: Role) -> schema.State:
         decided=status.decided,
         learnt=status.learnt,
         rebuilding=status.rebuilding,
+        rebuild=None if status.rebuild_progress is None else schema.Rebuild(*status.rebuild_progress),
         health=health(status),
         role=role,
         decision=None if answer is None else decision(answer),

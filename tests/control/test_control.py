@@ -2,15 +2,18 @@
 
 import io
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 import pytest
 from device import Device
-from simple_network import clean_replay, open_learner
+from numpy.typing import NDArray
+from simple_network import SimpleFactory, SimpleNetwork, clean_replay, embedding, open_learner
 
 from edge_app.control import Answered, Busy, Corrected, FrameGone, Health, Refused, RequestReused, Taught
+from edge_app.control.transfer import export_examples
 from edge_app.devices.simulated import Fault
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError, StateNotWritable, UnknownLabel
@@ -235,6 +238,51 @@ def test_export_and_import_carry_classes(device: Device, tmp_path: Path) -> None
     assert device.of(Corrected)[-1].kind == "imported"
     with pytest.raises(UnknownLabel):
         device.control.export(["nothing"], io.BytesIO())
+
+
+class HeldNetwork(SimpleNetwork):
+    """Waits in the middle of a replay until the test has looked."""
+
+    reached, go_on = threading.Event(), threading.Event()
+
+    def learn_many(self, counts: NDArray[np.uint8], labels: Sequence[str]) -> None:
+        super().learn_many(counts, labels)
+        if len(self.labels) == 4:
+            self.reached.set()
+            assert self.go_on.wait(30)
+
+
+class HeldFactory(SimpleFactory):
+    """Makes HeldNetworks."""
+
+    def new(self) -> SimpleNetwork:
+        return HeldNetwork()
+
+
+def test_while_an_import_is_learnt_the_device_goes_on_and_tells_how_far_it_is(tmp_path: Path) -> None:
+    with open_learner(tmp_path / "from") as learner:
+        for i in range(600):
+            learner.teach(embedding(i, i % 3), "red" if i < 300 else f"thing {i % 3}", source="test")
+        file = tmp_path / "all.zip"
+        with file.open("wb") as target:
+            export_examples(tmp_path / "from", [], target)
+    folder = tmp_path / "to"
+    with open_learner(folder, factory=HeldFactory()) as learner, Device(folder, learner) as device:
+        done = device.control.import_(file)
+        assert (done.added, done.skipped) == (600, 0)
+        assert HeldNetwork.reached.wait(30)
+        status = device.control.status()
+        assert (status.rebuilding, status.rebuild_progress) == (True, (256, 600))
+        assert device.control.teach("blue").example == 601  # would wait for ever
+        HeldNetwork.go_on.set()
+        learner.wait()
+        status = device.control.status()
+        assert (status.rebuilding, status.rebuild_progress) == (False, None)
+        assert [event.what for event in device.of(Health)][:1] == ["rebuilding"]
+        assert learner.network_state() == clean_replay(folder)
+        device.control.undo()
+        device.control.undo()
+        assert learner.examples() == []
 
 
 def test_what_the_disk_refuses_is_said(tmp_path: Path) -> None:

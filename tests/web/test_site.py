@@ -16,9 +16,11 @@ from device import Device
 from served import CHANGE, Served, api
 from simple_network import open_learner
 
+from edge_app.commands.status import lines
 from edge_app.config import WebConfig
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import DeviceError, InputError
+from edge_app.web import schema, translate
 from edge_app.web.server import WebServer
 
 JSON = {"content-type": "application/json"}
@@ -38,6 +40,10 @@ def test_the_state_says_how_things_are(served: Served) -> None:
     assert state["decision"]["sequence"] >= 0
     assert served.http.get(api("/health")).json() == {"ok": True, "reasons": []}
     assert served.http.get(api("/config")).json()["web"] == {"port": 8765}
+    assert (state["rebuilding"], state["rebuild"]) == (False, None)
+    relearning = served.control.status()._replace(rebuilding=True, rebuild_progress=(256, 600))
+    assert translate.state(relearning, "view").rebuild == schema.Rebuild(256, 600)
+    assert "(256 of 600)" in "".join(lines(state | {"rebuilding": True, "rebuild": {"done": 256, "total": 600}}, []))
 
 
 def test_the_picture_that_was_seen_is_taught(served: Served) -> None:

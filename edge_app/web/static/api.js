@@ -9,7 +9,7 @@
  * @typedef {{version: string, uptime_s: number, camera: CameraState, fps: number | null,
  *   latency_ms: number | null, slowest_ms: number,
  *   temperature_c: number | null, slowed: boolean, dropped: number, learnt: number, rebuilding: boolean,
- *   health: {ok: boolean, reasons: string[]}, role: Role, decision: Decision | null, classes: string[]}} State
+ *   rebuild: {done: number, total: number} | null, health: {ok: boolean, reasons: string[]}, role: Role, decision: Decision | null, classes: string[]}} State
  * @typedef {{label: string, examples: number, taught: number, predicted: number, right: number, enough: boolean,
  *   confused_with: {label: string, count: number}[], advice: string}} ClassReport
  * @typedef {{id: number, kind: string, labels?: string[], examples?: number}} Action

@@ -97,7 +97,10 @@ export function showVitals(state) {
   if (state.temperature_c !== null)
     vitals.push(["temperature", Math.round(state.temperature_c).toString(), "°C", "Processor"]);
   if (state.slowed) vitals.push(["slowed", "Slowed", "to cool off", "Too warm: it decides less often"]);
-  if (state.rebuilding) vitals.push(["rebuilding", "Relearning", "", "Decisions come from before the last correction"]);
+  if (state.rebuilding) {
+    const far = state.rebuild?.total ? percent(state.rebuild.done / state.rebuild.total) : "";
+    vitals.push(["rebuilding", "Relearning", far, "Decisions come from before the last correction"]);
+  }
   syncChildren(
     byId("vitals"),
     vitals,
