@@ -10,6 +10,7 @@ from typing import Any
 from edge_app import __version__
 from edge_app.mqtt.telling import EVENT_TYPES, to_json
 from edge_app.mqtt.topics import Topics
+from edge_app.storage.labels import MAX_LENGTH
 
 ORIGIN = {"name": "edge-app", "sw_version": __version__}
 
@@ -119,7 +120,15 @@ def _controls(topics: Topics, classes: Sequence[str]) -> dict[tuple[str, str], d
             "command_topic": topics.own("command/undo"),
             "payload_press": "{}",
             "icon": "mdi:undo",
-        }
+        },
+        ("text", "new_class"): {  # its name is all that a first class needs: the newest frame is taught at once
+            "name": "New class",
+            "command_topic": topics.own("command/teach"),
+            "command_template": '{"label": {{ value | trim | tojson }}}',
+            "min": 1,
+            "max": MAX_LENGTH,
+            "icon": "mdi:tag-plus",
+        },
     }
     if classes:
         found["select", "choice"] = {

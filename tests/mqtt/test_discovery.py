@@ -24,6 +24,7 @@ REQUIRED = {
     "image": {"image_topic"},
     "button": {"command_topic"},
     "select": {"command_topic", "options"},
+    "text": {"command_topic"},
 }
 SHARED = {"name", "unique_id", "availability_topic", "availability", "availability_mode"} | {
     "device",
@@ -39,6 +40,7 @@ KNOWN = {
     "image": {"image_topic", "content_type"},  # alone without qos
     "button": {"qos", "command_topic", "payload_press"},
     "select": {"qos", "command_topic", "command_template", "state_topic", "options"},
+    "text": {"qos", "command_topic", "command_template", "min", "max"},
 }
 DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version"}
 TOPIC = re.compile(r"homeassistant/([a-z_]+)/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)/config")
@@ -76,7 +78,7 @@ def test_every_entity_has_what_is_required_and_a_unique_id() -> None:
     components = [check(topic, values) for topic, values in found.items()]
     assert {*components} == {*REQUIRED}
     ids = [values["unique_id"] for values in found.values()]
-    assert len(set(ids)) == len(ids) == 20
+    assert len(set(ids)) == len(ids) == 22
     assert len({values["device"]["identifiers"][0] for values in found.values()}) == 2
 
 
@@ -96,12 +98,14 @@ def test_the_templates_say_what_they_should() -> None:
         seeing = found["sensor/class"]["availability"][1]["value_template"]
         assert rendered("sensor/class", seeing, value_json={"camera": camera}) == available
     assert json.loads(rendered("select/choice", value='a "quoted" cup')) == {"label": 'a "quoted" cup'}
+    assert json.loads(rendered("text/new_class", value=' <a> "quoted" cup ')) == {"label": '<a> "quoted" cup'}
 
 
 def test_without_classes_commands_or_pictures_what_needs_them_is_left_out() -> None:
     assert not any("select" in topic or "/teach/" in topic for topic in entities(classes=()))
     assert any("/undo/" in topic for topic in entities(classes=()))
-    assert not any("button" in topic or "select" in topic for topic in entities(commands=False))
+    assert any("/text/" in topic for topic in entities(classes=())), "or no first class could be begun"
+    assert not any(kind in topic for topic in entities(commands=False) for kind in ("button", "select", "text"))
     assert not any("image" in topic for topic in entities(pictures=False))
 
 
@@ -139,6 +143,21 @@ def test_it_follows_the_classes_and_removes_what_is_gone(
         seen.last(options, lambda payload: payload == b"")
         seen.last(teach, lambda payload: payload == b"")
         seen.last("edge-app/one/choice", lambda payload: payload == b"")
+
+
+def test_a_first_class_is_begun_by_its_name(
+    tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
+) -> None:
+    """As Home Assistant does it: from what is announced alone."""
+    jinja2 = pytest.importorskip("jinja2", reason="jinja2, which Home Assistant renders templates with, is missing")
+    seen = observe("#")
+    with House(tmp_path / "state", broker.port, run=True, commands="teach") as house:
+        text = json.loads(seen.last("homeassistant/text/edge-app-one/new_class/config"))
+        template = jinja2.Environment().from_string(text["command_template"])
+        seen.send(text["command_topic"], template.render(value="Täßchen 茶"))
+        choice = seen.last("homeassistant/select/edge-app-one/choice/config", bool)
+        assert json.loads(choice)["options"] == ["Täßchen 茶"]
+        assert house.device.learner.classes() == {"Täßchen 茶": 1}
 
 
 def test_what_an_earlier_run_announced_and_is_gone_is_removed_and_nobody_else_s(
