@@ -133,7 +133,8 @@ def _check_place(place: Path, user: int) -> None:
     if any(place.is_relative_to(hidden) for hidden in HIDDEN):
         raise InputError(
             f"the service cannot see {place}: install edge-app in /opt/edge-app with the system's Python "
-            "(/usr/bin/python3 -m venv /opt/edge-app; /opt/edge-app/bin/pip install edge-app), and run it from there"
+            "(/usr/bin/python3 -m venv /opt/edge-app; /opt/edge-app/bin/pip install SOURCE, which is a checkout or a "
+            "wheel of edge-app), and run it from there"
         )
 
 
