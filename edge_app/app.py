@@ -282,7 +282,7 @@ def _consolidation(config: Config, learner: "Learner", size: int) -> Consolidati
     wish = config.consolidation
     if not wish.enabled or wish.dreams == 0:
         return None
-    return Consolidation(learner, size, Bounds(wish.dreams, wish.per_class), wish.idle_s, wish.share)
+    return Consolidation(learner, size, Bounds(wish.dreams, wish.per_class, wish.rehearsals), wish.idle_s, wish.share)
 
 
 def _watch(

@@ -226,11 +226,12 @@ class IdleConfig:
 
 @dataclass(frozen=True, slots=True)
 class ConsolidationConfig:
-    """[consolidation]: dreams of what was taught, while nothing happens."""
+    """[consolidation]: dreams and rehearsals of what was taught, while nothing happens."""
 
     enabled: bool = _key(True, _flag)
     dreams: int = _key(1, _whole(0, 16))
     per_class: int = _key(60, _whole(0, 1_000_000))
+    rehearsals: int = _key(4, _whole(0, 16))
     idle_s: float = _key(30.0, _number(1, 86400))
     share: float = _key(0.1, _number(0.01, 1))
 

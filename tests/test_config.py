@@ -170,7 +170,7 @@ def test_the_page_listens_where_it_is_safe(tmp_path: Path, text: str, loopback: 
 
 def test_the_dreams_of_the_service_are_those_of_the_command() -> None:
     wish = Config().consolidation
-    assert Bounds(wish.dreams, wish.per_class) == Bounds()
+    assert Bounds(wish.dreams, wish.per_class, wish.rehearsals) == Bounds()
 
 
 def test_a_password_is_neither_shown_outside_nor_in_a_refusal(tmp_path: Path) -> None:

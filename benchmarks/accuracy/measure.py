@@ -30,6 +30,7 @@ from edge_app.evaluation.regimes import REGIMES, in_regime
 from edge_app.evaluation.splits import choose_splits, presentation_order
 from edge_app.evaluation.trial import Setting, run_baselines
 from edge_app.evaluation.tuning import GRIDS, choose
+from edge_app.learner.consolidation import Bounds
 
 VERSION = 3
 """Raised when the same inputs come to give other figures because the measuring code changed."""
@@ -176,7 +177,9 @@ class Measured:
             return found
 
         key = f"consolidated/{self.set.name}/{row_name(shots)}"
-        found: dict[str, Any] = self.ledger.measure(key, [*self.made_of(setting), DREAMS_VERSION], action)
+        found: dict[str, Any] = self.ledger.measure(
+            key, [*self.made_of(setting), DREAMS_VERSION, dataclasses.astuple(Bounds())], action
+        )
         return found
 
     # protocols

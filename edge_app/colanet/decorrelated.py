@@ -164,8 +164,7 @@ class DecorrelatedColumns(Columns):
         self._renew(slice(None))
 
     def rehearse(self, counts: NDArray[np.uint8], column: int) -> None:
-        if self.uses[self._winner(counts, column)] > 0:
-            self._correct(counts, column, self._rate * REHEARSED)
+        if self.uses[self._winner(counts, column)] > 0 and self._correct(counts, column, self._rate * REHEARSED):
             self._renew(slice(None))
 
     def arrays(self) -> Arrays:
@@ -219,14 +218,14 @@ class DecorrelatedColumns(Columns):
         kernels.inhibit(self._p, self._scaled)
         self._scaled[:] = 0
 
-    def _correct(self, counts: NDArray[np.uint8], column: int, rate: int) -> None:
-        """Correct the winner of each column by how wrongly it expected the example."""
+    def _correct(self, counts: NDArray[np.uint8], column: int, rate: int) -> bool:
+        """Correct the winner of each column by how wrongly it expected the example; returns whether any was wrong."""
         if rate == 0 or self.keys.size == 1:
-            return
+            return False
         activity = self.present(counts)
         errors = self.errors(activity, column)
         kernels.novelty_of(counts, self._common[0], self._residual)
-        kernels.correct(errors, activity, self.uses, self._residual, rate, self.correction)
+        return bool(kernels.correct(errors, activity, self.uses, self._residual, rate, self.correction))
 
     def _set_apart(self, counts: NDArray[np.uint8]) -> None:
         """Inputs in which a first example differs from the mean of the neurons come to inhibit one another."""

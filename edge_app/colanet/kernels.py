@@ -512,14 +512,17 @@ def errors_of(activity, threshold, uses, target, power_table, errors):  # type: 
 def correct(errors, activity, uses, novelty, rate, correction):  # type: ignore[no-untyped-def]
     """Move each column's winner by its error: U <- U - rate error / (1 + n/SETTLED) x / |x|^2, x the novelty.
 
-    correction (neurons, n) int32 Q7.24, U, changed in place; errors as `errors_of` leaves them; novelty (n,) int32
-    Q15.16; rate Q.16: of its error, what a neuron that was never used would unlearn of this very example.
+    Returns how many were moved. correction (neurons, n) int32 Q7.24, U, changed in place; errors as `errors_of` leaves
+    them; novelty (n,) int32 Q15.16; rate Q.16: of its error, what a neuron that was never used would unlearn of this
+    very example.
     """
     per_column = uses.shape[0] // errors.shape[0]
     energy: Any = max(dot(novelty, novelty) >> 16, 1 << 16)
+    moved = 0
     for column in range(errors.shape[0]):
         if abs(errors[column]) < LEAST_ERROR:
             continue
+        moved += 1
         neuron = column * per_column + activity.winner[column, 0]
         step = -errors[column] * rate * SETTLED // (SETTLED + uses[neuron])  # Q.32
         factor = (step << 24) // energy  # Q.40
@@ -528,6 +531,7 @@ def correct(errors, activity, uses, novelty, rate, correction):  # type: ignore[
             row[i] = max(
                 min(row[i] + ((factor * novelty[i] + (np.int64(1) << 31)) >> 32), CORRECTION_MAX), -CORRECTION_MAX
             )
+    return moved
 
 
 @compiled()

@@ -48,6 +48,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="N",
         help="examples and dreams of a class from which on it is rehearsed instead (default: 60)",
     )
+    parser.add_argument(
+        "--rehearsals", type=int, metavar="N", help="of one example at most, dreams of it counted (default: 4)"
+    )
     parser.add_argument("--forget", action="store_true", help="forget all dreams, as if there had never been any")
     add_json_option(parser)
     return parser
@@ -59,11 +62,12 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.learner.consolidation import Bounds
 
     usual = Bounds()
-    if args.forget and (args.dreams is not None or args.per_class is not None):
-        raise InputError("--forget forgets all dreams: give it without --dreams and --per-class")
+    if args.forget and any(bound is not None for bound in (args.dreams, args.per_class, args.rehearsals)):
+        raise InputError("--forget forgets all dreams: give it without --dreams, --per-class and --rehearsals")
     bounds = Bounds(
         usual.per_example if args.dreams is None else args.dreams,
         usual.per_class if args.per_class is None else args.per_class,
+        usual.rehearsals if args.rehearsals is None else args.rehearsals,
     )
     manifest = find_manifest(args.state, args.model)
     with open_learner(args, manifest=manifest) as learner:

@@ -37,15 +37,19 @@ class Step(NamedTuple):
 def dream_steps(labels: Sequence[int], bounds: Bounds) -> list[Step]:
     """Return what `Learner.next_dream` would have chosen, of examples of these classes in the order of teaching."""
     seen = Counter(labels)
+    made = [0] * len(labels)
     found = []
-    for number in range(bounds.per_example):
+    for number in range(max(bounds.per_example, bounds.rehearsals)):
         rehearsed = []
         for index, label in enumerate(labels):
+            if made[index] != number or not bounds.wants(number, seen[label]):
+                continue
+            made[index] += 1
             if seen[label] < bounds.per_class:
-                seen[label] += 1
                 found.append(Step(index, number, altered=True))
             else:
                 rehearsed.append(index)
+            seen[label] += 1
         rehearsed.sort(key=lambda index: scattered(index + 1))  # the store counts from 1
         found += [Step(index, number, altered=False) for index in rehearsed]
     return found

@@ -17,15 +17,23 @@ class Bounds:
     """How much is dreamt. Raises InputError for a value out of its range."""
 
     per_example: int = 1
-    """Dreams or rehearsals of one example."""
+    """Dreams of one example."""
     per_class: int = 60
     """Examples and dreams of a class from which on it is rehearsed instead: it has been seen from enough sides."""
+    rehearsals: int = 4
+    """Of one example, dreams of it counted."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.per_example <= MOST_DREAMS:
             raise InputError(f"dreams = {self.per_example}, expected 0..{MOST_DREAMS} of each example")
         if self.per_class < 0:
             raise InputError(f"per_class = {self.per_class}, expected a number of examples and dreams, at least 0")
+        if not 0 <= self.rehearsals <= MOST_DREAMS:
+            raise InputError(f"rehearsals = {self.rehearsals}, expected 0..{MOST_DREAMS} of each example")
+
+    def wants(self, dreams: int, seen: int) -> bool:
+        """Whether an example with so many dreams, of a class seen so often, is to be dreamt of, or rehearsed."""
+        return dreams < (self.per_example if seen < self.per_class else self.rehearsals)
 
 
 class Task(NamedTuple):
@@ -56,7 +64,7 @@ def choose(dreamers: Sequence[Dreamer], taught: Mapping[str, int], bounds: Bound
     seen = Counter(taught)
     for dreamer in dreamers:
         seen[dreamer.label] += dreamer.dreams
-    eligible = (d for d in dreamers if d.dreams < bounds.per_example)
+    eligible = (d for d in dreamers if bounds.wants(d.dreams, seen[d.label]))
 
     def turn(dreamer: Dreamer) -> tuple[int, bool, int]:
         rehearsed = seen[dreamer.label] >= bounds.per_class
@@ -71,6 +79,16 @@ def scattered(example: int) -> int:
     return zlib.crc32(example.to_bytes(8))
 
 
-def left(dreamers: Sequence[Dreamer], bounds: Bounds) -> int:
+def left(dreamers: Sequence[Dreamer], taught: Mapping[str, int], bounds: Bounds) -> int:
     """Return how many dreams and rehearsals are still to be made."""
-    return sum(max(bounds.per_example - dreamer.dreams, 0) for dreamer in dreamers)
+    seen = Counter(taught)
+    for dreamer in dreamers:
+        seen[dreamer.label] += dreamer.dreams
+    made = Counter({dreamer.example: dreamer.dreams for dreamer in dreamers})
+    before = made.total()
+    for number in range(max(bounds.per_example, bounds.rehearsals)):
+        for dreamer in dreamers:
+            if made[dreamer.example] == number and bounds.wants(number, seen[dreamer.label]):
+                made[dreamer.example] += 1
+                seen[dreamer.label] += 1
+    return made.total() - before

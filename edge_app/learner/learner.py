@@ -302,7 +302,7 @@ class Learner(Closing):
     def dreams(self, bounds: consolidation.Bounds) -> tuple[int, int]:
         """Return how many dreams are learnt, and how many are left to be made within `bounds`."""
         with self._writing:
-            left = consolidation.left(self._store.dreamers(), bounds)
+            left = consolidation.left(self._store.dreamers(), self._store.classes(), bounds)
             return self._store.count_dreams(), left
 
     def forget_dreams(self, *, background: bool = False) -> None:

@@ -57,11 +57,11 @@ def test_a_dream_is_what_the_encoder_makes_of_the_altered_thumbnail(
 
 
 def test_beyond_the_bounds_there_are_rehearsals(taught: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert consolidate(taught, "--per-class", "4", "--dreams", "3", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == {"before": 0, "dreams": 27, "left": 0}
+    assert consolidate(taught, "--per-class", "4", "--dreams", "3", "--rehearsals", "2", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"before": 0, "dreams": 18, "left": 0}
     with Store.reader(database_path(taught)) as store:
         kinds = [entry.kind for entry in store.journal()]
-    assert (kinds.count(Kind.DREAM), kinds.count(Kind.REHEARSAL)) == (3, 24)
+    assert (kinds.count(Kind.DREAM), kinds.count(Kind.REHEARSAL)) == (3, 15)
 
 
 def test_it_goes_on_where_it_was_interrupted(

@@ -17,9 +17,9 @@ from edge_app.storage.records import Dreamer
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 2), max_size=12), st.integers(0, 4), st.integers(0, 9))
-def test_the_order_is_that_of_a_device(labels: list[int], per_example: int, per_class: int) -> None:
-    bounds = Bounds(per_example, per_class)
+@given(st.lists(st.integers(0, 2), max_size=12), st.integers(0, 4), st.integers(0, 9), st.integers(0, 4))
+def test_the_order_is_that_of_a_device(labels: list[int], per_example: int, per_class: int, rehearsals: int) -> None:
+    bounds = Bounds(per_example, per_class, rehearsals)
     dreamers = [Dreamer(i + 1, str(label), 0) for i, label in enumerate(labels)]
     taught = {str(label): labels.count(label) for label in labels}
     expected = []

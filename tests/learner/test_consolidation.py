@@ -21,7 +21,7 @@ from edge_app.storage.records import Dreamer, Kind
 from edge_app.storage.recovery import recover
 from edge_app.storage.store import Store
 
-BOUNDS = Bounds(per_example=2, per_class=100)
+BOUNDS = Bounds(per_example=2, per_class=100, rehearsals=2)
 JPEG = b"a picture"
 
 
@@ -57,21 +57,22 @@ def test_the_one_with_the_fewest_dreams_comes_first_and_of_those_the_oldest() ->
     assert choose([dreamers[0], dreamers[2]], {"mug": 2}, BOUNDS) == (7, 0, True)
     assert choose([Dreamer(3, "mug", 2), Dreamer(4, "mug", 2)], {"mug": 2}, BOUNDS) is None
     assert choose([], {}, BOUNDS) is None
-    assert choose(dreamers, {"mug": 2, "pen": 1}, Bounds(0, 100)) is None
+    assert choose(dreamers, {"mug": 2, "pen": 1}, Bounds(0, 100, 0)) is None
 
 
 def test_a_class_that_was_seen_often_enough_is_rehearsed_after_the_others_dreams() -> None:
     dreamers = [Dreamer(1, "mug", 0), Dreamer(2, "pen", 0)]
-    assert choose(dreamers, {"mug": 10, "pen": 1}, Bounds(4, 10)) == (2, 0, True)
-    assert choose(dreamers[:1], {"mug": 10}, Bounds(4, 10)) == (1, 0, False)
-    assert choose([Dreamer(2, "pen", 1)], {"pen": 9}, Bounds(4, 10)) == (2, 1, False)
-    assert choose([Dreamer(2, "pen", 4)], {"pen": 9}, Bounds(4, 10)) is None
+    assert choose(dreamers, {"mug": 10, "pen": 1}, Bounds(4, 10, 2)) == (2, 0, True)
+    assert choose(dreamers[:1], {"mug": 10}, Bounds(4, 10, 2)) == (1, 0, False)
+    assert choose([Dreamer(2, "pen", 1)], {"pen": 9}, Bounds(4, 10, 2)) == (2, 1, False)
+    assert choose([Dreamer(2, "pen", 2)], {"pen": 9}, Bounds(4, 10, 2)) is None
+    assert choose([Dreamer(2, "pen", 2)], {"pen": 2}, Bounds(4, 10, 2)) == (2, 2, True)
 
 
 def test_rehearsals_alternate_between_classes_that_were_taught_one_after_the_other() -> None:
     labels = {i: "mug" if i <= 50 else "pen" for i in range(1, 101)}
     order, dreamers = [], [Dreamer(i, label, 0) for i, label in labels.items()]
-    while (found := choose(dreamers, {"mug": 50, "pen": 50}, Bounds(1, 50))) is not None:
+    while (found := choose(dreamers, {"mug": 50, "pen": 50}, Bounds(1, 50, 1))) is not None:
         order.append(labels[found.example])
         dreamers[found.example - 1] = dreamers[found.example - 1]._replace(dreams=1)
     assert sum(label == "mug" for label in order[:40]) in range(12, 29)
@@ -83,12 +84,15 @@ def test_rehearsals_alternate_between_classes_that_were_taught_one_after_the_oth
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=8),
     st.integers(0, 4),
     st.integers(0, 12),
+    st.integers(0, 4),
 )
-def test_what_is_left_is_what_is_then_made(examples: list[tuple[str, int]], per_example: int, per_class: int) -> None:
-    bounds = Bounds(per_example, per_class)
+def test_what_is_left_is_what_is_then_made(
+    examples: list[tuple[str, int]], per_example: int, per_class: int, rehearsals: int
+) -> None:
+    bounds = Bounds(per_example, per_class, rehearsals)
     dreamers = [Dreamer(i, label, dreams) for i, (label, dreams) in enumerate(examples)]
     taught = {label: 1 + sum(d.label == label for d in dreamers) for label in "abc"}
-    expected, made = left(dreamers, bounds), 0
+    expected, made = left(dreamers, taught, bounds), 0
     while (found := choose(dreamers, taught, bounds)) is not None:
         assert found.number == dreamers[found.example].dreams
         dreamers[found.example] = dreamers[found.example]._replace(dreams=found.number + 1)
@@ -96,8 +100,8 @@ def test_what_is_left_is_what_is_then_made(examples: list[tuple[str, int]], per_
     assert made == expected
 
 
-@pytest.mark.parametrize("values", [(-1, 10), (17, 10), (1, -1)])
-def test_bounds_out_of_range_are_refused(values: tuple[int, int]) -> None:
+@pytest.mark.parametrize("values", [(-1, 10), (17, 10), (1, -1), (1, 10, -1), (1, 10, 17)])
+def test_bounds_out_of_range_are_refused(values: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="expected"):
         Bounds(*values)
 
@@ -126,7 +130,7 @@ def test_what_was_seen_often_enough_is_rehearsed_as_it_was(tmp_path: Path) -> No
         ids = [teach(learner, seed, "mug") for seed in (1, 2)]
         made = [(ids[0], 0), (ids[1], 0)]
         made.sort(key=lambda one: scattered(one[0]))
-        assert dream_all(learner, Bounds(1, 2)) == made
+        assert dream_all(learner, Bounds(1, 2, 1)) == made
         examples = [(embedding(seed, 3), "mug") for seed in (1, 2)]
         rehearsals = [(examples[one - 1][0], "mug", Kind.REHEARSAL) for one, _ in made]
         assert learner.network_state() == taught_only([*examples, *rehearsals]) == clean_replay(tmp_path)
@@ -134,7 +138,7 @@ def test_what_was_seen_often_enough_is_rehearsed_as_it_was(tmp_path: Path) -> No
         assert learner.network_state() == taught_only([examples[1], (*examples[1], Kind.REHEARSAL)])
     with open_learner(tmp_path) as learner:
         assert learner.network_state() == clean_replay(tmp_path)
-        assert learner.dreams(Bounds(1, 2)) == (1, 0)
+        assert learner.dreams(Bounds(1, 2, 1)) == (1, 0)
 
 
 def test_undo_takes_the_example_back_with_its_dreams_and_nothing_else(tmp_path: Path) -> None:
@@ -300,7 +304,7 @@ def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
                 embeddings[taught.example_id] = values
                 labels[taught.example_id] = taught.label
             elif name == "dream":
-                if (task := dream(learner, Bounds(3, 4))) is not None:
+                if (task := dream(learner, Bounds(3, 4, 2))) is not None:
                     shown.append(presentation(task, embeddings[task.example]))
                 continue
             elif name == "undo" and history:
