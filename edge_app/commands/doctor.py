@@ -107,6 +107,7 @@ def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "I
     extras = tuple(name for name in software.EXTRAS if getattr(config, name).enabled)
     yield from guarded("libraries", lambda: software.check_libraries(system.run, schemes, extras))
     yield from guarded("programs", lambda: software.check_programs(schemes, shutil.which))
+    yield from guarded("nvargus-daemon", lambda: software.check_argus(system, config.camera.uri))
     yield from guarded("kernels", _cache)
     yield from guarded("model", lambda: _model(args, system, config))
     yield from guarded("buttons", lambda: _lines(system, "buttons", config.buttons.uri))

@@ -49,6 +49,7 @@ FILES = (
     File("config.toml", Path("/etc/edge-app/config.toml"), kept=True),
 )
 NETWORK = File("network.conf", Path("/etc/systemd/system/edge-app.service.d/network.conf"))
+JETSON = File("jetson.conf", Path("/etc/systemd/system/edge-app.service.d/jetson.conf"))
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
@@ -64,6 +65,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--network", action="store_true", help="let the service use the network (cameras, brokers, browsers)"
     )
+    parser.add_argument(
+        "--jetson",
+        action="store_true",
+        help="let the service use a Jetson's CSI camera (by itself where the configuration names gst:jetson-csi)",
+    )
     parser.add_argument("--root", type=Path, metavar="DIR", help="write the files below this folder, and run nothing")
     return parser
 
@@ -71,6 +77,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Install; 0, or what kept it from it."""
     files = [*FILES, *([NETWORK] if args.network else [])]
+    if args.jetson or _jetson_camera(_target(FILES[-1], args.root)):
+        files.append(JETSON)
     commands = [] if args.root else _commands()
     if args.dry_run:
         for file in files:
@@ -97,6 +105,20 @@ def run(args: argparse.Namespace) -> int:
     first_token(STATE)
     print(f"installed; now: edit {FILES[-1].target}, then systemctl enable --now edge-app")
     return 0
+
+
+def _jetson_camera(config: Path) -> bool:
+    """Whether a configuration that is there already names a camera that the unit alone does not let through."""
+    from edge_app.config import load_config
+    from edge_app.doctor.software import needs_argus
+
+    if not config.is_file():
+        return False
+    try:
+        return needs_argus(load_config(config, {}).camera.uri)
+    except EdgeAppError as error:  # it is kept as it is, and the service says the same
+        print(f"{config} is not right, and does not say which camera is used: {error}", file=sys.stderr)
+        return False
 
 
 def first_token(folder: Path) -> None:

@@ -25,6 +25,8 @@ PROGRAMS = {
 """Scheme of a camera -> (program of the system, what installs it)."""
 SERVICE_CACHE = "var/cache/edge-app"
 UNIT = "etc/systemd/system/edge-app.service"
+ARGUS_DROP_IN = "etc/systemd/system/edge-app.service.d/jetson.conf"
+ARGUS_SOCKET = "tmp/argus_socket"
 
 
 def check_libraries(run: Runner, schemes: tuple[str, ...] = (), extras: tuple[str, ...] = ()) -> Iterator[Finding]:
@@ -94,6 +96,27 @@ def check_service(system: System) -> Iterator[Finding]:
     if not any((system.root / SERVICE_CACHE).rglob("*.nbi")):
         yield Finding(
             "service kernels", "warning", f"none compiled in /{SERVICE_CACHE}", "sudo edge-app install-service"
+        )
+
+
+def needs_argus(uri: str) -> bool:
+    """Whether a camera is one that a Jetson's nvargus-daemon reads: a CSI camera, by the preset or a pipeline."""
+    return uri.lower().startswith("gst:") and ("jetson-csi" in uri or "nvarguscamerasrc" in uri)
+
+
+def check_argus(system: System, uri: str) -> Iterator[Finding]:
+    """Look whether the service is let through to the daemon of a Jetson's CSI camera; nothing for other cameras."""
+    if not needs_argus(uri):
+        return
+    if not (system.root / ARGUS_SOCKET).exists():
+        advice = "sudo systemctl restart nvargus-daemon; `gst-launch-1.0 nvarguscamerasrc num-buffers=30 ! fakesink`"
+        yield Finding("nvargus-daemon", "failed", f"/{ARGUS_SOCKET} is missing: it does not run", advice)
+    if (system.root / UNIT).is_file() and not (system.root / ARGUS_DROP_IN).is_file():
+        yield Finding(
+            "service camera",
+            "warning",
+            "the service cannot use a Jetson's CSI camera: its unit hides /tmp and the camera's devices",
+            "sudo edge-app install-service --jetson, then sudo systemctl restart edge-app",
         )
 
 

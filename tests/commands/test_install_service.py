@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_app import cli
-from edge_app.commands.install_service import FILES, NETWORK, _check_place, first_token, source_of, unit_text
+from edge_app.commands.install_service import FILES, JETSON, NETWORK, _check_place, first_token, source_of, unit_text
 from edge_app.config import load_config
 from edge_app.errors import InputError
 
@@ -93,6 +93,24 @@ def test_what_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureF
     assert "edge-app.conf cannot be written: Not a directory" in capsys.readouterr().err
 
 
+def drop_in(unit: Path, name: str) -> Path:
+    """Put a shipped drop-in where systemd looks for it."""
+    target = unit.with_name(unit.name + ".d") / name
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(source_of(name).read_text())
+    return target
+
+
+@pytest.mark.parametrize("name", ["network.conf", "jetson.conf"])
+def test_systemd_finds_nothing_wrong_with_the_drop_ins(analyze: str, unit: Path, name: str) -> None:
+    text = drop_in(unit, name)
+    done = subprocess.run([analyze, "verify", "--recursive-errors=no", str(unit)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    text.write_text(text.read_text() + "DeviceAllows=/dev/null rw\n")
+    done = subprocess.run([analyze, "verify", "--recursive-errors=no", str(unit)], capture_output=True, text=True)
+    assert "DeviceAllows" in done.stderr, "this check can fail"
+
+
 def test_systemd_finds_nothing_wrong_with_the_unit(analyze: str, unit: Path) -> None:
     done = subprocess.run([analyze, "verify", "--recursive-errors=no", str(unit)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -101,10 +119,10 @@ def test_systemd_finds_nothing_wrong_with_the_unit(analyze: str, unit: Path) -> 
     assert done.returncode != 0, "this check can fail"
 
 
-@pytest.mark.parametrize("network", [False, True])
-def test_systemd_rates_the_units_exposure_at_most_2(analyze: str, unit: Path, network: bool) -> None:
-    if network:  # as the drop-in changes it
-        unit.write_text(unit.read_text().replace("IPAddressDeny=any\n", ""))
+@pytest.mark.parametrize("drop_ins", [(), ("network.conf",), ("jetson.conf",), ("network.conf", "jetson.conf")])
+def test_systemd_rates_the_units_exposure_at_most_2(analyze: str, unit: Path, drop_ins: tuple[str, ...]) -> None:
+    for name in drop_ins:
+        drop_in(unit, name)
     command = [analyze, "security", "--offline=true", "--threshold=20", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
@@ -123,6 +141,35 @@ def test_the_unit_keeps_what_only_a_run_would_tell() -> None:
     assert {("IPAddressDeny", "any"), ("IPAddressAllow", "localhost")} <= set(settings)
     assert any("NUMBA_CACHE_DIR=/var/cache/edge-app" in value for _, value in settings)
     assert {"DeviceAllow": 4}.items() <= {key: keys.count(key) for key in keys}.items()
+
+
+def test_a_jetsons_camera_gets_one_socket_and_its_devices_and_no_more() -> None:
+    settings = re.findall(r"(?m)^(\w+)=(.*)$", source_of("jetson.conf").read_text())
+    assert {key for key, _ in settings} == {"Wants", "After", "BindPaths", "DeviceAllow", "SupplementaryGroups"}
+    assert [value for key, value in settings if key == "BindPaths"] == ["/tmp/argus_socket"]
+    devices = [value for key, value in settings if key == "DeviceAllow"]
+    assert all(re.fullmatch(r"(char-nvhost\*|/dev/(nv|host1x|dri/render)\S*) rw", value) for value in devices), devices
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "installed"),
+    [
+        ("", [], False),
+        ("", ["--jetson"], True),
+        ('[camera]\nuri = "gst:jetson-csi#fps=15"\n', [], True),
+        ('[camera]\nuri = "v4l2:/dev/video0"\n', [], False),
+        ("[camera\n", [], False),
+    ],
+)
+def test_a_jetsons_camera_is_let_through_where_it_is_used(
+    tmp_path: Path, config: str, options: list[str], installed: bool
+) -> None:
+    if config:
+        path = tmp_path / "etc/edge-app/config.toml"
+        path.parent.mkdir(parents=True)
+        path.write_text(config)
+    assert cli.run(["install-service", "--root", str(tmp_path), *options]) == 0
+    assert (tmp_path / JETSON.target.relative_to("/")).is_file() is installed
 
 
 def test_the_unit_and_the_program_agree_on_the_watchdog() -> None:

@@ -89,6 +89,29 @@ def test_no_service(machine: MakeSystem) -> None:
     assert (found.status, "not installed" in found.detail) == ("ok", True)
 
 
+@pytest.mark.parametrize(
+    ("uri", "files", "said"),
+    [
+        ("v4l2:/dev/video0", {software.UNIT: ""}, []),
+        ("gst:videotestsrc", {software.UNIT: ""}, []),
+        ("gst:jetson-csi#sensor=1", {software.ARGUS_SOCKET: ""}, []),
+        ("gst:jetson-csi", {software.ARGUS_SOCKET: "", software.UNIT: "", software.ARGUS_DROP_IN: ""}, []),
+        ("gst:jetson-csi", {software.ARGUS_SOCKET: "", software.UNIT: ""}, [("service camera", "warning")]),
+        (
+            "gst:nvarguscamerasrc ! nvvidconv",
+            {software.UNIT: ""},
+            [("nvargus-daemon", "failed"), ("service camera", "warning")],
+        ),
+    ],
+)
+def test_the_way_to_a_jetsons_camera(
+    machine: MakeSystem, uri: str, files: dict[str, str], said: list[tuple[str, str]]
+) -> None:
+    found = list(software.check_argus(machine(files), uri))
+    assert [(line.name, line.status) for line in found] == said
+    assert all(line.advice for line in found)
+
+
 def test_how_a_user_gets_the_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = tmp_path / "video0"
     device.touch()
