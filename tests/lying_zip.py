@@ -37,6 +37,13 @@ def claiming(data: bytes, name: str, size: int, content: bytes | None = None) ->
     return bytes(changed)
 
 
+def crowded(entries: int) -> bytes:
+    """A zip file whose directory names so many entries, in 47 bytes each, and nothing else."""
+    directory = (b"PK\1\2" + bytes(24) + struct.pack("<H", 1) + bytes(16) + b"a") * entries
+    sizes = struct.pack("<IIH", len(directory), 0, 0)
+    return directory + b"PK\5\6" + bytes(4) + struct.pack("<HH", entries & 0xFFFF, entries & 0xFFFF) + sizes
+
+
 def _record(data: bytes, name: str) -> int:
     """Where an entry's record begins in the central directory."""
     place = struct.unpack("<I", data[data.rindex(b"PK\5\6") + 16 :][:4])[0]

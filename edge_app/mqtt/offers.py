@@ -18,12 +18,14 @@ from typing import Any, NamedTuple
 from edge_app.errors import InputError
 from edge_app.mqtt.telling import to_json
 from edge_app.storage.exchange import MANIFEST, ROOM_LIVE, manifest_limit
-from edge_app.storage.unzip import unzip
+from edge_app.storage.unzip import check_count, unzip
 
 MAGIC = b"edge-app offer 1\n"
 MAX_HEADER = 4096
 MAX_GROWTH = 8
 """Unpacked, an offer may be so many times as large."""
+OTHERS = 8
+"""Entries that an offer may have besides a picture for each example."""
 MIN_KEY = 32
 
 
@@ -103,6 +105,7 @@ def _check_zip(offer: Offer) -> None:
     A person who accepts a cup must not get a key. All else is checked when it is imported.
     """
     try:
+        check_count(io.BytesIO(offer.content), offer.examples + OTHERS)
         with zipfile.ZipFile(io.BytesIO(offer.content)) as archive:
             infos = {info.filename: info for info in archive.infolist()}
             total = sum(info.file_size for info in archive.infolist())

@@ -25,7 +25,7 @@ from edge_app.storage.folder import sync_folder
 from edge_app.storage.labels import check_label
 from edge_app.storage.records import Example, NewExample, Prediction
 from edge_app.storage.store import Store
-from edge_app.storage.unzip import unzip
+from edge_app.storage.unzip import check_count, unzip
 
 FORMAT, VERSION = "edge-app examples", 1
 MANIFEST, MANIFEST_SUM, EMBEDDINGS = "manifest.json", "manifest.sha256", "embeddings.bin"
@@ -35,6 +35,8 @@ MANIFEST_FLOOR, MANIFEST_EACH = 64 << 10, 1 << 10
 """Bytes that a manifest may have in any case, and else for each example that there is room for: one takes some 300, and
 900 with names of 100 characters of three bytes. As objects a forged manifest takes up to 33 times its bytes."""
 MAX_EMBEDDING = 1 << 16
+ENTRIES_EACH = 4
+"""Entries of the zip file for each example that there is room for; an example with a picture has one."""
 EMBEDDING_EACH = 1 << 12
 """Bytes of embeddings for each example that there is room for; the shipped encoder's have 1280."""
 MAX_THUMBNAIL = 4 << 20
@@ -142,9 +144,13 @@ class Archive(Closing):
         self.path = path
         self._room = room
         try:
+            with path.open("rb") as file:
+                check_count(file, ENTRIES_EACH * room)
             self._zip = zipfile.ZipFile(path)
         except FileNotFoundError as error:
             raise InputError(f"{path} does not exist") from error
+        except InputError as error:
+            self._refuse(f"{error} ({self._way_out()})")
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise InputError(f"{path} cannot be read as a zip file: {error}") from error
         try:
@@ -270,12 +276,12 @@ class Archive(Closing):
 
     def _check_room(self, name: str, size: int, limit: int) -> None:
         if size > limit:
-            way_out = (
-                "`edge-app import` reads more while the service is stopped"
-                if self._room < ROOM
-                else "export fewer classes at a time"
-            )
-            self._refuse(f"{name!r} unpacks to {size} bytes, at most {limit} are read here ({way_out})")
+            self._refuse(f"{name!r} unpacks to {size} bytes, at most {limit} are read here ({self._way_out()})")
+
+    def _way_out(self) -> str:
+        if self._room < ROOM:
+            return "`edge-app import` reads more while the service is stopped"
+        return "export fewer classes at a time"
 
     def _refuse(self, what: str) -> NoReturn:
         raise InputError(f"{self.path} cannot be imported: {what}; nothing was taken from it")

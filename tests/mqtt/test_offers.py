@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lying_zip import bomb, claiming, within
+from lying_zip import bomb, claiming, crowded, within
 from simple_network import embedding, open_learner
 
 from edge_app.control.transfer import MAX_EXAMPLES, export_examples
@@ -133,6 +133,12 @@ def test_a_bomb_that_claims_to_be_small_takes_no_memory(claim: int) -> None:
     message = pack("one", "cup", 1, 1, claiming(bomb("manifest.json"), "manifest.json", claim), None)
     assert len(message) < 70_000
     with within(1 << 20), pytest.raises(InputError, match=r"the offer cannot be taken: 'manifest\.json'"):
+        unpack(message, None)
+
+
+def test_a_crowded_directory_is_refused_before_it_is_read() -> None:
+    message = pack("one", "cup", 3, 1, crowded(20_000), None)
+    with within(6 << 20), pytest.raises(InputError, match="it holds 20000 entries, at most 11 are read here"):
         unpack(message, None)
 
 

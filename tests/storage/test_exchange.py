@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lying_zip import bomb, claiming, within
+from lying_zip import bomb, claiming, crowded, within
 from simple_network import clean_replay, embedding, open_learner
 
 from edge_app.errors import InputError, StateNotWritable
@@ -233,6 +233,18 @@ def test_a_bomb_that_claims_to_be_small_takes_no_memory(exported: Path, entry: s
     exported.write_bytes(claiming(forged, entry, len(expected), expected))
     with within(1 << 20), pytest.raises(InputError, match=f"{entry}' .*nothing was taken"):
         Archive(exported)
+
+
+def test_a_crowded_directory_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "crowded.zip"
+    path.write_bytes(crowded(exchange.ENTRIES_EACH * exchange.ROOM_LIVE + 1))
+    with (
+        within(4 << 20),
+        pytest.raises(InputError, match=r"holds 20001 entries, at most 20000 are read here \(`edge-app"),
+    ):
+        Archive(path)
+    with pytest.raises(InputError, match="it holds 'a' twice"):
+        Archive(path, exchange.ROOM)
 
 
 def test_a_manifest_may_be_as_large_as_the_examples_that_there_is_room_for(exported: Path) -> None:

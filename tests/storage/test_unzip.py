@@ -4,10 +4,10 @@ import io
 import zipfile
 
 import pytest
-from lying_zip import BOMB, bomb, claiming, within
+from lying_zip import BOMB, bomb, claiming, crowded, within
 
 from edge_app.errors import InputError
-from edge_app.storage.unzip import PIECE, unzip
+from edge_app.storage.unzip import PIECE, RECORD, check_count, unzip
 
 SIZES = (0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE)
 
@@ -63,3 +63,20 @@ def test_a_damaged_entry_is_refused_by_its_name() -> None:
     damaged[60:80] = bytes(20)
     with pytest.raises(InputError, match="'entry' cannot be unpacked"):
         unzipped(bytes(damaged))
+
+
+def test_a_crowded_directory_is_refused_before_it_is_read() -> None:
+    data = crowded(100_000)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert len(archive.infolist()) == 100_000
+    with within(5 << 20), pytest.raises(InputError, match="it holds 100000 entries, at most 1000 are read here"):
+        check_count(io.BytesIO(data), 1000)
+    check_count(io.BytesIO(data), 100_000)
+
+
+@pytest.mark.parametrize("before", range(len(RECORD) + 1))
+def test_an_entry_at_the_end_of_a_piece_is_counted_once(before: int) -> None:
+    data = bytes(PIECE - before) + RECORD + bytes(10)
+    check_count(io.BytesIO(data), 1)
+    with pytest.raises(InputError, match="it holds 1 entries"):
+        check_count(io.BytesIO(data), 0)
