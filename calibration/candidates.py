@@ -1,5 +1,6 @@
 """What is searched: candidates of either plasticity rule with their rate code, and the ranges they are drawn from."""
 
+import dataclasses
 from typing import Any, NamedTuple, cast
 
 import optuna
@@ -47,8 +48,8 @@ def starts(rule: str) -> list[dict[str, Any]]:
     if rule == "decorrelated":
         default = PRESETS["default"]
         rest = default.to_dict()
-        names = ("microcolumns", "regularisation", "resting_classes", "threshold", "stability_max")
-        return [{name: rest[name] for name in names} | rate_code]
+        searched = dataclasses.asdict(default.plasticity)
+        return [{name: rest[name] for name in ("microcolumns", *searched)} | rate_code]
     known = [_published_values(PRESETS[name]) for name in ("paper", "paper-b", "mnist")]
     return [values | rate_code for values in (*known, PROTOTYPE)] + [PROTOTYPE | {"exponent": 1.0, "saturation": 3.0}]
 
@@ -59,6 +60,9 @@ def _decorrelated(trial: optuna.trial.BaseTrial) -> Params:
         resting_classes=trial.suggest_int("resting_classes", 1, 64, log=True),
         threshold=trial.suggest_float("threshold", 1 / 64, 1 / 2, log=True),
         stability_max=trial.suggest_int("stability_max", 32, 65535, log=True),
+        noise=trial.suggest_float("noise", 0, 1),
+        novelty=trial.suggest_float("novelty", 2**-8, 1, log=True),
+        correction=trial.suggest_float("correction", 0.0125, 0.25, log=True),
     )
     return Params(microcolumns=trial.suggest_int("microcolumns", 1, 4), plasticity=rule)
 
