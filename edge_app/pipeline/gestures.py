@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from edge_app.devices.ports import NS_PER_S, ButtonEdge
 from edge_app.messages import Frame
+from edge_app.pipeline.recent import Unseen
 
 
 class Teach(NamedTuple):
@@ -15,8 +16,8 @@ class Teach(NamedTuple):
     time_ns: int
     """When (monotonic)."""
     source: str
-    frame: Frame | None
-    """What was shown then; None: there was nothing, or it is too long ago."""
+    frame: Frame | Unseen | None
+    """What was shown then, or why there is nothing; None: nobody looked."""
 
 
 class Undo(NamedTuple):
@@ -49,7 +50,7 @@ class Meaning(NamedTuple):
 
 class _Held(NamedTuple):
     edge: ButtonEdge
-    frame: Frame | None
+    frame: Frame | Unseen | None
 
 
 class Gestures:
@@ -67,8 +68,8 @@ class Gestures:
         """Whether `due` may soon have something to say."""
         return bool(self._waiting or (self._meaning.hold_s and self._down))
 
-    def edge(self, edge: ButtonEdge, frame: Frame | None) -> list[Command]:
-        """Take in an edge, and the frame that was shown at it."""
+    def edge(self, edge: ButtonEdge, frame: Frame | Unseen | None) -> list[Command]:
+        """Take in an edge, and the frame that was shown at it; None where it does not matter."""
         commands = self.due(edge.time_ns)
         if not edge.pressed:
             self._down.pop(edge.name, None)

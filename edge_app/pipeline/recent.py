@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,13 @@ AT_LEAST = 2
 EMBEDDINGS = 32
 
 
+class Unseen(NamedTuple):
+    """There is no frame to teach."""
+
+    reason: str
+    """Why, and the way out where there is one."""
+
+
 class Recent:
     """The newest frames, by reference, and the newest embeddings; bounded, and safe to use from any thread."""
 
@@ -23,6 +31,8 @@ class Recent:
         self._keep_bytes = keep_bytes
         self._frames: deque[Frame] = deque()
         self._bytes = 0
+        self._lost = self._full = False
+        """Whether frames were let go, and whether the last one was for want of room."""
         self._embeddings: deque[tuple[int, NDArray[np.uint8]]] = deque(maxlen=EMBEDDINGS)
         self._came = threading.Condition()
 
@@ -34,6 +44,7 @@ class Recent:
             while len(self._frames) > AT_LEAST and (
                 self._bytes > self._keep_bytes or frame.time_ns - self._frames[0].time_ns > self._keep_ns
             ):
+                self._lost, self._full = True, self._bytes > self._keep_bytes
                 self._bytes -= self._frames.popleft().image.nbytes
             self._came.notify_all()
 
@@ -59,15 +70,35 @@ class Recent:
         with self._came:
             return next((values for time, values in reversed(self._embeddings) if time == time_ns), None)
 
-    def at(self, time_ns: int, *, max_age_ns: int, wait_s: float) -> Frame | None:
+    def at(self, time_ns: int, *, max_age_ns: int, wait_s: float) -> Frame | Unseen:
         """Return the frame that was shown at a time: the newest that is not later.
 
-        A frame may reach us after its time, so this waits up to `wait_s` for a later one, which makes it certain. None
-        when the frame of that time is older than `max_age_ns`, not kept any more, or when there was none.
+        A frame may reach us after its time, so this waits up to `wait_s` for a later one, which makes it certain.
+        Unseen when the frame of that time is older than `max_age_ns`, not kept any more, or when there was none.
         """
         with self._came:
             self._came.wait_for(lambda: bool(self._frames) and self._frames[-1].time_ns > time_ns, wait_s)
             shown = next((frame for frame in reversed(self._frames) if frame.time_ns <= time_ns), None)
+            if shown is None and self._frames:
+                return self._missed(time_ns)
         if shown is None or time_ns - shown.time_ns > max_age_ns:
-            return None
+            return Unseen(f"no frame was shown within {max_age_ns / NS_PER_S:g} s before the press")
         return shown
+
+    def _missed(self, time_ns: int) -> Unseen:
+        """Return why the frame of a time before the oldest one is not here."""
+        if not self._lost:
+            return Unseen("the press came before the first frame")
+        oldest, newest = self._frames[0], self._frames[-1]
+        height, width = newest.image.shape[:2]
+        late_ms, kept_ms = (newest.time_ns - time_ns) / 1e6, (newest.time_ns - oldest.time_ns) / 1e6
+        cause = (
+            f"more of {width} x {height} do not fit into the {self._keep_bytes >> 20} MB for them: let the camera "
+            "deliver smaller ones (size in its URI)"
+            if self._full
+            else "the machine was too busy"
+        )
+        return Unseen(
+            "the frame that was shown at the press is not kept any more: the press was looked up "
+            f"{late_ms:.0f} ms later, frames are kept for {kept_ms:.0f} ms; {cause}"
+        )

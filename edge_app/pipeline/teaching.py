@@ -20,7 +20,7 @@ from edge_app.pipeline.deeds import Correction, Deed, Errand, Lesson, Refusal
 from edge_app.pipeline.encode import Encoder, Preprocess
 from edge_app.pipeline.gestures import Command, Gestures, Meaning, Teach, Undo
 from edge_app.pipeline.progress import Judged, Progress, judge
-from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.recent import Recent, Unseen
 from edge_app.pipeline.stage import SLICE_S, Report
 from edge_app.storage.records import Action, Example, Prediction
 
@@ -173,7 +173,7 @@ class ButtonWatch:
             self._commands.close()
         return not ending
 
-    def _shown_at(self, time_ns: int) -> Frame | None:
+    def _shown_at(self, time_ns: int) -> Frame | Unseen:
         wait_s = 0.0 if self._ended.is_set() else LATER_FRAME_S
         return self._recent.at(time_ns, max_age_ns=MAX_AGE_NS, wait_s=wait_s)
 
@@ -353,10 +353,9 @@ class Teacher:
             )
 
     def _teach(self, command: Teach) -> None:
-        if command.frame is None:
-            raise InputError(
-                f"no frame was shown within {MAX_AGE_NS / NS_PER_S:g} s before the press: nothing was taught"
-            )
+        if not isinstance(command.frame, Frame):
+            reason = "no frame was looked for" if command.frame is None else command.frame.reason
+            raise InputError(f"{reason}. Nothing was taught")
         self.teach(
             command.label or _unused_name(self._learner.labels),
             self._preprocess(command.frame.image),

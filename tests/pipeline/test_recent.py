@@ -2,15 +2,23 @@
 
 import threading
 
+import numpy as np
 import pytest
 from parts import frame
 
 from edge_app.devices.ports import NS_PER_S
-from edge_app.pipeline.recent import Recent
+from edge_app.messages import Frame
+from edge_app.pipeline.recent import Recent, Unseen
 
 
 def ns(seconds: float) -> int:
     return round(seconds * NS_PER_S)
+
+
+def why_not(recent: Recent, time_s: float) -> str:
+    found = recent.at(ns(time_s), max_age_ns=NS_PER_S, wait_s=0)
+    assert isinstance(found, Unseen)
+    return found.reason
 
 
 @pytest.fixture
@@ -24,14 +32,34 @@ def recent() -> Recent:
 @pytest.mark.parametrize(("time_s", "sequence"), [(1.85, 8), (1.8, 8), (1.7999, 7), (1.55, 5), (1.95, 9)])
 def test_the_frame_at_a_time_is_the_newest_that_is_not_later(recent: Recent, time_s: float, sequence: int) -> None:
     found = recent.at(ns(time_s), max_age_ns=NS_PER_S, wait_s=0)
-    assert found is not None
+    assert isinstance(found, Frame)
     assert found.sequence == sequence
 
 
 def test_what_is_too_old_or_not_kept_is_not_guessed(recent: Recent) -> None:
-    assert recent.at(ns(1.2), max_age_ns=NS_PER_S, wait_s=0) is None, "kept for half a second"
-    assert recent.at(ns(4.0), max_age_ns=NS_PER_S, wait_s=0) is None, "the newest is two seconds older"
-    assert Recent().at(ns(4.0), max_age_ns=NS_PER_S, wait_s=0) is None
+    assert why_not(recent, 1.2) == (
+        "the frame that was shown at the press is not kept any more: the press was looked up 700 ms later, frames are "
+        "kept for 500 ms; the machine was too busy"
+    )
+    assert why_not(recent, 4.0) == "no frame was shown within 1 s before the press"
+    assert why_not(Recent(), 4.0) == "no frame was shown within 1 s before the press"
+    early = Recent()
+    early.add(frame("red", 5.0))
+    assert why_not(early, 4.9) == "the press came before the first frame"
+
+
+def test_of_large_frames_few_are_kept_and_a_press_that_is_looked_up_late_is_told_so() -> None:
+    recent = Recent()
+    image = np.zeros((2160, 3840, 3), np.uint8)
+    for number in range(15):
+        recent.add(Frame(image, ns(1 + number / 30), number))
+    assert len(recent._frames) == 2
+    found = recent.at(ns(1 + 13.5 / 30), max_age_ns=NS_PER_S, wait_s=0)
+    assert isinstance(found, Frame)
+    assert found.sequence == 13
+    told = why_not(recent, 1 + 12.5 / 30)
+    assert "looked up 50 ms later, frames are kept for 33 ms" in told
+    assert "more of 3840 x 2160 do not fit into the 48 MB for them: let the camera deliver smaller ones" in told
 
 
 def test_a_frame_that_is_still_on_its_way_is_waited_for(recent: Recent) -> None:

@@ -124,6 +124,18 @@ def test_a_press_without_a_frame_teaches_nothing_and_is_seen(rig: Rig) -> None:
     assert rig.learner.examples() == []
 
 
+def test_a_press_whose_frame_is_gone_is_refused_for_what_it_is(rig: Rig) -> None:
+    for number in range(10):
+        rig.show("red", 10 + number / 10, number)
+    rig.pressed.press("red", at_ns=seconds(10.05))
+    rig.clock.advance(1)
+    rig.settle()
+    assert rig.blinks == ["error"]
+    reason = str(rig.reports.last("command_failed")["reason"])
+    assert "is not kept any more: the press was looked up 850 ms later" in reason
+    assert reason.endswith("Nothing was taught")
+
+
 def teach(rig: Rig, name: str, sequence: int) -> None:
     shown = frame(name, 10 + sequence / 10, sequence)
     assert rig.commands.put(Teach(name, shown.time_ns, "test", shown))
