@@ -45,8 +45,8 @@ test-tflite-runtime:  ## the tests of what the runtime touches, with tflite-runt
 	.venv-tflite-runtime/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-tflite-runtime.txt
 	EDGE_APP_TFLITE_RUNTIME=tflite-runtime PYTHONPATH=. .venv-tflite-runtime/bin/python -m pytest tests/encoder --ignore=tests/encoder/test_ratecode.py
 
-test-system: $(VENV)/.has-dev  ## boot a virtual device with the service on it, and let it live through faults (root, 5 minutes)
-	PYTHONPATH=tests/system $(BIN)/python -m virtual_device
+test-system: $(VENV)/.has-dev  ## boot a virtual device with the service on it, and let it live through faults (root, 5 minutes); KEEP=1 puts the outcome into the docs
+	PYTHONPATH=tests/system $(BIN)/python -m virtual_device $(if $(KEEP),--keep)
 
 test-aarch64: $(VENV)/.has-dev  ## the same bits on ARM: the determinism tests on emulated Pi 4 and Pi 5 processors
 	tests/aarch64/run.sh $(BIN)/python

@@ -36,3 +36,19 @@ def test_the_table_has_a_line_a_scenario(tmp_path: Path) -> None:
 def test_what_is_missing_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(needs, "PROGRAMS", {"no-such-program": "apt-get install no-such-package"})
     assert "no-such-program: apt-get install no-such-package" in needs.missing()
+
+
+def test_the_page_s_table_is_written_from_the_report(tmp_path: Path) -> None:
+    good = Outcome("day", "ready", "READY", 12.34, {"ready_s": 9.5, "runtime": "ai-edge-litert"})
+    report, page = Report([good], {"whole_run_s": 60.1}), tmp_path / "page.md"
+    page.write_text("before\n<!-- scenarios, by make test-system KEEP=1 -->\nold\n<!-- end -->\nafter\n")
+    for _ in range(2):
+        report.fill(page)
+    text = page.read_text()
+    assert text.startswith("before\n<!-- ")
+    assert text.endswith("The run: whole run s 60.1.\n<!-- end -->\nafter\n")
+    assert "| day | ready | passed | 12 | ready s 9.5 |" in text
+    assert "old" not in text
+    page.write_text("no marks\n")
+    with pytest.raises(ValueError, match="lost the marks"):
+        report.fill(page)

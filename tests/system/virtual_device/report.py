@@ -1,9 +1,12 @@
 """What came of a run: a table for people, JSON for machines."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+MARKS = r"(<!-- scenarios, by make test-system KEEP=1 -->\n).*?(\n<!-- end -->)"
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,32 @@ class Report:
             lines.append(f"{start}  {figures}".rstrip())
         return "\n".join([*lines, "", _written(self.figures)])
 
+    def markdown(self) -> str:
+        """Return a table of the scenarios with their times, and a line on the run."""
+        rows = [
+            f"| {o.plan} | {o.scenario} | {'FAILED' if o.why else 'passed'} | {o.seconds:.0f} | {_numbers(o.figures)} |"
+            for o in self.outcomes
+        ]
+        head = ["| boot | scenario | | s | figures |", "|---|---|---|---:|---|"]
+        return "\n".join([*head, *rows, "", f"The run: {_numbers(self.figures)}."])
+
+    def fill(self, page: Path) -> None:
+        """Put the table between the page's marks. Raises ValueError when it has lost them."""
+        text, filled = re.subn(MARKS, lambda m: m[1] + self.markdown() + m[2], page.read_text(), flags=re.DOTALL)
+        if filled != 1:
+            raise ValueError(f"{page} has lost the marks around its table of scenarios: {MARKS}")
+        page.write_text(text)
+
     def write(self, path: Path) -> None:
         """Write all of it as JSON."""
         data = {"passed": self.passed, **self.figures, "scenarios": [asdict(outcome) for outcome in self.outcomes]}
         path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+
+
+def _numbers(figures: dict[str, Any]) -> str:
+    """What is short enough for a table: numbers, and lists of them."""
+    kept = {name: value for name, value in figures.items() if not isinstance(value, str)}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in kept.items())
 
 
 def _written(figures: dict[str, Any]) -> str:
