@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from edge_app.closing import Closing
 from edge_app.confidence import evidence
-from edge_app.errors import EdgeAppError, InputError, StateNotWritable
+from edge_app.errors import EdgeAppError, InputError, StateBusy, StateNotWritable
 from edge_app.learner import consolidation, corrections
 from edge_app.learner.live import LiveNetwork
 from edge_app.learner.rebuilder import Rebuilder
@@ -45,6 +45,10 @@ logger = logging.getLogger(__name__)
 
 SNAPSHOT_EVERY = 500
 """Presentations after which a snapshot is saved while teaching goes on: what a start has to replay at most, about."""
+
+PATIENCE_S = 8.0
+"""How long a change waits for another that is being stored. A large import on a slow card takes longer, and the stages
+that wait for it have to give a sign of life every ten seconds."""
 
 
 class Shown(NamedTuple):
@@ -68,7 +72,10 @@ class Taught(NamedTuple):
 
 
 class Learner(Closing):
-    """Teach, classify, and everything a person does with what was taught. A context manager; `open` composes it."""
+    """Teach, classify, and everything a person does with what was taught. A context manager; `open` composes it.
+
+    A change raises StateBusy when the disk is still storing another one after some seconds; then nothing was changed.
+    """
 
     def __init__(
         self,
@@ -96,6 +103,7 @@ class Learner(Closing):
         self._rate_code = rate_code
         self._factory = factory
         self._writing = threading.RLock()
+        self._patience_s = PATIENCE_S
         self._closing = threading.Event()
         self._closed = False
         try:
@@ -273,7 +281,7 @@ class Learner(Closing):
 
         Examples are dearer than dreams: these leave half of the room to those. Raises StateCorrupt, StateNotWritable.
         """
-        with self._writing:
+        with self._hold():
             self._check_writable()
             if 2 * (self._store.used_bytes() + self._snapshots.used_bytes()) > self.limits.disk_bytes:
                 return None
@@ -290,7 +298,7 @@ class Learner(Closing):
         """
         if embedding is not None:
             self._check_embedding(embedding)
-        with self._writing:
+        with self._hold():
             self._check_writable()
             dreamt = {dreamer.example: dreamer.dreams for dreamer in self._store.dreamers()}
             if dreamt.get(task.example) != task.number:
@@ -301,13 +309,13 @@ class Learner(Closing):
 
     def dreams(self, bounds: consolidation.Bounds) -> tuple[int, int]:
         """Return how many dreams are learnt, and how many are left to be made within `bounds`."""
-        with self._writing:
+        with self._hold():
             left = consolidation.left(self._store.dreamers(), self._store.classes(), bounds)
             return self._store.count_dreams(), left
 
     def forget_dreams(self, *, background: bool = False) -> None:
         """Forget all dreams, as if there had never been any. Raises StateNotWritable."""
-        with self._writing:
+        with self._hold():
             self._check_writable()
             self._store.forget_dreams()
             self._rebuilder.outdate()
@@ -350,10 +358,10 @@ class Learner(Closing):
 
     def purge(self, examples: Sequence[int], *, background: bool = False) -> None:
         """Delete examples for good, and the snapshots, which may have learnt them; undo cannot bring them back."""
-        with self._writing:
+        with self._hold():
             self._check_writable()
         self._saver.clear()  # first: on a full disk it makes the room in which the deletion can be written
-        with self._writing:
+        with self._hold():
             self._store.purge(examples)
             self._rebuilder.outdate()
         self._rebuilder.run(background=background)
@@ -401,7 +409,7 @@ class Learner(Closing):
 
     def history(self) -> list[Action]:
         """Return the actions that `undo` can take back, the oldest first."""
-        with self._writing:
+        with self._hold():
             return self._store.history()
 
     def forgotten(self) -> list[int]:
@@ -443,11 +451,24 @@ class Learner(Closing):
     # Inside
 
     @contextmanager
+    def _hold(self) -> Iterator[None]:
+        """Hold the lock of the store. Raises StateBusy when it cannot be had in time."""
+        if not self._writing.acquire(timeout=self._patience_s):
+            raise StateBusy(
+                f"{self._store.path.parent} is busy: the disk has taken more than {self._patience_s:g} s to store "
+                "something else (an import?). Nothing was changed, try again when it is done"
+            )
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    @contextmanager
     def _changing(self) -> Iterator[None]:
         """Hold the lock of the store for a change; what it deletes for good goes from the snapshots too."""
         purged = False
         try:
-            with self._writing:
+            with self._hold():
                 self._check_writable()
                 before = self._store.purged
                 try:

@@ -9,7 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from edge_app.control import Busy, FrameGone, RequestReused
-from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateNotWritable, UnknownLabel
+from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateBusy, StateNotWritable, UnknownLabel
 from edge_app.web.schema import Failure, Problem
 
 JSON = "application/json"
@@ -54,6 +54,7 @@ KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (ModelMismatch, 409, "other_encoder"),
     (InputError, 409, "refused"),
     (StateNotWritable, 507, "not_stored"),
+    (StateBusy, 503, "busy"),
     (Busy, 503, "busy"),
     (EdgeAppError, 500, "failed"),
 )

@@ -317,7 +317,7 @@ OPERATIONS = (
         "POST",
         "/tray/teach",
         "teach",
-        "Teach moments as one class",
+        "Teach moments as one class, all or none, as one action",
         _teach_moments,
         schema.TaughtMany,
         status=201,

@@ -435,6 +435,36 @@ def test_closing_refuses_an_import_that_is_not_stored_yet(tmp_path: Path) -> Non
         assert learner.network_state() == clean_replay(tmp_path)
 
 
+def test_a_press_does_not_wait_for_ever_for_an_import_that_a_slow_disk_stores(tmp_path: Path) -> None:
+    read, go_on = threading.Event(), threading.Event()
+
+    def thumbnail(index: int) -> bytes:
+        read.set()
+        assert go_on.wait(30)
+        return b"picture"
+
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+        learner._patience_s = 0.01
+        importing = threading.Thread(target=lambda: learner.adopt(news(50), thumbnail=thumbnail))
+        importing.start()
+        assert read.wait(30)
+        for ask in (
+            lambda: learner.teach(embedding(60, 7), "key", source="test"),
+            lambda: learner.undo(),
+            lambda: learner.history(),
+        ):
+            with pytest.raises(StateBusy, match="an import"):
+                ask()
+        assert learner.classify(embedding(100, 1)).label == "pen"
+        go_on.set()
+        importing.join(30)
+        learner._patience_s = 30
+        learner.teach(embedding(60, 7), "key", source="test")
+        assert len(learner.examples()) == 63
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
 class FailingFactory(SimpleFactory):
     """Cannot make a network when it is told to fail."""
 
