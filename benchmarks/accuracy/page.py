@@ -78,7 +78,7 @@ def margins(ledger: Ledger) -> Table:
 
 def consolidated(ledger: Ledger) -> Table:
     """Before and after the dreams of idle time."""
-    rows = [["", "single pass", "after consolidation", "points", "dreams learnt", "logistic regression"]]
+    rows = [["", "single pass", "after consolidation", "points", "dreams, rehearsals", "logistic regression"]]
     for one in SETS:
         for shots in one.shots:
             found = ledger.found(f"consolidated/{one.name}/{row_name(shots)}")
