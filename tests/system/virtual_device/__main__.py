@@ -59,9 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cuts", type=int, default=10, metavar="N", help="power cuts (default: 10)")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6, metavar="N", help="of the cuts' moments")
     parser.add_argument("--accelerator", metavar="NAME", help="QEMU's -accel (default: tcg, which runs everywhere)")
-    parser.add_argument(
-        "--keep", action="store_true", help="put the outcome into the docs' table too"
-    )
+    parser.add_argument("--keep", action="store_true", help="put the outcome into the docs' table too")
     parser.add_argument("--together", action="store_true", help="faults beside power cuts; for four cores or more")
     return parser.parse_args()
 
