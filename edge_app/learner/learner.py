@@ -466,7 +466,7 @@ class Learner(Closing):
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Hold the lock of the store for a change; what it deletes for good goes from the snapshots too."""
-        purged = False
+        purged_by: int | None = None
         try:
             with self._hold():
                 self._check_writable()
@@ -474,11 +474,12 @@ class Learner(Closing):
                 try:
                     yield
                 finally:
-                    purged = self._store.purged != before
+                    if self._store.purged != before:
+                        purged_by = self._store.purged_by
         finally:
-            if purged:  # after the lock is given back: the saver's comes first
+            if purged_by is not None:  # after the lock is given back: the saver's comes first
                 try:
-                    self._saver.clear()
+                    self._saver.clear(purged_by)
                 except EdgeAppError as error:
                     logger.warning("%s; they may have learnt what was deleted, until the next two are saved", error)
 
@@ -511,12 +512,12 @@ class Learner(Closing):
         self._live.replace(trained)
         self._saver.learnt(replayed)
 
-    def _freeze(self, saved: SnapshotKey | None) -> tuple[SnapshotKey, bytes] | None:
+    def _freeze(self, saved: SnapshotKey | None) -> tuple[SnapshotKey, bytes, int] | None:
         with self._writing:
             key = self._live.key(self._store.binding)
             if self._store.read_only or self._rebuilder.stale or key == saved:
                 return None
-            return key, self._live.state()
+            return key, self._live.state(), self._store.last_action()
 
     def _prediction(self, before: Decision) -> Prediction:
         found = evidence(before)

@@ -3,14 +3,16 @@
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from edge_app.errors import EdgeAppError
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 
 logger = logging.getLogger(__name__)
 
-Freeze = Callable[[SnapshotKey | None], tuple[SnapshotKey, bytes] | None]
-"""Returns key and bytes of the network, or None when its key is the one given, or when it must not be saved."""
+Freeze = Callable[[SnapshotKey | None], tuple[SnapshotKey, bytes, int] | None]
+"""Returns key and bytes of the network, and the last action that it follows; or None when its key is the one given, or
+when it must not be saved."""
 
 
 class Saver:
@@ -25,6 +27,8 @@ class Saver:
         self._freeze = freeze
         self._every = every
         self._saved: SnapshotKey | None = saved
+        self._follows: dict[Path, int] = {}
+        """The last action that each snapshot of this process follows."""
         self._unsaved = 0
         self._thread: threading.Thread | None = None
 
@@ -41,14 +45,18 @@ class Saver:
         with self.lock:
             frozen = self._freeze(self._saved)
             if frozen is not None:
-                self._snapshots.save(*frozen)
-                self._saved = frozen[0]
+                key, payload, action = frozen
+                self._follows[self._snapshots.save(key, payload)] = action
+                self._saved = key
 
-    def clear(self) -> None:
-        """Remove every snapshot. Raises StateNotWritable."""
+    def clear(self, action: int | None = None) -> None:
+        """Remove every snapshot, or only those that may not follow an action. Raises StateNotWritable."""
         with self.lock:
-            self._snapshots.clear()
-            self._saved = None
+            kept = [path for path, follows in self._follows.items() if action is not None and follows >= action]
+            self._snapshots.clear(kept)
+            self._follows = {path: self._follows[path] for path in kept}
+            if not kept:
+                self._saved = None
 
     def wait(self) -> None:
         """Wait for a save that is under way."""

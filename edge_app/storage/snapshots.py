@@ -10,7 +10,7 @@ import json
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -126,11 +126,12 @@ class Snapshots:
             for leftover in self.folder.glob("*.tmp") if self.folder.is_dir() else ():
                 leftover.unlink(missing_ok=True)
 
-    def clear(self) -> None:
-        """Remove every snapshot. Raises StateNotWritable."""
+    def clear(self, keep: Collection[Path] = ()) -> None:
+        """Remove every snapshot but those in `keep`. Raises StateNotWritable."""
         with os_errors(self.folder, "remove the snapshots"):
             for path in self.files():
-                path.unlink(missing_ok=True)
+                if path not in keep:
+                    path.unlink(missing_ok=True)
 
     def _names(self) -> list[Path]:
         if not self.folder.is_dir():

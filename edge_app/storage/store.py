@@ -64,6 +64,8 @@ class Store(Closing):
         self.read_only = read_only
         self.purged = 0
         """Examples deleted for good since it was opened, so that undo cannot bring them back."""
+        self.purged_by = 0
+        """No network that follows this action has learnt any of them."""
         self._db = db
         try:
             if read_only:
@@ -192,6 +194,10 @@ class Store(Closing):
         """Return the actions that undo can take back, the oldest first."""
         return rows.actions_from(self._all("SELECT id, time_ns, kind, changes FROM actions ORDER BY id"))
 
+    def last_action(self) -> int:
+        """Return the id of the last action that undo can take back; 0: there is none."""
+        return int(self._all("SELECT COALESCE(MAX(id), 0) FROM actions")[0][0])
+
     def used_bytes(self) -> int:
         """Return the bytes in use in the database; pages that deleted rows left free do not count."""
         pages = self._all("PRAGMA page_count")[0][0] - self._all("PRAGMA freelist_count")[0][0]
@@ -227,7 +233,8 @@ class Store(Closing):
                 self._ledger = rows.insert_presentation(self._db, self._ledger, added[index])
             action, self._ledger = rows.insert_action(self._db, self._ledger, kind, time_ns, changes)
             gone = self._trim_history()
-        self.purged += gone
+        if gone:
+            self.purged, self.purged_by = self.purged + len(gone), max(self.purged_by, *gone)
         return action
 
     def rehearse(self, examples: Sequence[int]) -> None:
@@ -274,6 +281,7 @@ class Store(Closing):
     def purge(self, examples: Sequence[int]) -> None:
         """Delete examples for good, forgotten ones included; undo cannot bring them back. Raises StateNotWritable."""
         gone = set(examples)
+        last = self.last_action()
         with self._changing("delete"):
             for action in self.history():
                 kept = [change for change in action.changes if change.example not in gone]
@@ -283,7 +291,7 @@ class Store(Closing):
                     self._ledger = rows.update_action(self._db, self._ledger, action, kept)
             for example in gone:
                 self._ledger = rows.delete_example(self._db, self._ledger, example)
-        self.purged += len(gone)
+        self.purged, self.purged_by = self.purged + len(gone), max(self.purged_by, last)
         try:
             cleared = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
         except sqlite3.OperationalError:
@@ -363,15 +371,15 @@ class Store(Closing):
             self._ledger = before
             raise
 
-    def _trim_history(self) -> int:
-        """Let go of the actions that are too old for undo; return how many examples were deleted with them."""
-        gone = 0
+    def _trim_history(self) -> list[int]:
+        """Let go of the actions that are too old for undo; return, for each example deleted with one, which one."""
+        gone = []
         sql = "SELECT id, time_ns, kind, changes FROM actions ORDER BY id DESC LIMIT -1 OFFSET ?"
         for action in rows.actions_from(self._all(sql, (HISTORY,))):
             for change in action.changes:
                 if change.after is None:
                     self._ledger = rows.delete_example(self._db, self._ledger, change.example)
-                    gone += 1
+                    gone.append(action.id)
             self._ledger = rows.delete_action(self._db, self._ledger, action)
         return gone
 

@@ -647,6 +647,25 @@ def test_purging_leaves_nothing_behind(tmp_path: Path) -> None:
         assert learner.undo().kind == "teach"
 
 
+def test_a_snapshot_that_was_saved_after_something_was_forgotten_stays_when_that_goes_for_good(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        fill(learner, 3)
+        learner.teach(embedding(55, 4), "face", source="test")
+        learner.save()
+        learner.forget_class("face")
+        for i in range(HISTORY - 1):
+            learner.teach(embedding(i, 1), "pen", source="test")
+        learner.save()
+        assert len(list((tmp_path / "snapshots").iterdir())) == 2
+        learner.teach(embedding(1, 1), "pen", source="test")
+        (kept,) = (tmp_path / "snapshots").iterdir()
+        assert b"face" not in kept.read_bytes()
+        factory = learner._rebuilder._factory
+        learner.undo()
+        assert factory.loaded == 1, "it is of use"
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
 def test_what_goes_for_good_by_its_age_goes_from_the_snapshots_too(tmp_path: Path) -> None:
     with open_learner(tmp_path) as learner:
         fill(learner, 3)
