@@ -9,7 +9,7 @@ from edge_app.evaluation.figures import new_figure, save
 CURVES = {
     "classes": "classes (K = 1)",
     "microcolumns": "K, L neurons a column (10 classes)",
-    "members": "E, members (10 classes, K = 7, published rule)",
+    "members": "E, members (10 classes, K = 7, published)",
     "inputs": "inputs (64 classes)",
     "active_inputs": "share of active inputs (64 classes)",
 }
@@ -86,8 +86,12 @@ def _curves(found: Mapping[str, Any]) -> Any:
         ):
             axes.plot(x, [point[value] for point in points], style, label=label, markersize=3)
         axes.set(xscale="log", yscale="log", xlabel=name, ylabel="microseconds")
+        axes.set_xticks(x, [f"{value:g}" for value in x], minor=False)
+        axes.set_xticks([], minor=True)
         axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.2, 0.5))
+    legend = figure.add_subplot(2, 3, len(CURVES) + 1)  # the place that is left
+    legend.set_axis_off()
+    legend.legend(*axes.get_legend_handles_labels(), fontsize=9, loc="center")
     return figure
 
 

@@ -98,7 +98,7 @@ class DecorrelatedColumns(Columns):
         self._residual = np.empty(n_inputs, np.int32)
         self._trace = np.empty(n_inputs, np.int32)
         self._scaled = np.zeros(n_inputs, np.int32)  # inhibition that P has not been given yet: see _expect
-        self._common = np.empty((2, n_inputs), np.int64)
+        self._common = np.zeros((2, n_inputs), np.int64)
         self._rows = np.empty((CACHE_LINE, n_inputs), np.int16)
         self._rule = rule
         self._regularisation = to_fixed(rule.regularisation, 0)
