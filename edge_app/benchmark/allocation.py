@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-REPETITIONS, ROUNDS = 4, 12
+REPETITIONS, ROUNDS = 4, 40
+"""Rounds enough that some dozen objects that an interpreter keeps for later do not look like a leak."""
 
 
 def allocated(decide: Callable[[NDArray[np.uint8]], Any], frames: NDArray[np.uint8]) -> dict[str, float]:
