@@ -121,13 +121,14 @@ def why_not(address: str, timeout_s: float) -> str:
         return f"no connection to {host} at port {port}: {error.strerror}; is the camera on, and the port right?"
     if parts.scheme.lower().startswith("http"):
         return _http_answer(address, timeout_s)
+    if parts.scheme.lower() == "rtsps":
+        return f"{host} answers, but gives no video that FFmpeg can read; check path, user and password"
     return _rtsp_answer(address, host, port, timeout_s)
 
 
 def _rtsp_answer(address: str, host: str, port: int, timeout_s: float) -> str:
-    request = _request(address)
-    lines = [f"DESCRIBE {request.full_url} RTSP/1.0", "CSeq: 1", "Accept: application/sdp"]
-    lines += [f"{name}: {value}" for name, value in request.unredirected_hdrs.items()]
+    # without the password, which FFmpeg may send as a digest only
+    lines = [f"DESCRIBE {_request(address).full_url} RTSP/1.0", "CSeq: 1", "Accept: application/sdp"]
     try:
         with socket.create_connection((host, port), timeout_s) as connection:
             connection.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -139,7 +140,7 @@ def _rtsp_answer(address: str, host: str, port: int, timeout_s: float) -> str:
         return f"{host} answers at port {port}, but not in RTSP; check the port"
     if status == "200":
         return f"{host} offers a stream that FFmpeg cannot read; try another of the camera's streams, or transport=udp"
-    hint = "check user and password" if status in ("401", "403") else "check the path"
+    hint = "check user and password, then the path" if status in ("401", "403") else "check the path"
     return f"the camera answers {status} {without_password(reason)}; {hint}"
 
 
