@@ -37,10 +37,10 @@ from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.learner import Learner
 from edge_app.messages import Decision
 from edge_app.mqtt.backoff import BackOff
-from edge_app.mqtt.bridge import Bridge, Wishes
+from edge_app.mqtt.bridge import Bridge, BridgeSettings
 from edge_app.mqtt.connection import Broker
 from edge_app.mqtt.topics import Topics
-from edge_app.pipeline.pipeline import Parts, Pipeline
+from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 
 RESULT = Path(__file__).resolve().parent / "results" / "bus.json"
 CLASSES = 64
@@ -96,7 +96,7 @@ def device(folder: Path, fps: int) -> Iterator[tuple[Pipeline, Hub, Control]]:
             return Preprocessor(manifest.input_size, crop=manifest.crop)
 
         pipeline = Pipeline(
-            Parts(camera, buttons, None, preprocess, encoder, learner),
+            PipelineParts(camera, buttons, None, preprocess, encoder, learner),
             clock,
             hub.report,
             answered=hub.answered,
@@ -126,7 +126,7 @@ def bridge_of(control: Control, port: int, folder: Path, hold_s: float, buffer: 
     return Bridge(
         control,
         Broker("127.0.0.1", port, "edge-app-bench"),
-        Wishes(TOPICS, "bench", hold_s=hold_s, buffer=buffer),
+        BridgeSettings(TOPICS, "bench", hold_s=hold_s, buffer=buffer),
         folder,
         lambda *_, **__: None,
         backoff=BackOff(random.Random(1), shortest_s=0.1, longest_s=0.2),

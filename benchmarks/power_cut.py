@@ -71,7 +71,7 @@ class Kill(NamedTuple):
     """What was stored without being acknowledged: nothing, an example, or an undo."""
 
 
-class Device:
+class DeviceProcess:
     """`edge-app run` as a process; what it acknowledges is collected by a thread."""
 
     def __init__(self, folder: Path) -> None:
@@ -162,7 +162,7 @@ def cut(folder: Path, kills: int, seed: int) -> Iterator[Kill]:
         state = folder / f"state-{number // A_FOLDER}"
         if not state.exists():
             stored = fill(state, int(random.integers(1 << 30)))
-        device = Device(state)
+        device = DeviceProcess(state)
         try:
             phase, after_s = kill_sometime(device, random)
         finally:
@@ -174,7 +174,7 @@ def cut(folder: Path, kills: int, seed: int) -> Iterator[Kill]:
         yield Kill(phase, round(after_s, 4), learnt, len(device.said) - learnt, in_flight)
 
 
-def kill_sometime(device: Device, random: np.random.Generator) -> tuple[Phase, float]:
+def kill_sometime(device: DeviceProcess, random: np.random.Generator) -> tuple[Phase, float]:
     """Choose a moment and wait for it; return what the device was doing, and how long after the beginning of that."""
     choice = random.random()
     if choice < 0.1:
@@ -198,7 +198,7 @@ def fill(folder: Path, seed: int) -> list[int]:
     random = np.random.default_rng(seed)
     centres = random.integers(0, 60, (len(NAMES), manifest.embedding_size))
     with Learner.open(folder, manifest) as learner:
-        learner.adopt(
+        learner.import_examples(
             [
                 NewExample(
                     random.poisson(centres[number % len(NAMES)]).clip(0, 255).astype(np.uint8).tobytes(),

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from edge_app import machine
-from edge_app.benchmark.process import look_at
+from edge_app.profiling.process import look_at
 
 RESULT = Path(__file__).resolve().parent / "results" / "soak.json"
 CAMERA = "sim:scene=shapes,size=320x240,fps=250"

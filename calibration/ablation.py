@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from calibration import ablated
 from calibration.reference_rows import NAMES, reference
 from calibration.search import RESULTS
-from calibration.validation import IMAGES_OF_A_CLASS, SOURCES, Material, accuracies, load, sources
+from calibration.validation import IMAGES_OF_A_CLASS, SOURCES, ValidationData, accuracies, load, sources
 from edge_app.colanet.decorrelated import DecorrelatedColumns
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params
@@ -51,7 +51,7 @@ class Line:
     draws: int | None = None
     in_float: bool = False
 
-    def run(self, material: Material, seed: int) -> Rows:
+    def run(self, material: ValidationData, seed: int) -> Rows:
         """Return the line's accuracy on the rows of a draw."""
         n_inputs = material.values.shape[1]
         counts = RateCode(n_inputs, self.exponent, self.saturation, material.zero_point)(material.values)
@@ -118,7 +118,7 @@ def _searched() -> list[Line]:
     ]
 
 
-def _float_rows(material: Material, counts: NDArray[np.uint8], seed: int, params: Params) -> Rows:
+def _float_rows(material: ValidationData, counts: NDArray[np.uint8], seed: int, params: Params) -> Rows:
     """The rule without rounding, by its batch formula: the oracle that the tests keep."""
     spec = importlib.util.spec_from_file_location("float_twin", FLOAT_TWIN)
     assert spec is not None
@@ -140,7 +140,7 @@ def _float_rows(material: Material, counts: NDArray[np.uint8], seed: int, params
     return found
 
 
-def measure(line: Line, materials: Sequence[Material], seeds: Sequence[int]) -> dict[str, Any]:
+def measure(line: Line, materials: Sequence[ValidationData], seeds: Sequence[int]) -> dict[str, Any]:
     """Return what is kept of a line: accuracies by draw and "data set, row", and the seconds it took."""
     start = time.perf_counter()
     used = list(seeds[: line.draws])
@@ -185,7 +185,7 @@ def _short(row: str) -> str:
     return f"{name.replace('_', ' ')} {shots}"
 
 
-def reference_lines(materials: Sequence[Material], seeds: Sequence[int], cache: Path) -> dict[str, Any]:
+def reference_lines(materials: Sequence[ValidationData], seeds: Sequence[int], cache: Path) -> dict[str, Any]:
     """Return the conventional classifiers as lines."""
     found = {(material.source.name, seed): reference(material, seed, cache) for material in materials for seed in seeds}
     return {

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.validation import IMAGES_OF_A_CLASS, SOURCES, Source, draw_curve, sources
+from calibration.validation import IMAGES_OF_A_CLASS, SOURCES, TrainingSet, draw_curve, sources
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.commands.output import show_progress
@@ -24,7 +24,7 @@ from edge_app.encoder.ratecode import RateCode
 from edge_app.evaluation.datasets import Dataset, Embedder, embed
 from edge_app.evaluation.dreaming import DreamEmbedder
 from edge_app.evaluation.dreams import dream_steps
-from edge_app.learner.consolidation import Bounds
+from edge_app.learner.consolidation import ReplayPolicy
 
 Counts = dict[int, NDArray[np.uint8]]
 """Spike counts (n_inputs,) by index of the data set's items."""
@@ -39,7 +39,7 @@ def counts_of(dataset: Dataset, embedder: Embedder, rate_code: RateCode, used: S
     return dict(zip(used, rate_code(found.values), strict=True))
 
 
-def measure(source: Source, data: Path, cache: Path, seed: int, dreams: int) -> dict[str, list[float]]:
+def measure(source: TrainingSet, data: Path, cache: Path, seed: int, dreams: int) -> dict[str, list[float]]:
     """Return {row: accuracy without dreams, after one of each example, after two, ...} of one draw."""
     manifest = load_manifest()
     rate_code = RateCode.for_model(manifest)
@@ -61,7 +61,7 @@ def measure(source: Source, data: Path, cache: Path, seed: int, dreams: int) -> 
                 network.add_class(labels[i])
             network.learn_one(counts[i], labels[i])
         found[stage.row] = [_accuracy(network, counts, labels, curve.test)]
-        steps = dream_steps([classes.index(labels[i]) for i in shown], Bounds(dreams))
+        steps = dream_steps([classes.index(labels[i]) for i in shown], ReplayPolicy(dreams))
         for number in range(dreams):
             for step in (step for step in steps if step.number == number):
                 i = shown[step.place]

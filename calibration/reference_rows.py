@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.validation import Material
+from calibration.validation import ValidationData
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
 
@@ -26,7 +26,7 @@ Reference = dict[str, dict[str, float]]
 """row -> baseline -> accuracy."""
 
 
-def reference(material: Material, seed: int, cache: Path) -> Reference:
+def reference(material: ValidationData, seed: int, cache: Path) -> Reference:
     """Return the accuracy of the conventional classifiers on each row of a draw; `cache` is a folder.
 
     Raises InputError when scikit-learn is not installed.
@@ -65,7 +65,7 @@ def bar(rows: Reference) -> dict[str, float]:
     return {row: max(values[name] for name in BAR) for row, values in rows.items()}
 
 
-def _digest(material: Material, seed: int) -> str:
+def _digest(material: ValidationData, seed: int) -> str:
     """Of everything that the figures depend on."""
     digest = hashlib.sha256(f"2 {SETTINGS} {material.zero_point} {material.curves[seed]}".encode())
     digest.update(material.values.tobytes())

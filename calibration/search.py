@@ -30,7 +30,7 @@ from sqlalchemy.pool import NullPool
 
 from calibration.candidates import RULES, Candidate, starts, suggest
 from calibration.reference_rows import bar, reference
-from calibration.validation import IMAGES_OF_A_CLASS, SOURCES, Material, accuracies, load, sources
+from calibration.validation import IMAGES_OF_A_CLASS, SOURCES, ValidationData, accuracies, load, sources
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.encoder.images import ImageEncoder
@@ -41,25 +41,27 @@ RESULTS = Path(__file__).parent / "results"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-class Bench(NamedTuple):
+class SearchBench(NamedTuple):
     """What candidates are tried on: data sets, draws, and the accuracies to be measured against."""
 
-    materials: tuple[Material, ...]
+    materials: tuple[ValidationData, ...]
     bars: dict[tuple[str, int], dict[str, float]]
     """(data set, seed) -> row -> accuracy of the better baseline."""
 
 
-def make_bench(names: Sequence[str], data: Path, cache: Path, seeds: Sequence[int], limit: int | None) -> Bench:
+def make_bench(names: Sequence[str], data: Path, cache: Path, seeds: Sequence[int], limit: int | None) -> SearchBench:
     """Embed what the draws need, and compute their baselines; both are kept in `cache`. Raises EdgeAppError."""
     with ImageEncoder(load_manifest(None)) as encoder:
         materials = tuple(load(source, data, encoder, seeds, cache=cache) for source in sources(names, limit))
     bars = {
         (material.source.name, seed): bar(reference(material, seed, cache)) for material in materials for seed in seeds
     }
-    return Bench(materials, bars)
+    return SearchBench(materials, bars)
 
 
-def relative_rows(candidate: Candidate, material: Material, seed: int, bars: dict[str, float]) -> dict[str, float]:
+def relative_rows(
+    candidate: Candidate, material: ValidationData, seed: int, bars: dict[str, float]
+) -> dict[str, float]:
     """Return a candidate's accuracy over the better baseline's, by row, on one draw of one data set."""
     n_inputs = material.values.shape[1]
     counts = candidate.rate_code(n_inputs, material.zero_point)(material.values)
@@ -67,7 +69,7 @@ def relative_rows(candidate: Candidate, material: Material, seed: int, bars: dic
     return {row: value / bars[row] for row, value in found.items()}
 
 
-def score(bench: Bench, candidate: Candidate, seed: int) -> dict[str, float]:
+def score(bench: SearchBench, candidate: Candidate, seed: int) -> dict[str, float]:
     """Return relative accuracies on one draw by "data set, row"."""
     return {
         f"{material.source.name}, {row}": value
@@ -76,7 +78,7 @@ def score(bench: Bench, candidate: Candidate, seed: int) -> dict[str, float]:
     }
 
 
-def objective(trial: optuna.Trial, bench: Bench, rule: str, seeds: Sequence[int]) -> float:
+def objective(trial: optuna.Trial, bench: SearchBench, rule: str, seeds: Sequence[int]) -> float:
     """Try a candidate on all draws; the mean over rows and draws. Raises TrialPruned."""
     candidate = suggest(trial, rule)
     values: list[float] = []
@@ -158,7 +160,7 @@ def _tell(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
     print(f"trial {trial.number}: {shown}; best {best:.4f}", file=sys.stderr, flush=True)
 
 
-def compare(bench: Bench, best: Candidate, other: Candidate, seeds: Sequence[int]) -> dict[str, Any]:
+def compare(bench: SearchBench, best: Candidate, other: Candidate, seeds: Sequence[int]) -> dict[str, Any]:
     """Try two candidates on draws that the search did not use, paired; differences in the objective."""
     found = [score(bench, best, seed) for seed in seeds]
     against = [score(bench, other, seed) for seed in seeds]

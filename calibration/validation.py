@@ -37,7 +37,7 @@ _POOL_ORDER, _SPLIT_ORDER, _STAGE_ORDER = 1000, 1001, 1002
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainingSet:
     """A data set, and how its training data are split.
 
     split: folder to take images from. test_drawn: whether that folder holds the test images of `edge-app evaluate
@@ -55,13 +55,13 @@ class Source:
 
 
 SOURCES = {
-    "sign_digits": Source("sign_digits", "sign_digits.zip", "all", True, "random", SHOTS),
-    "grocery": Source("grocery", "grocery.zip", "train", False, "third", SHOTS[:3]),
-    "imagenet64": Source("imagenet64", "imagenet64.zip", "train", False, "random", SHOTS[:3], IMAGES_OF_A_CLASS),
+    "sign_digits": TrainingSet("sign_digits", "sign_digits.zip", "all", True, "random", SHOTS),
+    "grocery": TrainingSet("grocery", "grocery.zip", "train", False, "third", SHOTS[:3]),
+    "imagenet64": TrainingSet("imagenet64", "imagenet64.zip", "train", False, "random", SHOTS[:3], IMAGES_OF_A_CLASS),
 }
 
 
-class Stage(NamedTuple):
+class CurveStage(NamedTuple):
     """Examples that are learnt, in this order, before a test."""
 
     row: str
@@ -72,14 +72,14 @@ class Stage(NamedTuple):
 class Curve(NamedTuple):
     """One draw: indices into the items of a data set."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[CurveStage, ...]
     test: tuple[int, ...]
 
 
-class Material(NamedTuple):
+class ValidationData(NamedTuple):
     """Embeddings of the images that the curves of one data set use; the curves' indices count in `values`."""
 
-    source: Source
+    source: TrainingSet
     values: NDArray[np.uint8]
     """(m, n)."""
     labels: NDArray[np.intp]
@@ -90,7 +90,7 @@ class Material(NamedTuple):
     """By seed."""
 
 
-def sources(names: Sequence[str], limit: int | None = IMAGES_OF_A_CLASS) -> list[Source]:
+def sources(names: Sequence[str], limit: int | None = IMAGES_OF_A_CLASS) -> list[TrainingSet]:
     """Return the data sets named, imagenet64 with `limit` images a class (None: all). Raises InputError."""
     if unknown := sorted(set(names) - SOURCES.keys()):
         raise InputError(f"data set {unknown[0]!r} is not known here, expected one of {', '.join(SOURCES)}")
@@ -102,7 +102,7 @@ def sources(names: Sequence[str], limit: int | None = IMAGES_OF_A_CLASS) -> list
     ]
 
 
-def draw_curve(items: Sequence[Item], source: Source, seed: int) -> Curve:
+def draw_curve(items: Sequence[Item], source: TrainingSet, seed: int) -> Curve:
     """Choose what is learnt in which stage, and what is tested; indices into `items`."""
     learn: list[list[int]] = []
     test: list[int] = []
@@ -117,11 +117,11 @@ def draw_curve(items: Sequence[Item], source: Source, seed: int) -> Curve:
         before = shots or before
         if new:
             row = "all" if shots is None else str(shots)
-            stages.append(Stage(row, tuple(_ordered(items, new, seed, _STAGE_ORDER + (shots or 0)))))
+            stages.append(CurveStage(row, tuple(_ordered(items, new, seed, _STAGE_ORDER + (shots or 0)))))
     return Curve(tuple(stages), tuple(test))
 
 
-def _pools(items: Sequence[Item], source: Source) -> list[list[int]]:
+def _pools(items: Sequence[Item], source: TrainingSet) -> list[list[int]]:
     """The images of each class that may be learnt or held out, sorted by name."""
     usable: Iterable[int] = range(len(items))
     if source.test_drawn:
@@ -152,7 +152,7 @@ def _ordered(items: Sequence[Item], chosen: Sequence[int], seed: int, number: in
     return [chosen[i] for i in presentation_order([items[i].name for i in chosen], seed, number)]
 
 
-class Encoder(Embedder, Protocol):
+class BatchEmbedder(Embedder, Protocol):
     """What `load` needs of an encoder; `encoder.images.ImageEncoder` is one."""
 
     @property
@@ -161,14 +161,14 @@ class Encoder(Embedder, Protocol):
 
 
 def load(
-    source: Source,
+    source: TrainingSet,
     folder: Path,
-    encoder: Encoder,
+    encoder: BatchEmbedder,
     seeds: Sequence[int],
     *,
     cache: Path | None = None,
     progress: Callable[[Sequence[Item]], Iterable[Item]] = lambda items: items,
-) -> Material:
+) -> ValidationData:
     """Embed the images that the draws of these seeds use, and no others; `cache` keeps embeddings.
 
     Raises InputError when the data set is not there, or an image of it is corrupt.
@@ -183,7 +183,7 @@ def load(
         raise InputError(f"{dataset.path}: {name}: {reason}; validation needs all of its images")
     row_of = {index: row for row, index in enumerate(used)}
     curves = {seed: _renumbered(curve, row_of) for seed, curve in drawn.items()}
-    return Material(source, found.values, found.labels, found.classes, encoder.zero_point, curves)
+    return ValidationData(source, found.values, found.labels, found.classes, encoder.zero_point, curves)
 
 
 def _members(curve: Curve) -> list[int]:
@@ -191,11 +191,11 @@ def _members(curve: Curve) -> list[int]:
 
 
 def _renumbered(curve: Curve, row_of: dict[int, int]) -> Curve:
-    stages = tuple(Stage(row, tuple(row_of[i] for i in learn)) for row, learn in curve.stages)
+    stages = tuple(CurveStage(row, tuple(row_of[i] for i in learn)) for row, learn in curve.stages)
     return Curve(stages, tuple(row_of[i] for i in curve.test))
 
 
-def accuracies(network: CoLaNET, material: Material, counts: NDArray[np.uint8], seed: int) -> dict[str, float]:
+def accuracies(network: CoLaNET, material: ValidationData, counts: NDArray[np.uint8], seed: int) -> dict[str, float]:
     """Show a fresh network the stages of a draw, counts (m, n) row by row; return its accuracy after each, by row.
 
     A class is added when its first example comes, as on the device; "unknown" counts as wrong.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app import heap, logs
+from edge_app import logs, malloc
 from edge_app.config import Config, load_config
 from edge_app.control import Control, Hub
 from edge_app.devices import open_buttons, open_camera, open_indicator
@@ -21,12 +21,12 @@ from edge_app.devices.ports import Clock
 from edge_app.devices.uri import without_password
 from edge_app.devices.view import Region, View
 from edge_app.errors import EdgeAppError, InputError
-from edge_app.pipeline.capture import Care
-from edge_app.pipeline.consolidate import Consolidation
+from edge_app.pipeline.capture import CameraPolicy
+from edge_app.pipeline.consolidate import ConsolidationPolicy
 from edge_app.pipeline.decide import Answer
-from edge_app.pipeline.gestures import Meaning
+from edge_app.pipeline.gestures import ButtonMapping
 from edge_app.pipeline.pace import Tuning
-from edge_app.pipeline.pipeline import Parts, Pipeline, Status
+from edge_app.pipeline.pipeline import Pipeline, PipelineParts, PipelineStatus
 from edge_app.pipeline.stage import StageFailed, longest_waits
 from edge_app.service import Notifier, Signals, Supervisor, check_waits, watchdog_s
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
     from edge_app.learner import Learner
     from edge_app.mqtt.bridge import Bridge
-    from edge_app.mqtt.opening import Prepared
+    from edge_app.mqtt.settings import MqttSettings
     from edge_app.web.server import WebServer
 
 SWITCH_S = 0.0005
@@ -43,7 +43,7 @@ STOP_S = 3.0
 """What the stages have to stop in; the state is saved after that, and all of it takes less than 5 s."""
 
 
-class Source(NamedTuple):
+class ConfigSource(NamedTuple):
     """Where the configuration comes from, so that it can be read again."""
 
     path: Path | None
@@ -56,7 +56,9 @@ class Source(NamedTuple):
         return self.change(load_config(self.path, self.environ))
 
 
-def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, seconds: float | None = None) -> Status:
+def run(
+    source: ConfigSource, *, answered: Callable[[Answer], None] = lambda _: None, seconds: float | None = None
+) -> PipelineStatus:
     """Run the device until a signal, the end of a recording, or for `seconds`; return how things were at the end.
 
     To be called in the main thread. Raises EdgeAppError: whatever keeps it from starting, or made it end.
@@ -64,7 +66,7 @@ def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, 
     config = source.load()
     clock = MonotonicClock()
     started_ns = time.monotonic_ns()
-    heap.share_arenas()
+    malloc.share_arenas()
     sys.setswitchinterval(SWITCH_S)
     watchdog = watchdog_s(source.environ, os.getpid())
     with Signals() as signals, Notifier(source.environ.get("NOTIFY_SOCKET"), clock) as notifier, ExitStack() as stack:
@@ -96,7 +98,7 @@ def run(source: Source, *, answered: Callable[[Answer], None] = lambda _: None, 
             classes=len(learner.labels),
             ms=(time.monotonic_ns() - started_ns) / 1e6,
         )
-        heap.give_back()
+        malloc.give_back()
         pipeline.start(signals.wake)
         if web is not None:
             web.start()
@@ -171,11 +173,11 @@ def _open(
     hub = Hub() if config.web.enabled or config.mqtt.enabled else None
     press = config.buttons
     pipeline = Pipeline(
-        Parts(camera, buttons, indicator, make_preprocess, encoder, learner),
+        PipelineParts(camera, buttons, indicator, make_preprocess, encoder, learner),
         clock,
         logs.report if hub is None else _both(logs.report, hub.report),
-        care=Care(look.recording, look.stall_after_s, look.stuck_after_s, look.give_up_after_s),
-        meaning=Meaning(press.classes, press.undo, press.hold_to_forget_s, press.chord_s),
+        care=CameraPolicy(look.recording, look.stall_after_s, look.stuck_after_s, look.give_up_after_s),
+        meaning=ButtonMapping(press.classes, press.undo, press.hold_to_forget_s, press.chord_s),
         tuning=tuning_of(config),
         answered=answered if hub is None else _both(answered, hub.answered),
         told=_ignore if hub is None else hub.told,
@@ -224,15 +226,15 @@ def _open_web(stack: ExitStack, config: Config, control: Control) -> "WebServer"
     return stack.enter_context(WebServer(control, config.web, tokens))
 
 
-def _prepare_mqtt(config: Config) -> "Prepared | None":
+def _prepare_mqtt(config: Config) -> "MqttSettings | None":
     if not config.mqtt.enabled:
         return None
-    from edge_app.mqtt.opening import prepare
+    from edge_app.mqtt.settings import prepare
 
     return prepare(config.mqtt)
 
 
-def _open_mqtt(stack: ExitStack, outside: ExitStack, bus: "Prepared", control: Control) -> "Bridge":
+def _open_mqtt(stack: ExitStack, outside: ExitStack, bus: "MqttSettings", control: Control) -> "Bridge":
     """Make the bridge; it takes commands as long as `outside` is open, and tells what happens as long as `stack` is."""
     from edge_app.mqtt.bridge import Bridge
 
@@ -276,13 +278,15 @@ def _open_learner(
     return learner
 
 
-def _consolidation(config: Config, learner: "Learner", size: int) -> Consolidation | None:
-    from edge_app.learner.consolidation import Bounds
+def _consolidation(config: Config, learner: "Learner", size: int) -> ConsolidationPolicy | None:
+    from edge_app.learner.consolidation import ReplayPolicy
 
     wish = config.consolidation
     if not wish.enabled or wish.dreams == 0:
         return None
-    return Consolidation(learner, size, Bounds(wish.dreams, wish.per_class, wish.rehearsals), wish.idle_s, wish.share)
+    return ConsolidationPolicy(
+        learner, size, ReplayPolicy(wish.dreams, wish.per_class, wish.rehearsals), wish.idle_s, wish.share
+    )
 
 
 def _watch(
@@ -307,7 +311,7 @@ def _watch(
             wait_s = min(wait_s, left_s)
 
 
-def _finish(stack: ExitStack, pipeline: Pipeline, learner: "Learner", reason: str) -> Status:
+def _finish(stack: ExitStack, pipeline: Pipeline, learner: "Learner", reason: str) -> PipelineStatus:
     """Stop the stages and save the state. Raises what made the pipeline fail."""
     stuck = pipeline.stop(STOP_S)
     status = pipeline.status()
@@ -331,7 +335,7 @@ def _finish(stack: ExitStack, pipeline: Pipeline, learner: "Learner", reason: st
     return status
 
 
-def _reload(source: Source, running: Config, pipeline: Pipeline) -> None:
+def _reload(source: ConfigSource, running: Config, pipeline: Pipeline) -> None:
     """Take over what a running program can; a configuration that is not right changes nothing."""
     try:
         config = source.load()

@@ -19,11 +19,11 @@ SILENT_S = 30.0
 """A stream that is silent for longer than three heartbeats is gone."""
 
 
-class Unreachable(DeviceError):
+class DeviceUnreachable(DeviceError):
     """The service does not answer at its address."""
 
 
-class Refused(EdgeAppError, RuntimeError):
+class RequestRejected(EdgeAppError, RuntimeError):
     """The service understood, and said no."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -32,7 +32,7 @@ class Refused(EdgeAppError, RuntimeError):
         self.exit_status = 2 if status in (404, 409, 422) else 7 if status == 507 else 1
 
 
-class Device:
+class DeviceClient:
     """A device at an address. Every call opens a connection of its own."""
 
     def __init__(self, url: str = URL, token: str | None = None, certificate: Path | None = None) -> None:
@@ -67,7 +67,7 @@ class Device:
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         try:
             return self._ask("POST", path, body, headers)
-        except Unreachable as error:
+        except DeviceUnreachable as error:
             if isinstance(error.__cause__, ConnectionRefusedError):
                 raise
             return self._ask("POST", path, body, headers)
@@ -87,7 +87,7 @@ class Device:
                 elif field == "data":
                     yield name, json.loads(value)
         except OSError as error:
-            raise Unreachable(f"{self.url}: the connection was lost: {error}") from error
+            raise DeviceUnreachable(f"{self.url}: the connection was lost: {error}") from error
         finally:
             connection.close()
 
@@ -105,7 +105,9 @@ class Device:
         try:
             return json.loads(data) if data else None
         except ValueError as error:
-            raise Refused(answer.status, f"{self.url} is no edge-app: it answered with something else") from error
+            raise RequestRejected(
+                answer.status, f"{self.url} is no edge-app: it answered with something else"
+            ) from error
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
         if self._tls is not None:
@@ -133,9 +135,9 @@ class Device:
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
 
-    def _unreachable(self, error: Exception) -> Unreachable:
+    def _unreachable(self, error: Exception) -> DeviceUnreachable:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Unreachable(
+        return DeviceUnreachable(
             f"no answer at {self.url}: {why}. Does edge-app run there, with enabled = true in [web]? --url names "
             "another address"
         )
@@ -159,11 +161,11 @@ def class_path(label: str, rest: str = "") -> str:
     return f"/classes/{urllib.parse.quote(label, safe='')}{rest}"
 
 
-def _refusal(status: int, data: bytes) -> Refused:
+def _refusal(status: int, data: bytes) -> RequestRejected:
     try:
         message = str(json.loads(data)["error"]["message"])
     except (ValueError, KeyError, TypeError):
         message = f"the service answered with status {status}"
     if status == 401:
         message += ": give --token-file FILE, or $EDGE_APP_TOKEN"
-    return Refused(status, message)
+    return RequestRejected(status, message)

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, Protocol, Self
 from edge_app.closing import Closing
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import EdgeAppError, InputError
-from edge_app.pipeline.pipeline import Status
-from edge_app.pipeline.stage import Report, SignsOfLife
+from edge_app.pipeline.pipeline import PipelineStatus
+from edge_app.pipeline.stage import Heartbeats, Report
 
 PING_S = 5.0
 """The longest time between two pings, and between two status texts."""
@@ -82,7 +82,7 @@ def check_waits(waits: Mapping[str, float], watchdog: float | None) -> None:
         )
 
 
-class Wishes(NamedTuple):
+class SignalRequests(NamedTuple):
     """What was asked for since the last look."""
 
     stop: str | None = None
@@ -110,7 +110,7 @@ class Signals:
         except OSError as error:  # a stage that outlived the program's stop
             logging.getLogger(__name__).debug("nobody waits any more: %s", error)
 
-    def wait(self, timeout_s: float) -> Wishes:
+    def wait(self, timeout_s: float) -> SignalRequests:
         """Return what was asked for, waiting up to `timeout_s` seconds for something, or for `wake`."""
         if not self._caught:
             select.select([self._reader], [], [], max(0.0, timeout_s))
@@ -121,7 +121,7 @@ class Signals:
             pass
         caught, self._caught = self._caught, []
         stops = [number for number in caught if number != signal.SIGHUP]
-        return Wishes(signal.Signals(stops[0]).name if stops else None, signal.SIGHUP in caught)
+        return SignalRequests(signal.Signals(stops[0]).name if stops else None, signal.SIGHUP in caught)
 
     def __enter__(self) -> Self:
         """Take the signals over."""
@@ -144,7 +144,7 @@ class Signals:
         self._caught.append(number)
 
 
-class Watched(Protocol):
+class SupervisedPipeline(Protocol):
     """What a supervisor asks of a pipeline."""
 
     @property
@@ -160,10 +160,10 @@ class Watched(Protocol):
         """Whether there was a first answer."""
 
     @property
-    def life(self) -> SignsOfLife:
+    def life(self) -> Heartbeats:
         """The stages' signs of life."""
 
-    def status(self) -> Status:
+    def status(self) -> PipelineStatus:
         """Return how things are."""
 
 
@@ -172,7 +172,7 @@ class Supervisor:
 
     def __init__(
         self,
-        pipeline: Watched,
+        pipeline: SupervisedPipeline,
         notifier: Notifier,
         clock: Clock,
         report: Report,
@@ -191,7 +191,7 @@ class Supervisor:
         self.ready = False
         """Whether the first decision was announced."""
 
-    def step(self, wishes: Wishes) -> float:
+    def step(self, wishes: SignalRequests) -> float:
         """Act on wishes and on the clock; return how many seconds may pass until the next step."""
         if wishes.reload:
             self._notifier.reloading()
@@ -220,7 +220,7 @@ class Supervisor:
         self._notifier.send(WATCHDOG=1, STATUS=text)
 
 
-def status_text(status: Status) -> str:
+def status_text(status: PipelineStatus) -> str:
     """Return a line on how things are, for `systemctl status`."""
     answer = status.answer
     parts = [

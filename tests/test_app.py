@@ -38,11 +38,11 @@ def _quiet_log() -> Iterator[None]:
     logger.handlers, logger.propagate, logger.level = before
 
 
-def source(state: Path, buttons: str = "sim:", path: Path | None = None, **environ: str) -> app.Source:
+def source(state: Path, buttons: str = "sim:", path: Path | None = None, **environ: str) -> app.ConfigSource:
     def change(config: Config) -> Config:
         return config.overridden(camera=CAMERA, buttons=buttons, state=state)
 
-    return app.Source(path, environ, change)
+    return app.ConfigSource(path, environ, change)
 
 
 @pytest.mark.slow
@@ -76,7 +76,7 @@ def test_no_line_of_the_log_tells_the_password_of_the_camera(
             return config.overridden(camera=uri, buttons="sim:", state=tmp_path)
 
         try:
-            app.run(app.Source(None, {}, change), answered=answered, seconds=4)
+            app.run(app.ConfigSource(None, {}, change), answered=answered, seconds=4)
         except DeviceError as error:
             assert stream == "page"
             logs.report(logging.ERROR, "ended", reason=str(error))

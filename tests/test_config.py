@@ -8,7 +8,7 @@ import pytest
 
 from edge_app.config import Config, load_config
 from edge_app.errors import InputError
-from edge_app.learner.consolidation import Bounds
+from edge_app.learner.consolidation import ReplayPolicy
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "systemd" / "config.toml"
 
@@ -170,7 +170,7 @@ def test_the_page_listens_where_it_is_safe(tmp_path: Path, text: str, loopback: 
 
 def test_the_dreams_of_the_service_are_those_of_the_command() -> None:
     wish = Config().consolidation
-    assert Bounds(wish.dreams, wish.per_class, wish.rehearsals) == Bounds()
+    assert ReplayPolicy(wish.dreams, wish.per_class, wish.rehearsals) == ReplayPolicy()
 
 
 def test_a_password_is_neither_shown_outside_nor_in_a_refusal(tmp_path: Path) -> None:

@@ -21,14 +21,14 @@ MAY_IMPORT = {
     "storage": GROUND,
     "machine": set(),
     "confidence": GROUND,
-    "heap": set(),
+    "malloc": set(),
     "client": GROUND,
     "kernel_cache": GROUND | {"colanet", "encoder"},
     "config": GROUND | {"devices", "storage"},
     "logs": set(),
     "learner": GROUND | {"colanet", "confidence", "encoder", "storage"},
     "evaluation": GROUND | {"colanet", "confidence", "encoder", "learner"},
-    "benchmark": GROUND
+    "profiling": GROUND
     | {"colanet", "encoder", "devices", "evaluation", "learner", "machine"}
     | {"pipeline", "storage"},
     "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner"},
@@ -39,10 +39,10 @@ MAY_IMPORT = {
     "service": GROUND | {"devices", "pipeline"},
     "doctor": GROUND | {"devices", "encoder", "storage"},
     "app": GROUND
-    | {"config", "control", "devices", "encoder", "heap", "kernel_cache", "learner", "logs"}
+    | {"config", "control", "devices", "encoder", "malloc", "kernel_cache", "learner", "logs"}
     | {"mqtt", "pipeline", "service", "storage", "web"},
     "commands": GROUND
-    | {"app", "benchmark", "client", "colanet", "config", "confidence", "demo", "devices", "doctor"}
+    | {"app", "profiling", "client", "colanet", "config", "confidence", "demo", "devices", "doctor"}
     | {"encoder", "evaluation", "kernel_cache", "learner", "logs", "machine", "pipeline", "storage", "web"},
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
@@ -95,7 +95,7 @@ def test_the_map_of_layers_has_no_circle_and_no_dead_entry() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["edge_app", "edge_app.cli", "edge_app.learner", "edge_app.devices", "edge_app.app", "edge_app.mqtt.opening"],
+    ["edge_app", "edge_app.cli", "edge_app.learner", "edge_app.devices", "edge_app.app", "edge_app.mqtt.settings"],
 )
 def test_import_does_no_work(module: str) -> None:
     code = f"import {module}, sys; print([name for name in {HEAVY!r} if name in sys.modules])"

@@ -15,12 +15,12 @@ from edge_app.devices.simulated import SimulatedClock
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.messages import Decision
 from edge_app.pipeline.decide import Answer
-from edge_app.pipeline.pipeline import Status
-from edge_app.pipeline.stage import SLACK_S, SignsOfLife
-from edge_app.service import PING_S, Notifier, Signals, Supervisor, Wishes, check_waits, status_text, watchdog_s
+from edge_app.pipeline.pipeline import PipelineStatus
+from edge_app.pipeline.stage import SLACK_S, Heartbeats
+from edge_app.service import PING_S, Notifier, SignalRequests, Signals, Supervisor, check_waits, status_text, watchdog_s
 
 DECISION = Decision("mug", ("mug", "pen"), np.array([3, 1]), np.array([2, 5]), 2, np.array([3072, 1024]))
-STATUS = Status(
+STATUS = PipelineStatus(
     camera="good",
     captured=9,
     dropped=0,
@@ -78,10 +78,10 @@ class FakePipeline:
     def __init__(self, clock: SimulatedClock) -> None:
         self.running, self.answered_once = True, False
         self.failure: EdgeAppError | None = None
-        self.life = SignsOfLife(clock)
+        self.life = Heartbeats(clock)
         self.life.expect("encode", 5.0)
 
-    def status(self) -> Status:
+    def status(self) -> PipelineStatus:
         return STATUS
 
 
@@ -94,12 +94,12 @@ def test_ready_comes_with_the_first_decision_and_once(manager: Manager, clock: S
     pipeline, kept = FakePipeline(clock), Kept()
     with Notifier(manager.address, clock) as notifier:
         supervisor = Supervisor(pipeline, notifier, clock, kept, watchdog=20.0)
-        supervisor.step(Wishes())
+        supervisor.step(SignalRequests())
         assert manager.heard() == [{"WATCHDOG": "1", "STATUS": "waiting for the first decision"}]
         pipeline.answered_once = True
-        supervisor.step(Wishes())
+        supervisor.step(SignalRequests())
         assert manager.heard() == [{"READY": "1", "STATUS": status_text(STATUS)}]
-        supervisor.step(Wishes())
+        supervisor.step(SignalRequests())
         assert manager.heard() == []
     assert kept == [("ready", {})]
 
@@ -111,7 +111,7 @@ def test_pings_come_often_enough_while_all_stages_are_alive(manager: Manager, cl
         pings = 0
         for _ in range(40):
             pipeline.life.give("encode")
-            wait_s = supervisor.step(Wishes())
+            wait_s = supervisor.step(SignalRequests())
             assert 0 < wait_s <= 2.0
             pings += sum("WATCHDOG" in message for message in manager.heard())
             clock.advance(wait_s)
@@ -124,13 +124,13 @@ def test_a_frozen_stage_makes_the_pings_stop_and_is_named(manager: Manager, cloc
         supervisor = Supervisor(pipeline, notifier, clock, kept, watchdog=30.0)
         last_ping_ns = 0
         for _ in range(200):
-            clock.advance(supervisor.step(Wishes()))
+            clock.advance(supervisor.step(SignalRequests()))
             if any("WATCHDOG" in message for message in manager.heard()):
                 last_ping_ns = clock.monotonic_ns()
         assert (last_ping_ns - SimulatedClock().monotonic_ns()) / 1e9 <= 5.0 + SLACK_S + PING_S
         assert kept == [("stage_silent", {"stage": "encode"})], "told once"
         pipeline.life.give("encode")
-        supervisor.step(Wishes())
+        supervisor.step(SignalRequests())
         assert "WATCHDOG" in manager.heard()[-1], "one that was only slow is well again"
 
 
@@ -138,7 +138,7 @@ def test_a_reload_is_announced_done_and_announced_again(manager: Manager, clock:
     done: list[bool] = []
     with Notifier(manager.address, clock) as notifier:
         supervisor = Supervisor(FakePipeline(clock), notifier, clock, Kept(), reload=lambda: done.append(True))
-        supervisor.step(Wishes(reload=True))
+        supervisor.step(SignalRequests(reload=True))
     first, second, *_ = manager.heard()
     assert first == {"RELOADING": "1", "MONOTONIC_USEC": str(clock.monotonic_ns() // 1000)}
     assert second == {"READY": "1"}
@@ -186,13 +186,13 @@ def test_the_longest_lawful_wait_must_fit_into_the_watchdog() -> None:
 def test_a_signal_ends_the_wait_at_once(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with Signals() as signals:
-        assert signals.wait(0) == Wishes()
+        assert signals.wait(0) == SignalRequests()
         os.kill(os.getpid(), number)
-        assert signals.wait(30) == Wishes(stop=number.name)
-        assert signals.wait(0) == Wishes()
+        assert signals.wait(30) == SignalRequests(stop=number.name)
+        assert signals.wait(0) == SignalRequests()
         os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), number)
-        assert signals.wait(30) == Wishes(stop=number.name, reload=True)
+        assert signals.wait(30) == SignalRequests(stop=number.name, reload=True)
     assert signal.getsignal(number) is before
 
 
@@ -201,7 +201,7 @@ def test_another_thread_ends_the_wait_and_too_often_is_no_harm() -> None:
         started = time.monotonic()
         thread = threading.Thread(target=lambda: [signals.wake() for _ in range(100_000)])
         thread.start()
-        assert signals.wait(30) == Wishes()
+        assert signals.wait(30) == SignalRequests()
         assert time.monotonic() - started < 25
         thread.join(30)
         signals.wait(0)

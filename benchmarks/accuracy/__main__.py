@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.accuracy.ledger import Ledger
 from benchmarks.accuracy.measure import measure_all
 from benchmarks.accuracy.plan import SETS
+from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.errors import EdgeAppError
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--only-write", action="store_true", help="measure nothing; write the page and its figures")
     args = parser.parse_args()
     sets = [one for one in SETS if args.sets is None or one.name in args.sets]
-    ledger = Ledger(args.docs / "results.json")
+    ledger = ResultsFile(args.docs / "results.json")
     try:
         if not args.only_write:
             measure_all(args.data, args.cache, ledger, sets, conventional_only=args.only_baselines)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy import plan
-from benchmarks.accuracy.ledger import Ledger
-from benchmarks.accuracy.plan import Set, row_name
+from benchmarks.accuracy.plan import PlannedSet, row_name
+from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.encoder.images import ImageEncoder
@@ -19,18 +19,18 @@ from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
-from edge_app.evaluation.continual import ONE_PASS, Plan, run_continual
+from edge_app.evaluation.continual import ONE_PASS, ContinualPlan, run_continual
 from edge_app.evaluation.datasets import Dataset
 from edge_app.evaluation.dreaming import VERSION as DREAMS_VERSION
-from edge_app.evaluation.material import Material, prepare, redraw, with_dreams
+from edge_app.evaluation.embedded_draws import EmbeddedDraws, prepare, redraw, with_dreams
 from edge_app.evaluation.newcomer import run_newcomer
 from edge_app.evaluation.openset import run_openset
 from edge_app.evaluation.protocol import evaluate, evaluate_noisy, measure_complexity
 from edge_app.evaluation.regimes import REGIMES, in_regime
 from edge_app.evaluation.splits import choose_splits, presentation_order
-from edge_app.evaluation.trial import Setting, run_baselines
+from edge_app.evaluation.trial import EvaluationSettings, run_baselines
 from edge_app.evaluation.tuning import GRIDS, choose
-from edge_app.learner.consolidation import Bounds
+from edge_app.learner.consolidation import ReplayPolicy
 
 VERSION = 3
 """Raised when the same inputs come to give other figures because the measuring code changed."""
@@ -52,7 +52,7 @@ def show(what: str, items: Sequence[Any]) -> Iterable[Any]:
 class Measured:
     """One data set, embedded once, and its results in the ledger."""
 
-    def __init__(self, one: Set, data: Path, cache: Path, ledger: Ledger, params: Params) -> None:
+    def __init__(self, one: PlannedSet, data: Path, cache: Path, ledger: ResultsFile, params: Params) -> None:
         self.set, self.ledger, self.params, self.cache = one, ledger, params, str(cache)
         manifest = load_manifest(None)
         self.rate_code = RateCode.for_model(manifest)
@@ -64,7 +64,7 @@ class Measured:
                 encoder,
                 self.rate_code,
                 self.network,
-                Setting(self.choice),
+                EvaluationSettings(self.choice),
                 cache=self.cache,
                 progress=show,
             )
@@ -77,16 +77,18 @@ class Measured:
         """A network that has learnt nothing, with the measured parameters or others."""
         return CoLaNET(params or self.params, self.rate_code.n_inputs)
 
-    def setting(self, shots: int | None, **more: Any) -> Setting:
+    def setting(self, shots: int | None, **more: Any) -> EvaluationSettings:
         """The setting of a row; its baselines at their best."""
         more = {"repeats": self.set.repeats, "shots": shots, "baselines": ()} | more
-        return Setting(self.choice, **more)
+        return EvaluationSettings(self.choice, **more)
 
-    def material(self, setting: Setting) -> Material:
+    def material(self, setting: EvaluationSettings) -> EmbeddedDraws:
         """The draws of a setting."""
         return redraw(self.whole, self.dataset, setting)
 
-    def made_of(self, setting: Setting, *, params: Params | None = None, conventional: bool = False) -> list[Any]:
+    def made_of(
+        self, setting: EvaluationSettings, *, params: Params | None = None, conventional: bool = False
+    ) -> list[Any]:
         """What a result depends on, as JSON values."""
         asked = dataclasses.asdict(setting) | {"choice": list(self.choice), "options": repr(setting.options)}
         if not setting.dreams:
@@ -131,7 +133,7 @@ class Measured:
         found: dict[str, Any] = self.ledger.measure(f"baselines/{self.set.name}/{row_name(shots)}", made_of, action)
         return found
 
-    def _baselines(self, material: Material, setting: Setting, repeat: int) -> dict[str, float]:
+    def _baselines(self, material: EmbeddedDraws, setting: EvaluationSettings, repeat: int) -> dict[str, float]:
         rows, train, test = material.rows, material.learnt(repeat), material.tested(repeat)
         ordered = train[presentation_order([rows.names[row] for row in train], setting.seed + repeat, 0)]
         if setting.shots is None and self.set.official_split and repeat > 0:
@@ -178,7 +180,7 @@ class Measured:
 
         key = f"consolidated/{self.set.name}/{row_name(shots)}"
         found: dict[str, Any] = self.ledger.measure(
-            key, [*self.made_of(setting), DREAMS_VERSION, dataclasses.astuple(Bounds())], action
+            key, [*self.made_of(setting), DREAMS_VERSION, dataclasses.astuple(ReplayPolicy())], action
         )
         return found
 
@@ -189,7 +191,7 @@ class Measured:
         published = preset != "default"
         limit = plan.PRESET_LIMIT if published else self.set.limit
         setting = self.setting(None, repeats=1, limit=limit, baselines=None, options=self.options(None))
-        tasks = Plan(self.set.per_task, 0 if published else self.set.rehearse)
+        tasks = ContinualPlan(self.set.per_task, 0 if published else self.set.rehearse)
         base = Params.preset(preset) if published else self.params
         regimes = {regime: in_regime(base, regime) for regime in REGIMES}
 
@@ -253,7 +255,9 @@ class Measured:
         return found
 
 
-def measure_all(data: Path, cache: Path, ledger: Ledger, sets: Sequence[Set], *, conventional_only: bool) -> None:
+def measure_all(
+    data: Path, cache: Path, ledger: ResultsFile, sets: Sequence[PlannedSet], *, conventional_only: bool
+) -> None:
     """Run the plan for some data sets; what the ledger holds already is not run again.
 
     Raises InputError without scikit-learn: a table without logistic regression would not be the table.

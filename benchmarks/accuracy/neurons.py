@@ -16,9 +16,9 @@ from edge_app.encoder.preprocess import decode_image
 from edge_app.encoder.ratecode import RateCode
 from edge_app.evaluation import figures
 from edge_app.evaluation.datasets import Dataset
-from edge_app.evaluation.material import Material, prepare
+from edge_app.evaluation.embedded_draws import EmbeddedDraws, prepare
 from edge_app.evaluation.splits import choose_splits, presentation_order
-from edge_app.evaluation.trial import Setting
+from edge_app.evaluation.trial import EvaluationSettings
 
 SHOTS = 40
 NEAREST = 9
@@ -26,12 +26,12 @@ TILE = 56
 """Pixels of a photograph's side."""
 
 
-def taught(path: Path, cache: Path, params: Params, shots: int) -> tuple[CoLaNET, Material, Dataset]:
+def taught(path: Path, cache: Path, params: Params, shots: int) -> tuple[CoLaNET, EmbeddedDraws, Dataset]:
     """Teach a network `shots` examples of each class, in seeded order."""
     manifest = load_manifest(None)
     rate_code = RateCode.for_model(manifest)
     dataset = Dataset(path)
-    setting = Setting(choose_splits(dataset.splits), shots=shots)
+    setting = EvaluationSettings(choose_splits(dataset.splits), shots=shots)
 
     def make_network() -> CoLaNET:
         return CoLaNET(params, rate_code.n_inputs)

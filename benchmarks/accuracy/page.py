@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy import plan
-from benchmarks.accuracy.ledger import Ledger
-from benchmarks.accuracy.plan import SETS, Set, row_name
+from benchmarks.accuracy.plan import SETS, PlannedSet, row_name
+from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.commands.evaluate_report import NAMES, percent
 from edge_app.errors import InputError
 
@@ -17,7 +17,7 @@ MISSING = "-"
 Table = list[list[str]]
 
 
-def write_page(ledger: Ledger, path: Path) -> None:
+def write_page(ledger: ResultsFile, path: Path) -> None:
     """Replace what stands between `<!-- NAME -->` and `<!-- end -->`; InputError for a marker of no known table."""
     text = path.read_text(encoding="utf-8")
 
@@ -36,7 +36,7 @@ def markdown(rows: Table) -> str:
     return "\n".join([lines[0], "|---" + "|---:" * (len(rows[0]) - 1) + "|", *lines[1:]])
 
 
-def accuracy(ledger: Ledger) -> Table:
+def accuracy(ledger: ResultsFile) -> Table:
     """All rows: CoLaNET beside the baselines; the best of a row is bold."""
     rows = [["", "**CoLaNET**", "± ", *(NAMES[name] for name in BASELINES)]]
     for one in SETS:
@@ -51,7 +51,7 @@ def accuracy(ledger: Ledger) -> Table:
     return rows
 
 
-def margins(ledger: Ledger) -> Table:
+def margins(ledger: ResultsFile) -> Table:
     """Points above (+) or below (-) what the rows are held against."""
     rows = [
         [
@@ -76,7 +76,7 @@ def margins(ledger: Ledger) -> Table:
     return rows
 
 
-def consolidated(ledger: Ledger) -> Table:
+def consolidated(ledger: ResultsFile) -> Table:
     """Before and after the dreams of idle time."""
     rows = [["", "single pass", "after consolidation", "points", "dreams, rehearsals", "logistic regression"]]
     for one in SETS:
@@ -92,7 +92,7 @@ def consolidated(ledger: Ledger) -> Table:
     return rows
 
 
-def chosen(ledger: Ledger) -> Table:
+def chosen(ledger: ResultsFile) -> Table:
     """The baselines' settings."""
     rows = [["", "logistic regression, C", "online softmax, rate", "streaming LDA, shrinkage"]]
     for one in SETS:
@@ -108,7 +108,7 @@ def chosen(ledger: Ledger) -> Table:
     return rows
 
 
-def presets(ledger: Ledger) -> Table:
+def presets(ledger: ResultsFile) -> Table:
     """The published parameters on sign_digits."""
     rows = [["sign_digits", *(_row_title(shots) for shots in plan.PRESET_SHOTS)]]
     for preset in ("default", *plan.PRESETS):
@@ -121,7 +121,7 @@ def presets(ledger: Ledger) -> Table:
     return rows
 
 
-def continual(ledger: Ledger) -> Table:
+def continual(ledger: ResultsFile) -> Table:
     """Class after class, in both regimes."""
     head = ["", "tasks", "final", "random order", "behind it", "forgetting", "of joint training", "within tasks"]
     rows = [[*head, "backward transfer", "rehearsed: final", "forgetting"]]
@@ -135,7 +135,7 @@ def continual(ledger: Ledger) -> Table:
     return rows
 
 
-def streams(ledger: Ledger) -> Table:
+def streams(ledger: ResultsFile) -> Table:
     """One-pass baselines on the same stream of classes."""
     names = ("nearest_class_mean", "streaming_lda", "online_softmax")
     rows = [["class after class / random order", "CoLaNET", *(NAMES[name] for name in names)]]
@@ -147,7 +147,7 @@ def streams(ledger: Ledger) -> Table:
     return rows
 
 
-def newcomer(ledger: Ledger) -> Table:
+def newcomer(ledger: ResultsFile) -> Table:
     """A class after all others."""
     names = ("nearest_class_mean", "streaming_lda", "online_softmax")
     head = ["", "**newcomer**", "the same class, all with 10 shots", "all classes, 10 shots"]
@@ -163,7 +163,7 @@ def newcomer(ledger: Ledger) -> Table:
     return rows
 
 
-def openset(ledger: Ledger) -> Table:
+def openset(ledger: ResultsFile) -> Table:
     """AUROC and false accepts of each score."""
     names = ("familiarity", "excitation", "lead", "spikes", "cosine")
     rows = [["AUROC / false accepts at 95 % true accepts", *names]]
@@ -177,7 +177,7 @@ def openset(ledger: Ledger) -> Table:
     return rows
 
 
-def calibration(ledger: Ledger) -> Table:
+def calibration(ledger: ResultsFile) -> Table:
     """Expected calibration error of each row."""
     rows = [["expected calibration error", *(_row_title(shots) for shots in plan.SHOTS)]]
     for one in SETS:
@@ -189,7 +189,7 @@ def calibration(ledger: Ledger) -> Table:
     return rows
 
 
-def noisy(ledger: Ledger) -> Table:
+def noisy(ledger: ResultsFile) -> Table:
     """Points lost by wrong labels."""
     rows = [["points lost (accuracy without)", "CoLaNET", *(NAMES[name] for name in BASELINES)]]
     for one in SETS:
@@ -203,11 +203,11 @@ def noisy(ledger: Ledger) -> Table:
     return rows
 
 
-def metrics(ledger: Ledger) -> Table:
+def metrics(ledger: ResultsFile) -> Table:
     """NeuroBench's metrics of each data set's network, beside the other two."""
     names = ("colanet", "linear_head", "knn3")
     found = {one: ledger.found(f"metrics/{one.name}") for one in SETS}
-    there: dict[Set, Any] = {one: values for one, values in found.items() if values}
+    there: dict[PlannedSet, Any] = {one: values for one, values in found.items() if values}
     rows = [["", *(f"{one.name}: {NAMES[name]}" for one in there for name in names)]]
     for title, path, scale, decimals in _LINES:
         cells = []
@@ -240,7 +240,7 @@ _LINES: list[tuple[str, tuple[str, ...], float, int]] = [
     ),
 ]
 
-TABLES: dict[str, Callable[[Ledger], Table]] = {
+TABLES: dict[str, Callable[[ResultsFile], Table]] = {
     "accuracy": accuracy,
     "margins": margins,
     "consolidated": consolidated,

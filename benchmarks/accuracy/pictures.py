@@ -5,9 +5,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from benchmarks.accuracy.ledger import Ledger
 from benchmarks.accuracy.neurons import draw_classes, draw_raster, draw_typical
-from benchmarks.accuracy.plan import SETS, Set, row_name
+from benchmarks.accuracy.plan import SETS, PlannedSet, row_name
+from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.commands.evaluate_report import NAMES
 from edge_app.evaluation import figures
 from edge_app.evaluation.plots import SCORES
@@ -16,7 +16,7 @@ GROCERIES = ("Banana", "Kiwi", "Pink-Lady", "Regular-Tomato")
 LINES = ("logistic_regression", "streaming_lda", "online_softmax", "nearest_class_mean", "knn3")
 
 
-def draw_all(ledger: Ledger, data: Path, cache: Path, folder: Path) -> None:
+def draw_all(ledger: ResultsFile, data: Path, cache: Path, folder: Path) -> None:
     """Draw every figure whose results are there; those with photographs need the data."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn: dict[str, Any] = {
@@ -36,7 +36,7 @@ def draw_all(ledger: Ledger, data: Path, cache: Path, folder: Path) -> None:
         draw_classes(data / "grocery.zip", cache, folder / "neurons_grocery.png", labels=GROCERIES)
 
 
-def learning_curves(ledger: Ledger) -> Any:
+def learning_curves(ledger: ResultsFile) -> Any:
     """Accuracy against shots, all classifiers; the last point is all examples, at their mean number a class."""
     there = [
         one for one in SETS if ledger.found(f"colanet/{one.name}/all") and ledger.found(f"baselines/{one.name}/all")
@@ -52,7 +52,7 @@ def learning_curves(ledger: Ledger) -> Any:
     return figure
 
 
-def _curves(ledger: Ledger, one: Set) -> dict[str, tuple[list[float], list[float]]]:
+def _curves(ledger: ResultsFile, one: PlannedSet) -> dict[str, tuple[list[float], list[float]]]:
     rows = sorted(one.shots, key=lambda shots: shots or 10**9)
     whole = ledger.found(f"colanet/{one.name}/all")
     places = [float(shots) if shots else whole["n_train"] / whole["n_classes"] for shots in rows]
@@ -61,7 +61,7 @@ def _curves(ledger: Ledger, one: Set) -> dict[str, tuple[list[float], list[float
     return {"CoLaNET": (places, ours)} | {NAMES[name]: (places, [row[name] for row in theirs]) for name in LINES}
 
 
-def confusion(ledger: Ledger) -> Any:
+def confusion(ledger: ResultsFile) -> Any:
     """Of sign_digits, all examples."""
     values = ledger.found("colanet/sign_digits/all")
     if values is None:
@@ -71,7 +71,7 @@ def confusion(ledger: Ledger) -> Any:
     return figure
 
 
-def continual(ledger: Ledger) -> Any:
+def continual(ledger: ResultsFile) -> Any:
     """Accuracy after each task."""
     there = [one for one in SETS if ledger.found(f"continual/{one.name}")]
     if not there:
@@ -83,7 +83,7 @@ def continual(ledger: Ledger) -> Any:
     return figure
 
 
-def openset(ledger: Ledger) -> Any:
+def openset(ledger: ResultsFile) -> Any:
     """ROC curves."""
     there = [one for one in SETS if ledger.found(f"openset/{one.name}/all")]
     if not there:
@@ -95,7 +95,7 @@ def openset(ledger: Ledger) -> Any:
     return figure
 
 
-def reliability(ledger: Ledger) -> Any:
+def reliability(ledger: ResultsFile) -> Any:
     """Reliability of the confidence, all rows."""
     there = [one for one in SETS if ledger.found(f"colanet/{one.name}/all")]
     if not there:
@@ -111,7 +111,7 @@ def reliability(ledger: Ledger) -> Any:
     return figure
 
 
-def noise(ledger: Ledger) -> Any:
+def noise(ledger: ResultsFile) -> Any:
     """Accuracy against the share of wrong labels."""
     there = [one for one in SETS if ledger.found(f"noisy/{one.name}")]
     if not there:

@@ -6,7 +6,7 @@ SHOTS: tuple[int | None, ...] = (None, 1, 5, 10, 20)
 """None: all examples."""
 
 
-class Set(NamedTuple):
+class PlannedSet(NamedTuple):
     """A data set, and what is measured on it."""
 
     name: str
@@ -24,9 +24,9 @@ class Set(NamedTuple):
 
 
 SETS = (
-    Set("sign_digits", "sign_digits.zip", (None, 1, 5, 10, 20), 5, False, 1, 20),
-    Set("grocery", "grocery.zip", (None, 1, 5, 10), 5, True, 9, 162),
-    Set("imagenet64", "imagenet64.zip", (None, 1, 5, 10), 3, True, 8, 128, 60),
+    PlannedSet("sign_digits", "sign_digits.zip", (None, 1, 5, 10, 20), 5, False, 1, 20),
+    PlannedSet("grocery", "grocery.zip", (None, 1, 5, 10), 5, True, 9, 162),
+    PlannedSet("imagenet64", "imagenet64.zip", (None, 1, 5, 10), 3, True, 8, 128, 60),
 )
 DREAMS = 1
 """Dreams of each example after which every row is tested once more."""

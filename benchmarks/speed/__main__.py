@@ -27,10 +27,10 @@ AKIDA, TFLITE = ROOT / ".venv-akida" / "bin" / "python", ROOT / ".venv-tflite-ru
 def measure(*, quick: bool = False) -> dict[str, Any]:
     """Measure all, and return it as JSON values; the keys are described in docs/performance.md."""
     part = 0.1 if quick else 1.0
-    from edge_app.benchmark import measure as device
-    from edge_app.benchmark.idle import measure_idle
-    from edge_app.benchmark.memory import measure_memory
     from edge_app.colanet.params import Params
+    from edge_app.profiling import measure as device
+    from edge_app.profiling.idle import measure_idle
+    from edge_app.profiling.memory import measure_memory
 
     manifest = load_manifest()
     setting = device.BenchSetting(rounds=40, starts=1, blocks=2) if quick else device.BenchSetting()

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.benchmark.frames import make_frames
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params
 from edge_app.encoder.preprocess import Preprocessor
 from edge_app.encoder.ratecode import RateCode
 from edge_app.encoder.tflite import TFLiteEncoder
+from edge_app.profiling.frames import make_frames
 
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest

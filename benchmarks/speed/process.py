@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_app.benchmark.measure import time_starts
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.encoder.model import ModelManifest
+from edge_app.profiling.measure import time_starts
 
 HELPS, STARTS = 7, 3
 MANY_CLASSES = 1000

@@ -12,7 +12,7 @@ MOST = 0.50
 """A run in which a ratio wanders further than a sixth says nothing about it."""
 
 
-class Change(NamedTuple):
+class RatioChange(NamedTuple):
     """A ratio in the last kept result and now; all ratios here are better when they are smaller."""
 
     name: str
@@ -30,13 +30,13 @@ class Change(NamedTuple):
         return "worse" if change > self.allowed else "better" if change < -self.allowed else "same"
 
 
-def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[RatioChange]:
     """Return the changes of all ratios that both results have."""
     old, new = dict(ratios(before)), dict(ratios(now))
     changes = []
     for name in old.keys() & new.keys():
         (was, spread), (is_, new_spread) = old[name], new[name]
-        changes.append(Change(name, was, is_, max(LEAST, 3 * (spread**2 + new_spread**2) ** 0.5)))
+        changes.append(RatioChange(name, was, is_, max(LEAST, 3 * (spread**2 + new_spread**2) ** 0.5)))
     return sorted(changes)
 
 
@@ -56,7 +56,7 @@ def ratios(found: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, float]]
         yield f"state, bytes for each of {curve}", (values["bytes_each"], 0.0)
 
 
-def report(changes: list[Change]) -> str:
+def report(changes: list[RatioChange]) -> str:
     """Return what changed, as text; one line where nothing did."""
     lines = [
         f"{change.verdict}: {change.name} {change.before:.3g} -> {change.now:.3g} (allowed: {change.allowed:.0%})"

@@ -18,7 +18,7 @@ STEPS = INPUT_STEPS + SILENT_STEPS
 Matrix = list[list[int]]
 
 
-class Answer(NamedTuple):
+class ReferenceDecision(NamedTuple):
     """A decision: the label or None, and per class, in the order they were added, what its OUT neurons did."""
 
     label: str | None
@@ -64,7 +64,7 @@ class Column:
     members: list[list[Neuron]]
 
 
-class Trial(NamedTuple):
+class MemberResponse(NamedTuple):
     """What a presentation did to the neurons of one member of a column."""
 
     spikes: int
@@ -126,7 +126,7 @@ def run_presentation(
     floor: int | None,
     soft_reset: bool,
     noise: Callable[[int, int], int],
-) -> Trial:
+) -> MemberResponse:
     """Show one presentation to the neurons of one member; `noise(k, step)` is what neuron k receives by chance."""
     potential = [0] * len(neurons)
     silenced_until = [0] * len(neurons)
@@ -155,10 +155,10 @@ def run_presentation(
                 silenced_until[k] = step + 1 + INPUT_STEPS
     if not fired:
         best = max(range(len(neurons)), key=potential.__getitem__)
-        return Trial(0, STEPS, -1, best, 0, potential[best])
+        return MemberResponse(0, STEPS, -1, best, 0, potential[best])
     first, best = fired[0]
     last = max(step for step, k in fired if k == best)
-    return Trial(len(fired), first, last, best, excess, potential[best])
+    return MemberResponse(len(fired), first, last, best, excess, potential[best])
 
 
 class PublishedReference:
@@ -187,7 +187,7 @@ class PublishedReference:
         excess = sum(max(weight, 0) for weight in neuron.weights) * fixed(self.rule.excess, 16) // 2**16
         neuron.threshold = min(fixed(self.rule.threshold, 12) + excess, 2**31 - 1)
 
-    def trial(self, column: Column, member: int, counts: Sequence[int], presentation: int | None) -> Trial:
+    def trial(self, column: Column, member: int, counts: Sequence[int], presentation: int | None) -> MemberResponse:
         """Show a presentation to one member; `presentation` is None for a decision, which has no noise."""
         neurons = column.members[member]
 
@@ -208,7 +208,7 @@ class PublishedReference:
                     winner = column.members[member][trial.winner]
                     self.change(winner, trial, counts, is_target=index == target)
 
-    def change(self, neuron: Neuron, trial: Trial, counts: Sequence[int], *, is_target: bool) -> None:
+    def change(self, neuron: Neuron, trial: MemberResponse, counts: Sequence[int], *, is_target: bool) -> None:
         """Loss, then reward, or the gate's forced spike; then renormalisation."""
         rule = self.rule
         loss, reward = fixed(rule.loss, 16), fixed(rule.reward, 16)
@@ -250,7 +250,7 @@ class PublishedReference:
     def refresh_all(self, columns: Sequence[Column]) -> None:
         """Nothing depends on other columns."""
 
-    def rank(self, trials: Sequence[Trial]) -> tuple[int, ...]:
+    def rank(self, trials: Sequence[MemberResponse]) -> tuple[int, ...]:
         """OUT spikes; the earliest spike; the excess at it."""
         return (
             sum(trial.spikes for trial in trials),
@@ -273,7 +273,7 @@ class DecorrelatedReference:
         nothing = [0] * self.n_inputs
         return Neuron(nothing, mean=list(nothing), drive=list(nothing), correction=list(nothing))
 
-    def trial(self, column: Column, member: int, counts: Sequence[int], presentation: int | None) -> Trial:
+    def trial(self, column: Column, member: int, counts: Sequence[int], presentation: int | None) -> MemberResponse:
         """Show a presentation to one member. No leak, no floor, no noise; a spike takes the threshold off."""
         neurons = column.members[member]
         return run_presentation(neurons, counts, leak=0, floor=None, soft_reset=True, noise=lambda k, step: 0)
@@ -420,7 +420,7 @@ class DecorrelatedReference:
         noise = (self.noise * fixed(self.rule.noise, 16) >> 16) // uses
         return math.isqrt(max(square - noise, square * 3 >> 3) << 16)
 
-    def rank(self, trials: Sequence[Trial]) -> tuple[int, ...]:
+    def rank(self, trials: Sequence[MemberResponse]) -> tuple[int, ...]:
         """OUT spikes; the potential that is left over."""
         return trials[0].spikes, trials[0].potential
 
@@ -483,7 +483,7 @@ class Reference:
         if isinstance(self.rule, DecorrelatedReference):
             self.rule.rehearse(self.columns, counts, target)
 
-    def predict_one(self, counts: Sequence[int]) -> Answer:
+    def predict_one(self, counts: Sequence[int]) -> ReferenceDecision:
         """Return the class that ranks highest, the one added first at a tie; None if no neuron fired."""
         self._check(counts)
         trials = [
@@ -500,10 +500,12 @@ class Reference:
             for of_column, column in zip(trials, self.columns, strict=True)
         ]
         if not any(spikes):
-            return Answer(None, spikes, first, 0, excitation)
+            return ReferenceDecision(None, spikes, first, 0, excitation)
         best = max(range(len(trials)), key=lambda column: self.rule.rank(trials[column]))
         others = [count for column, count in enumerate(spikes) if column != best]
-        return Answer(self.columns[best].label, spikes, first, spikes[best] - max(others, default=0), excitation)
+        return ReferenceDecision(
+            self.columns[best].label, spikes, first, spikes[best] - max(others, default=0), excitation
+        )
 
     def _index(self, label: str) -> int:
         if label not in self.labels:

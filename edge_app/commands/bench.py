@@ -38,10 +38,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print a table; 0 when done."""
-    from edge_app.benchmark.measure import BenchSetting, measure
     from edge_app.colanet.params import Params
     from edge_app.commands.output import check_target, show_progress, write_json
     from edge_app.encoder.model import load_manifest
+    from edge_app.profiling.measure import BenchSetting, measure
 
     if args.json:
         check_target("--json", args.json)

@@ -15,7 +15,7 @@ from edge_app.commands.state_options import (
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
     from edge_app.learner import Learner
-    from edge_app.learner.consolidation import Bounds
+    from edge_app.learner.consolidation import ReplayPolicy
 
 EPILOG = """\
 Each stored example is seen again a little closer, off its middle or in a mirror, and learnt so; of a class that was
@@ -59,12 +59,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Dream, or forget the dreams; return 0."""
     from edge_app.errors import InputError
-    from edge_app.learner.consolidation import Bounds
+    from edge_app.learner.consolidation import ReplayPolicy
 
-    usual = Bounds()
+    usual = ReplayPolicy()
     if args.forget and any(bound is not None for bound in (args.dreams, args.per_class, args.rehearsals)):
         raise InputError("--forget forgets all dreams: give it without --dreams, --per-class and --rehearsals")
-    bounds = Bounds(
+    bounds = ReplayPolicy(
         usual.per_example if args.dreams is None else args.dreams,
         usual.per_class if args.per_class is None else args.per_class,
         usual.rehearsals if args.rehearsals is None else args.rehearsals,
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _dream(learner: "Learner", manifest: "ModelManifest", bounds: "Bounds", threads: int) -> None:
+def _dream(learner: "Learner", manifest: "ModelManifest", bounds: "ReplayPolicy", threads: int) -> None:
     from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.learner.dreams import dream_picture
 

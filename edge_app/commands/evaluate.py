@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params
-    from edge_app.evaluation.continual import Plan
-    from edge_app.evaluation.material import Material
-    from edge_app.evaluation.trial import Setting
+    from edge_app.evaluation.continual import ContinualPlan
+    from edge_app.evaluation.embedded_draws import EmbeddedDraws
+    from edge_app.evaluation.trial import EvaluationSettings
 
 EPILOG = """\
 The data set is a folder or a zip, laid out SPLIT/CLASS/*.jpg, ALL/CLASS/*.jpg or CLASS/*.jpg. Splits called train and
@@ -40,13 +40,13 @@ OWN_OPTIONS = {
 NEWCOMER_SHOTS = 10
 
 
-class Job(NamedTuple):
+class ProtocolJob(NamedTuple):
     """What a protocol is run on."""
 
     args: argparse.Namespace
-    material: "Material"
+    material: "EmbeddedDraws"
     params: "Params"
-    setting: "Setting"
+    setting: "EvaluationSettings"
     n_inputs: int
 
     def network(self, params: "Params | None" = None) -> "CoLaNET":
@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.ratecode import RateCode
     from edge_app.evaluation.datasets import Dataset
-    from edge_app.evaluation.material import prepare
+    from edge_app.evaluation.embedded_draws import prepare
     from edge_app.evaluation.plots import plot
 
     _check_options(args)
@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     rate_code = RateCode.for_model(manifest)
     with Dataset(args.path) as dataset, ImageEncoder(manifest, threads=args.threads) as encoder:
         setting = _setting(args, dataset.splits)
-        job = Job(args, None, params, setting, rate_code.n_inputs)  # type: ignore[arg-type]
+        job = ProtocolJob(args, None, params, setting, rate_code.n_inputs)  # type: ignore[arg-type]
         material = prepare(dataset, encoder, rate_code, job.network, setting, cache=args.cache, progress=show_progress)
         runtime = encoder.runtime
     values = {"protocol": args.protocol} | _RUN[args.protocol](job._replace(material=material))
@@ -163,7 +163,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _standard(job: Job) -> dict[str, Any]:
+def _standard(job: ProtocolJob) -> dict[str, Any]:
     from edge_app.commands.output import show_progress
     from edge_app.evaluation.protocol import evaluate, measure_complexity
 
@@ -171,21 +171,21 @@ def _standard(job: Job) -> dict[str, Any]:
     return values | ({"metrics": measure_complexity(job.material, job.network)} if job.args.metrics else {})
 
 
-def _noisy(job: Job) -> dict[str, Any]:
+def _noisy(job: ProtocolJob) -> dict[str, Any]:
     from edge_app.commands.output import show_progress
     from edge_app.evaluation.protocol import evaluate_noisy
 
     return evaluate_noisy(job.material, job.network, job.setting, job.args.noise or (0.1, 0.2), progress=show_progress)
 
 
-def _openset(job: Job) -> dict[str, Any]:
+def _openset(job: ProtocolJob) -> dict[str, Any]:
     from edge_app.commands.output import show_progress
     from edge_app.evaluation.openset import run_openset
 
     return _asked(job) | run_openset(job.material, job.network, job.setting, progress=show_progress)
 
 
-def _continual(job: Job) -> dict[str, Any]:
+def _continual(job: ProtocolJob) -> dict[str, Any]:
     from edge_app.commands.output import show_progress
     from edge_app.evaluation.continual import run_continual
     from edge_app.evaluation.newcomer import run_newcomer
@@ -212,15 +212,15 @@ def _continual(job: Job) -> dict[str, Any]:
 _RUN = {"standard": _standard, "continual": _continual, "openset": _openset, "noisy": _noisy}
 
 
-def _plan(args: argparse.Namespace) -> "Plan":
-    from edge_app.evaluation.continual import Plan
+def _plan(args: argparse.Namespace) -> "ContinualPlan":
+    from edge_app.evaluation.continual import ContinualPlan
 
-    return Plan(
+    return ContinualPlan(
         1 if args.classes_per_task is None else args.classes_per_task, 0 if args.rehearse is None else args.rehearse
     )
 
 
-def _asked(job: Job) -> dict[str, Any]:
+def _asked(job: ProtocolJob) -> dict[str, Any]:
     """What was asked for, and what to know of the data set."""
     from edge_app.evaluation.protocol import asked
 
@@ -255,14 +255,14 @@ def _check_outputs(args: argparse.Namespace) -> None:
         require_matplotlib()
 
 
-def _setting(args: argparse.Namespace, splits: tuple[str, ...]) -> "Setting":
+def _setting(args: argparse.Namespace, splits: tuple[str, ...]) -> "EvaluationSettings":
     from edge_app.evaluation.splits import choose_splits
-    from edge_app.evaluation.trial import Setting
+    from edge_app.evaluation.trial import EvaluationSettings
 
     names = None
     if args.baselines is not None:
         names = () if args.baselines == "none" else tuple(args.baselines.split(","))
-    return Setting(
+    return EvaluationSettings(
         choice=choose_splits(splits, args.train, args.test),
         seed=args.seed,
         shots=args.shots,

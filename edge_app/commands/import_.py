@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     with Archive(args.file, ROOM) as archive:
         chosen = _chosen(args, archive, manifest)
         with open_learner(args, manifest=manifest) as learner:
-            action = learner.adopt(
+            action = learner.import_examples(
                 chosen.examples,
                 order=chosen.order,
                 thumbnail=lambda index: archive.thumbnail(chosen.origin[index]),
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-class Chosen(NamedTuple):
+class SelectedExamples(NamedTuple):
     """The examples of a file that are to be taught."""
 
     examples: "Sequence[NewExample]"
@@ -84,10 +84,10 @@ class Chosen(NamedTuple):
     """Where each of them is in the file."""
 
 
-def _chosen(args: argparse.Namespace, archive: "Archive", manifest: "ModelManifest") -> Chosen:
+def _chosen(args: argparse.Namespace, archive: "Archive", manifest: "ModelManifest") -> SelectedExamples:
     everything = list(range(len(archive.examples)))
     if archive.encoder_sha256 == manifest.sha256 and archive.embedding_size == manifest.embedding_size:
-        return Chosen(archive.examples, archive.order, everything)
+        return SelectedExamples(archive.examples, archive.order, everything)
     if not args.re_encode:
         raise ModelMismatch(
             f"{args.file} was taught with the encoder {archive.encoder_name} ({archive.encoder_sha256[:12]}...), this "
@@ -97,7 +97,7 @@ def _chosen(args: argparse.Namespace, archive: "Archive", manifest: "ModelManife
     origin = [index for index in everything if archive.has_thumbnail(index)]
     place = {index: position for position, index in enumerate(origin)}
     order = [place[index] for index in archive.order if index in place]
-    return Chosen(_encoded(args, archive, manifest, origin), order, origin)
+    return SelectedExamples(_encoded(args, archive, manifest, origin), order, origin)
 
 
 def _encoded(

@@ -33,7 +33,7 @@ class InstallFailed(EdgeAppError, OSError):
     """A file could not be written, or a command of the system failed; running install-service again goes on."""
 
 
-class File(NamedTuple):
+class InstalledFile(NamedTuple):
     """A file to write."""
 
     source: str
@@ -43,13 +43,13 @@ class File(NamedTuple):
 
 
 FILES = (
-    File("edge-app.sysusers", Path("/etc/sysusers.d/edge-app.conf")),
-    File("70-edge-app.rules", Path("/etc/udev/rules.d/70-edge-app.rules")),
-    File("edge-app.service", Path("/etc/systemd/system/edge-app.service")),
-    File("config.toml", Path("/etc/edge-app/config.toml"), kept=True),
+    InstalledFile("edge-app.sysusers", Path("/etc/sysusers.d/edge-app.conf")),
+    InstalledFile("70-edge-app.rules", Path("/etc/udev/rules.d/70-edge-app.rules")),
+    InstalledFile("edge-app.service", Path("/etc/systemd/system/edge-app.service")),
+    InstalledFile("config.toml", Path("/etc/edge-app/config.toml"), kept=True),
 )
-NETWORK = File("network.conf", Path("/etc/systemd/system/edge-app.service.d/network.conf"))
-JETSON = File("jetson.conf", Path("/etc/systemd/system/edge-app.service.d/jetson.conf"))
+NETWORK = InstalledFile("network.conf", Path("/etc/systemd/system/edge-app.service.d/network.conf"))
+JETSON = InstalledFile("jetson.conf", Path("/etc/systemd/system/edge-app.service.d/jetson.conf"))
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
@@ -160,11 +160,11 @@ def _check_place(place: Path, user: int) -> None:
         )
 
 
-def _target(file: File, root: Path | None) -> Path:
+def _target(file: InstalledFile, root: Path | None) -> Path:
     return file.target if root is None else root / file.target.relative_to("/")
 
 
-def _write(file: File, root: Path | None) -> None:
+def _write(file: InstalledFile, root: Path | None) -> None:
     target = _target(file, root)
     if file.kept and target.exists():
         print(f"kept  {target}")

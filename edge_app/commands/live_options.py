@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_app.client import Device
+    from edge_app.client import DeviceClient
 
 
 def add_live_options(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +25,8 @@ def add_live_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_device(args: argparse.Namespace) -> "Device":
+def open_device(args: argparse.Namespace) -> "DeviceClient":
     """Return the service that `args` name. Raises InputError."""
-    from edge_app.client import URL, Device, read_token
+    from edge_app.client import URL, DeviceClient, read_token
 
-    return Device(args.url or URL, read_token(args.token_file), args.ca)
+    return DeviceClient(args.url or URL, read_token(args.token_file), args.ca)

@@ -121,12 +121,12 @@ def _sound(name: str) -> str:
 def _add(args: argparse.Namespace) -> tuple[Any, list[str], int]:
     from pathlib import Path
 
-    from edge_app.encoder.install import Facts, add_model
+    from edge_app.encoder.install import ModelFacts, add_model
     from edge_app.errors import InputError
 
     if not 0.1 <= args.crop <= 1.0:
         raise InputError(f"--crop {args.crop} is not a fraction of the shorter side (0.1..1.0)")
-    facts = Facts(args.source, args.licence, args.architecture, args.crop)
+    facts = ModelFacts(args.source, args.licence, args.architecture, args.crop)
     manifest, cut = add_model(
         Path(args.file), name=args.name, embedding=args.embedding, facts=facts, replace=args.replace
     )

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     def change(config: "Config") -> "Config":
         return config.overridden(camera=args.camera, buttons=args.buttons, state=args.state, web=args.web or None)
 
-    source = app.Source(args.config, os.environ, change)
+    source = app.ConfigSource(args.config, os.environ, change)
     logs.set_up(source.load().log.level, sys.stderr, os.environ)
     printing = _print_answer if args.decisions else _ignore
     app.run(source, answered=printing, seconds=args.seconds)

@@ -34,7 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Print events until the service ends, or so many; 0, or 8 when the connection was lost."""
-    from edge_app.client import Unreachable
+    from edge_app.client import DeviceUnreachable
 
     printed = 0
     last: tuple[str | None] | None = None
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         printed += 1
         if printed == args.count:
             return 0
-    raise Unreachable(f"{device.url}: the service has ended the connection")
+    raise DeviceUnreachable(f"{device.url}: the service has ended the connection")
 
 
 def line(name: str, value: dict[str, Any]) -> str | None:

@@ -1,12 +1,12 @@
 """The seam between the live device and whoever speaks to it from outside: a page, an API, a message bus."""
 
+from edge_app.control.class_reports import ClassReport
 from edge_app.control.control import Control
 from edge_app.control.errors import Busy, FrameGone, RequestReused
 from edge_app.control.events import Answered, Corrected, Event, Health, Hub, Refused, Subscription, Taught
-from edge_app.control.pictures import Picture
-from edge_app.control.standing import ClassReport
-from edge_app.control.status import Condition, Status
-from edge_app.control.tray import Moment
+from edge_app.control.pictures import JpegFrame
+from edge_app.control.status import Condition, DeviceStatus
+from edge_app.control.tray import UncertainDecision
 
 __all__ = [
     "Answered",
@@ -15,15 +15,15 @@ __all__ = [
     "Condition",
     "Control",
     "Corrected",
+    "DeviceStatus",
     "Event",
     "FrameGone",
     "Health",
     "Hub",
-    "Moment",
-    "Picture",
+    "JpegFrame",
     "Refused",
     "RequestReused",
-    "Status",
     "Subscription",
     "Taught",
+    "UncertainDecision",
 ]

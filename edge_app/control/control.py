@@ -9,19 +9,19 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from edge_app import __version__
 from edge_app.control import transfer
+from edge_app.control.class_reports import ClassReport, ordered
 from edge_app.control.errors import Busy
 from edge_app.control.events import Answered, Event, Hub, Subscription, Taught
-from edge_app.control.pictures import Picture, Pictures, Seen, to_jpeg
-from edge_app.control.requests import Requests, mark_of
-from edge_app.control.standing import ClassReport, ordered
-from edge_app.control.status import Status, condition
-from edge_app.control.tray import Moment, Tray
+from edge_app.control.idempotency import Requests, mark_of
+from edge_app.control.pictures import JpegFrame, Pictures, TeachableFrame, to_jpeg
+from edge_app.control.status import DeviceStatus, condition
+from edge_app.control.tray import Tray, UncertainDecision
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import InputError
 from edge_app.learner import Learner
 from edge_app.pipeline.deeds import Correction, Errand, Lesson
 from edge_app.pipeline.pipeline import Pipeline
-from edge_app.pipeline.teaching import Subject, Teacher
+from edge_app.pipeline.teaching import TeachablePicture, Teacher
 from edge_app.storage.labels import check_label
 from edge_app.storage.records import Action, Example
 
@@ -51,7 +51,7 @@ class Control:
 
     Whatever changes what was learnt waits until it is stored, and raises what the learner raises: InputError,
     UnknownLabel, StateNotWritable; and Busy, when too much waits. `source` says on whose behalf. The network follows a
-    correction in the background (`Status.rebuilding`).
+    correction in the background (`DeviceStatus.rebuilding`).
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Control:
 
     # Looking
 
-    def status(self) -> Status:
+    def status(self) -> DeviceStatus:
         """Return how things are; cheap."""
         now = self._pipeline.status()
         answer = self._hub.last
@@ -83,7 +83,7 @@ class Control:
         # two equal frames, a hand before the lens: no illness yet
         passing = now.camera != "reopening" and self._pipeline.capture.lasted_s < PASSING_S
         camera = "good" if passing else now.camera
-        return Status(
+        return DeviceStatus(
             version=__version__,
             uptime_s=(self._clock.monotonic_ns() - self._started_ns) / NS_PER_S,
             camera=now.camera,
@@ -116,7 +116,7 @@ class Control:
         """Return a reader of its own for all events, or for those of the types in `only`; close it in the end."""
         return self._hub.subscribe(size, only=only)
 
-    def picture(self, max_side: int = 640) -> Picture:
+    def picture(self, max_side: int = 640) -> JpegFrame:
         """Return the newest frame as JPEG, encoded once however many ask. Raises FrameGone when there is none."""
         return self._pictures.newest(max_side)
 
@@ -162,7 +162,7 @@ class Control:
 
     # The tray
 
-    def tray(self) -> list[Moment]:
+    def tray(self) -> list[UncertainDecision]:
         """Return the last uncertain or changed decisions, the newest first."""
         return self._tray.moments()
 
@@ -181,7 +181,7 @@ class Control:
         ids, label = sorted(_few(ids)), check_label(label)
 
         def work() -> list[Taught]:
-            subjects = [Subject(one.picture, one.embedding, one.sequence) for one in self._tray.seen(ids)]
+            subjects = [TeachablePicture(one.picture, one.embedding, one.sequence) for one in self._tray.seen(ids)]
 
             def learn(teacher: Teacher) -> list[Taught]:
                 asked_ns = self._clock.monotonic_ns()
@@ -296,7 +296,7 @@ class Control:
 
     # Inside
 
-    def _learn(self, teacher: Teacher, label: str, seen: Seen, source: str) -> Taught:
+    def _learn(self, teacher: Teacher, label: str, seen: TeachableFrame, source: str) -> Taught:
         lesson: Lesson = teacher.teach(
             label,
             seen.picture,

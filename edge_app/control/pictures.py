@@ -16,7 +16,7 @@ from edge_app.control.errors import FrameGone
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.messages import Frame
 from edge_app.pipeline.encode import Preprocess
-from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.recent import RecentFrames
 
 SIDES = (320, 640, 1280)
 """Longest sides that are offered: a picture is made once for each that is asked for."""
@@ -31,7 +31,7 @@ Look = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
 """Frame (height, width, 3) and a longest side -> what of it is looked at, (side, side, 3) uint8 RGB."""
 
 
-class Picture(NamedTuple):
+class JpegFrame(NamedTuple):
     """A frame for people."""
 
     sequence: int
@@ -40,7 +40,7 @@ class Picture(NamedTuple):
     jpeg: bytes
 
 
-class Seen(NamedTuple):
+class TeachableFrame(NamedTuple):
     """A frame as it can be taught."""
 
     sequence: int
@@ -55,7 +55,9 @@ class Seen(NamedTuple):
 class Pictures:
     """The newest frame as JPEG, and what was shown of late; safe to use from any thread."""
 
-    def __init__(self, recent: Recent, look: Look, preprocess: Preprocess, clock: Clock, *, max_fps: float) -> None:
+    def __init__(
+        self, recent: RecentFrames, look: Look, preprocess: Preprocess, clock: Clock, *, max_fps: float
+    ) -> None:
         """`preprocess` must not be used by another; no more than `max_fps` pictures a second are made of each size."""
         self._recent = recent
         self._look = look
@@ -64,14 +66,14 @@ class Pictures:
         """What the frames' times are read from."""
         self._period_ns = round(NS_PER_S / max_fps)
         self._encoding = {side: threading.Lock() for side in SIDES}
-        self._newest: dict[int, Picture] = {}
+        self._newest: dict[int, JpegFrame] = {}
         self._made_ns: dict[int, int] = {}
         self._guard = threading.Lock()
-        self._kept: OrderedDict[int, Seen] = OrderedDict()
+        self._kept: OrderedDict[int, TeachableFrame] = OrderedDict()
         self.encoded = 0
         """Pictures made."""
 
-    def newest(self, max_side: int = SIDES[1]) -> Picture:
+    def newest(self, max_side: int = SIDES[1]) -> JpegFrame:
         """Return the newest frame, its longer side the largest of SIDES up to `max_side`. Raises FrameGone.
 
         The picture is at most 1/max_fps s older than the newest.
@@ -86,7 +88,7 @@ class Pictures:
             if frame is None or now_ns - frame.time_ns > TOO_OLD_NS:
                 raise FrameGone("the camera delivers no picture now; the device's state says why")
             if known is None or known.sequence != frame.sequence:
-                known = Picture(frame.sequence, frame.time_ns, to_jpeg(self._look(frame.image, side)))
+                known = JpegFrame(frame.sequence, frame.time_ns, to_jpeg(self._look(frame.image, side)))
                 self.encoded += 1
                 self._newest[side] = known
                 self._keep(frame)
@@ -108,7 +110,7 @@ class Pictures:
         if frame is not None:
             self._keep(frame)
 
-    def find(self, sequence: int | None) -> Seen:
+    def find(self, sequence: int | None) -> TeachableFrame:
         """Return the frame of that number, None: the newest, as it can be taught. Raises FrameGone."""
         if sequence is None:
             frame = self._recent.newer(-1, 0.0)
@@ -139,10 +141,10 @@ class Pictures:
                 self._kept.popitem(last=False)
                 oldest = next(iter(self._kept.values()))
 
-    def _seen(self, frame: Frame) -> Seen:
+    def _seen(self, frame: Frame) -> TeachableFrame:
         with self._guard:
             picture = self._preprocess(frame.image).copy()
-        return Seen(frame.sequence, frame.time_ns, picture, self._recent.embedding(frame.time_ns))
+        return TeachableFrame(frame.sequence, frame.time_ns, picture, self._recent.embedding(frame.time_ns))
 
 
 def to_jpeg(image: NDArray[np.uint8], quality: int = QUALITY) -> bytes:

@@ -13,7 +13,7 @@ class Condition(NamedTuple):
     """Why it is not, in plain words."""
 
 
-class Status(NamedTuple):
+class DeviceStatus(NamedTuple):
     """How things are; immutable."""
 
     version: str

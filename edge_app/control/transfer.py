@@ -108,7 +108,7 @@ def import_examples(
             progress(index + 1, total)
             return archive.thumbnail(index)
 
-        action = learner.adopt(
+        action = learner.import_examples(
             archive.examples,
             order=archive.order,
             thumbnail=thumbnail,

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from edge_app.control.errors import FrameGone
 from edge_app.control.events import Answered
-from edge_app.control.pictures import Pictures, Seen
+from edge_app.control.pictures import Pictures, TeachableFrame
 from edge_app.devices.ports import NS_PER_S
 from edge_app.errors import InputError
 
@@ -22,7 +22,7 @@ ALIKE_APART_NS = 5 * NS_PER_S
 Why = Literal["uncertain", "changed"]
 
 
-class Moment(NamedTuple):
+class UncertainDecision(NamedTuple):
     """A decision that may need a person's word."""
 
     id: int
@@ -43,12 +43,12 @@ class Tray:
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
         self._lock = threading.Lock()
-        self._moments: OrderedDict[int, tuple[Moment, Seen]] = OrderedDict()
+        self._moments: OrderedDict[int, tuple[UncertainDecision, TeachableFrame]] = OrderedDict()
         self._last_ns = -ALIKE_APART_NS
         self._alike_ns: dict[tuple[str | None, Why], int] = {}
         self._next = 1
 
-    def consider(self, answer: Answered) -> Moment | None:
+    def consider(self, answer: Answered) -> UncertainDecision | None:
         """Take in an answer; return the moment when it is one. Called for every answer: quick."""
         why = _why(answer)
         if why is None or not answer.fresh:
@@ -64,7 +64,7 @@ class Tray:
         except FrameGone:
             return None
         with self._lock:
-            moment = Moment(self._next, answer.time_ns, answer.label, answer.confidence, why)
+            moment = UncertainDecision(self._next, answer.time_ns, answer.label, answer.confidence, why)
             self._next += 1
             self._moments[moment.id] = moment, seen
             while len(self._moments) > KEPT:
@@ -74,12 +74,12 @@ class Tray:
             self._last_ns = self._alike_ns[alike] = now_ns
         return moment
 
-    def moments(self) -> list[Moment]:
+    def moments(self) -> list[UncertainDecision]:
         """Return the moments, the newest first."""
         with self._lock:
             return [moment for moment, _ in reversed(self._moments.values())]
 
-    def seen(self, ids: Sequence[int]) -> list[Seen]:
+    def seen(self, ids: Sequence[int]) -> list[TeachableFrame]:
         """Return the frames of moments. Raises InputError when one is not there any more."""
         with self._lock:
             missing = [number for number in ids if number not in self._moments]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.devices.child import Child
-from edge_app.devices.live import LiveCamera, Packet, Source
+from edge_app.devices.live import FrameSource, LiveCamera, Packet
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.devices.uri import (
     Reader,
@@ -89,7 +89,7 @@ class GstreamerCamera(LiveCamera):
         self._words += [f"video/x-raw,format=RGB,width={width},height={height},pixel-aspect-ratio=1/1", "!"]
         self._words += ["fdsink", "fd=1", "sync=false"]
 
-    def _connect(self) -> Source:
+    def _connect(self) -> FrameSource:
         program = shutil.which(self._launcher)
         if program is None:
             raise RuntimeMissing(

@@ -27,7 +27,7 @@ class Packet(NamedTuple):
     """Frames that the device delivered before this one, and after the last, and that are lost."""
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """An opened device, used by one thread, except for `decode`."""
 
     def next(self) -> Packet | None:
@@ -51,7 +51,7 @@ class _Slot(NamedTuple):
 class _Feed:
     """One opening of a source: the thread that empties it, and the newest packet."""
 
-    def __init__(self, uri: str, source: Source) -> None:
+    def __init__(self, uri: str, source: FrameSource) -> None:
         self.uri = uri
         self.changed = threading.Condition()
         self.newest: _Slot | None = None
@@ -154,5 +154,5 @@ class LiveCamera(Opening):
             self._dropped += feed.dropped
 
     @abstractmethod
-    def _connect(self) -> Source:
+    def _connect(self) -> FrameSource:
         """Open the device; raises DeviceError, RuntimeMissing, InputError."""

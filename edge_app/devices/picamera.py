@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edge_app.devices import picamera2_helper as layout
 from edge_app.devices.child import Child
-from edge_app.devices.live import LiveCamera, Packet, Source
+from edge_app.devices.live import FrameSource, LiveCamera, Packet
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.devices.uri import Reader, read_fps, read_options, read_size, split_options, split_scheme
 from edge_app.errors import DeviceError, InputError
@@ -59,7 +59,7 @@ class Picamera2Camera(LiveCamera):
             "camera": number, "size": size, "fps": fps, "controls": dict(controls or {}), "source": source,
         }  # fmt: skip
 
-    def _connect(self) -> Source:
+    def _connect(self) -> FrameSource:
         descriptor = os.memfd_create("edge-app-frames", os.MFD_CLOEXEC)
         try:
             os.ftruncate(descriptor, layout.memory_bytes(self._size))

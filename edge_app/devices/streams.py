@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.devices.live import LiveCamera, Packet, Source
+from edge_app.devices.live import FrameSource, LiveCamera, Packet
 from edge_app.devices.ports import NS_PER_S, CameraStalled, Clock
 from edge_app.devices.uri import Reader, read_options, read_seconds, split_options, without_password
 from edge_app.errors import DeviceError, InputError
@@ -54,7 +54,7 @@ class StreamCamera(LiveCamera):
         self._timeout_s = timeout_s
         self._transport = transport
 
-    def _connect(self) -> Source:
+    def _connect(self) -> FrameSource:
         import cv2
 
         limit_ms = max(1, round(self._timeout_s * 1000))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.devices.live import LiveCamera, Packet, Source
+from edge_app.devices.live import FrameSource, LiveCamera, Packet
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.devices.uri import Reader, read_fps, read_options, read_size, split_path
 from edge_app.errors import DeviceError, InputError
@@ -95,7 +95,7 @@ class V4l2Camera(LiveCamera):
         self._capture = capture
         self._check = check or check_device
 
-    def _connect(self) -> Source:
+    def _connect(self) -> FrameSource:
         self._check(self._path, self._uri)
         capture = self._capture(self._path)
         if not capture.isOpened():

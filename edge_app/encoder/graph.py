@@ -20,7 +20,7 @@ _TAILS = ("SOFTMAX", "LOGISTIC", "QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE",
 """Operators that may stand between a classifier's last layer and its output."""
 
 
-class Cut(NamedTuple):
+class EmbeddingModel(NamedTuple):
     """A model that ends at its embedding."""
 
     content: bytes
@@ -30,7 +30,7 @@ class Cut(NamedTuple):
     """Operators that went, in their order; empty when the model was left as it was."""
 
 
-def cut_at_embedding(content: bytes, tensor: str | None = None, name: str = "model") -> Cut:
+def cut_at_embedding(content: bytes, tensor: str | None = None, name: str = "model") -> EmbeddingModel:
     """Return the model cut at `tensor`, its name or a part of it that only one tensor has.
 
     Without `tensor`, a model that ends in a fully connected layer (what a classifier does) is cut before it, and any
@@ -44,12 +44,12 @@ def cut_at_embedding(content: bytes, tensor: str | None = None, name: str = "mod
         )
     chosen = graph.before_head() if tensor is None else graph.find(tensor)
     if chosen is None or list(graph.outputs) == [chosen]:
-        return Cut(content, graph.name(graph.outputs[0]), ())
+        return EmbeddingModel(content, graph.name(graph.outputs[0]), ())
     graph.check_embedding(chosen)
     label = graph.name(chosen)
     kept = graph.ancestors(chosen)
     removed = tuple(graph.kind(op) for index, op in enumerate(graph.operators) if index not in kept)
-    return Cut(graph.pack(chosen, kept), label, removed)
+    return EmbeddingModel(graph.pack(chosen, kept), label, removed)
 
 
 class _Graph:

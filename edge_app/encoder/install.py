@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edge_app.encoder.graph import Cut, cut_at_embedding
+from edge_app.encoder.graph import EmbeddingModel, cut_at_embedding
 from edge_app.encoder.model import (
     ModelManifest,
     find_models,
@@ -29,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOW = "https://ai.google.dev/edge/litert/models/post_training_integer_quant tells how to make a full-integer model"
 
 
-class Facts(NamedTuple):
+class ModelFacts(NamedTuple):
     """What a person knows of a model and its file does not say; free text, but for `crop`, a fraction."""
 
     source: str = ""
@@ -43,10 +43,10 @@ def add_model(
     *,
     name: str | None = None,
     embedding: str | None = None,
-    facts: Facts | None = None,
+    facts: ModelFacts | None = None,
     folder: Path | None = None,
     replace: bool = False,
-) -> tuple[ModelManifest, Cut]:
+) -> tuple[ModelManifest, EmbeddingModel]:
     """Copy a TFLite model into the user's folder with a manifest of its own; return both, the cut for what it removed.
 
     `name` is the file's stem unless given, `embedding` the tensor to cut at (see graph.cut_at_embedding), `folder`
@@ -57,7 +57,7 @@ def add_model(
     folder = _user_folder() if folder is None else folder
     _check_name(name, folder, replace)
     cut = cut_at_embedding(_read(file), embedding, str(file))
-    table = _table(name, cut, facts or Facts(), str(file))
+    table = _table(name, cut, facts or ModelFacts(), str(file))
     table["command"] = _command(file, name, embedding)
     with tempfile.TemporaryDirectory(prefix="edge-app-model-") as scratch:
         _write(Path(scratch), table, cut.content)
@@ -123,7 +123,7 @@ def _read(file: Path) -> bytes:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
 
 
-def _table(name: str, cut: Cut, facts: Facts, shown: str) -> dict[str, Any]:
+def _table(name: str, cut: EmbeddingModel, facts: ModelFacts, shown: str) -> dict[str, Any]:
     """Return the manifest's table, or raise InputError with what is wrong with the model."""
     tensors = describe(cut.content, shown)
     if len(tensors.inputs) != 1 or len(tensors.outputs) != 1:

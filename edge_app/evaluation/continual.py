@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import InputError
-from edge_app.evaluation.material import Material
+from edge_app.evaluation.embedded_draws import EmbeddedDraws
 from edge_app.evaluation.rehearsal import Rehearsal
 from edge_app.evaluation.splits import presentation_order
-from edge_app.evaluation.trial import Network, Progress, Setting, TimedNetwork, mean, run_baselines
+from edge_app.evaluation.trial import EvaluationSettings, Network, Progress, TimedNetwork, mean, run_baselines
 
 ONE_PASS = ("nearest_class_mean", "streaming_lda", "online_softmax")
 """Baselines that learn a stream, and so can be shown classes one after another."""
@@ -35,7 +35,7 @@ Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ContinualPlan:
     """How the classes arrive: classes in a task, and examples that are kept for rehearsal after each (0: none)."""
 
     classes_per_task: int = 1
@@ -67,10 +67,10 @@ def split_tasks(classes: Sequence[int], names: Sequence[str], seed: int, per_tas
     return [order[start : start + per_task] for start in range(0, len(order), per_task)]
 
 
-class Stream:
+class TaskStream:
     """The material of one repeat as tasks, taught and tested."""
 
-    def __init__(self, material: Material, make_network: Callable[[], Network], repeat: int, seed: int) -> None:
+    def __init__(self, material: EmbeddedDraws, make_network: Callable[[], Network], repeat: int, seed: int) -> None:
         self.material, self.make_network, self.seed = material, make_network, seed
         self.rows = material.rows
         train, test = material.learnt(repeat), material.tested(repeat)
@@ -116,16 +116,16 @@ class Stream:
 
 
 def run_continual(
-    material: Material,
+    material: EmbeddedDraws,
     make_network: Callable[[], Network],
-    setting: Setting,
-    plan: Plan,
+    setting: EvaluationSettings,
+    plan: ContinualPlan,
     *,
     progress: Progress = lambda what, items: items,
 ) -> dict[str, Any]:
     """Teach class after class, and all classes mixed; mean over the repeats, as JSON values (docs/evaluate.md)."""
     found = [
-        _one_repeat(Stream(material, make_network, repeat, setting.seed + repeat), setting, plan, progress)
+        _one_repeat(TaskStream(material, make_network, repeat, setting.seed + repeat), setting, plan, progress)
         for repeat in range(setting.repeats)
     ]
     return average(found)
@@ -145,7 +145,9 @@ def average(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _one_repeat(stream: Stream, setting: Setting, plan: Plan, progress: Progress) -> dict[str, Any]:
+def _one_repeat(
+    stream: TaskStream, setting: EvaluationSettings, plan: ContinualPlan, progress: Progress
+) -> dict[str, Any]:
     tasks = stream.tasks(plan.classes_per_task)
     plain = _incremental(stream, tasks, 0, progress)
     mixed = stream.network()
@@ -158,7 +160,7 @@ def _one_repeat(stream: Stream, setting: Setting, plan: Plan, progress: Progress
     return result
 
 
-def _incremental(stream: Stream, tasks: list[list[int]], rehearse: int, progress: Progress) -> dict[str, Any]:
+def _incremental(stream: TaskStream, tasks: list[list[int]], rehearse: int, progress: Progress) -> dict[str, Any]:
     learner = stream.network()
     memory = Rehearsal(rehearse, stream.seed)
     matrix, within = np.full((2, len(tasks), len(tasks)), np.nan)
@@ -182,7 +184,7 @@ def _incremental(stream: Stream, tasks: list[list[int]], rehearse: int, progress
     }
 
 
-def _joint(stream: Stream, tasks: list[list[int]], progress: Progress) -> dict[str, Any]:
+def _joint(stream: TaskStream, tasks: list[list[int]], progress: Progress) -> dict[str, Any]:
     """The same figures of networks taught anew after each task, with all classes seen so far mixed."""
     matrix = np.full((len(tasks), len(tasks)), np.nan)
     steps = []
@@ -195,10 +197,10 @@ def _joint(stream: Stream, tasks: list[list[int]], progress: Progress) -> dict[s
     return {"steps": steps, "forgetting": forgetting(matrix[tested][:, tested])}
 
 
-def _baselines(stream: Stream, tasks: list[list[int]], setting: Setting) -> dict[str, Any]:
+def _baselines(stream: TaskStream, tasks: list[list[int]], setting: EvaluationSettings) -> dict[str, Any]:
     """Final accuracy of the one-pass learners, shown the same stream: task by task, and mixed."""
     wanted = tuple(name for name in ONE_PASS if setting.baselines is None or name in setting.baselines)
-    only = Setting(setting.choice, baselines=wanted, options=setting.options, shots=setting.shots)
+    only = EvaluationSettings(setting.choice, baselines=wanted, options=setting.options, shots=setting.shots)
     labels = stream.rows.labels
     in_tasks = np.concatenate([stream.examples(task) for task in tasks])
     final = run_baselines(stream.rows, in_tasks, labels[in_tasks], stream.test, only)

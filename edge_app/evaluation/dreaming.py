@@ -12,7 +12,7 @@ from edge_app.errors import InputError
 from edge_app.evaluation.datasets import Dataset, embed
 from edge_app.evaluation.dreams import Dreams
 from edge_app.evaluation.trial import Progress, RateCoder, Rows
-from edge_app.learner.consolidation import Bounds
+from edge_app.learner.consolidation import ReplayPolicy
 from edge_app.learner.dreams import dream_picture
 from edge_app.learner.pictures import thumbnail_of
 
@@ -53,7 +53,7 @@ def make_dreams(
     rate_code: RateCoder,
     rows: Rows,
     learnt: Sequence[NDArray[np.intp]],
-    bounds: Bounds,
+    bounds: ReplayPolicy,
     *,
     cache: str | None = None,
     progress: Progress = lambda what, items: items,

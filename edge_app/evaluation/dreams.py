@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.learner.consolidation import Bounds, scattered
+from edge_app.learner.consolidation import ReplayPolicy, scattered
 
 Dreams = Mapping[tuple[int, int], NDArray[np.uint8]]
 """(row, number of the dream) -> spike counts (n_inputs,)."""
@@ -24,7 +24,7 @@ class Varying(Protocol):
         """Go again through an example that was learnt, (n_inputs,)."""
 
 
-class Step(NamedTuple):
+class ReplayStep(NamedTuple):
     """One dream or rehearsal, in the order in which they are made."""
 
     place: int
@@ -34,7 +34,7 @@ class Step(NamedTuple):
     """Whether it is a dream."""
 
 
-def dream_steps(labels: Sequence[int], bounds: Bounds) -> list[Step]:
+def dream_steps(labels: Sequence[int], bounds: ReplayPolicy) -> list[ReplayStep]:
     """Return what `Learner.next_dream` would have chosen, of examples of these classes in the order of teaching."""
     seen = Counter(labels)
     made = [0] * len(labels)
@@ -46,10 +46,10 @@ def dream_steps(labels: Sequence[int], bounds: Bounds) -> list[Step]:
                 continue
             made[index] += 1
             if seen[label] < bounds.per_class:
-                found.append(Step(index, number, altered=True))
+                found.append(ReplayStep(index, number, altered=True))
             else:
                 rehearsed.append(index)
             seen[label] += 1
         rehearsed.sort(key=lambda index: scattered(index + 1))  # the store counts from 1
-        found += [Step(index, number, altered=False) for index in rehearsed]
+        found += [ReplayStep(index, number, altered=False) for index in rehearsed]
     return found

@@ -25,7 +25,7 @@ UNREADABLE = (
 )
 
 
-class Source(Protocol):
+class FileSource(Protocol):
     """Where the files of a data set lie."""
 
     def names(self) -> Iterator[str]:
@@ -139,7 +139,7 @@ def _too_large(size: int) -> str:
     return f"{size:,} bytes is more than the {MAX_IMAGE_BYTES:,} that one image may have"
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> FileSource:
     """Open a folder or a zip; InputError when the path is neither."""
     if path.is_dir():
         return FolderSource(path)

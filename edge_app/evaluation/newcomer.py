@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 
 from edge_app.errors import InputError
-from edge_app.evaluation.continual import ONE_PASS, Stream, average
-from edge_app.evaluation.material import Material
+from edge_app.evaluation.continual import ONE_PASS, TaskStream, average
+from edge_app.evaluation.embedded_draws import EmbeddedDraws
 from edge_app.evaluation.splits import presentation_order
-from edge_app.evaluation.trial import Network, Progress, Setting, run_baselines
+from edge_app.evaluation.trial import EvaluationSettings, Network, Progress, run_baselines
 
 _NEWCOMERS = 3003
 
 
 def run_newcomer(
-    material: Material,
+    material: EmbeddedDraws,
     make_network: Callable[[], Network],
-    setting: Setting,
+    setting: EvaluationSettings,
     *,
     shots: int = 10,
     choices: int = 5,
@@ -35,12 +35,14 @@ def run_newcomer(
         raise InputError(f"newcomer: {choices} choices with {shots} shots, expected at least 1 of each")
     found = []
     for repeat in range(setting.repeats):
-        stream = Stream(material, make_network, repeat, setting.seed + repeat)
+        stream = TaskStream(material, make_network, repeat, setting.seed + repeat)
         found += _one_repeat(stream, shots, choices, setting, progress)
     return average(found) | {"shots": shots, "choices": len(found)}
 
 
-def _one_repeat(stream: Stream, shots: int, choices: int, setting: Setting, progress: Progress) -> list[dict[str, Any]]:
+def _one_repeat(
+    stream: TaskStream, shots: int, choices: int, setting: EvaluationSettings, progress: Progress
+) -> list[dict[str, Any]]:
     labels, classes = stream.rows.labels, stream.rows.classes
     there = [label for label in np.unique(labels[stream.train]).tolist() if label in labels[stream.test]]
     if len(there) < 2:
@@ -72,7 +74,9 @@ def _one_repeat(stream: Stream, shots: int, choices: int, setting: Setting, prog
     return found
 
 
-def _baselines(stream: Stream, others: list[int], newcomer: int, shots: int, setting: Setting) -> dict[str, float]:
+def _baselines(
+    stream: TaskStream, others: list[int], newcomer: int, shots: int, setting: EvaluationSettings
+) -> dict[str, float]:
     labels = stream.rows.labels
     train = np.concatenate([stream.examples(others), stream.examples([newcomer])[:shots]])
     test = stream.test[labels[stream.test] == newcomer]

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from edge_app.confidence import Evidence
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
-from edge_app.evaluation.continual import Stream, average
-from edge_app.evaluation.material import Material
+from edge_app.evaluation.continual import TaskStream, average
+from edge_app.evaluation.embedded_draws import EmbeddedDraws
 from edge_app.evaluation.splits import presentation_order
-from edge_app.evaluation.trial import Network, Progress, Setting
+from edge_app.evaluation.trial import EvaluationSettings, Network, Progress
 from edge_app.messages import Decision
 
 TRUE_ACCEPT = 0.95
@@ -53,9 +53,9 @@ def roc(known: Scores, unknown: Scores) -> dict[str, list[float]]:
 
 
 def run_openset(
-    material: Material,
+    material: EmbeddedDraws,
     make_network: Callable[[], Network],
-    setting: Setting,
+    setting: EvaluationSettings,
     *,
     progress: Progress = lambda what, items: items,
 ) -> dict[str, Any]:
@@ -64,13 +64,13 @@ def run_openset(
     Raises InputError when there are fewer than four classes: with a single one taught there is no lead.
     """
     found = [
-        _one_repeat(Stream(material, make_network, repeat, setting.seed + repeat), progress)
+        _one_repeat(TaskStream(material, make_network, repeat, setting.seed + repeat), progress)
         for repeat in range(setting.repeats)
     ]
     return average(found)
 
 
-def _one_repeat(stream: Stream, progress: Progress) -> dict[str, Any]:
+def _one_repeat(stream: TaskStream, progress: Progress) -> dict[str, Any]:
     rows = stream.rows
     there = np.unique(rows.labels[stream.train]).tolist()
     if len(there) < 4:
@@ -121,7 +121,7 @@ def _scores(decisions: list[Decision]) -> dict[str, Scores]:
     }
 
 
-def _cosines(stream: Stream, examples: NDArray[np.intp], n_classes: int) -> Scores:
+def _cosines(stream: TaskStream, examples: NDArray[np.intp], n_classes: int) -> Scores:
     rows = stream.rows
     train = baselines.unit_rows(rows.values[examples], rows.zero_point)
     test = baselines.unit_rows(rows.values[stream.test], rows.zero_point)

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.evaluation.datasets import Skipped
-from edge_app.evaluation.material import Material
+from edge_app.evaluation.embedded_draws import EmbeddedDraws
 from edge_app.evaluation.metrics import complexity
 from edge_app.evaluation.reliability import reliability
 from edge_app.evaluation.splits import presentation_order
 from edge_app.evaluation.trial import (
     UNKNOWN,
+    EvaluationSettings,
     Network,
     Progress,
-    Setting,
     TimedNetwork,
     Trial,
     mean,
@@ -38,7 +38,7 @@ from edge_app.evaluation.trial import (
 class Evaluation:
     """All trials of a data set, and what to know about how they came about."""
 
-    setting: Setting
+    setting: EvaluationSettings
     classes: tuple[str, ...]
     trials: list[Trial]
     times_ms: dict[str, list[float]]
@@ -123,9 +123,9 @@ class Evaluation:
 
 
 def evaluate(
-    material: Material,
+    material: EmbeddedDraws,
     make_network: Callable[[], Network],
-    setting: Setting,
+    setting: EvaluationSettings,
     *,
     progress: Progress = lambda what, items: items,
 ) -> Evaluation:
@@ -139,9 +139,9 @@ def evaluate(
 
 
 def evaluate_noisy(
-    material: Material,
+    material: EmbeddedDraws,
     make_network: Callable[[], Network],
-    setting: Setting,
+    setting: EvaluationSettings,
     shares: Sequence[float],
     *,
     progress: Progress = lambda what, items: items,
@@ -155,7 +155,7 @@ def evaluate_noisy(
     return asked(material, setting) | {"clean": found[0], "noisy": found[1:]}
 
 
-def measure_complexity(material: Material, make_network: Callable[[], CoLaNET]) -> dict[str, Any]:
+def measure_complexity(material: EmbeddedDraws, make_network: Callable[[], CoLaNET]) -> dict[str, Any]:
     """Return NeuroBench's metrics (`metrics.complexity`), counted on the first repeat."""
     rows = material.rows
     train = material.learnt(0)
@@ -170,7 +170,7 @@ def measure_complexity(material: Material, make_network: Callable[[], CoLaNET]) 
     )
 
 
-def asked(material: Material, setting: Setting) -> dict[str, Any]:
+def asked(material: EmbeddedDraws, setting: EvaluationSettings) -> dict[str, Any]:
     """Return what was asked for, and what to know of the data set, as JSON values."""
     return {
         "classes": list(material.rows.classes),
@@ -182,7 +182,7 @@ def asked(material: Material, setting: Setting) -> dict[str, Any]:
     }
 
 
-def _asked(setting: Setting) -> dict[str, Any]:
+def _asked(setting: EvaluationSettings) -> dict[str, Any]:
     return {
         "train_split": setting.choice.train or None,
         "test_split": setting.choice.test,

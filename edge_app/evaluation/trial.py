@@ -12,10 +12,10 @@ from edge_app.confidence import Outcome, calibrate, evidence, outcome
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
 from edge_app.evaluation.datasets import Skipped
-from edge_app.evaluation.dreams import Dreams, Step, Varying, dream_steps
+from edge_app.evaluation.dreams import Dreams, ReplayStep, Varying, dream_steps
 from edge_app.evaluation.splits import SplitChoice, presentation_order
 from edge_app.evaluation.wrong_labels import with_wrong_labels
-from edge_app.learner.consolidation import MOST_DREAMS, Bounds
+from edge_app.learner.consolidation import MOST_DREAMS, ReplayPolicy
 from edge_app.messages import Decision
 
 UNKNOWN = -1
@@ -24,7 +24,7 @@ Progress = Callable[[str, Sequence[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True)
-class Setting:
+class EvaluationSettings:
     """What to evaluate and how often."""
 
     choice: SplitChoice
@@ -148,7 +148,7 @@ class TimedNetwork:
             self.network.add_class(name)
         timed(self.times["learn"], self.network.learn_one, self.counts[row], name)
 
-    def dream(self, row: int, step: Step, label: int) -> None:
+    def dream(self, row: int, step: ReplayStep, label: int) -> None:
         """Learn a dream, or a rehearsal, of a row that was shown as an example of class index `label`."""
         if not isinstance(self.network, Varying):
             return
@@ -162,7 +162,7 @@ def run_trial(
     learner: TimedNetwork,
     train: NDArray[np.intp],
     test: NDArray[np.intp],
-    setting: Setting,
+    setting: EvaluationSettings,
     seed: int,
     progress: Progress,
 ) -> Trial:
@@ -189,7 +189,7 @@ def run_trial(
     if not setting.dreams:
         return first
     taught = train[orders[0]]
-    made = dream_steps(labels[orders[0]].tolist(), Bounds(setting.dreams))
+    made = dream_steps(labels[orders[0]].tolist(), ReplayPolicy(setting.dreams))
     for step in progress("dreaming", made):
         learner.dream(int(taught[step.place]), step, int(labels[orders[0]][step.place]))
     again = [learner.index(learner.decide(row)) for row in progress("testing", test.tolist())]
@@ -213,7 +213,7 @@ def _first_pass(
 
 
 def run_baselines(
-    rows: Rows, train: NDArray[np.intp], labels: NDArray[np.intp], test: NDArray[np.intp], setting: Setting
+    rows: Rows, train: NDArray[np.intp], labels: NDArray[np.intp], test: NDArray[np.intp], setting: EvaluationSettings
 ) -> dict[str, float]:
     """Return the accuracy of each baseline that the setting asks for; it sees `train` as `labels`, in this order."""
     taught = baselines.unit_rows(rows.values[train], rows.zero_point)

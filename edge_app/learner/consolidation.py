@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge_app.errors import InputError
-from edge_app.storage.records import Dreamer
+from edge_app.storage.records import ReplayCandidate
 
 MOST_DREAMS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ReplayPolicy:
     """How much is dreamt. Raises InputError for a value out of its range."""
 
     per_example: int = 1
@@ -36,7 +36,7 @@ class Bounds:
         return dreams < (self.per_example if seen < self.per_class else self.rehearsals)
 
 
-class Task(NamedTuple):
+class ReplayTask(NamedTuple):
     """A dream that is yet to be made, or a rehearsal."""
 
     example: int
@@ -45,7 +45,7 @@ class Task(NamedTuple):
     """What the dream is made from, JPEG; None: the example is rehearsed as it was."""
 
 
-class Choice(NamedTuple):
+class ReplayChoice(NamedTuple):
     """Whose turn it is."""
 
     example: int
@@ -54,7 +54,7 @@ class Choice(NamedTuple):
     """Whether it is dreamt of; else it is rehearsed."""
 
 
-def choose(dreamers: Sequence[Dreamer], taught: Mapping[str, int], bounds: Bounds) -> Choice | None:
+def choose(dreamers: Sequence[ReplayCandidate], taught: Mapping[str, int], bounds: ReplayPolicy) -> ReplayChoice | None:
     """Return what to dream of, or to rehearse, next; None: nothing.
 
     First those with the fewest dreams: of them, the one that was taught first if its class may be dreamt of, else
@@ -66,12 +66,12 @@ def choose(dreamers: Sequence[Dreamer], taught: Mapping[str, int], bounds: Bound
         seen[dreamer.label] += dreamer.dreams
     eligible = (d for d in dreamers if bounds.wants(d.dreams, seen[d.label]))
 
-    def turn(dreamer: Dreamer) -> tuple[int, bool, int]:
+    def turn(dreamer: ReplayCandidate) -> tuple[int, bool, int]:
         rehearsed = seen[dreamer.label] >= bounds.per_class
         return dreamer.dreams, rehearsed, scattered(dreamer.example) if rehearsed else dreamer.example
 
     found = min(eligible, key=turn, default=None)
-    return found and Choice(found.example, found.dreams, seen[found.label] < bounds.per_class)
+    return found and ReplayChoice(found.example, found.dreams, seen[found.label] < bounds.per_class)
 
 
 def scattered(example: int) -> int:
@@ -79,7 +79,7 @@ def scattered(example: int) -> int:
     return zlib.crc32(example.to_bytes(8))
 
 
-def left(dreamers: Sequence[Dreamer], taught: Mapping[str, int], bounds: Bounds) -> int:
+def left(dreamers: Sequence[ReplayCandidate], taught: Mapping[str, int], bounds: ReplayPolicy) -> int:
     """Return how many dreams and rehearsals are still to be made."""
     seen = Counter(taught)
     for dreamer in dreamers:

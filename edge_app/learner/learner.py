@@ -51,7 +51,7 @@ PATIENCE_S = 8.0
 that wait for it have to give a sign of life every ten seconds."""
 
 
-class Shown(NamedTuple):
+class Sample(NamedTuple):
     """What is to be taught."""
 
     embedding: NDArray[np.uint8]
@@ -60,7 +60,7 @@ class Shown(NamedTuple):
     """The model's input as JPEG."""
 
 
-class Taught(NamedTuple):
+class LearntExample(NamedTuple):
     """An example that is stored and learnt."""
 
     example_id: int
@@ -180,16 +180,18 @@ class Learner(Closing):
 
     # Teaching
 
-    def teach(self, embedding: NDArray[np.uint8], label: str, *, source: str, thumbnail: bytes | None = None) -> Taught:
+    def teach(
+        self, embedding: NDArray[np.uint8], label: str, *, source: str, thumbnail: bytes | None = None
+    ) -> LearntExample:
         """Store an example, durably, and learn it; a new label is a new class.
 
         `embedding` is (n,) uint8; `thumbnail` the model's input as JPEG. A full class, with the policy to replace,
         loses its oldest example, and the network is rebuilt in the background. Raises InputError, and
         StateNotWritable when it could not be stored: then nothing changed.
         """
-        return self.teach_many([Shown(embedding, thumbnail)], label, source=source)[0]
+        return self.teach_many([Sample(embedding, thumbnail)], label, source=source)[0]
 
-    def teach_many(self, shown: Sequence[Shown], label: str, *, source: str) -> list[Taught]:
+    def teach_many(self, shown: Sequence[Sample], label: str, *, source: str) -> list[LearntExample]:
         """Store several examples of a class, all or none, as one action, and learn them in this order.
 
         To the bit what teaching them one after the other gives, predictions included. Otherwise as `teach`.
@@ -224,9 +226,9 @@ class Learner(Closing):
         if leaving:
             self._rebuilder.run(background=True)
         added = action.changes[len(leaving) :]
-        return [Taught(change.example, label, *one) for change, one in zip(added, told, strict=True)]
+        return [LearntExample(change.example, label, *one) for change, one in zip(added, told, strict=True)]
 
-    def adopt(
+    def import_examples(
         self,
         examples: Sequence[NewExample],
         *,
@@ -276,7 +278,7 @@ class Learner(Closing):
 
     # Consolidation: dreams are stored with their embeddings, and go wherever their examples go
 
-    def next_dream(self, bounds: consolidation.Bounds) -> consolidation.Task | None:
+    def next_dream(self, bounds: consolidation.ReplayPolicy) -> consolidation.ReplayTask | None:
         """Return what should be dreamt of next, None when all is dreamt, or the folder is half full of its cap.
 
         Examples are dearer than dreams: these leave half of the room to those. Raises StateCorrupt, StateNotWritable.
@@ -289,9 +291,9 @@ class Learner(Closing):
             if found is None:
                 return None
             example, number, altered = found
-            return consolidation.Task(example, number, self._store.thumbnail(example) if altered else None)
+            return consolidation.ReplayTask(example, number, self._store.thumbnail(example) if altered else None)
 
-    def learn_dream(self, task: consolidation.Task, embedding: NDArray[np.uint8] | None) -> bool:
+    def learn_dream(self, task: consolidation.ReplayTask, embedding: NDArray[np.uint8] | None) -> bool:
         """Store a dream, (n,) uint8, durably, and learn it; False when its example has gone, or was dreamt of, since.
 
         None: a rehearsal. Undo knows neither: they go with their example. Raises InputError, StateNotWritable.
@@ -307,7 +309,7 @@ class Learner(Closing):
             self._catch_up()
         return True
 
-    def dreams(self, bounds: consolidation.Bounds) -> tuple[int, int]:
+    def dreams(self, bounds: consolidation.ReplayPolicy) -> tuple[int, int]:
         """Return how many dreams are learnt, and how many are left to be made within `bounds`."""
         with self._hold():
             left = consolidation.left(self._store.dreamers(), self._store.classes(), bounds)

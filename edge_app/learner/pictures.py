@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 THUMBNAIL_QUALITY = 90
 
 
-class Picture(NamedTuple):
+class EncodedPicture(NamedTuple):
     """A picture as it is taught."""
 
     embedding: NDArray[np.uint8]
@@ -46,14 +46,14 @@ class PictureEncoder(Closing):
         self._resize = Preprocessor(manifest.input_size)
         self._encoder = TFLiteEncoder(manifest, threads=threads)
 
-    def read(self, path: Path) -> Picture:
+    def read(self, path: Path) -> EncodedPicture:
         """Return the picture in a file. Raises InputError, naming it, when it cannot be read."""
         from edge_app.encoder.preprocess import decode_image
 
         if path.is_dir():
             raise InputError(f"{path} is a folder: name the image files in it ({path}/*.jpg)")
         image = self._preprocess(decode_image(path))
-        return Picture(self._encoder.encode(image).copy(), thumbnail_of(image))
+        return EncodedPicture(self._encoder.encode(image).copy(), thumbnail_of(image))
 
     def encode_thumbnail(self, jpeg: bytes) -> NDArray[np.uint8]:
         """Return the embedding, (n,) uint8, of a thumbnail, of whatever size. Raises InputError when it is damaged."""

@@ -39,7 +39,7 @@ class CoLaNETFactory:
         return CoLaNET.from_snapshot(data, threads=self._threads)
 
 
-class Parts(NamedTuple):
+class LearnerParts(NamedTuple):
     """What a learner is made of."""
 
     store: Store
@@ -56,7 +56,7 @@ def open_parts(
     params: "Params | None" = None,
     threads: int = 1,
     read_only: bool = False,
-) -> Parts:
+) -> LearnerParts:
     """Open the state in `folder`, creating it where it is missing (not with `read_only`).
 
     Raises ModelMismatch, StateBusy, StateCorrupt, StateNotWritable; InputError for a missing state to read.
@@ -85,7 +85,7 @@ def open_parts(
             lock.release()
         raise
     factory = CoLaNETFactory(params, rate_code.n_inputs, threads)
-    return Parts(store, Snapshots(snapshots_path(folder)), rate_code, factory, lock)
+    return LearnerParts(store, Snapshots(snapshots_path(folder)), rate_code, factory, lock)
 
 
 def binding_of(manifest: "ModelManifest", rate_code: "RateCode", params: "Params") -> Binding:

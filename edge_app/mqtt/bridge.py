@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 
 from edge_app.closing import Closing
 from edge_app.control import Answered, Control, Event, FrameGone, Health
-from edge_app.mqtt import discovery, telling
+from edge_app.mqtt import discovery, payloads
 from edge_app.mqtt.backoff import BackOff
-from edge_app.mqtt.clerk import Clerk
+from edge_app.mqtt.client import MqttClient, Report
 from edge_app.mqtt.commands import Commands
 from edge_app.mqtt.connection import Broker, Incoming
+from edge_app.mqtt.debounce import Debouncer
 from edge_app.mqtt.fleet import Fleet
-from edge_app.mqtt.settle import Settle
-from edge_app.mqtt.speaker import Report, Speaker
-from edge_app.mqtt.telling import to_json
+from edge_app.mqtt.payloads import to_json
 from edge_app.mqtt.topics import Topics
+from edge_app.mqtt.worker import CommandWorker
 
 LOOK_S = 1.0
 """How often the device's health is looked at."""
@@ -31,7 +31,7 @@ MEASURES_S = 60.0
 DEFAULT_PREFIX = "homeassistant"
 
 
-class Wishes(NamedTuple):
+class BridgeSettings(NamedTuple):
     """What the configuration says of the bridge, checked."""
 
     topics: Topics
@@ -55,7 +55,7 @@ class Bridge(Closing):
         self,
         control: Control,
         broker: Broker,
-        wishes: Wishes,
+        wishes: BridgeSettings,
         folder: Path,
         report: Report,
         *,
@@ -67,7 +67,7 @@ class Bridge(Closing):
         self._wishes = wishes
         self._monotonic = monotonic
         self._topics = wishes.topics
-        self._settle = Settle(wishes.hold_s)
+        self._settle = Debouncer(wishes.hold_s)
         self._telling = threading.Lock()
         self._run_id = secrets.token_hex(4)
         self._events = self._labels = 0
@@ -80,7 +80,7 @@ class Bridge(Closing):
         self._announced: dict[str, bytes] | None = None
         self._unlisten: Callable[[], None] = lambda: None
         will = self._topics.own("status"), b"offline"
-        self.speaker = Speaker(broker, wishes.buffer, will, self, report, backoff or BackOff(random.Random()))
+        self.speaker = MqttClient(broker, wishes.buffer, will, self, report, backoff or BackOff(random.Random()))
         self.outbox = self.speaker.outbox
         self._fleet = Fleet(
             control,
@@ -93,7 +93,7 @@ class Bridge(Closing):
             largest=wishes.offer_bytes,
         )
         self._commands = Commands(control, self._fleet, self._chosen)
-        self._clerk = Clerk(self._commands, wishes.commands, self._topics, self.outbox)
+        self._clerk = CommandWorker(self._commands, wishes.commands, self._topics, self.outbox)
 
     def start(self) -> None:
         """Begin to listen to the device and to look for the broker; returns at once."""
@@ -139,12 +139,12 @@ class Bridge(Closing):
             self._look_ns = 0
             self.speaker.wake()
         else:
-            self._tell(*telling.event(event))
+            self._tell(*payloads.event(event))
             self._refresh()
 
     def _tell_decision(self, answer: Answered, changed: bool) -> None:
         self._labels += changed
-        decision = telling.decision(answer, self._labels)
+        decision = payloads.decision(answer, self._labels)
         if changed:
             self._picture_due = True
             self._shown = answer.sequence
@@ -167,11 +167,11 @@ class Bridge(Closing):
         if now_ns >= self._look_ns:
             self._look_ns = now_ns + round(LOOK_S * 1e9)
             status = self._control.status()
-            condition = telling.condition(status, self.outbox.lost)
+            condition = payloads.condition(status, self.outbox.lost)
             if condition != self._condition or now_ns >= self._measures_ns:
                 self._condition = condition
                 self._measures_ns = now_ns + round(MEASURES_S * 1e9)
-                self.outbox.state(self._topics.own("health"), to_json(condition | telling.measures(status)))
+                self.outbox.state(self._topics.own("health"), to_json(condition | payloads.measures(status)))
         shown, self._shown = self._shown, None
         if shown is not None and self._wishes.commands != "none":
             self._control.keep(shown)
@@ -218,7 +218,7 @@ class Bridge(Closing):
         self._refresh_due = False
         reports = self._control.classes()
         labels = [report.label for report in reports]
-        self.outbox.state(self._topics.own("classes"), to_json(telling.classes(reports)))
+        self.outbox.state(self._topics.own("classes"), to_json(payloads.classes(reports)))
         if self._wishes.commands != "none" and self._commands.choice not in labels:
             self._commands.choice = labels[0] if labels else None
             self._chosen(self._commands.choice)

@@ -26,7 +26,7 @@ CODES = (
 Values = Mapping[str, Any]
 
 
-class Refusal(EdgeAppError, ValueError):
+class CommandError(EdgeAppError, ValueError):
     """A command that is not carried out; `code` says why in a word, for programs."""
 
     def __init__(self, code: str, message: str, request: str | None = None) -> None:
@@ -35,7 +35,7 @@ class Refusal(EdgeAppError, ValueError):
         self.request = request
 
 
-class Spec(NamedTuple):
+class CommandSpec(NamedTuple):
     """A command."""
 
     role: str
@@ -45,7 +45,7 @@ class Spec(NamedTuple):
     needed: tuple[str, ...] = ()
 
 
-class Parsed(NamedTuple):
+class ParsedCommand(NamedTuple):
     """A command that is right in form."""
 
     name: str
@@ -81,69 +81,73 @@ def _id(value: Any) -> str:
     return value
 
 
-SPECS: Mapping[str, Spec] = {
-    "teach": Spec("teach", {"label": _label, "frame": _number}),
-    "undo": Spec("teach", {"action": _number}),
-    "choose": Spec("teach", {"label": _label}, ("label",)),
-    "relabel": Spec("teach", {"examples": _numbers, "label": _label}, ("examples", "label")),
-    "forget_examples": Spec("administer", {"examples": _numbers}, ("examples",)),
-    "forget_class": Spec("administer", {"label": _label}, ("label",)),
-    "rename_class": Spec("administer", {"label": _label, "to": _label}, ("label", "to")),
-    "merge_classes": Spec("administer", {"label": _label, "into": _label}, ("label", "into")),
-    "offer": Spec("administer", {"label": _label}, ("label",)),
-    "withdraw": Spec("administer", {"label": _label}, ("label",)),
-    "offers": Spec("administer", {}),
-    "accept": Spec("administer", {"offer": _id}, ("offer",)),
-    "decline": Spec("administer", {"offer": _id}, ("offer",)),
+SPECS: Mapping[str, CommandSpec] = {
+    "teach": CommandSpec("teach", {"label": _label, "frame": _number}),
+    "undo": CommandSpec("teach", {"action": _number}),
+    "choose": CommandSpec("teach", {"label": _label}, ("label",)),
+    "relabel": CommandSpec("teach", {"examples": _numbers, "label": _label}, ("examples", "label")),
+    "forget_examples": CommandSpec("administer", {"examples": _numbers}, ("examples",)),
+    "forget_class": CommandSpec("administer", {"label": _label}, ("label",)),
+    "rename_class": CommandSpec("administer", {"label": _label, "to": _label}, ("label", "to")),
+    "merge_classes": CommandSpec("administer", {"label": _label, "into": _label}, ("label", "into")),
+    "offer": CommandSpec("administer", {"label": _label}, ("label",)),
+    "withdraw": CommandSpec("administer", {"label": _label}, ("label",)),
+    "offers": CommandSpec("administer", {}),
+    "accept": CommandSpec("administer", {"offer": _id}, ("offer",)),
+    "decline": CommandSpec("administer", {"offer": _id}, ("offer",)),
 }
 
 
-def parse(name: str, payload: bytes, role: str) -> Parsed:
+def parse(name: str, payload: bytes, role: str) -> ParsedCommand:
     """Return the command in a message. Raises Refusal."""
     if len(payload) > LARGEST:
-        raise Refusal("too_large", f"the command has {len(payload)} bytes, expected at most {LARGEST}")
+        raise CommandError("too_large", f"the command has {len(payload)} bytes, expected at most {LARGEST}")
     values, request = _object(payload)
     spec = SPECS.get(name)
     if spec is None:
-        raise Refusal("unknown_command", f"no command {name[:40]!r}; known: {', '.join(SPECS)}", request)
+        raise CommandError("unknown_command", f"no command {name[:40]!r}; known: {', '.join(SPECS)}", request)
     if spec.role == "administer" and role != "administer":
-        raise Refusal("forbidden", f'{name} needs mqtt.commands = "administer", which is {role!r}', request)
+        raise CommandError("forbidden", f'{name} needs mqtt.commands = "administer", which is {role!r}', request)
     for key in spec.needed:
         if key not in values:
-            raise Refusal("invalid", f"{name} lacks the field {key!r}", request)
+            raise CommandError("invalid", f"{name} lacks the field {key!r}", request)
     checked = {}
     for key, value in values.items():
         if key not in spec.fields:
             known = ", ".join((*spec.fields, "request"))
-            raise Refusal("invalid", f"{name} has no field {key[:40]!r}; known: {known}", request)
+            raise CommandError("invalid", f"{name} has no field {key[:40]!r}; known: {known}", request)
         try:
             checked[key] = spec.fields[key](value)
         except ValueError as error:
-            raise Refusal("invalid", f"{key} = {str(value)[:60]!r}, expected {error}", request) from error
-    return Parsed(name, checked, request)
+            raise CommandError("invalid", f"{key} = {str(value)[:60]!r}, expected {error}", request) from error
+    return ParsedCommand(name, checked, request)
 
 
 def _object(payload: bytes) -> tuple[dict[str, Any], str | None]:
     try:
         values = json.loads(payload) if payload else {}
     except (ValueError, RecursionError) as error:
-        raise Refusal("invalid", f"the command is not JSON ({error}); expected an object, {{}} at least") from error
+        raise CommandError(
+            "invalid", f"the command is not JSON ({error}); expected an object, {{}} at least"
+        ) from error
     if not isinstance(values, dict):
-        raise Refusal("invalid", f"the command is {type(values).__name__}, expected a JSON object, {{}} at least")
+        raise CommandError("invalid", f"the command is {type(values).__name__}, expected a JSON object, {{}} at least")
     request = values.pop("request", None)
     if request is not None and not (isinstance(request, str) and 1 <= len(request) <= MAX_REQUEST):
-        raise Refusal("invalid", f"request = {str(request)[:40]!r}, expected text of 1 to {MAX_REQUEST} characters")
+        raise CommandError(
+            "invalid", f"request = {str(request)[:40]!r}, expected text of 1 to {MAX_REQUEST} characters"
+        )
     try:
         payload.decode("utf-8")
         json.dumps(values, ensure_ascii=False).encode("utf-8")
     except UnicodeError as error:
-        raise Refusal("invalid", "the command is not UTF-8, or holds half a character", None) from error
+        raise CommandError("invalid", "the command is not UTF-8, or holds half a character", None) from error
     return values, request
 
 
 def code_of(error: EdgeAppError) -> str:
     """Return what an error is called in answers."""
-    if isinstance(error, Refusal):
+    if isinstance(error, CommandError):
         return error.code
     return next((code for kind, code in CODES if isinstance(error, kind)), "failed")
 
@@ -156,7 +160,7 @@ class Commands:
         self._control = control
         self._chosen = chosen
         self.choice: str | None = None
-        self._work: Mapping[str, Callable[[Parsed], Values]] = {
+        self._work: Mapping[str, Callable[[ParsedCommand], Values]] = {
             "teach": self._teach,
             "undo": self._undo,
             "choose": self._choose,
@@ -176,14 +180,14 @@ class Commands:
             "decline": lambda c: fleet.decline(c.values["offer"]),
         }
 
-    def carry_out(self, command: Parsed) -> Values:
+    def carry_out(self, command: ParsedCommand) -> Values:
         """Do it and return what came of it. Raises EdgeAppError."""
         return self._work[command.name](command)
 
-    def _teach(self, command: Parsed) -> Values:
+    def _teach(self, command: ParsedCommand) -> Values:
         label = command.values.get("label", self.choice)
         if label is None:
-            raise Refusal("invalid", "teach names no class, and none was chosen: give label", command.request)
+            raise CommandError("invalid", "teach names no class, and none was chosen: give label", command.request)
         taught = self._control.teach(label, frame=command.values.get("frame"), request=command.request, source=SOURCE)
         return {
             "example": taught.example,
@@ -192,12 +196,12 @@ class Commands:
             "frame": taught.sequence,
         }
 
-    def _undo(self, command: Parsed) -> Values:
+    def _undo(self, command: ParsedCommand) -> Values:
         return self._action(
             self._control.undo(action=command.values.get("action"), request=command.request, source=SOURCE)
         )
 
-    def _choose(self, command: Parsed) -> Values:
+    def _choose(self, command: ParsedCommand) -> Values:
         label = command.values["label"]
         if label not in self._control.status().classes:
             raise UnknownLabel(f"no class {label!r}: teach it by its name first")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge_app import __version__
-from edge_app.mqtt.telling import EVENT_TYPES, to_json
+from edge_app.mqtt.payloads import EVENT_TYPES, to_json
 from edge_app.mqtt.topics import Topics
 from edge_app.storage.labels import MAX_LENGTH
 

@@ -16,7 +16,7 @@ import zipfile
 from typing import Any, NamedTuple
 
 from edge_app.errors import InputError
-from edge_app.mqtt.telling import to_json
+from edge_app.mqtt.payloads import to_json
 from edge_app.storage.exchange import MANIFEST, ROOM_LIVE, manifest_limit
 from edge_app.storage.unzip import check_count, unzip
 

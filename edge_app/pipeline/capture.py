@@ -8,10 +8,10 @@ from typing import NamedTuple
 from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled, Clock
 from edge_app.errors import DeviceError
 from edge_app.messages import Frame
-from edge_app.pipeline.inspector import Inspector, Verdict, check_form
+from edge_app.pipeline.inspector import FrameInspector, Verdict, check_form
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace
-from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.stage import SLICE_S, CameraLost, Report
 
 READ_S = 1.0
@@ -26,7 +26,7 @@ STEADY_NS = 10 * NS_PER_S
 """A camera that has worked for so long after it was opened again is well: the next fault begins with a short delay."""
 
 
-class Care(NamedTuple):
+class CameraPolicy(NamedTuple):
     """When a camera counts as broken; see the keys of [camera] in the configuration."""
 
     recording: bool = False
@@ -46,11 +46,11 @@ class Capture:
         self,
         camera: Camera,
         frames: Latest[Frame],
-        recent: Recent,
+        recent: RecentFrames,
         clock: Clock,
         stop: threading.Event,
         report: Report,
-        care: Care | None = None,
+        care: CameraPolicy | None = None,
         pace: Pace | None = None,
     ) -> None:
         self._pace = pace
@@ -62,8 +62,8 @@ class Capture:
         self._clock = clock
         self._stop = stop
         self._report = report
-        self._care = care or Care()
-        self._inspector = Inspector()
+        self._care = care or CameraPolicy()
+        self._inspector = FrameInspector()
         self._verdict: Verdict = "good"
         self._verdict_ns = self._alive_ns = self._good_ns = self._opened_ns = clock.monotonic_ns()
         self._dark_reopened = False

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import EdgeAppError
-from edge_app.learner.consolidation import Bounds, Task
+from edge_app.learner.consolidation import ReplayPolicy, ReplayTask
 from edge_app.learner.dreams import dream_picture
 from edge_app.pipeline.encode import Encoder
 from edge_app.pipeline.pace import ChangeDetector, Pace
@@ -27,34 +27,34 @@ AFTER_FAILURE_NS = 600 * NS_PER_S
 """When it is tried again after a dream could not be made or stored."""
 
 
-class Dreamer(Protocol):
+class ReplayLearner(Protocol):
     """What this stage asks of the learner."""
 
     @property
     def rebuilding(self) -> bool:
         """Whether a correction is being followed."""
 
-    def next_dream(self, bounds: Bounds, /) -> Task | None:
+    def next_dream(self, bounds: ReplayPolicy, /) -> ReplayTask | None:
         """Return what should be dreamt of next."""
 
-    def learn_dream(self, task: Task, embedding: NDArray[np.uint8] | None, /) -> bool:
+    def learn_dream(self, task: ReplayTask, embedding: NDArray[np.uint8] | None, /) -> bool:
         """Store a dream, or a rehearsal (None), and learn it; False when its example has gone."""
 
 
-class Consolidation(NamedTuple):
+class ConsolidationPolicy(NamedTuple):
     """What is consolidated, and when; see [consolidation] in the configuration."""
 
-    learner: Dreamer
+    learner: ReplayLearner
     size: int
     """Side of the encoder's input, pixels."""
-    bounds: Bounds
+    bounds: ReplayPolicy
     idle_s: float
     """How long nothing must have happened."""
     share: float
     """Of the time, at most so much goes into dreams; 0..1."""
 
 
-class Calm:
+class IdleDetector:
     """Since when nothing has happened; safe to use from any thread."""
 
     def __init__(self, clock: Clock) -> None:
@@ -86,9 +86,9 @@ class Consolidate:
 
     def __init__(
         self,
-        what: Consolidation,
+        what: ConsolidationPolicy,
         encoder: Encoder,
-        calm: Calm,
+        calm: IdleDetector,
         commands: CommandQueue,
         pace: Pace,
         clock: Clock,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edge_app.devices.ports import NS_PER_S, Clock, Indicator, Signal
 from edge_app.messages import Decision
-from edge_app.pipeline.assurance import Assurance
-from edge_app.pipeline.encode import Encoded
+from edge_app.pipeline.calibrator import ConfidenceCalibrator
+from edge_app.pipeline.encode import EncodedFrame
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.stage import SLICE_S
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
     """From capture until the encoder took it."""
 
 
-class Vote:
+class MajorityVote:
     """The label that most of the last decisions had; among equals the one that was decided last."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Vote:
         return Counter(reversed(self._labels)).most_common(1)[0][0]
 
 
-class Lights:
+class SharedIndicator:
     """An indicator that several stages may use; without one nothing happens."""
 
     def __init__(self, indicator: Indicator | None) -> None:
@@ -91,13 +91,13 @@ class Decide:
 
     def __init__(
         self,
-        encoded: Latest[Encoded],
+        encoded: Latest[EncodedFrame],
         classifier: Classifier,
-        lights: Lights,
+        lights: SharedIndicator,
         pace: Pace,
         clock: Clock,
         answered: Callable[[Answer], None],
-        assurance: Assurance,
+        assurance: ConfidenceCalibrator,
     ) -> None:
         self._assurance = assurance
         self._encoded = encoded
@@ -106,7 +106,7 @@ class Decide:
         self._pace = pace
         self._clock = clock
         self._answered = answered
-        self._vote = Vote()
+        self._vote = MajorityVote()
         self._times: deque[int] = deque(maxlen=RATE_OVER)
         self.decided = 0
         self.last: Answer | None = None

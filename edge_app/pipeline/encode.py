@@ -11,7 +11,7 @@ from edge_app.devices.ports import Clock
 from edge_app.messages import Frame
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import ChangeDetector, Pace
-from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.stage import SLICE_S
 
 Preprocess = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -25,7 +25,7 @@ class Encoder(Protocol):
         """Return the embedding, uint8 (n,), of a model input."""
 
 
-class Prepared(NamedTuple):
+class PreparedFrame(NamedTuple):
     """A frame as the encoder will see it."""
 
     time_ns: int
@@ -35,7 +35,7 @@ class Prepared(NamedTuple):
     """(side, side, 3), not shared."""
 
 
-class Encoded(NamedTuple):
+class EncodedFrame(NamedTuple):
     """A frame as the classifier will see it."""
 
     time_ns: int
@@ -57,7 +57,7 @@ class Prepare:
     def __init__(
         self,
         frames: Latest[Frame],
-        prepared: Latest[Prepared],
+        prepared: Latest[PreparedFrame],
         preprocess: Preprocess,
         pace: Pace,
         clock: Clock,
@@ -88,7 +88,7 @@ class Prepare:
                 return False
             return True
         self._pace.took()
-        self._out.put(Prepared(frame.time_ns, frame.sequence, self._preprocess(frame.image).copy()))
+        self._out.put(PreparedFrame(frame.time_ns, frame.sequence, self._preprocess(frame.image).copy()))
         return True
 
 
@@ -100,10 +100,10 @@ class Encode:
 
     def __init__(
         self,
-        prepared: Latest[Prepared],
-        encoded: Latest[Encoded],
+        prepared: Latest[PreparedFrame],
+        encoded: Latest[EncodedFrame],
         encoder: Encoder,
-        recent: Recent,
+        recent: RecentFrames,
         pace: Pace,
         clock: Clock,
         seen: Callable[[NDArray[np.uint8]], None] = lambda _: None,
@@ -142,5 +142,5 @@ class Encode:
             self._recent.add_embedding(prepared.time_ns, embedding)
         else:
             self.skipped += 1
-        self._out.put(Encoded(prepared.time_ns, prepared.sequence, embedding, fresh, waited_ns))
+        self._out.put(EncodedFrame(prepared.time_ns, prepared.sequence, embedding, fresh, waited_ns))
         return True

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from edge_app.devices.ports import NS_PER_S, ButtonEdge
 from edge_app.messages import Frame
-from edge_app.pipeline.recent import Unseen
+from edge_app.pipeline.recent import NoFrame
 
 
 class Teach(NamedTuple):
@@ -16,7 +16,7 @@ class Teach(NamedTuple):
     time_ns: int
     """When (monotonic)."""
     source: str
-    frame: Frame | Unseen | None
+    frame: Frame | NoFrame | None
     """What was shown then, or why there is nothing; None: nobody looked."""
 
 
@@ -38,7 +38,7 @@ class Forget(NamedTuple):
 Command = Teach | Undo | Forget
 
 
-class Meaning(NamedTuple):
+class ButtonMapping(NamedTuple):
     """What the buttons stand for; see [buttons] in the configuration."""
 
     classes: Mapping[str, str]
@@ -50,13 +50,13 @@ class Meaning(NamedTuple):
 
 class _Held(NamedTuple):
     edge: ButtonEdge
-    frame: Frame | Unseen | None
+    frame: Frame | NoFrame | None
 
 
 class Gestures:
     """Turns edges into commands, in the order in which they came."""
 
-    def __init__(self, meaning: Meaning) -> None:
+    def __init__(self, meaning: ButtonMapping) -> None:
         self._meaning = meaning
         self._waiting: dict[str, _Held] = {}
         """Pressed, and not yet certain that no second button follows."""
@@ -68,7 +68,7 @@ class Gestures:
         """Whether `due` may soon have something to say."""
         return bool(self._waiting or (self._meaning.hold_s and self._down))
 
-    def edge(self, edge: ButtonEdge, frame: Frame | Unseen | None) -> list[Command]:
+    def edge(self, edge: ButtonEdge, frame: Frame | NoFrame | None) -> list[Command]:
         """Take in an edge, and the frame that was shown at it; None where it does not matter."""
         commands = self.due(edge.time_ns)
         if not edge.pressed:

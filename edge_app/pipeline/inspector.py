@@ -18,7 +18,7 @@ ROUGH = 40
 """Mean difference between neighbours, in levels, below which no picture is noise; random bytes have 85."""
 
 
-class Inspector:
+class FrameInspector:
     """Judges one frame after another.
 
     A lens blurs, so neighbouring pixels resemble one another more than distant ones do; in random bytes they do not. A

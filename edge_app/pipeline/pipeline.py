@@ -9,21 +9,21 @@ from typing import NamedTuple
 from edge_app.devices.ports import NS_PER_S, Buttons, Camera, Clock, Indicator
 from edge_app.errors import EdgeAppError
 from edge_app.messages import Frame
-from edge_app.pipeline.capture import Capture, Care
-from edge_app.pipeline.consolidate import Calm, Consolidate, Consolidation
-from edge_app.pipeline.decide import Answer, Decide, Lights
+from edge_app.pipeline.accuracy import ClassAccuracy
+from edge_app.pipeline.capture import CameraPolicy, Capture
+from edge_app.pipeline.consolidate import Consolidate, ConsolidationPolicy, IdleDetector
+from edge_app.pipeline.decide import Answer, Decide, SharedIndicator
 from edge_app.pipeline.deeds import Deed, Errand
-from edge_app.pipeline.encode import Encode, Encoded, Encoder, Prepare, Prepared, Preprocess
-from edge_app.pipeline.gestures import Command, Meaning
+from edge_app.pipeline.encode import Encode, EncodedFrame, Encoder, Prepare, PreparedFrame, Preprocess
+from edge_app.pipeline.gestures import ButtonMapping, Command
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace, Tuning
-from edge_app.pipeline.progress import Standing
-from edge_app.pipeline.recent import Recent
-from edge_app.pipeline.stage import Report, SignsOfLife, Stage, StageFailed, drive
+from edge_app.pipeline.recent import RecentFrames
+from edge_app.pipeline.stage import Heartbeats, Report, Stage, StageFailed, drive
 from edge_app.pipeline.teaching import ButtonWatch, CommandQueue, Learner, Teacher
 
 
-class Parts(NamedTuple):
+class PipelineParts(NamedTuple):
     """What a pipeline works with; whoever made them closes them, after the pipeline has stopped."""
 
     camera: Camera
@@ -36,7 +36,7 @@ class Parts(NamedTuple):
     learner: Learner
 
 
-class Status(NamedTuple):
+class PipelineStatus(NamedTuple):
     """How things are at one moment; immutable."""
 
     camera: str
@@ -55,7 +55,7 @@ class Status(NamedTuple):
     classes: tuple[str, ...]
     learnt: int
     rebuilding: bool
-    standings: Mapping[str, Standing]
+    standings: Mapping[str, ClassAccuracy]
     reopened: int
     dreamt: int = 0
     """Dreams learnt since the start, in idle time."""
@@ -72,16 +72,16 @@ class Pipeline:
 
     def __init__(
         self,
-        parts: Parts,
+        parts: PipelineParts,
         clock: Clock,
         report: Report,
         *,
-        care: Care | None = None,
-        meaning: Meaning | None = None,
+        care: CameraPolicy | None = None,
+        meaning: ButtonMapping | None = None,
         tuning: Tuning | None = None,
         answered: Callable[[Answer], None] = lambda _: None,
         told: Callable[[Deed], None] = lambda _: None,
-        consolidation: Consolidation | None = None,
+        consolidation: ConsolidationPolicy | None = None,
     ) -> None:
         """Without `consolidation` nothing is learnt but what is taught."""
         self._report = report
@@ -95,20 +95,20 @@ class Pipeline:
         """Set with the first answer."""
         self.failure: EdgeAppError | None = None
         """Why the pipeline stopped by itself; None when it did not, or when a recording ended."""
-        self.life = SignsOfLife(clock)
-        lights = Lights(parts.indicator)
-        recent = self.recent = Recent()
-        frames, prepared, encoded = Latest[Frame](), Latest[Prepared](), Latest[Encoded]()
+        self.life = Heartbeats(clock)
+        lights = SharedIndicator(parts.indicator)
+        recent = self.recent = RecentFrames()
+        frames, prepared, encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
         self._commands = CommandQueue()
         self._ended = threading.Event()
         self._pace = Pace(tuning or Tuning(), clock, report)
         self.capture = Capture(parts.camera, frames, recent, clock, self._stop, report, care, self._pace)
         self.prepare = Prepare(frames, prepared, parts.make_preprocess(), self._pace, clock, self._stop)
-        calm = Calm(clock)
+        calm = IdleDetector(clock)
         seen = calm.look if consolidation is not None else lambda _: None
         self.encode = Encode(prepared, encoded, parts.encoder, recent, self._pace, clock, seen)
         self.buttons = ButtonWatch(
-            parts.buttons, meaning or Meaning({}), recent, self._commands, clock, lights, report, self._ended
+            parts.buttons, meaning or ButtonMapping({}), recent, self._commands, clock, lights, report, self._ended
         )
 
         def tell(deed: Deed) -> None:
@@ -167,9 +167,9 @@ class Pipeline:
         """Queue a command as a button would, or an errand; False when too many wait, or the pipeline stops."""
         return self._commands.put(command)
 
-    def status(self) -> Status:
+    def status(self) -> PipelineStatus:
         """Return how things are."""
-        return Status(
+        return PipelineStatus(
             camera=self.capture.state,
             captured=self.capture.captured,
             dropped=self.capture.dropped + self.prepare.dropped,

@@ -16,14 +16,14 @@ AT_LEAST = 2
 EMBEDDINGS = 32
 
 
-class Unseen(NamedTuple):
+class NoFrame(NamedTuple):
     """There is no frame to teach."""
 
     reason: str
     """Why, and the way out where there is one."""
 
 
-class Recent:
+class RecentFrames:
     """The newest frames, by reference, and the newest embeddings; bounded, and safe to use from any thread."""
 
     def __init__(self, *, keep_ns: int = KEEP_NS, keep_bytes: int = KEEP_BYTES) -> None:
@@ -70,7 +70,7 @@ class Recent:
         with self._came:
             return next((values for time, values in reversed(self._embeddings) if time == time_ns), None)
 
-    def at(self, time_ns: int, *, max_age_ns: int, wait_s: float) -> Frame | Unseen:
+    def at(self, time_ns: int, *, max_age_ns: int, wait_s: float) -> Frame | NoFrame:
         """Return the frame that was shown at a time: the newest that is not later.
 
         A frame may reach us after its time, so this waits up to `wait_s` for a later one, which makes it certain.
@@ -82,13 +82,13 @@ class Recent:
             if shown is None and self._frames:
                 return self._missed(time_ns)
         if shown is None or time_ns - shown.time_ns > max_age_ns:
-            return Unseen(f"no frame was shown within {max_age_ns / NS_PER_S:g} s before the press")
+            return NoFrame(f"no frame was shown within {max_age_ns / NS_PER_S:g} s before the press")
         return shown
 
-    def _missed(self, time_ns: int) -> Unseen:
+    def _missed(self, time_ns: int) -> NoFrame:
         """Return why the frame of a time before the oldest one is not here."""
         if not self._lost:
-            return Unseen("the press came before the first frame")
+            return NoFrame("the press came before the first frame")
         oldest, newest = self._frames[0], self._frames[-1]
         height, width = newest.image.shape[:2]
         late_ms, kept_ms = (newest.time_ns - time_ns) / 1e6, (newest.time_ns - oldest.time_ns) / 1e6
@@ -98,7 +98,7 @@ class Recent:
             if self._full
             else "the machine was too busy"
         )
-        return Unseen(
+        return NoFrame(
             "the frame that was shown at the press is not kept any more: the press was looked up "
             f"{late_ms:.0f} ms later, frames are kept for {kept_ms:.0f} ms; {cause}"
         )

@@ -47,7 +47,7 @@ class Stage(Protocol):
         """Do one piece of work, or wait for some; False when there will be no more."""
 
 
-class SignsOfLife:
+class Heartbeats:
     """When each stage last gave one, on the clock it was given; safe to use from any thread."""
 
     def __init__(self, clock: Clock) -> None:
@@ -85,7 +85,7 @@ def longest_waits(stages: Mapping[str, Stage]) -> dict[str, float]:
     return {name: stage.longest_wait_s + SLACK_S for name, stage in stages.items()}
 
 
-def drive(stage: Stage, life: SignsOfLife, stop: threading.Event, failed: Callable[[str, Exception], None]) -> None:
+def drive(stage: Stage, life: Heartbeats, stop: threading.Event, failed: Callable[[str, Exception], None]) -> None:
     """Step a stage until it is done, told to stop, or fails; what a thread does."""
     try:
         while not stop.is_set():

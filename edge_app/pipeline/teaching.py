@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from edge_app.devices.ports import NS_PER_S, Buttons, Clock
 from edge_app.errors import EdgeAppError, InputError
-from edge_app.learner.learner import Shown
+from edge_app.learner.learner import Sample
 from edge_app.learner.pictures import thumbnail_of
 from edge_app.messages import Decision, Frame
-from edge_app.pipeline.assurance import Assurance
-from edge_app.pipeline.decide import Lights
+from edge_app.pipeline.accuracy import AccuracyTracker, ScoredExample, judge
+from edge_app.pipeline.calibrator import ConfidenceCalibrator
+from edge_app.pipeline.decide import SharedIndicator
 from edge_app.pipeline.deeds import Correction, Deed, Errand, Lesson, Refusal
 from edge_app.pipeline.encode import Encoder, Preprocess
-from edge_app.pipeline.gestures import Command, Gestures, Meaning, Teach, Undo
-from edge_app.pipeline.progress import Judged, Progress, judge
-from edge_app.pipeline.recent import Recent, Unseen
+from edge_app.pipeline.gestures import ButtonMapping, Command, Gestures, Teach, Undo
+from edge_app.pipeline.recent import NoFrame, RecentFrames
 from edge_app.pipeline.stage import SLICE_S, Report
 from edge_app.storage.records import Action, Example, Prediction
 
@@ -49,7 +49,7 @@ class Taught(Protocol):
         """The same as it is stored with the example."""
 
 
-class Subject(NamedTuple):
+class TeachablePicture(NamedTuple):
     """A picture that is to be taught."""
 
     picture: NDArray[np.uint8]
@@ -82,7 +82,7 @@ class Learner(Protocol):
     def rebuild_progress(self) -> tuple[int, int] | None:
         """Presentations that the network being rebuilt has learnt, of how many."""
 
-    def teach_many(self, shown: Sequence[Shown], label: str, *, source: str) -> Sequence[Taught]:
+    def teach_many(self, shown: Sequence[Sample], label: str, *, source: str) -> Sequence[Taught]:
         """Store examples, all or none, and learn them in this order."""
 
     def undo(self, *, background: bool = False) -> Action:
@@ -143,11 +143,11 @@ class ButtonWatch:
     def __init__(
         self,
         buttons: Buttons,
-        meaning: Meaning,
-        recent: Recent,
+        meaning: ButtonMapping,
+        recent: RecentFrames,
         commands: CommandQueue,
         clock: Clock,
-        lights: Lights,
+        lights: SharedIndicator,
         report: Report,
         ended: threading.Event,
     ) -> None:
@@ -173,7 +173,7 @@ class ButtonWatch:
             self._commands.close()
         return not ending
 
-    def _shown_at(self, time_ns: int) -> Frame | Unseen:
+    def _shown_at(self, time_ns: int) -> Frame | NoFrame:
         wait_s = 0.0 if self._ended.is_set() else LATER_FRAME_S
         return self._recent.at(time_ns, max_age_ns=MAX_AGE_NS, wait_s=wait_s)
 
@@ -201,9 +201,9 @@ class Teacher:
         learner: Learner,
         preprocess: Preprocess,
         encoder: Encoder,
-        recent: Recent,
+        recent: RecentFrames,
         clock: Clock,
-        lights: Lights,
+        lights: SharedIndicator,
         report: Report,
         told: Callable[[Deed], None] = lambda _: None,
     ) -> None:
@@ -217,8 +217,8 @@ class Teacher:
         self._lights = lights
         self._report = report
         self._told: Exception | None = None
-        self.progress = Progress()
-        self.assurance = Assurance()
+        self.progress = AccuracyTracker()
+        self.assurance = ConfidenceCalibrator()
         self.learnt = 0
         """Examples taught."""
         self.judge()
@@ -258,16 +258,16 @@ class Teacher:
         Without its embedding it is encoded; `asked_ns` is when it was asked for (monotonic). Raises InputError,
         StateNotWritable: then nothing was taught.
         """
-        subject = Subject(picture, embedding, sequence)
+        subject = TeachablePicture(picture, embedding, sequence)
         return self.teach_many(label, [subject], source=source, asked_ns=asked_ns, **fields)[0]
 
     def teach_many(
-        self, label: str, subjects: Sequence[Subject], *, source: str, asked_ns: int, **fields: object
+        self, label: str, subjects: Sequence[TeachablePicture], *, source: str, asked_ns: int, **fields: object
     ) -> list[Lesson]:
         """Store and learn several pictures as examples of a class, all or none; otherwise as `teach`."""
         new = label not in self._learner.labels
         shown = [
-            Shown(
+            Sample(
                 self._encoder.encode(subject.picture) if subject.embedding is None else subject.embedding,
                 thumbnail_of(subject.picture),
             )
@@ -279,7 +279,7 @@ class Teacher:
         for number, (subject, one) in enumerate(zip(subjects, done, strict=True)):
             sure = self.assurance.confidence(one.before)
             # of a class's very first example nobody could know the class
-            judged = Judged(label, one.before.label, None if new and number == 0 else one.prediction)
+            judged = ScoredExample(label, one.before.label, None if new and number == 0 else one.prediction)
             self.learnt += 1
             self.progress.taught(judged)
             self.assurance.taught(judged)

@@ -125,7 +125,7 @@ class Dream(NamedTuple):
     """Of the altered thumbnail; empty for a rehearsal, which is of the example's own."""
 
 
-class Dreamer(NamedTuple):
+class ReplayCandidate(NamedTuple):
     """A stored example that has a thumbnail, as what may be dreamt of."""
 
     example: int
@@ -134,7 +134,7 @@ class Dreamer(NamedTuple):
     """Dreams and rehearsals of it so far; their numbers are 0 to that less one."""
 
 
-class Change(NamedTuple):
+class ExampleChange(NamedTuple):
     """What an action did to one example; label None means "not there"."""
 
     example: int
@@ -149,7 +149,7 @@ class Action(NamedTuple):
     time_ns: int
     kind: str
     """teach, relabel, forget, rename, merge or import."""
-    changes: tuple[Change, ...]
+    changes: tuple[ExampleChange, ...]
 
 
 class Ledger(NamedTuple):

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from edge_app.errors import InputError
-from edge_app.storage.records import Action, Change, Dream, Ledger, NewExample, Prediction, checksum
+from edge_app.storage.records import Action, Dream, ExampleChange, Ledger, NewExample, Prediction, checksum
 
 EXAMPLE = "id, label, embedding, time_ns, source, thumbnail"
 """The columns of an example that its checksum covers, in the order in which it covers them."""
@@ -105,14 +105,14 @@ def delete_example(db: sqlite3.Connection, ledger: Ledger, example: int) -> Ledg
 
 
 def insert_action(
-    db: sqlite3.Connection, ledger: Ledger, kind: str, time_ns: int, changes: Iterable[Change]
+    db: sqlite3.Connection, ledger: Ledger, kind: str, time_ns: int, changes: Iterable[ExampleChange]
 ) -> tuple[Action, Ledger]:
     """Append an action to the history and return it."""
     action = Action(_next_id(db, "actions"), time_ns, kind, tuple(changes))
     return action, _write_action(db, ledger, action)
 
 
-def update_action(db: sqlite3.Connection, ledger: Ledger, action: Action, changes: list[Change]) -> Ledger:
+def update_action(db: sqlite3.Connection, ledger: Ledger, action: Action, changes: list[ExampleChange]) -> Ledger:
     """Let an action name only `changes` from now on."""
     return _write_action(db, delete_action(db, ledger, action), action._replace(changes=tuple(changes)))
 
@@ -128,7 +128,9 @@ def delete_action(db: sqlite3.Connection, ledger: Ledger, action: Action) -> Led
 
 def actions_from(rows: Iterable[tuple[int, int, str, str]]) -> list[Action]:
     """Return rows of (id, time_ns, kind, changes) as actions."""
-    return [Action(i, time, kind, tuple(Change(*c) for c in json.loads(changes))) for i, time, kind, changes in rows]
+    return [
+        Action(i, time, kind, tuple(ExampleChange(*c) for c in json.loads(changes))) for i, time, kind, changes in rows
+    ]
 
 
 def _write_action(db: sqlite3.Connection, ledger: Ledger, action: Action) -> Ledger:

@@ -14,15 +14,15 @@ from edge_app.storage.errors import corrupt, sqlite_errors
 from edge_app.storage.records import (
     Action,
     Binding,
-    Change,
     Dream,
-    Dreamer,
     Entry,
     Example,
+    ExampleChange,
     Kind,
     Ledger,
     NewExample,
     Prediction,
+    ReplayCandidate,
     checksum,
 )
 
@@ -184,11 +184,11 @@ class Store(Closing):
         sql = "SELECT COUNT(*) FROM dreams d JOIN examples e ON e.id = d.example WHERE e.label IS NOT NULL"
         return int(self._all(sql)[0][0])
 
-    def dreamers(self) -> list[Dreamer]:
+    def dreamers(self) -> list[ReplayCandidate]:
         """Return the examples that have a thumbnail, in the order in which they were taught, with their dreams."""
         sql = """SELECT e.id, e.label, COUNT(d.seq) FROM examples e LEFT JOIN dreams d ON d.example = e.id
                  WHERE e.label IS NOT NULL AND e.thumbnail IS NOT NULL GROUP BY e.id ORDER BY e.id"""
-        return [Dreamer(*row) for row in self._all(sql)]
+        return [ReplayCandidate(*row) for row in self._all(sql)]
 
     def history(self) -> list[Action]:
         """Return the actions that undo can take back, the oldest first."""
@@ -222,13 +222,13 @@ class Store(Closing):
         with self._changing(kind):
             changes = []
             for example, label in (labels or {}).items():
-                changes.append(Change(example, self.example(example).label, label))
+                changes.append(ExampleChange(example, self.example(example).label, label))
                 self._ledger = rows.update_example(self._db, self._ledger, example, label=label)
             added = []
             for new in add:
                 example, self._ledger = rows.insert_example(self._db, self._ledger, new)
                 added.append(example)
-                changes.append(Change(example, None, new.label))
+                changes.append(ExampleChange(example, None, new.label))
             for index in range(len(added)) if order is None else order:
                 self._ledger = rows.insert_presentation(self._db, self._ledger, added[index])
             action, self._ledger = rows.insert_action(self._db, self._ledger, kind, time_ns, changes)

@@ -16,7 +16,7 @@ JSON = "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """A request that gets a failure for an answer."""
 
     def __init__(
@@ -60,21 +60,21 @@ KINDS: tuple[tuple[type[Exception], int, str], ...] = (
 )
 
 
-def refused_by(error: Exception) -> Refused:
+def refused_by(error: Exception) -> ApiError:
     """Return the failure for what was raised while a request was carried out."""
-    if isinstance(error, Refused):
+    if isinstance(error, ApiError):
         return error
     for kind, status, code in KINDS:
         if isinstance(error, kind):
             headers = {"Retry-After": "1"} if status == 503 else {}
-            return Refused(status, code, str(error), headers=headers)
+            return ApiError(status, code, str(error), headers=headers)
     logging.getLogger(__name__).error("a request failed", exc_info=error)
-    return Refused(500, "failed", "this is a mistake in the program; its log has the details")
+    return ApiError(500, "failed", "this is a mistake in the program; its log has the details")
 
 
-def refused_value(error: msgspec.ValidationError, what: str) -> Refused:
+def refused_value(error: msgspec.ValidationError, what: str) -> ApiError:
     """Return the failure for a value that is not what was expected."""
     text = str(error)
     found = re.search(r" - at `(?:key in )?`?\$\.?([^`]*)`", text)
     message = text[: found.start()] if found else text
-    return Refused(422, "invalid", f"{what}: {message.replace('`', '')}", field=(found and found[1]) or None)
+    return ApiError(422, "invalid", f"{what}: {message.replace('`', '')}", field=(found and found[1]) or None)

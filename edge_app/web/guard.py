@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from edge_app.errors import EdgeAppError
-from edge_app.web.answers import Refused
+from edge_app.web.answers import ApiError
 from edge_app.web.limits import Lockout, RateLimiter, client_key
 from edge_app.web.tokens import Role, Tokens, allows, hash_of
 
@@ -40,7 +40,7 @@ SECURITY_HEADERS = {
 HSTS = "max-age=31536000"
 
 
-class Visitor(NamedTuple):
+class Client(NamedTuple):
     """Who sent a request."""
 
     role: Role | None
@@ -54,17 +54,17 @@ class Visitor(NamedTuple):
     def must(self, needed: Role) -> None:
         """Raise Refused unless the visitor may do what a role may."""
         if self.role is None:
-            raise Refused(
+            raise ApiError(
                 401,
                 "sign_in",
                 "a token is needed: sign in, or send Authorization: Bearer TOKEN",
                 headers={"WWW-Authenticate": 'Bearer realm="edge-app"'},
             )
         if not allows(self.role, needed):
-            raise Refused(403, "role", f"this needs the role {needed}, yours is {self.role}")
+            raise ApiError(403, "role", f"this needs the role {needed}, yours is {self.role}")
 
 
-class Gate:
+class AccessPolicy:
     """What the door decides by; one for all requests, used in the server's thread alone."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Gate:
         own = machine_names() if names is None else names
         self._names = {*(name.lower() for name in (*own, *config.names)), "localhost"}
 
-    def visitor(self, scope: Scope, peer: str, headers: Headers) -> Visitor:
+    def visitor(self, scope: Scope, peer: str, headers: Headers) -> Client:
         """Return who sent a request. Raises Refused for what must not come in."""
         client = scope["client"][0] if scope.get("client") else peer
         key = client_key(client)
@@ -105,7 +105,7 @@ class Gate:
             role = cast(Role, self._config.loopback_role)
         if bearer is None:
             self._check_site(scope, host, headers, secure)
-        return Visitor(role, key, secure, session)
+        return Client(role, key, secure, session)
 
     def check_token(self, token: str, key: str) -> Role:
         """Return the role of a token. Raises Refused for a wrong one, and for everything of who guesses."""
@@ -116,7 +116,7 @@ class Gate:
         role = self.tokens.role_of(token)
         if role is None:
             self.lockout.failed(key)
-            raise Refused(
+            raise ApiError(
                 401, "wrong_token", "this token is not known", headers={"WWW-Authenticate": 'Bearer realm="edge-app"'}
             )
         self.lockout.succeeded(key, mark)
@@ -128,7 +128,7 @@ class Gate:
             return None
         scheme, _, token = given.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise Refused(
+            raise ApiError(
                 401,
                 "wrong_token",
                 "expected Authorization: Bearer TOKEN",
@@ -144,7 +144,7 @@ class Gate:
             ipaddress.ip_address(name.strip("[]"))
         except ValueError:
             if name not in self._names:
-                raise Refused(
+                raise ApiError(
                     403,
                     "host",
                     f"{name[:80]!r} is no name of this machine: use its address, or list the name in [web] names",
@@ -172,21 +172,21 @@ class Gate:
         if site not in ("same-origin", "none") and not (
             headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/"
         ):
-            raise Refused(403, "other_site", "another site's page may not speak to this device")
+            raise ApiError(403, "other_site", "another site's page may not speak to this device")
         if (socket_ or scope["method"] not in SAFE) and origin is not None:
             wanted = f"{'https' if secure else 'http'}://{host}".lower()
             if origin.lower() != wanted:
-                raise Refused(403, "other_site", f"the origin {origin[:80]!r} is not this device's ({wanted[:80]!r})")
+                raise ApiError(403, "other_site", f"the origin {origin[:80]!r} is not this device's ({wanted[:80]!r})")
         if not socket_ and scope["method"] not in SAFE and headers.get("x-edge-app") != "1":
-            raise Refused(
+            raise ApiError(
                 403, "header", "a change needs the header X-Edge-App: 1, which another site's page cannot send"
             )
 
 
-class Guard:
+class AccessMiddleware:
     """The middleware around all else."""
 
-    def __init__(self, app: ASGIApp, gate: Gate, proxies: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, gate: AccessPolicy, proxies: Sequence[str]) -> None:
         self._app = app
         self._gate = gate
         inner: ASGIApp = self._enter
@@ -218,16 +218,16 @@ class Guard:
 
         try:
             scope["edge_app.visitor"] = self._gate.visitor(scope, scope["edge_app.peer"], headers)
-        except Refused as refused:
+        except ApiError as refused:
             await _refuse(refused, scope, receive, guarded)
             return
         except EdgeAppError as error:  # the file of the tokens: nobody comes in until it is right
-            await _refuse(Refused(503, "tokens", str(error)), scope, receive, guarded)
+            await _refuse(ApiError(503, "tokens", str(error)), scope, receive, guarded)
             return
         await self._app(scope, receive, guarded)
 
 
-async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(refused: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 4400 + refused.status % 100, "reason": refused.message[:120]})
@@ -235,10 +235,10 @@ async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) 
         await refused.response()(scope, receive, send)
 
 
-def too_many(what: str, wait_s: float) -> Refused:
+def too_many(what: str, wait_s: float) -> ApiError:
     """Return the answer to who asks too much."""
     seconds = max(1, round(wait_s + 0.5))
-    return Refused(429, "too_many", f"{what}: wait {seconds} s", headers={"Retry-After": str(seconds)})
+    return ApiError(429, "too_many", f"{what}: wait {seconds} s", headers={"Retry-After": str(seconds)})
 
 
 def cookie_of(headers: Headers, secure: bool) -> str | None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from edge_app.control import ClassReport, Status
+from edge_app.control import ClassReport, DeviceStatus
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def exposition(status: Status, classes: Iterable[ClassReport], *, streams: int, pictures: int) -> str:
+def exposition(status: DeviceStatus, classes: Iterable[ClassReport], *, streams: int, pictures: int) -> str:
     """Return the figures; `streams` flow now, `pictures` were made so far."""
     lines: list[str] = []
 

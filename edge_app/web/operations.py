@@ -13,8 +13,8 @@ from edge_app.control import Control
 from edge_app.errors import InputError
 from edge_app.storage.labels import check_label
 from edge_app.web import schema, translate
-from edge_app.web.answers import NO_STORE, Refused, answer, refused_value
-from edge_app.web.guard import Visitor
+from edge_app.web.answers import NO_STORE, ApiError, answer, refused_value
+from edge_app.web.guard import Client
 from edge_app.web.tokens import Role
 
 ROOT = "/api/v1"
@@ -29,7 +29,7 @@ LABELS = ("label", "to", "into")
 class Call(NamedTuple):
     """A request that was checked."""
 
-    visitor: Visitor
+    visitor: Client
     label: str
     """Of the path; "" where there is none."""
     id: int
@@ -110,7 +110,7 @@ def _undo(control: Control, call: Call) -> schema.Done:
     try:
         return _done(control.undo(action=call.body.action, request=call.key, source=call.source))
     except InputError as error:
-        raise Refused(409, "nothing_to_undo", str(error)) from error
+        raise ApiError(409, "nothing_to_undo", str(error)) from error
 
 
 def _examples(control: Control, call: Call) -> schema.Examples:
@@ -123,9 +123,9 @@ def _thumbnail(control: Control, call: Call) -> Response:
     try:
         picture = control.thumbnail(call.id)
     except InputError as error:
-        raise Refused(404, "unknown_example", str(error)) from error
+        raise ApiError(404, "unknown_example", str(error)) from error
     if picture is None:
-        raise Refused(404, "no_picture", f"example {call.id} has no picture")
+        raise ApiError(404, "no_picture", f"example {call.id} has no picture")
     return jpeg(picture, {"Cache-Control": "private, max-age=86400"})  # an example's picture never changes
 
 
@@ -145,7 +145,7 @@ def _moment_picture(control: Control, call: Call) -> Response:
     try:
         return jpeg(control.moment_picture(call.id))
     except InputError as error:
-        raise Refused(404, "unknown_moment", str(error)) from error
+        raise ApiError(404, "unknown_moment", str(error)) from error
 
 
 def _teach_moments(control: Control, call: Call) -> schema.TaughtMany:
@@ -153,7 +153,7 @@ def _teach_moments(control: Control, call: Call) -> schema.TaughtMany:
         done = control.teach_moments(call.body.ids, call.body.label, request=call.key, source=call.source)
     except InputError as error:
         if "is not in the tray" in str(error):
-            raise Refused(409, "moment_gone", str(error)) from error
+            raise ApiError(409, "moment_gone", str(error)) from error
         raise
     return schema.TaughtMany([translate.taught(one) for one in done])
 
@@ -349,7 +349,7 @@ OPERATIONS = (
 
 async def read_call(operation: Operation, request: Request) -> Call:
     """Return a request, checked. Raises Refused."""
-    visitor: Visitor = request.scope["edge_app.visitor"]
+    visitor: Client = request.scope["edge_app.visitor"]
     visitor.must(operation.role)
     label = request.path_params.get("label", "")
     if label:
@@ -373,7 +373,7 @@ def read_query(kind: type | None, request: Request) -> Any:
         if name in lists:
             found.setdefault(name, []).append(value)
         elif name in found:
-            raise Refused(422, "invalid", f"the parameter {name[:40]!r} came twice", field=name[:40])
+            raise ApiError(422, "invalid", f"the parameter {name[:40]!r} came twice", field=name[:40])
         else:
             found[name] = value
     try:
@@ -389,13 +389,13 @@ async def read_body(kind: type, request: Request) -> Any:
     data = await read_bytes(request, MAX_BODY)
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if (data or media) and media != "application/json":
-        raise Refused(415, "media_type", f"the body is {media[:40] or 'of no type'}, expected application/json")
+        raise ApiError(415, "media_type", f"the body is {media[:40] or 'of no type'}, expected application/json")
     try:
         body: Any = msgspec.convert(_whole(msgspec.json.decode(data or b"{}")), kind)
     except msgspec.ValidationError as error:
         raise refused_value(error, "body") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, "json", f"the body is not JSON: {error}") from error
+        raise ApiError(400, "json", f"the body is not JSON: {error}") from error
     _check_labels(body)
     return body
 
@@ -423,7 +423,7 @@ def checked_label(label: str, name: str) -> str:
     try:
         return check_label(label)
     except InputError as error:
-        raise Refused(422, "invalid", str(error), field=name) from error
+        raise ApiError(422, "invalid", str(error), field=name) from error
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:
@@ -437,19 +437,19 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def too_long(limit: int) -> Refused:
+def too_long(limit: int) -> ApiError:
     """Return the answer to a body that is too long; the connection ends with it."""
-    return Refused(413, "too_long", f"the body has more than {limit} bytes", headers={"Connection": "close"})
+    return ApiError(413, "too_long", f"the body has more than {limit} bytes", headers={"Connection": "close"})
 
 
 def _id(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,16}", text) or int(text) > MAX_ID:
-        raise Refused(404, "unknown", f"{text[:20]!r} is no number of anything here")
+        raise ApiError(404, "unknown", f"{text[:20]!r} is no number of anything here")
     return int(text)
 
 
 def _key(request: Request) -> str | None:
     key = request.headers.get(KEY_HEADER)
     if key is not None and not re.fullmatch("[!-~]{1,200}", key):
-        raise Refused(422, "invalid", f"{KEY_HEADER} is not 1..200 ASCII characters without spaces", field=KEY_HEADER)
+        raise ApiError(422, "invalid", f"{KEY_HEADER} is not 1..200 ASCII characters without spaces", field=KEY_HEADER)
     return key

@@ -38,14 +38,14 @@ class WebServer(Closing):
         right, DeviceError when the address cannot be had.
         """
         needs_extra()
-        from edge_app.web.guard import Gate
+        from edge_app.web.guard import AccessPolicy
         from edge_app.web.tokens import Tokens
 
         self._control = control
         self._config = config
         self.tokens = Tokens(tokens, session_s=config.session_days * 86400.0)
         self.tokens.known()
-        self._gate = Gate(config, self.tokens, time.monotonic)
+        self._gate = AccessPolicy(config, self.tokens, time.monotonic)
         self._tls = _check_certificate(config)
         self._socket = _bind(config)
         self._site: Site | None = None

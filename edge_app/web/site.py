@@ -22,8 +22,8 @@ from starlette.websockets import WebSocket
 from edge_app.control import Control
 from edge_app.control.transfer import IMPORT_PREFIX
 from edge_app.web import schema
-from edge_app.web.answers import NO_STORE, Refused, answer, refused_by
-from edge_app.web.guard import COOKIE, SECURE_COOKIE, Gate, Guard, Visitor
+from edge_app.web.answers import NO_STORE, ApiError, answer, refused_by
+from edge_app.web.guard import COOKIE, SECURE_COOKIE, AccessMiddleware, AccessPolicy, Client
 from edge_app.web.metrics import MEDIA, exposition
 from edge_app.web.openapi import ZIP, describe
 from edge_app.web.operations import OPERATIONS, ROOT, Operation, read_body, read_call, read_query, too_long
@@ -45,7 +45,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Site:
     """The application of one device."""
 
-    def __init__(self, control: Control, config: "WebConfig", gate: Gate) -> None:
+    def __init__(self, control: Control, config: "WebConfig", gate: AccessPolicy) -> None:
         self._control = control
         self._config = config
         self._gate = gate
@@ -60,7 +60,7 @@ class Site:
                 HTTPException: _http_failure,
             },
         )
-        self.app: ASGIApp = Guard(starlette, gate, config.proxies)
+        self.app: ASGIApp = AccessMiddleware(starlette, gate, config.proxies)
 
     def end(self) -> None:
         """Have the streams end; in the server's event loop."""
@@ -126,7 +126,7 @@ class Site:
         role = self._gate.check_token(wish.token, visitor.key)
         secret = await in_thread(lambda: self._gate.tokens.begin(wish.token))
         if secret is None:
-            raise Refused(401, "wrong_token", "this token is not known")
+            raise ApiError(401, "wrong_token", "this token is not known")
         response = answer(schema.Session(role))
         response.set_cookie(
             SECURE_COOKIE if visitor.secure else COOKIE,
@@ -195,13 +195,13 @@ class Site:
         visitor.must("administer")
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media != ZIP:
-            raise Refused(415, "media_type", f"the body is {media[:40] or 'of no type'}, expected {ZIP}")
+            raise ApiError(415, "media_type", f"the body is {media[:40] or 'of no type'}, expected {ZIP}")
         limit = self._config.max_upload_mb << 20
         announced = request.headers.get("content-length", "0")
         if announced.isdecimal() and len(announced) < 16 and int(announced) > limit:
             raise too_long(limit)
         if self._importing.available_tokens < 1:
-            raise Refused(
+            raise ApiError(
                 503, "busy", "another import is under way: wait until it is done", headers={"Retry-After": "5"}
             )
         async with self._importing:
@@ -220,7 +220,7 @@ class _Static(StaticFiles):
         try:
             await super().__call__(scope, receive, send)
         except HTTPException as error:
-            response = Refused(error.status_code, "not_found", "there is no such file").response()
+            response = ApiError(error.status_code, "not_found", "there is no such file").response()
             await response(scope, receive, send)
 
     def file_response(self, *args: object, **options: object) -> Response:
@@ -230,15 +230,15 @@ class _Static(StaticFiles):
         return response
 
 
-def _visitor(request: Request) -> Visitor:
-    found: Visitor = request.scope["edge_app.visitor"]
+def _visitor(request: Request) -> Client:
+    found: Client = request.scope["edge_app.visitor"]
     return found
 
 
 async def _page(request: Request) -> Response:
     page = STATIC / "index.html"
     if not page.is_file():
-        raise Refused(404, "not_found", "this installation has no page; the API is below /api/v1")
+        raise ApiError(404, "not_found", "this installation has no page; the API is below /api/v1")
     return FileResponse(page, headers={"Cache-Control": "no-cache"}, media_type="text/html")
 
 
@@ -270,7 +270,7 @@ async def _patience(seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        raise Refused(
+        raise ApiError(
             408, "slow", f"nothing came for {seconds:g} s; send it again", headers={"Connection": "close"}
         ) from error
 
@@ -292,7 +292,7 @@ def _failing(endpoint: Endpoint) -> Endpoint:
 async def _http_failure(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method"}.get(error.status_code, "http")
-    return Refused(error.status_code, code, str(error.detail), headers=error.headers).response()
+    return ApiError(error.status_code, code, str(error.detail), headers=error.headers).response()
 
 
 def _one_route_a_path(routes: list[BaseRoute]) -> list[BaseRoute]:

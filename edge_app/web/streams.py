@@ -15,11 +15,11 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from edge_app.control import Answered, Control, Corrected, Event, FrameGone, Health, Picture, Refused, Taught
+from edge_app.control import Answered, Control, Corrected, Event, FrameGone, Health, JpegFrame, Refused, Taught
 from edge_app.control.pictures import SIDES
 from edge_app.web import translate
 from edge_app.web.answers import NO_STORE
-from edge_app.web.answers import Refused as Answer
+from edge_app.web.answers import ApiError as Answer
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ REPLAYED = 256
 BOUNDARY = "frame"
 
 
-class Reader:
+class EventReader:
     """Events on their way to one client: the newest decision, and all else in order up to a bound."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Reader:
         return b"".join(parts)
 
 
-class Flow(StreamingResponse):
+class CountedStream(StreamingResponse):
     """A response without end, counted as long as it flows; a client that does not read is dropped by protocol.py."""
 
     def __init__(self, content: AsyncIterator[bytes], leave: Callable[[], None], media_type: str) -> None:
@@ -90,7 +90,7 @@ class Streams:
         self._max = max_streams
         self._closing = closing
         self._loop = asyncio.get_running_loop()
-        self._readers: set[Reader] = set()
+        self._readers: set[EventReader] = set()
         self._log: deque[tuple[int, bytes]] = deque(maxlen=REPLAYED)
         self._number = int(time.time()) << 16  # goes on over a restart, so that what was missed is noticed
         self._answer: Answered | None = None
@@ -128,16 +128,16 @@ class Streams:
             raise Answer(503, "too_many", "too many pages are open; close one", headers={"Retry-After": "10"})
         self.open += 1
 
-    async def events(self, request: Request) -> Flow:
+    async def events(self, request: Request) -> CountedStream:
         """Answer with server-sent events without end. Raises Refused."""
         request.scope["edge_app.visitor"].must("view")
         self.enter()
         last = request.headers.get("last-event-id", "")
         since = int(last) if last.isascii() and last.isdecimal() and len(last) < 19 else None
-        return Flow(self._events(since), self.leave, "text/event-stream")
+        return CountedStream(self._events(since), self.leave, "text/event-stream")
 
     async def _events(self, last: int | None) -> AsyncIterator[bytes]:
-        reader = Reader()
+        reader = EventReader()
         self._readers.add(reader)
         try:
             yield b"retry: 1000\n: edge-app\n\n" + self._since(last)
@@ -237,12 +237,12 @@ class Streams:
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.close(1001 if self._closing.is_set() else 1008)
 
-    async def mjpeg(self, request: Request) -> Flow:
+    async def mjpeg(self, request: Request) -> CountedStream:
         """Answer with pictures without end, multipart/x-mixed-replace. Raises Refused."""
         request.scope["edge_app.visitor"].must("view")
         side = side_of(request.query_params.get("max_side"))
         self.enter()
-        return Flow(self._parts(side), self.leave, f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+        return CountedStream(self._parts(side), self.leave, f"multipart/x-mixed-replace; boundary={BOUNDARY}")
 
     async def _parts(self, side: int) -> AsyncIterator[bytes]:
         async for picture in self._feeds[side].pictures():
@@ -260,7 +260,7 @@ class PictureFeed:
         self._control = control
         self._side = side
         self._viewers: set[asyncio.Event] = set()
-        self._newest: Picture | None = None
+        self._newest: JpegFrame | None = None
         self._over = False
         self.task: asyncio.Task[None] | None = None
 
@@ -270,7 +270,7 @@ class PictureFeed:
         for came in self._viewers:
             came.set()
 
-    async def pictures(self) -> AsyncIterator[Picture]:
+    async def pictures(self) -> AsyncIterator[JpegFrame]:
         """Yield the newest picture, and then each one that is newest when the last was taken."""
         came = asyncio.Event()
         self._viewers.add(came)
@@ -299,7 +299,7 @@ class PictureFeed:
                     came.set()
             await asyncio.sleep(self._control.picture_period_s)
 
-    def _next(self, last: int) -> Picture | None:
+    def _next(self, last: int) -> JpegFrame | None:
         if not self._control.await_picture(last, 0.5):
             return None
         try:

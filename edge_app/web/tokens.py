@@ -26,7 +26,7 @@ PREFIX = "edge-"
 MAX_FILE = 1 << 20
 
 
-class Known(NamedTuple):
+class StoredToken(NamedTuple):
     """A token, as the file has it."""
 
     role: Role
@@ -52,7 +52,7 @@ class Tokens:
         self._wall = wall
         self._lock = threading.Lock()
         self._mark: tuple[int, ...] | None = None
-        self._tokens: dict[Role, Known] = {}
+        self._tokens: dict[Role, StoredToken] = {}
         self._sessions: dict[str, _Session] = {}
 
     def make(self, role: Role) -> str:
@@ -64,7 +64,7 @@ class Tokens:
         with self._lock:
             self._refresh()
             self._drop(role)
-            self._tokens[role] = Known(role, hash_of(token), int(self._wall()))
+            self._tokens[role] = StoredToken(role, hash_of(token), int(self._wall()))
             self._write()
         return token
 
@@ -78,7 +78,7 @@ class Tokens:
                 self._write()
         return there
 
-    def known(self) -> list[Known]:
+    def known(self) -> list[StoredToken]:
         """Return the tokens that there are. Raises InputError for a file that is not right."""
         with self._lock:
             self._refresh()
@@ -163,12 +163,12 @@ class Tokens:
         self._mark = mark
 
     def _take(self, table: dict[str, Any]) -> None:
-        tokens: dict[Role, Known] = {}
+        tokens: dict[Role, StoredToken] = {}
         for name, row in table["tokens"].items():
             if name not in ROLES:
                 raise ValueError(f"{name!r} is no role")
             role = cast(Role, name)
-            tokens[role] = Known(role, _digest(row["sha256"]), int(row["made_s"]))
+            tokens[role] = StoredToken(role, _digest(row["sha256"]), int(row["made_s"]))
         sessions = [_Session(_digest(a), _digest(b), float(until)) for a, b, until in table["sessions"]]
         self._tokens, self._sessions = tokens, {session.sha256: session for session in sessions[-SESSIONS:]}
 

@@ -25,7 +25,7 @@ def decision(answer: control.Answered) -> schema.Decision:
     )
 
 
-def state(status: control.Status, role: Role) -> schema.State:
+def state(status: control.DeviceStatus, role: Role) -> schema.State:
     """Return the state as a visitor of that role sees it."""
     answer = status.answer
     return schema.State(
@@ -49,7 +49,7 @@ def state(status: control.Status, role: Role) -> schema.State:
     )
 
 
-def health(status: control.Status) -> schema.Health:
+def health(status: control.DeviceStatus) -> schema.Health:
     """Return whether the device is well."""
     return schema.Health(status.health.ok, list(status.health.reasons))
 
@@ -86,6 +86,6 @@ def example(one: records.Example) -> schema.Example:
     return schema.Example(one.id, one.label, one.time_ns // NS_PER_MS, one.source, one.has_thumbnail, before)
 
 
-def moment(one: control.Moment) -> schema.Moment:
+def moment(one: control.UncertainDecision) -> schema.Moment:
     """Return a moment of the tray."""
     return schema.Moment(one.id, one.time_ns // NS_PER_MS, one.label, round(one.confidence, 4), one.why)

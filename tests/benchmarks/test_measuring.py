@@ -5,17 +5,17 @@ import pytest
 from pictures import fill
 
 from benchmarks.accuracy import measure, neurons
-from benchmarks.accuracy.ledger import Ledger
-from benchmarks.accuracy.plan import SETS, Set
+from benchmarks.accuracy.plan import SETS, PlannedSet
+from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 
-COLOURS = Set("colours", "colours", (None, 2), 2, False, 1, 4)
+COLOURS = PlannedSet("colours", "colours", (None, 2), 2, False, 1, 4)
 
 
 def test_every_part_of_the_plan_is_measured_and_not_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path / "colours", ["red", "green", "blue", "grey"], count=15)
-    ledger = Ledger(tmp_path / "results.json")
+    ledger = ResultsFile(tmp_path / "results.json")
     measure.measure_all(tmp_path, tmp_path / "cache", ledger, [COLOURS], conventional_only=True)
     assert {key.split("/")[0] for key in ledger.entries} == {"options", "baselines"}
     measure.measure_all(tmp_path, tmp_path / "cache", ledger, [COLOURS], conventional_only=False)
@@ -41,13 +41,13 @@ def test_every_part_of_the_plan_is_measured_and_not_again(tmp_path: Path, monkey
         "choose",
     ):
         monkeypatch.setattr(measure, name, never)
-    measure.measure_all(tmp_path, tmp_path / "cache", Ledger(ledger.path), [COLOURS], conventional_only=False)
+    measure.measure_all(tmp_path, tmp_path / "cache", ResultsFile(ledger.path), [COLOURS], conventional_only=False)
     assert ledger.path.read_bytes() == kept
 
 
 def test_other_parameters_are_other_results(tmp_path: Path) -> None:
     fill(tmp_path / "colours", count=6)
-    ledger = Ledger(tmp_path / "results.json")
+    ledger = ResultsFile(tmp_path / "results.json")
     one, two = (
         measure.Measured(COLOURS, tmp_path, tmp_path / "cache", ledger, params)
         for params in (Params(), Params(microcolumns=2))

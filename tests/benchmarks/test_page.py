@@ -2,15 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accuracy.ledger import Ledger
 from benchmarks.accuracy.page import BASELINES, TABLES, margins, markdown, write_page
 from benchmarks.accuracy.pictures import learning_curves
+from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.errors import InputError
 
 
-def ledger(folder: Path) -> Ledger:
+def ledger(folder: Path) -> ResultsFile:
     """Results of two rows of one data set."""
-    found = Ledger(folder / "results.json")
+    found = ResultsFile(folder / "results.json")
     calibration = {"expected_calibration_error": 0.02, "bins": []}
     for row, ours, theirs in (
         ("all", 0.9, 0.85),
@@ -50,7 +50,7 @@ def test_margins_are_points_above_each_bar(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_every_table_can_be_made_of_nothing(tmp_path: Path, name: str) -> None:
-    rows = TABLES[name](Ledger(tmp_path / "none.json"))
+    rows = TABLES[name](ResultsFile(tmp_path / "none.json"))
     assert len({len(row) for row in rows}) == 1
     assert markdown(rows).count("\n") == len(rows)
 
@@ -59,7 +59,7 @@ def test_unknown_table_is_named(tmp_path: Path) -> None:
     page = tmp_path / "results.md"
     page.write_text("<!-- nonsense -->\n<!-- end -->\n")
     with pytest.raises(InputError, match=r"no table is called nonsense, expected one of accuracy"):
-        write_page(Ledger(tmp_path / "none.json"), page)
+        write_page(ResultsFile(tmp_path / "none.json"), page)
 
 
 def test_the_page_has_a_place_for_every_table() -> None:
@@ -69,7 +69,7 @@ def test_the_page_has_a_place_for_every_table() -> None:
 
 
 def test_learning_curves_need_results(tmp_path: Path) -> None:
-    assert learning_curves(Ledger(tmp_path / "none.json")) is None
+    assert learning_curves(ResultsFile(tmp_path / "none.json")) is None
     (axes,) = learning_curves(ledger(tmp_path)).axes
     line = next(line for line in axes.lines if line.get_label() == "CoLaNET")
     assert list(line.get_xdata()) == [1, 5, 10, 20, 40]

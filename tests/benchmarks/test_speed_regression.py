@@ -2,11 +2,11 @@ from copy import deepcopy
 
 import pytest
 
-from benchmarks.speed.regression import LEAST, Change, compare, ratios, report
+from benchmarks.speed.regression import LEAST, RatioChange, compare, ratios, report
 from tests.benchmarks.speed_result import result
 
 
-def changed(value: float, spread: float = 0.01) -> Change:
+def changed(value: float, spread: float = 0.01) -> RatioChange:
     """The change of one ratio from 15, with a spread of 0.01."""
     now = deepcopy(result())
     now["classifier"]["64 classes"]["learn_to_decide"] = {"value": value, "spread": spread}

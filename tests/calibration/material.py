@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from pictures import ColourEmbedder, fill, zipped
 
-from calibration.validation import Curve, Material, Source, Stage, load, sources
+from calibration.validation import Curve, CurveStage, TrainingSet, ValidationData, load, sources
 from edge_app.evaluation.datasets import Item
 
 INPUTS = 24
@@ -27,12 +27,12 @@ def coloured(folder: Path, count: int = 20) -> Path:
     return folder
 
 
-def loaded(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> Material:
+def loaded(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> ValidationData:
     """The coloured pictures as material, embedded without a model."""
     return load(sources(["sign_digits"])[0], coloured(folder), ColourEmbedder(), seeds)
 
 
-def separable(seed: int = 0, classes: int = 4, each: int = 12) -> Material:
+def separable(seed: int = 0, classes: int = 4, each: int = 12) -> ValidationData:
     """Embeddings around one direction a class: 1 and 5 shots, the rest, and a third of each class to test."""
     random = np.random.default_rng(seed)
     centres = random.integers(20, 120, (classes, INPUTS))
@@ -40,9 +40,9 @@ def separable(seed: int = 0, classes: int = 4, each: int = 12) -> Material:
     values = np.clip(centres[labels] + random.normal(0, 25, (labels.size, INPUTS)), 0, 255).astype(np.uint8)
     number = np.tile(np.arange(each), classes)
     stages = [
-        Stage(row, tuple(np.flatnonzero((number >= start) & (number < stop)).tolist()))
+        CurveStage(row, tuple(np.flatnonzero((number >= start) & (number < stop)).tolist()))
         for row, start, stop in (("1", 0, 1), ("5", 1, 5), ("all", 5, 8))
     ]
     curve = Curve(tuple(stages), tuple(np.flatnonzero(number >= 8).tolist()))
-    source = Source("made", "made.zip", "train", False, "random", (1, 5))
-    return Material(source, values, labels, tuple("abcdefgh"[:classes]), 0, {0: curve, 1: curve})
+    source = TrainingSet("made", "made.zip", "train", False, "random", (1, 5))
+    return ValidationData(source, values, labels, tuple("abcdefgh"[:classes]), 0, {0: curve, 1: curve})

@@ -17,9 +17,9 @@ from edge_app.colanet.params import Params
 from edge_app.errors import InputError
 
 
-def bench(bar: float = 0.5) -> search.Bench:
+def bench(bar: float = 0.5) -> search.SearchBench:
     material = separable()
-    return search.Bench((material,), {("made", seed): dict.fromkeys(("1", "5", "all"), bar) for seed in (0, 1)})
+    return search.SearchBench((material,), {("made", seed): dict.fromkeys(("1", "5", "all"), bar) for seed in (0, 1)})
 
 
 def test_the_first_candidate_is_the_default() -> None:

@@ -16,7 +16,7 @@ from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.simulated import Fault, SimulatedButtons, SimulatedCamera
 from edge_app.encoder.preprocess import Preprocessor
 from edge_app.learner import Learner
-from edge_app.pipeline.pipeline import Parts, Pipeline
+from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 
 
 def look(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -38,7 +38,7 @@ class Device:
             self.hub.report(level, event, **fields)
 
         self.pipeline = Pipeline(
-            Parts(camera, self.buttons, None, make_preprocess, self.encoder, learner),
+            PipelineParts(camera, self.buttons, None, make_preprocess, self.encoder, learner),
             self.clock,
             report,
             answered=self.hub.answered,

@@ -9,12 +9,12 @@ from edge_app.control.pictures import KEEP_AT_MOST, Pictures, to_jpeg
 from edge_app.devices.ports import NS_PER_S
 from edge_app.devices.simulated import SimulatedClock
 from edge_app.encoder.preprocess import Preprocessor, decode_image
-from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.recent import RecentFrames
 
 
 class Rig:
     def __init__(self) -> None:
-        self.clock, self.recent = SimulatedClock(NS_PER_S), Recent()
+        self.clock, self.recent = SimulatedClock(NS_PER_S), RecentFrames()
         self.pictures = Pictures(
             self.recent,
             lambda image, side: Preprocessor(min(side, SIDE))(image),

@@ -12,12 +12,12 @@ from edge_app.devices.simulated import SimulatedClock
 from edge_app.encoder.preprocess import Preprocessor
 from edge_app.errors import InputError
 from edge_app.messages import Decision
-from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.recent import RecentFrames
 
 
 class Rig:
     def __init__(self, start_ns: int = NS_PER_S) -> None:
-        self.clock, self.recent = SimulatedClock(start_ns), Recent()
+        self.clock, self.recent = SimulatedClock(start_ns), RecentFrames()
         pictures = Pictures(
             self.recent, lambda image, side: Preprocessor(SIDE)(image), make_preprocess(), self.clock, max_fps=10
         )

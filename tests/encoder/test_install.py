@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_app.encoder import selfcheck
-from edge_app.encoder.install import Facts, add_model, remove_model
+from edge_app.encoder.install import ModelFacts, add_model, remove_model
 from edge_app.encoder.model import DEFAULT_MODEL, find_models, load_manifest
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound, StateNotWritable
@@ -23,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", ["classifier_uint8", "classifier_int8", "embedding_uint8", "embedding_int8"])
 def test_all_kinds_give_the_same_embedding(folder: Path, models: Path, name: str) -> None:
-    manifest, _ = add_model(models / f"{name}.tflite", facts=Facts(licence="Apache-2.0", crop=0.875))
+    manifest, _ = add_model(models / f"{name}.tflite", facts=ModelFacts(licence="Apache-2.0", crop=0.875))
     assert load_manifest(name) == manifest
     assert (manifest.embedding_size, manifest.embedding_zero_point) == (24, 0)
     assert (manifest.licence, manifest.crop) == ("Apache-2.0", 0.875)

@@ -5,7 +5,7 @@ import numpy as np
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.encoder.ratecode import RateCode
-from edge_app.evaluation.material import Material
+from edge_app.evaluation.embedded_draws import EmbeddedDraws
 from edge_app.evaluation.splits import Draw
 from edge_app.evaluation.trial import Rows
 
@@ -17,7 +17,9 @@ def make_network() -> CoLaNET:
     return CoLaNET(Params(), SIZE)
 
 
-def material(n_classes: int = 4, learnt: int = 12, tested: int = 8, spread: float = 25.0, repeats: int = 1) -> Material:
+def material(
+    n_classes: int = 4, learnt: int = 12, tested: int = 8, spread: float = 25.0, repeats: int = 1
+) -> EmbeddedDraws:
     """Clusters of the classes c0, c1, ...; each repeat learns and tests the same rows."""
     centres = np.random.default_rng(7).integers(0, 160, (n_classes, SIZE))
     random = np.random.default_rng(1)
@@ -30,4 +32,4 @@ def material(n_classes: int = 4, learnt: int = 12, tested: int = 8, spread: floa
     classes = tuple(f"c{label}" for label in range(n_classes))
     rows = Rows({i: i for i in range(len(labels))}, values, labels, names, classes, 0, ())
     times: dict[str, list[float]] = {"decide": [], "learn": []}
-    return Material(rows, [Draw(train, test)] * repeats, RATE_CODE(values), times, [])
+    return EmbeddedDraws(rows, [Draw(train, test)] * repeats, RATE_CODE(values), times, [])

@@ -8,13 +8,20 @@ from streams import make_network, material
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.errors import InputError
-from edge_app.evaluation.continual import Plan, average, backward_transfer, forgetting, run_continual, split_tasks
+from edge_app.evaluation.continual import (
+    ContinualPlan,
+    average,
+    backward_transfer,
+    forgetting,
+    run_continual,
+    split_tasks,
+)
 from edge_app.evaluation.splits import SplitChoice
-from edge_app.evaluation.trial import Setting
+from edge_app.evaluation.trial import EvaluationSettings
 
 NAN = float("nan")
 MATRIX = np.array([[0.9, NAN, NAN], [0.7, 0.8, NAN], [0.75, 0.4, 1.0]])
-SETTING = Setting(SplitChoice("", None), baselines=())
+SETTING = EvaluationSettings(SplitChoice("", None), baselines=())
 
 
 def test_forgetting_and_backward_transfer_by_hand() -> None:
@@ -36,7 +43,7 @@ def test_tasks_hold_every_class_once_and_follow_the_seed() -> None:
 
 
 def test_easy_classes_are_learnt_one_after_another() -> None:
-    values = run_continual(material(), make_network, SETTING, Plan(rehearse=8))
+    values = run_continual(material(), make_network, SETTING, ContinualPlan(rehearse=8))
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert values["tasks"] == 4
     assert values["steps"] == [1.0] * 4
@@ -56,7 +63,7 @@ class Forgetful(CoLaNET):
 
 
 def test_forgetting_is_seen_and_rehearsal_cannot_hide_it() -> None:
-    values = run_continual(material(), lambda: Forgetful(Params(), 48), SETTING, Plan())
+    values = run_continual(material(), lambda: Forgetful(Params(), 48), SETTING, ContinualPlan())
     assert values["final"] == pytest.approx(0.25)
     assert values["forgetting"] == 1.0
     assert values["backward_transfer"] == -1.0
@@ -71,7 +78,7 @@ def test_classes_arrive_one_after_another_and_rehearsal_shows_bounded_examples_a
             learnt.append(label)
             super().learn_one(counts, label)
 
-    run_continual(material(2, learnt=3), lambda: Recording(Params(), 48), SETTING, Plan(rehearse=3))
+    run_continual(material(2, learnt=3), lambda: Recording(Params(), 48), SETTING, ContinualPlan(rehearse=3))
     first, second = learnt[0], learnt[3]
     assert learnt[:6] == [first] * 3 + [second] * 3
     n_joint_and_mixed = 6 + 3 + 6
@@ -83,13 +90,15 @@ def test_classes_arrive_one_after_another_and_rehearsal_shows_bounded_examples_a
 
 
 def test_within_a_task_other_tasks_do_not_interfere() -> None:
-    values = run_continual(material(4, spread=90.0, tested=30), make_network, SETTING, Plan(classes_per_task=2))
+    values = run_continual(
+        material(4, spread=90.0, tested=30), make_network, SETTING, ContinualPlan(classes_per_task=2)
+    )
     assert values["forgetting"] > values["forgetting_within_task"]
 
 
 def test_one_pass_baselines_see_the_same_stream() -> None:
-    setting = Setting(SplitChoice("", None), baselines=("nearest_class_mean", "knn3"))
-    values = run_continual(material(), make_network, setting, Plan())
+    setting = EvaluationSettings(SplitChoice("", None), baselines=("nearest_class_mean", "knn3"))
+    values = run_continual(material(), make_network, setting, ContinualPlan())
     assert values["baselines"] == {"nearest_class_mean": {"final": 1.0, "random_order": 1.0}}
 
 
@@ -102,4 +111,4 @@ def test_average_of_nested_values() -> None:
 @pytest.mark.parametrize(("plan", "message"), [((0, 0), "classes-per-task 0"), ((1, -1), "rehearse -1")])
 def test_plan_refuses_what_makes_no_sense(plan: tuple[int, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        Plan(*plan)
+        ContinualPlan(*plan)

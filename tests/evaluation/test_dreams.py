@@ -10,17 +10,17 @@ from PIL import Image
 from edge_app.encoder.preprocess import Preprocessor, decode_image
 from edge_app.evaluation.dreaming import DreamEmbedder
 from edge_app.evaluation.dreams import dream_steps
-from edge_app.learner.consolidation import Bounds, choose
+from edge_app.learner.consolidation import ReplayPolicy, choose
 from edge_app.learner.dreams import dream_picture
 from edge_app.learner.pictures import thumbnail_of
-from edge_app.storage.records import Dreamer
+from edge_app.storage.records import ReplayCandidate
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 2), max_size=12), st.integers(0, 4), st.integers(0, 9), st.integers(0, 4))
 def test_the_order_is_that_of_a_device(labels: list[int], per_example: int, per_class: int, rehearsals: int) -> None:
-    bounds = Bounds(per_example, per_class, rehearsals)
-    dreamers = [Dreamer(i + 1, str(label), 0) for i, label in enumerate(labels)]
+    bounds = ReplayPolicy(per_example, per_class, rehearsals)
+    dreamers = [ReplayCandidate(i + 1, str(label), 0) for i, label in enumerate(labels)]
     taught = {str(label): labels.count(label) for label in labels}
     expected = []
     while (found := choose(dreamers, taught, bounds)) is not None:

@@ -4,9 +4,9 @@ from streams import make_network, material
 from edge_app.errors import InputError
 from edge_app.evaluation.newcomer import run_newcomer
 from edge_app.evaluation.splits import SplitChoice
-from edge_app.evaluation.trial import Setting
+from edge_app.evaluation.trial import EvaluationSettings
 
-SETTING = Setting(SplitChoice("", None), baselines=("streaming_lda", "knn3"))
+SETTING = EvaluationSettings(SplitChoice("", None), baselines=("streaming_lda", "knn3"))
 
 
 def test_a_newcomer_of_easy_classes_is_known_and_harms_none() -> None:

@@ -7,10 +7,10 @@ from streams import make_network, material
 from edge_app.errors import InputError
 from edge_app.evaluation.openset import auroc, false_accept, roc, run_openset, score_evidence
 from edge_app.evaluation.splits import SplitChoice
-from edge_app.evaluation.trial import Setting
+from edge_app.evaluation.trial import EvaluationSettings
 from edge_app.messages import Decision
 
-SETTING = Setting(SplitChoice("", None))
+SETTING = EvaluationSettings(SplitChoice("", None))
 
 
 def test_auroc_is_the_share_of_pairs_in_order() -> None:
@@ -37,7 +37,9 @@ def test_roc_rises() -> None:
 
 
 def test_classes_never_taught_are_told_apart() -> None:
-    values = run_openset(material(8, spread=20.0, repeats=2), make_network, Setting(SplitChoice("", None), repeats=2))
+    values = run_openset(
+        material(8, spread=20.0, repeats=2), make_network, EvaluationSettings(SplitChoice("", None), repeats=2)
+    )
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert (values["taught"], values["shown"]) == (4, 4)
     assert values["accuracy_of_taught"] == 1.0

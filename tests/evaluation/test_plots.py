@@ -9,7 +9,7 @@ from edge_app.errors import InputError, RuntimeMissing
 from edge_app.evaluation.plots import plot
 from edge_app.evaluation.protocol import Evaluation
 from edge_app.evaluation.splits import SplitChoice
-from edge_app.evaluation.trial import Setting, Trial
+from edge_app.evaluation.trial import EvaluationSettings, Trial
 
 
 def invented(n_classes: int, n_test: int = 400, repeats: int = 1, classes: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def invented(n_classes: int, n_test: int = 400, repeats: int = 1, classes: tuple
         hits = random.random(1000) < np.linspace(0.1, 0.8, 1000)
         trials.append(Trial(seed, 1000, truth, decided, hits, random.random(n_test), {}))
     classes = classes or tuple(f"class {number:02}" for number in range(n_classes))
-    values = Evaluation(Setting(SplitChoice("", None), repeats=repeats), classes, trials, {}).to_dict()
+    values = Evaluation(EvaluationSettings(SplitChoice("", None), repeats=repeats), classes, trials, {}).to_dict()
     return values | {"protocol": "standard", "dataset": "invented $ and ${"}
 
 

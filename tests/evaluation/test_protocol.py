@@ -13,10 +13,10 @@ from edge_app.colanet.params import Params
 from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError
 from edge_app.evaluation.datasets import Dataset
-from edge_app.evaluation.material import TIMED_IMAGES, prepare, redraw
+from edge_app.evaluation.embedded_draws import TIMED_IMAGES, prepare, redraw
 from edge_app.evaluation.protocol import Evaluation, evaluate, evaluate_noisy, measure_complexity
 from edge_app.evaluation.splits import SplitChoice
-from edge_app.evaluation.trial import UNKNOWN, Setting, Trial
+from edge_app.evaluation.trial import UNKNOWN, EvaluationSettings, Trial
 
 HELD_OUT = SplitChoice("", None)
 RATE_CODE = RateCode(48)
@@ -26,14 +26,14 @@ def make_network() -> CoLaNET:
     return CoLaNET(Params(), RATE_CODE.n_inputs)
 
 
-def run(path: Path, setting: Setting, encoder: ColourEmbedder | None = None, **options: Any) -> Evaluation:
+def run(path: Path, setting: EvaluationSettings, encoder: ColourEmbedder | None = None, **options: Any) -> Evaluation:
     with Dataset(path) as dataset:
         material = prepare(dataset, encoder or ColourEmbedder(), RATE_CODE, make_network, setting, **options)
         return evaluate(material, make_network, setting, progress=options.get("progress", lambda what, items: items))
 
 
 def test_learns_colours_and_says_so_in_json(tmp_path: Path) -> None:
-    values = run(fill(tmp_path, count=10), Setting(HELD_OUT)).to_dict()
+    values = run(fill(tmp_path, count=10), EvaluationSettings(HELD_OUT)).to_dict()
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert values["n_train"] == 24
     assert values["n_test"] == 6
@@ -55,18 +55,18 @@ def test_labels_matter(tmp_path: Path) -> None:
         (tmp_path / label).mkdir()
         for number in range(20):
             (tmp_path / label / f"{number}.png").write_bytes(picture("grey", number + 100 * (label == "two")))
-    assert run(tmp_path, Setting(HELD_OUT)).accuracy < 0.95
+    assert run(tmp_path, EvaluationSettings(HELD_OUT)).accuracy < 0.95
 
 
 def test_same_seed_same_figures(tmp_path: Path) -> None:
     fill(tmp_path, count=10)
-    one, two = (run(tmp_path, Setting(HELD_OUT, seed=4, shots=2)) for _ in range(2))
+    one, two = (run(tmp_path, EvaluationSettings(HELD_OUT, seed=4, shots=2)) for _ in range(2))
     assert [t.decided.tolist() for t in one.trials] == [t.decided.tolist() for t in two.trials]
     assert [t.hits.tolist() for t in one.trials] == [t.hits.tolist() for t in two.trials]
 
 
 def test_first_example_of_a_class_is_never_known_before(tmp_path: Path) -> None:
-    (trial,) = run(fill(tmp_path, count=10), Setting(HELD_OUT)).trials
+    (trial,) = run(fill(tmp_path, count=10), EvaluationSettings(HELD_OUT)).trials
     assert trial.hits.sum() == 24 - 3
     assert not trial.hits[0]
 
@@ -75,14 +75,14 @@ def test_shots_learn_few_and_open_no_other_image(tmp_path: Path) -> None:
     fill(tmp_path / "train", count=10)
     fill(tmp_path / "test", count=5)
     encoder = ColourEmbedder()
-    values = run(tmp_path, Setting(SplitChoice("train", "test"), shots=2), encoder).to_dict()
+    values = run(tmp_path, EvaluationSettings(SplitChoice("train", "test"), shots=2), encoder).to_dict()
     assert (values["n_train"], values["n_test"]) == (6, 15)
     assert encoder.asked == 21
     assert (values["shots"], values["train_split"], values["test_split"]) == (2, "train", "test")
 
 
 def test_repeats_give_mean_and_deviation_over_seeds(tmp_path: Path) -> None:
-    values = run(fill(tmp_path, count=10), Setting(HELD_OUT, seed=5, shots=1, repeats=3)).to_dict()
+    values = run(fill(tmp_path, count=10), EvaluationSettings(HELD_OUT, seed=5, shots=1, repeats=3)).to_dict()
     accuracies = [trial["accuracy"] for trial in values["trials"]]
     assert [trial["seed"] for trial in values["trials"]] == [5, 6, 7]
     assert values["accuracy"] == pytest.approx(np.mean(accuracies))
@@ -98,7 +98,7 @@ def test_passes_show_every_example_again(tmp_path: Path) -> None:
             learnt.append(label)
             super().learn_one(counts, label)
 
-    setting = Setting(HELD_OUT, passes=3)
+    setting = EvaluationSettings(HELD_OUT, passes=3)
     with Dataset(fill(tmp_path, count=10)) as dataset:
         material = prepare(dataset, ColourEmbedder(), RATE_CODE, make_network, setting)
     found = evaluate(material, lambda: Counting(Params(), 48), setting)
@@ -112,7 +112,7 @@ def test_corrupt_image_is_replaced_by_the_next_under_shots(tmp_path: Path) -> No
     for number in range(7):
         (tmp_path / "train" / "red" / f"{number}.png").write_bytes(b"damaged")
     (tmp_path / "test" / "blue" / "0.png").write_bytes(b"damaged")
-    found = run(tmp_path, Setting(SplitChoice("train", "test"), shots=3))
+    found = run(tmp_path, EvaluationSettings(SplitChoice("train", "test"), shots=3))
     assert found.trials[0].n_train == 9
     assert len(found.trials[0].truth) == 14
     assert "test/blue/0.png" in [skipped.name for skipped in found.skipped]
@@ -125,7 +125,7 @@ def test_peculiar_classes_are_noted(tmp_path: Path) -> None:
     fill(tmp_path / "test", ["red", "blue"], count=3)
     (tmp_path / "test" / "void").mkdir()
     (tmp_path / "test" / "red" / "notes.txt").write_text("left out")
-    values = run(tmp_path, Setting(SplitChoice("train", "test"), shots=2)).to_dict()
+    values = run(tmp_path, EvaluationSettings(SplitChoice("train", "test"), shots=2)).to_dict()
     assert values["per_class"] == {"blue": 0.0, "green": None, "grey": None, "red": 1.0}
     assert values["notes"] == [
         "class folders without an image: void",
@@ -139,42 +139,42 @@ def test_peculiar_classes_are_noted(tmp_path: Path) -> None:
 def test_class_with_one_image_is_learnt_and_not_tested(tmp_path: Path) -> None:
     fill(tmp_path, ["red"], count=5)
     fill(tmp_path, ["green"], count=1)
-    values = run(tmp_path, Setting(HELD_OUT)).to_dict()
+    values = run(tmp_path, EvaluationSettings(HELD_OUT)).to_dict()
     assert values["n_train"] == 5
     assert values["per_class"] == {"green": None, "red": 1.0}
 
 
 def test_nothing_left_to_test_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no image left to test"):
-        run(fill(tmp_path / "single", count=1), Setting(HELD_OUT))
+        run(fill(tmp_path / "single", count=1), EvaluationSettings(HELD_OUT))
     (tmp_path / "bad" / "red").mkdir(parents=True)
     (tmp_path / "bad" / "red" / "1.png").write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"no image left to learn .*1 corrupt"):
-        run(tmp_path / "bad", Setting(HELD_OUT))
+        run(tmp_path / "bad", EvaluationSettings(HELD_OUT))
 
 
 @pytest.mark.parametrize("name", ["shots", "repeats", "passes", "limit"])
 def test_setting_refuses_counts_below_one(name: str) -> None:
     with pytest.raises(InputError, match=f"{name} = 0"):
-        Setting(HELD_OUT, **{name: 0})
+        EvaluationSettings(HELD_OUT, **{name: 0})
 
 
 def test_setting_names_an_unknown_baseline_and_those_there_are() -> None:
     with pytest.raises(InputError, match=r"baseline svm: .*nearest_class_mean, knn1"):
-        Setting(HELD_OUT, baselines=("svm",))
+        EvaluationSettings(HELD_OUT, baselines=("svm",))
 
 
 def test_only_the_baselines_that_were_asked_for(tmp_path: Path) -> None:
-    found = run(fill(tmp_path), Setting(HELD_OUT, baselines=("knn3",)))
+    found = run(fill(tmp_path), EvaluationSettings(HELD_OUT, baselines=("knn3",)))
     assert list(found.to_dict()["baselines"]) == ["knn3"]
-    assert run(tmp_path, Setting(HELD_OUT, baselines=())).to_dict()["baselines"] == {}
+    assert run(tmp_path, EvaluationSettings(HELD_OUT, baselines=())).to_dict()["baselines"] == {}
 
 
 def test_cached_run_gives_the_same_and_still_times_the_encoder(tmp_path: Path) -> None:
     fill(tmp_path / "set", count=40)
-    first = run(tmp_path / "set", Setting(HELD_OUT), cache=str(tmp_path / "cache"))
+    first = run(tmp_path / "set", EvaluationSettings(HELD_OUT), cache=str(tmp_path / "cache"))
     encoder = ColourEmbedder()
-    second = run(tmp_path / "set", Setting(HELD_OUT), encoder, cache=str(tmp_path / "cache"))
+    second = run(tmp_path / "set", EvaluationSettings(HELD_OUT), encoder, cache=str(tmp_path / "cache"))
     assert encoder.asked == TIMED_IMAGES
     assert second.to_dict()["ms"]["encode"]["p50"] == 0.5
     assert first.trials[0].decided.tolist() == second.trials[0].decided.tolist()
@@ -187,7 +187,7 @@ def test_progress_is_told_what_it_walks_through(tmp_path: Path) -> None:
         seen.append((what, len(items)))
         return items
 
-    run(fill(tmp_path, count=10), Setting(HELD_OUT, passes=2), progress=progress)
+    run(fill(tmp_path, count=10), EvaluationSettings(HELD_OUT, passes=2), progress=progress)
     assert seen == [("encoding", 30), ("pass 1", 24), ("pass 2", 24), ("testing", 6)]
 
 
@@ -197,7 +197,7 @@ def trial(truth: list[int], decided: list[int]) -> Trial:
 
 
 def test_unknown_counts_as_wrong_and_has_a_column() -> None:
-    found = Evaluation(Setting(HELD_OUT), ("a", "b", "c"), [trial([0, 0, 0, 1], [0, UNKNOWN, 1, 1])], {})
+    found = Evaluation(EvaluationSettings(HELD_OUT), ("a", "b", "c"), [trial([0, 0, 0, 1], [0, UNKNOWN, 1, 1])], {})
     values = found.to_dict()
     assert values["accuracy"] == 0.5
     assert values["unknown_rate"] == 0.25
@@ -212,7 +212,7 @@ def test_unknown_counts_as_wrong_and_has_a_column() -> None:
 
 
 def test_wrong_labels_cost_accuracy_and_are_taught_to_the_baselines_too(tmp_path: Path) -> None:
-    setting = Setting(HELD_OUT, baselines=("knn1",))
+    setting = EvaluationSettings(HELD_OUT, baselines=("knn1",))
     with Dataset(fill(tmp_path, count=40)) as dataset:
         material = prepare(dataset, ColourEmbedder(), RATE_CODE, make_network, setting)
     values = evaluate_noisy(material, make_network, setting, (0.0, 1.0))
@@ -224,7 +224,7 @@ def test_wrong_labels_cost_accuracy_and_are_taught_to_the_baselines_too(tmp_path
 
 
 def test_complexity_is_counted_on_the_material(tmp_path: Path) -> None:
-    setting = Setting(HELD_OUT)
+    setting = EvaluationSettings(HELD_OUT)
     with Dataset(fill(tmp_path, count=10)) as dataset:
         material = prepare(dataset, ColourEmbedder(), RATE_CODE, make_network, setting)
     values = measure_complexity(material, make_network)
@@ -234,9 +234,9 @@ def test_complexity_is_counted_on_the_material(tmp_path: Path) -> None:
 
 
 def test_redrawn_material_is_what_would_have_been_prepared(tmp_path: Path) -> None:
-    few = Setting(HELD_OUT, seed=3, shots=2, repeats=2)
+    few = EvaluationSettings(HELD_OUT, seed=3, shots=2, repeats=2)
     with Dataset(fill(tmp_path, count=10)) as dataset:
-        whole = prepare(dataset, ColourEmbedder(), RATE_CODE, make_network, Setting(HELD_OUT))
+        whole = prepare(dataset, ColourEmbedder(), RATE_CODE, make_network, EvaluationSettings(HELD_OUT))
         anew = prepare(dataset, ColourEmbedder(), RATE_CODE, make_network, few)
         again = redraw(whole, dataset, few)
     assert again.draws == anew.draws
@@ -246,6 +246,6 @@ def test_redrawn_material_is_what_would_have_been_prepared(tmp_path: Path) -> No
 
 def test_same_confidence_from_the_same_presses(tmp_path: Path) -> None:
     fill(tmp_path, count=10)
-    one, two = (run(tmp_path, Setting(HELD_OUT)).trials[0] for _ in range(2))
+    one, two = (run(tmp_path, EvaluationSettings(HELD_OUT)).trials[0] for _ in range(2))
     assert one.confidence.tolist() == two.confidence.tolist()
     assert ((one.confidence > 0.5) & (one.confidence <= 1)).all()

@@ -13,15 +13,15 @@ from simple_network import clean_replay, embedding, folder_in_memory, open_learn
 
 from edge_app.errors import InputError, StateCorrupt, StateNotWritable
 from edge_app.learner import Learner
-from edge_app.learner.consolidation import Bounds, Task, choose, left, scattered
+from edge_app.learner.consolidation import ReplayPolicy, ReplayTask, choose, left, scattered
 from edge_app.storage.exchange import write_archive
 from edge_app.storage.folder import database_path
 from edge_app.storage.limits import Limits
-from edge_app.storage.records import Dreamer, Kind
+from edge_app.storage.records import Kind, ReplayCandidate
 from edge_app.storage.recovery import recover
 from edge_app.storage.store import Store
 
-BOUNDS = Bounds(per_example=2, per_class=100, rehearsals=2)
+BOUNDS = ReplayPolicy(per_example=2, per_class=100, rehearsals=2)
 JPEG = b"a picture"
 
 
@@ -29,19 +29,19 @@ def teach(learner: Learner, seed: int, label: str, thumbnail: bytes | None = JPE
     return learner.teach(embedding(seed, len(label)), label, source="test", thumbnail=thumbnail).example_id
 
 
-def dreamt(task: Task) -> NDArray[np.uint8]:
+def dreamt(task: ReplayTask) -> NDArray[np.uint8]:
     """What the encoder would make of a dream."""
     return embedding(1000 * task.example + task.number, 9)
 
 
-def dream(learner: Learner, bounds: Bounds = BOUNDS) -> Task | None:
+def dream(learner: Learner, bounds: ReplayPolicy = BOUNDS) -> ReplayTask | None:
     task = learner.next_dream(bounds)
     if task is not None:
         assert learner.learn_dream(task, None if task.thumbnail is None else dreamt(task))
     return task
 
 
-def dream_all(learner: Learner, bounds: Bounds = BOUNDS) -> list[tuple[int, int]]:
+def dream_all(learner: Learner, bounds: ReplayPolicy = BOUNDS) -> list[tuple[int, int]]:
     made = []
     while (task := dream(learner, bounds)) is not None:
         made.append((task.example, task.number))
@@ -52,27 +52,27 @@ def dream_all(learner: Learner, bounds: Bounds = BOUNDS) -> list[tuple[int, int]
 
 
 def test_the_one_with_the_fewest_dreams_comes_first_and_of_those_the_oldest() -> None:
-    dreamers = [Dreamer(3, "mug", 1), Dreamer(4, "pen", 0), Dreamer(7, "mug", 0)]
+    dreamers = [ReplayCandidate(3, "mug", 1), ReplayCandidate(4, "pen", 0), ReplayCandidate(7, "mug", 0)]
     assert choose(dreamers, {"mug": 2, "pen": 1}, BOUNDS) == (4, 0, True)
     assert choose([dreamers[0], dreamers[2]], {"mug": 2}, BOUNDS) == (7, 0, True)
-    assert choose([Dreamer(3, "mug", 2), Dreamer(4, "mug", 2)], {"mug": 2}, BOUNDS) is None
+    assert choose([ReplayCandidate(3, "mug", 2), ReplayCandidate(4, "mug", 2)], {"mug": 2}, BOUNDS) is None
     assert choose([], {}, BOUNDS) is None
-    assert choose(dreamers, {"mug": 2, "pen": 1}, Bounds(0, 100, 0)) is None
+    assert choose(dreamers, {"mug": 2, "pen": 1}, ReplayPolicy(0, 100, 0)) is None
 
 
 def test_a_class_that_was_seen_often_enough_is_rehearsed_after_the_others_dreams() -> None:
-    dreamers = [Dreamer(1, "mug", 0), Dreamer(2, "pen", 0)]
-    assert choose(dreamers, {"mug": 10, "pen": 1}, Bounds(4, 10, 2)) == (2, 0, True)
-    assert choose(dreamers[:1], {"mug": 10}, Bounds(4, 10, 2)) == (1, 0, False)
-    assert choose([Dreamer(2, "pen", 1)], {"pen": 9}, Bounds(4, 10, 2)) == (2, 1, False)
-    assert choose([Dreamer(2, "pen", 2)], {"pen": 9}, Bounds(4, 10, 2)) is None
-    assert choose([Dreamer(2, "pen", 2)], {"pen": 2}, Bounds(4, 10, 2)) == (2, 2, True)
+    dreamers = [ReplayCandidate(1, "mug", 0), ReplayCandidate(2, "pen", 0)]
+    assert choose(dreamers, {"mug": 10, "pen": 1}, ReplayPolicy(4, 10, 2)) == (2, 0, True)
+    assert choose(dreamers[:1], {"mug": 10}, ReplayPolicy(4, 10, 2)) == (1, 0, False)
+    assert choose([ReplayCandidate(2, "pen", 1)], {"pen": 9}, ReplayPolicy(4, 10, 2)) == (2, 1, False)
+    assert choose([ReplayCandidate(2, "pen", 2)], {"pen": 9}, ReplayPolicy(4, 10, 2)) is None
+    assert choose([ReplayCandidate(2, "pen", 2)], {"pen": 2}, ReplayPolicy(4, 10, 2)) == (2, 2, True)
 
 
 def test_rehearsals_alternate_between_classes_that_were_taught_one_after_the_other() -> None:
     labels = {i: "mug" if i <= 50 else "pen" for i in range(1, 101)}
-    order, dreamers = [], [Dreamer(i, label, 0) for i, label in labels.items()]
-    while (found := choose(dreamers, {"mug": 50, "pen": 50}, Bounds(1, 50, 1))) is not None:
+    order, dreamers = [], [ReplayCandidate(i, label, 0) for i, label in labels.items()]
+    while (found := choose(dreamers, {"mug": 50, "pen": 50}, ReplayPolicy(1, 50, 1))) is not None:
         order.append(labels[found.example])
         dreamers[found.example - 1] = dreamers[found.example - 1]._replace(dreams=1)
     assert sum(label == "mug" for label in order[:40]) in range(12, 29)
@@ -89,8 +89,8 @@ def test_rehearsals_alternate_between_classes_that_were_taught_one_after_the_oth
 def test_what_is_left_is_what_is_then_made(
     examples: list[tuple[str, int]], per_example: int, per_class: int, rehearsals: int
 ) -> None:
-    bounds = Bounds(per_example, per_class, rehearsals)
-    dreamers = [Dreamer(i, label, dreams) for i, (label, dreams) in enumerate(examples)]
+    bounds = ReplayPolicy(per_example, per_class, rehearsals)
+    dreamers = [ReplayCandidate(i, label, dreams) for i, (label, dreams) in enumerate(examples)]
     taught = {label: 1 + sum(d.label == label for d in dreamers) for label in "abc"}
     expected, made = left(dreamers, taught, bounds), 0
     while (found := choose(dreamers, taught, bounds)) is not None:
@@ -103,7 +103,7 @@ def test_what_is_left_is_what_is_then_made(
 @pytest.mark.parametrize("values", [(-1, 10), (17, 10), (1, -1), (1, 10, -1), (1, 10, 17)])
 def test_bounds_out_of_range_are_refused(values: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="expected"):
-        Bounds(*values)
+        ReplayPolicy(*values)
 
 
 # Dreaming
@@ -130,7 +130,7 @@ def test_what_was_seen_often_enough_is_rehearsed_as_it_was(tmp_path: Path) -> No
         ids = [teach(learner, seed, "mug") for seed in (1, 2)]
         made = [(ids[0], 0), (ids[1], 0)]
         made.sort(key=lambda one: scattered(one[0]))
-        assert dream_all(learner, Bounds(1, 2, 1)) == made
+        assert dream_all(learner, ReplayPolicy(1, 2, 1)) == made
         examples = [(embedding(seed, 3), "mug") for seed in (1, 2)]
         rehearsals = [(examples[one - 1][0], "mug", Kind.REHEARSAL) for one, _ in made]
         assert learner.network_state() == taught_only([*examples, *rehearsals]) == clean_replay(tmp_path)
@@ -138,7 +138,7 @@ def test_what_was_seen_often_enough_is_rehearsed_as_it_was(tmp_path: Path) -> No
         assert learner.network_state() == taught_only([examples[1], (*examples[1], Kind.REHEARSAL)])
     with open_learner(tmp_path) as learner:
         assert learner.network_state() == clean_replay(tmp_path)
-        assert learner.dreams(Bounds(1, 2, 1)) == (1, 0)
+        assert learner.dreams(ReplayPolicy(1, 2, 1)) == (1, 0)
 
 
 def test_undo_takes_the_example_back_with_its_dreams_and_nothing_else(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_undo_takes_the_example_back_with_its_dreams_and_nothing_else(tmp_path: 
         assert learner.network_state() == kept == clean_replay(tmp_path)
         assert learner.dreams(BOUNDS) == (2, 0)
         learner.relabel(first, "cup")
-        dreams = [(dreamt(Task(first, number, JPEG)), "cup", Kind.DREAM) for number in (0, 1)]
+        dreams = [(dreamt(ReplayTask(first, number, JPEG)), "cup", Kind.DREAM) for number in (0, 1)]
         assert learner.network_state() == taught_only([(embedding(1, 3), "cup"), *dreams])
 
 
@@ -231,7 +231,7 @@ def test_dreams_do_not_travel_and_do_not_stand_in_the_way(tmp_path: Path) -> Non
         write_archive(learner._store, tmp_path / "before.zip")
         dream_all(learner)
         write_archive(learner._store, tmp_path / "after.zip")
-        first = dreamt(Task(1, 0, JPEG))
+        first = dreamt(ReplayTask(1, 0, JPEG))
         assert learner.teach(first, "mug", source="test").example_id == 2
     assert (tmp_path / "before.zip").read_bytes() == (tmp_path / "after.zip").read_bytes()
 
@@ -259,7 +259,7 @@ def test_a_damaged_dream_is_noticed_and_costs_no_example(tmp_path: Path, damage:
         assert learner.dreams(BOUNDS) == (0, 2)
 
 
-def presentation(task: Task, example: NDArray[np.uint8]) -> tuple[int, NDArray[np.uint8], Kind]:
+def presentation(task: ReplayTask, example: NDArray[np.uint8]) -> tuple[int, NDArray[np.uint8], Kind]:
     if task.thumbnail is None:
         return task.example, example, Kind.REHEARSAL
     return task.example, dreamt(task), Kind.DREAM
@@ -304,7 +304,7 @@ def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
                 embeddings[taught.example_id] = values
                 labels[taught.example_id] = taught.label
             elif name == "dream":
-                if (task := dream(learner, Bounds(3, 4, 2))) is not None:
+                if (task := dream(learner, ReplayPolicy(3, 4, 2))) is not None:
                     shown.append(presentation(task, embeddings[task.example]))
                 continue
             elif name == "undo" and history:

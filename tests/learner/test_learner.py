@@ -25,7 +25,7 @@ from simple_network import (
 
 from edge_app.errors import InputError, StateBusy, StateNotWritable, UnknownLabel
 from edge_app.learner import Learner
-from edge_app.learner.learner import Shown
+from edge_app.learner.learner import Sample
 from edge_app.learner.replay import CHUNK
 from edge_app.storage.folder import database_path
 from edge_app.storage.limits import Limits
@@ -68,7 +68,7 @@ def test_several_at_once_are_what_one_after_the_other_gives_and_one_action(tmp_p
     with open_learner(tmp_path / "at once", clock=lambda: 1) as learner:
         fill(learner, 5)
         before = learner.network_state()
-        many = learner.teach_many([Shown(one, b"x") for one in values], label, source="test")
+        many = learner.teach_many([Sample(one, b"x") for one in values], label, source="test")
         assert [(one.example_id, one.label, one.prediction) for one in many] == [
             (one.example_id, one.label, one.prediction) for one in single
         ]
@@ -82,7 +82,7 @@ def test_several_at_once_are_what_one_after_the_other_gives_and_one_action(tmp_p
 
 
 def test_of_several_that_the_disk_has_no_room_for_none_is_taught(tmp_path: Path) -> None:
-    shown = [Shown(embedding(i), np.random.default_rng(i).bytes(20_000)) for i in range(4)]
+    shown = [Sample(embedding(i), np.random.default_rng(i).bytes(20_000)) for i in range(4)]
     with open_learner(tmp_path) as learner:
         fill(learner)
         before = learner.network_state(), learner.examples(), learner.history()
@@ -356,18 +356,18 @@ def test_an_import_is_learnt_in_the_order_of_the_journal_and_undone_as_one(tmp_p
         before = learner.network_state()
         steps: list[tuple[int, int] | None] = [learner.rebuild_progress]
         learner._rebuilder._told = lambda done, total: steps.append(learner.rebuild_progress)
-        action = learner.adopt(news(600))
+        action = learner.import_examples(news(600))
         assert action is not None
         assert learner.network_state() == clean_replay(tmp_path)
         assert steps == [None, (256, 612), (512, 612), (612, 612)]
         assert learner.rebuild_progress is None
-        assert learner.adopt(news(600)) is None
+        assert learner.import_examples(news(600)) is None
         assert learner.undo() == action
         assert learner.network_state() == before == clean_replay(tmp_path)
 
 
 def test_presses_and_decisions_go_on_while_an_import_is_learnt(slow_learner: Learner, tmp_path: Path) -> None:
-    slow_learner.adopt(news(600), background=True)
+    slow_learner.import_examples(news(600), background=True)
     assert SlowNetwork.started.wait(30)
     assert slow_learner.rebuilding
     assert slow_learner.rebuild_progress == (0, 612)
@@ -388,7 +388,7 @@ def test_presses_and_decisions_go_on_while_an_import_is_learnt(slow_learner: Lea
 def test_closing_gives_up_what_an_import_has_to_learn_and_the_next_start_does_it(
     slow_learner: Learner, tmp_path: Path, background: bool
 ) -> None:
-    importing = threading.Thread(target=lambda: slow_learner.adopt(news(20 * CHUNK), background=background))
+    importing = threading.Thread(target=lambda: slow_learner.import_examples(news(20 * CHUNK), background=background))
     importing.start()
     assert SlowNetwork.started.wait(30)
     taught = slow_learner.teach(embedding(60, 7), "key", source="test").example_id
@@ -413,15 +413,15 @@ def test_closing_refuses_an_import_that_is_not_stored_yet(tmp_path: Path) -> Non
         assert go_on.wait(30)
         return b"picture"
 
-    def adopt() -> None:
+    def import_examples() -> None:
         try:
-            learner.adopt(news(50), thumbnail=thumbnail)
+            learner.import_examples(news(50), thumbnail=thumbnail)
         except StateNotWritable as error:
             failures.append(str(error))
 
     learner = open_learner(tmp_path)
     fill(learner)
-    importing, closing = threading.Thread(target=adopt), threading.Thread(target=learner.close)
+    importing, closing = threading.Thread(target=import_examples), threading.Thread(target=learner.close)
     importing.start()
     assert read.wait(30)
     closing.start()
@@ -446,7 +446,7 @@ def test_a_press_does_not_wait_for_ever_for_an_import_that_a_slow_disk_stores(tm
     with open_learner(tmp_path) as learner:
         fill(learner)
         learner._patience_s = 0.01
-        importing = threading.Thread(target=lambda: learner.adopt(news(50), thumbnail=thumbnail))
+        importing = threading.Thread(target=lambda: learner.import_examples(news(50), thumbnail=thumbnail))
         importing.start()
         assert read.wait(30)
         for ask in (
@@ -726,7 +726,7 @@ def test_a_full_class_loses_its_oldest_as_if_it_had_never_been(tmp_path: Path) -
 
 
 def test_several_fit_into_a_full_class_as_one_would(tmp_path: Path) -> None:
-    several = [Shown(embedding(90 + i)) for i in range(3)]
+    several = [Sample(embedding(90 + i)) for i in range(3)]
     with open_learner(tmp_path, limits=Limits(per_class=4)) as learner:
         fill(learner)
         with pytest.raises(StateNotWritable, match="'mug' is full: 4 examples are stored, 3 would come"):
@@ -748,7 +748,7 @@ def test_several_into_a_full_folder_let_as_many_of_the_largest_classes_go(tmp_pa
             learner.teach(embedding(kept, kept % 2), KINDS[kept % 3 == 0], source="test", thumbnail=picture)
         learner.wait()
         before = learner.classes()
-        several = [Shown(embedding(90 + i), picture) for i in range(4)]
+        several = [Sample(embedding(90 + i), picture) for i in range(4)]
         learner.teach_many(several, "key", source="test")
         learner.wait()
         after = learner.classes()

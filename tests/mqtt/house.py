@@ -15,7 +15,7 @@ from simple_network import open_learner
 from edge_app.control import Answered
 from edge_app.messages import Decision
 from edge_app.mqtt.backoff import BackOff
-from edge_app.mqtt.bridge import Bridge, Wishes
+from edge_app.mqtt.bridge import Bridge, BridgeSettings
 from edge_app.mqtt.connection import Broker
 from edge_app.mqtt.topics import Topics
 
@@ -44,7 +44,7 @@ class House:
         self.bridge = Bridge(
             self.device.control,
             broker,
-            Wishes(self.topics, f"Device {name}", **({"hold_s": 0.0} | wishes)),
+            BridgeSettings(self.topics, f"Device {name}", **({"hold_s": 0.0} | wishes)),
             folder,
             self.reports,
             backoff=BackOff(random.Random(1), shortest_s=QUICK[0], longest_s=QUICK[1]),

@@ -14,7 +14,7 @@ from house import House
 from mosquitto import Mosquitto, Observer
 
 from edge_app.mqtt.discovery import announcements, pattern
-from edge_app.mqtt.telling import EVENT_TYPES
+from edge_app.mqtt.payloads import EVENT_TYPES
 from edge_app.mqtt.topics import Topics
 
 REQUIRED = {

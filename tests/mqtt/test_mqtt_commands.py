@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mosquitto import Mosquitto, Observer
 
-from edge_app.mqtt.commands import LARGEST, SPECS, Refusal, parse
+from edge_app.mqtt.commands import LARGEST, SPECS, CommandError, parse
 
 Ask = Callable[..., dict[str, Any]]
 NUMBERS = random.Random(7)
@@ -202,7 +202,7 @@ PAYLOADS = (
 def test_whatever_comes_is_a_command_or_a_refusal(name: str, payload: bytes, role: str) -> None:
     try:
         command = parse(name, payload, role)
-    except Refusal as refusal:
+    except CommandError as refusal:
         code = refusal.code
     else:
         code = "invalid"

@@ -11,10 +11,10 @@ from edge_app.devices.files import DirectoryCamera
 from edge_app.devices.ports import NS_PER_S
 from edge_app.devices.simulated import Fault, SimulatedCamera, SimulatedClock
 from edge_app.messages import Frame
-from edge_app.pipeline.capture import Capture, Care
+from edge_app.pipeline.capture import CameraPolicy, Capture
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace, Tuning
-from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.stage import CameraLost
 
 FPS = 10
@@ -23,16 +23,16 @@ FPS = 10
 class Rig:
     """A capture stage before a simulated camera."""
 
-    def __init__(self, *faults: Fault, care: Care | None = None) -> None:
+    def __init__(self, *faults: Fault, care: CameraPolicy | None = None) -> None:
         self.clock = SimulatedClock()
         self.start_ns = self.clock.monotonic_ns()
         self.reports = Reports()
         self.frames = Latest[Frame]()
-        self.recent = Recent()
+        self.recent = RecentFrames()
         self.camera = SimulatedCamera(ColourScene(), self.clock, fps=FPS, faults=faults)
         self.camera.open()
         self.capture = Capture(
-            self.camera, self.frames, self.recent, self.clock, threading.Event(), self.reports, care or Care()
+            self.camera, self.frames, self.recent, self.clock, threading.Event(), self.reports, care or CameraPolicy()
         )
         self.seen: list[Frame] = []
 
@@ -73,7 +73,7 @@ def test_a_picture_that_stands_still_is_looked_at_less_often_and_at_once_again_w
     rig = Rig()
     pace = Pace(Tuning(idle_threshold=3, watch_fps=2), rig.clock, rig.reports)
     rig.capture = Capture(
-        rig.camera, rig.frames, rig.recent, rig.clock, threading.Event(), rig.reports, Care(), pace=pace
+        rig.camera, rig.frames, rig.recent, rig.clock, threading.Event(), rig.reports, CameraPolicy(), pace=pace
     )
     rig.run(1)
     awake = len(rig.seen)
@@ -114,7 +114,7 @@ def test_an_unplugged_camera_is_tried_again_with_growing_pauses() -> None:
 
 
 def test_a_camera_that_stays_away_ends_the_program_with_a_status_of_its_own() -> None:
-    rig = Rig(Fault("unplug", 2, float("inf")), care=Care(give_up_after_s=30))
+    rig = Rig(Fault("unplug", 2, float("inf")), care=CameraPolicy(give_up_after_s=30))
     with pytest.raises(
         CameraLost, match=r"sim:: no usable frame for 30 s, opened again 0 times; look at its cable"
     ) as lost:
@@ -124,7 +124,7 @@ def test_a_camera_that_stays_away_ends_the_program_with_a_status_of_its_own() ->
 
 
 def test_a_camera_that_opens_but_never_delivers_is_given_up_too() -> None:
-    rig = Rig(Fault("stall", 2, float("inf")), care=Care(give_up_after_s=60))
+    rig = Rig(Fault("stall", 2, float("inf")), care=CameraPolicy(give_up_after_s=60))
     with pytest.raises(CameraLost):
         rig.run(300)
     assert rig.capture.reopened >= 2
@@ -132,7 +132,7 @@ def test_a_camera_that_opens_but_never_delivers_is_given_up_too() -> None:
 
 
 def test_noise_is_passed_to_nobody_and_mended() -> None:
-    rig = Rig(Fault("garbage", 2, 15), care=Care(stuck_after_s=3))
+    rig = Rig(Fault("garbage", 2, 15), care=CameraPolicy(stuck_after_s=3))
     rig.run(30)
     noisy = [frame for frame in rig.seen if 3 * NS_PER_S <= frame.time_ns < 18 * NS_PER_S]
     assert noisy == []
@@ -141,14 +141,14 @@ def test_noise_is_passed_to_nobody_and_mended() -> None:
 
 
 def test_the_same_bytes_again_and_again_are_a_fault_of_a_live_camera() -> None:
-    rig = Rig(Fault("repeat", 2, float("inf")), care=Care(stuck_after_s=3))
+    rig = Rig(Fault("repeat", 2, float("inf")), care=CameraPolicy(stuck_after_s=3))
     rig.run(10)
     assert rig.reports.told[0].fields["kind"] == "repeated"
     assert rig.capture.reopened >= 1
 
 
 def test_darkness_is_reported_once_and_the_camera_stays_in_use() -> None:
-    rig = Rig(Fault("black", 2, 600), care=Care(stuck_after_s=3, give_up_after_s=20))
+    rig = Rig(Fault("black", 2, 600), care=CameraPolicy(stuck_after_s=3, give_up_after_s=20))
     rig.run(590)
     assert rig.reports.events == ["camera_fault", "camera_reopened"]
     assert rig.reports.told[0].fields["kind"] == "black"
@@ -187,7 +187,7 @@ def play(camera: DirectoryCamera, reports: Reports) -> int:
     clock = camera._clock
     frames = Latest[Frame]()
     camera.open()
-    capture = Capture(camera, frames, Recent(), clock, threading.Event(), reports, Care(recording=True))
+    capture = Capture(camera, frames, RecentFrames(), clock, threading.Event(), reports, CameraPolicy(recording=True))
     while capture.step():
         pass
     assert capture.reopened == 0

@@ -14,17 +14,17 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.devices.simulated import SimulatedButtons, SimulatedCamera, SimulatedClock
 from edge_app.errors import StateNotWritable
 from edge_app.learner import Learner
-from edge_app.learner.consolidation import Bounds, Task
+from edge_app.learner.consolidation import ReplayPolicy, ReplayTask
 from edge_app.learner.pictures import thumbnail_of
-from edge_app.pipeline.consolidate import AFTER_FAILURE_NS, Calm, Consolidate, Consolidation
+from edge_app.pipeline.consolidate import AFTER_FAILURE_NS, Consolidate, ConsolidationPolicy, IdleDetector
 from edge_app.pipeline.gestures import Undo
 from edge_app.pipeline.pace import Pace, Tuning
-from edge_app.pipeline.pipeline import Parts, Pipeline
+from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.pipeline.stage import SLICE_S
 from edge_app.pipeline.teaching import CommandQueue
 
 IDLE_S, SHARE = 30.0, 0.1
-BOUNDS = Bounds(2, 100)
+BOUNDS = ReplayPolicy(2, 100)
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ class Rig:
     def __init__(self, learner: Learner) -> None:
         self.clock, self.stop, self.ended = SimulatedClock(), threading.Event(), threading.Event()
         self.encoder, self.reports, self.commands = PatchEncoder(), Reports(), CommandQueue()
-        self.calm, self.pace = Calm(self.clock), Pace(Tuning(), self.clock, self.reports)
+        self.calm, self.pace = IdleDetector(self.clock), Pace(Tuning(), self.clock, self.reports)
         self.stage = Consolidate(
-            Consolidation(learner, SIDE, BOUNDS, IDLE_S, SHARE),
+            ConsolidationPolicy(learner, SIDE, BOUNDS, IDLE_S, SHARE),
             self.encoder,
             self.calm,
             self.commands,
@@ -168,10 +168,10 @@ def test_a_full_disk_is_told_and_tried_again_later(learner: Learner) -> None:
     class Full:
         rebuilding = False
 
-        def next_dream(self, bounds: Bounds) -> Task | None:
+        def next_dream(self, bounds: ReplayPolicy) -> ReplayTask | None:
             return learner.next_dream(bounds)
 
-        def learn_dream(self, task: Task, embedding: np.ndarray) -> bool:
+        def learn_dream(self, task: ReplayTask, embedding: np.ndarray) -> bool:
             raise StateNotWritable("the disk is full")
 
     rig.stage._what = rig.stage._what._replace(learner=Full())
@@ -212,10 +212,10 @@ def test_a_whole_pipeline_dreams_says_so_and_stops_in_time(learner: Learner, tmp
     camera.open()
     buttons = SimulatedButtons(("red", "undo"), clock)
     pipeline = Pipeline(
-        Parts(camera, buttons, None, make_preprocess, PatchEncoder(), learner),
+        PipelineParts(camera, buttons, None, make_preprocess, PatchEncoder(), learner),
         clock,
         reports,
-        consolidation=Consolidation(learner, SIDE, BOUNDS, 0.05, 1.0),
+        consolidation=ConsolidationPolicy(learner, SIDE, BOUNDS, 0.05, 1.0),
     )
     pipeline.start()
     try:

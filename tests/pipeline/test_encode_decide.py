@@ -9,19 +9,19 @@ from parts import PatchEncoder, Reports, colour, embedding_of, frame, make_prepr
 from edge_app.devices.ports import NS_PER_S
 from edge_app.devices.simulated import SimulatedClock, SimulatedIndicator
 from edge_app.messages import Decision, Frame
-from edge_app.pipeline.assurance import Assurance
-from edge_app.pipeline.decide import Answer, Decide, Lights, Vote
-from edge_app.pipeline.encode import Encode, Encoded, Prepare, Prepared
+from edge_app.pipeline.calibrator import ConfidenceCalibrator
+from edge_app.pipeline.decide import Answer, Decide, MajorityVote, SharedIndicator
+from edge_app.pipeline.encode import Encode, EncodedFrame, Prepare, PreparedFrame
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace, Tuning
-from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.recent import RecentFrames
 
 
 class Rig:
     def __init__(self, tuning: Tuning | None = None) -> None:
         self.clock = SimulatedClock()
-        self.frames, self.prepared, self.encoded = Latest[Frame](), Latest[Prepared](), Latest[Encoded]()
-        self.encoder, self.recent = PatchEncoder(), Recent()
+        self.frames, self.prepared, self.encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
+        self.encoder, self.recent = PatchEncoder(), RecentFrames()
         self.pace = Pace(tuning or Tuning(), self.clock, Reports())
         self.stop = threading.Event()
         self.prepare = Prepare(self.frames, self.prepared, make_preprocess(), self.pace, self.clock, self.stop)
@@ -30,7 +30,13 @@ class Rig:
         self.indicator = SimulatedIndicator(self.clock)
         self.said: list[str | None] = []
         self.decide = Decide(
-            self.encoded, self, Lights(self.indicator), self.pace, self.clock, self.answers.append, Assurance()
+            self.encoded,
+            self,
+            SharedIndicator(self.indicator),
+            self.pace,
+            self.clock,
+            self.answers.append,
+            ConfidenceCalibrator(),
         )
 
     def classify(self, embedding: np.ndarray) -> Decision:
@@ -40,7 +46,7 @@ class Rig:
             label, ("red", "green", "blue"), np.ones(3, np.int32), np.ones(3, np.int32), 1, np.ones(3, np.int64)
         )
 
-    def show(self, shown: Frame) -> Encoded | None:
+    def show(self, shown: Frame) -> EncodedFrame | None:
         self.frames.put(shown)
         assert self.prepare.step()
         assert self.encode.step()
@@ -132,7 +138,7 @@ def test_an_answer_says_how_long_its_frame_waited_for_the_encoder() -> None:
 def test_an_answer_says_what_how_surely_and_how_late() -> None:
     rig = Rig()
     rig.clock.advance(1.25)
-    rig.encoded.put(Encoded(2 * NS_PER_S, 4, np.array([9, 1, 1], np.uint8), True))
+    rig.encoded.put(EncodedFrame(2 * NS_PER_S, 4, np.array([9, 1, 1], np.uint8), True))
     assert rig.decide.step()
     answer = rig.decide.last
     assert answer is not None
@@ -147,7 +153,7 @@ def test_the_rate_is_that_of_the_last_decisions() -> None:
     rig = Rig()
     for number in range(200):
         rig.clock.advance(0.1 if number < 100 else 0.05)
-        rig.encoded.put(Encoded(number, number, np.zeros(3, np.uint8), True))
+        rig.encoded.put(EncodedFrame(number, number, np.zeros(3, np.uint8), True))
         rig.decide.step()
     assert rig.decide.fps() == pytest.approx(20)
     assert rig.decide.decided == 200
@@ -157,7 +163,7 @@ def test_the_vote_shows_on_the_lights_and_keeps_the_frames_own_decision() -> Non
     rig = Rig(Tuning(vote=3))
     rig.said = ["red", "red", "blue", "blue"]
     for number in range(4):
-        rig.encoded.put(Encoded(number, number, np.zeros(3, np.uint8), True))
+        rig.encoded.put(EncodedFrame(number, number, np.zeros(3, np.uint8), True))
         rig.decide.step()
     assert [answer.label for answer in rig.answers] == ["red", "red", "red", "blue"]
     assert [answer.decision.label for answer in rig.answers] == ["red", "red", "blue", "blue"]
@@ -165,8 +171,8 @@ def test_the_vote_shows_on_the_lights_and_keeps_the_frames_own_decision() -> Non
 
 
 def test_vote() -> None:
-    vote = Vote()
+    vote = MajorityVote()
     assert [vote.cast(label, 3) for label in ["a", "b", "b", None, None, "a"]] == ["a", "b", "b", "b", None, None]
     assert vote.cast("a", 1) == "a"
-    tie = Vote()
+    tie = MajorityVote()
     assert [tie.cast(label, 4) for label in ["a", "a", "b", "b"]] == ["a", "a", "a", "b"]

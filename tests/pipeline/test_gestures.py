@@ -3,7 +3,7 @@
 from parts import frame
 
 from edge_app.devices.ports import NS_PER_S, ButtonEdge
-from edge_app.pipeline.gestures import Forget, Gestures, Meaning, Teach, Undo
+from edge_app.pipeline.gestures import ButtonMapping, Forget, Gestures, Teach, Undo
 
 SHOWN = frame("red", 1)
 OTHER = frame("blue", 1.05, 1)
@@ -18,7 +18,7 @@ def edge(name: str, time_s: float, pressed: bool = True) -> ButtonEdge:
 
 
 def test_a_press_teaches_the_class_of_the_button_at_once() -> None:
-    gestures = Gestures(Meaning({"left": "mug"}))
+    gestures = Gestures(ButtonMapping({"left": "mug"}))
     assert gestures.edge(edge("left", 1), SHOWN) == [Teach("mug", ns(1), "button left", SHOWN)]
     assert gestures.edge(edge("left", 1.1, False), None) == []
     assert gestures.edge(edge("pen", 2), SHOWN) == [Teach("pen", ns(2), "button pen", SHOWN)]
@@ -26,13 +26,13 @@ def test_a_press_teaches_the_class_of_the_button_at_once() -> None:
 
 
 def test_undo_has_a_button_of_its_own() -> None:
-    gestures = Gestures(Meaning({}, undo="back"))
+    gestures = Gestures(ButtonMapping({}, undo="back"))
     assert gestures.edge(edge("back", 1), None) == [Undo(ns(1), "button back")]
     assert gestures.edge(edge("undo", 2), SHOWN) == [Teach("undo", ns(2), "button undo", SHOWN)]
 
 
 def test_holding_forgets_the_class_once() -> None:
-    gestures = Gestures(Meaning({"left": "mug"}, hold_s=3))
+    gestures = Gestures(ButtonMapping({"left": "mug"}, hold_s=3))
     assert [type(command) for command in gestures.edge(edge("left", 1), SHOWN)] == [Teach]
     assert gestures.pending
     assert gestures.due(ns(3.9)) == []
@@ -42,27 +42,27 @@ def test_holding_forgets_the_class_once() -> None:
 
 
 def test_letting_go_in_time_forgets_nothing() -> None:
-    gestures = Gestures(Meaning({}, hold_s=3))
+    gestures = Gestures(ButtonMapping({}, hold_s=3))
     gestures.edge(edge("left", 1), SHOWN)
     assert gestures.edge(edge("left", 3.5, False), None) == []
     assert gestures.due(ns(100)) == []
 
 
 def test_a_hold_is_seen_even_if_its_end_is_read_late() -> None:
-    gestures = Gestures(Meaning({}, hold_s=3))
+    gestures = Gestures(ButtonMapping({}, hold_s=3))
     gestures.edge(edge("left", 1), SHOWN)
     assert gestures.edge(edge("left", 6, False), None) == [Forget("left", ns(6), "button left")]
 
 
 def test_two_buttons_at_once_add_a_class_with_the_frame_of_the_first_press() -> None:
-    gestures = Gestures(Meaning({}, chord_s=0.1, hold_s=3))
+    gestures = Gestures(ButtonMapping({}, chord_s=0.1, hold_s=3))
     assert gestures.edge(edge("left", 1), SHOWN) == []
     assert gestures.edge(edge("right", 1.05), OTHER) == [Teach(None, ns(1), "buttons left and right", SHOWN)]
     assert gestures.due(ns(100)) == [], "neither of the two is taught, nor counts as held"
 
 
 def test_with_chords_a_single_press_teaches_a_little_later_what_was_shown_at_it() -> None:
-    gestures = Gestures(Meaning({}, chord_s=0.1))
+    gestures = Gestures(ButtonMapping({}, chord_s=0.1))
     assert gestures.edge(edge("left", 1), SHOWN) == []
     assert gestures.pending
     assert gestures.edge(edge("left", 1.05, False), None) == []
@@ -72,7 +72,7 @@ def test_with_chords_a_single_press_teaches_a_little_later_what_was_shown_at_it(
 
 
 def test_two_presses_one_after_the_other_are_no_chord() -> None:
-    gestures = Gestures(Meaning({}, chord_s=0.1))
+    gestures = Gestures(ButtonMapping({}, chord_s=0.1))
     gestures.edge(edge("left", 1), SHOWN)
     assert gestures.edge(edge("right", 1.2), OTHER) == [Teach("left", ns(1), "button left", SHOWN)]
     assert gestures.rest() == [Teach("right", ns(1.2), "button right", OTHER)]

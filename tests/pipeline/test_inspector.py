@@ -8,12 +8,12 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.devices.shapes import ShapesScene
 from edge_app.errors import DeviceError
 from edge_app.messages import Frame
-from edge_app.pipeline.inspector import Inspector, check_form
+from edge_app.pipeline.inspector import FrameInspector, check_form
 
 
 @pytest.mark.parametrize("size", [(64, 48), (640, 480), (1920, 1080), (5, 3)])
 def test_black_noise_and_repeated_pictures_are_told_from_good_ones(size: tuple[int, int]) -> None:
-    inspector = Inspector()
+    inspector = FrameInspector()
     shape = (size[1], size[0], 3)
     random = np.random.default_rng(0)
     dark = random.integers(0, 9, shape, np.uint8)
@@ -31,7 +31,7 @@ def test_black_noise_and_repeated_pictures_are_told_from_good_ones(size: tuple[i
 
 
 def test_one_changed_pixel_is_no_repetition() -> None:
-    inspector = Inspector()
+    inspector = FrameInspector()
     image = colour("red", side=200)
     assert inspector.judge(image) == "good"
     changed = image.copy()
@@ -45,7 +45,7 @@ def test_one_changed_pixel_is_no_repetition() -> None:
 def test_photographs_are_good() -> None:
     data = pytest.importorskip("skimage.data")
     for name in ("astronaut", "cat", "coffee", "rocket"):
-        assert Inspector().judge(np.ascontiguousarray(getattr(data, name)())) == "good", name
+        assert FrameInspector().judge(np.ascontiguousarray(getattr(data, name)())) == "good", name
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.devices.simulated import Fault, SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 from edge_app.errors import InputError
 from edge_app.learner import Learner
-from edge_app.pipeline.capture import Care
+from edge_app.pipeline.capture import CameraPolicy
 from edge_app.pipeline.decide import Answer
 from edge_app.pipeline.pace import Tuning
-from edge_app.pipeline.pipeline import Parts, Pipeline
-from edge_app.pipeline.stage import SLACK_S, CameraLost, SignsOfLife, StageFailed
+from edge_app.pipeline.pipeline import Pipeline, PipelineParts
+from edge_app.pipeline.stage import SLACK_S, CameraLost, Heartbeats, StageFailed
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ class Rig:
     """A pipeline of threads on the real clock, with a fast camera."""
 
     def __init__(
-        self, learner: Learner, *faults: Fault, care: Care | None = None, tuning: Tuning | None = None
+        self, learner: Learner, *faults: Fault, care: CameraPolicy | None = None, tuning: Tuning | None = None
     ) -> None:
         self.clock = MonotonicClock()
         self.encoder, self.reports = PatchEncoder(), Reports()
@@ -42,7 +42,7 @@ class Rig:
         self.answers: list[Answer] = []
         self._came = threading.Condition()
         self.pipeline = Pipeline(
-            Parts(self.camera, self.buttons, self.indicator, make_preprocess, self.encoder, learner),
+            PipelineParts(self.camera, self.buttons, self.indicator, make_preprocess, self.encoder, learner),
             self.clock,
             self.reports,
             care=care,
@@ -156,7 +156,7 @@ def test_a_stage_that_fails_stops_all_and_says_why(
 
 
 def test_a_camera_that_is_lost_ends_the_pipeline(learner: Learner) -> None:
-    with Rig(learner, Fault("unplug", 0.2, float("inf")), care=Care(give_up_after_s=1)) as rig:
+    with Rig(learner, Fault("unplug", 0.2, float("inf")), care=CameraPolicy(give_up_after_s=1)) as rig:
         rig.wait_for_end()
     assert isinstance(rig.pipeline.failure, CameraLost)
 
@@ -208,8 +208,8 @@ def test_a_recording_plays_to_its_end(learner: Learner, tmp_path: Path) -> None:
     camera.open()
     answers: list[Answer] = []
     changes = threading.Semaphore(0)
-    parts = Parts(camera, SimulatedButtons((), clock), None, make_preprocess, PatchEncoder(), learner)
-    pipeline = Pipeline(parts, clock, reports, care=Care(recording=True), answered=answers.append)
+    parts = PipelineParts(camera, SimulatedButtons((), clock), None, make_preprocess, PatchEncoder(), learner)
+    pipeline = Pipeline(parts, clock, reports, care=CameraPolicy(recording=True), answered=answers.append)
     pipeline.start(changes.release)
     while pipeline.running:
         assert changes.acquire(timeout=30)
@@ -228,7 +228,7 @@ def test_other_settings_are_taken_over_while_running(learner: Learner) -> None:
 
 def test_signs_of_life() -> None:
     clock = SimulatedClock()
-    life = SignsOfLife(clock)
+    life = Heartbeats(clock)
     life.expect("a", 1.0)
     life.expect("b", 5.0)
     clock.advance(1 + SLACK_S + 0.01)

@@ -8,48 +8,50 @@ from parts import frame
 
 from edge_app.devices.ports import NS_PER_S
 from edge_app.messages import Frame
-from edge_app.pipeline.recent import Recent, Unseen
+from edge_app.pipeline.recent import NoFrame, RecentFrames
 
 
 def ns(seconds: float) -> int:
     return round(seconds * NS_PER_S)
 
 
-def why_not(recent: Recent, time_s: float) -> str:
+def why_not(recent: RecentFrames, time_s: float) -> str:
     found = recent.at(ns(time_s), max_age_ns=NS_PER_S, wait_s=0)
-    assert isinstance(found, Unseen)
+    assert isinstance(found, NoFrame)
     return found.reason
 
 
 @pytest.fixture
-def recent() -> Recent:
-    recent = Recent()
+def recent() -> RecentFrames:
+    recent = RecentFrames()
     for number in range(10):
         recent.add(frame("red", 1 + number / 10, number))
     return recent
 
 
 @pytest.mark.parametrize(("time_s", "sequence"), [(1.85, 8), (1.8, 8), (1.7999, 7), (1.55, 5), (1.95, 9)])
-def test_the_frame_at_a_time_is_the_newest_that_is_not_later(recent: Recent, time_s: float, sequence: int) -> None:
+def test_the_frame_at_a_time_is_the_newest_that_is_not_later(
+    recent: RecentFrames, time_s: float, sequence: int
+) -> None:
     found = recent.at(ns(time_s), max_age_ns=NS_PER_S, wait_s=0)
     assert isinstance(found, Frame)
     assert found.sequence == sequence
 
 
-def test_what_is_too_old_or_not_kept_is_not_guessed(recent: Recent) -> None:
+def test_what_is_too_old_or_not_kept_is_not_guessed(recent: RecentFrames) -> None:
     assert why_not(recent, 1.2) == (
         "the frame that was shown at the press is not kept any more: the press was looked up 700 ms later, frames are "
         "kept for 500 ms; the machine was too busy"
     )
     assert why_not(recent, 4.0) == "no frame was shown within 1 s before the press"
-    assert why_not(Recent(), 4.0) == "no frame was shown within 1 s before the press"
-    early = Recent()
+    assert why_not(RecentFrames(), 4.0) == "no frame was shown within 1 s before the press"
+    early = RecentFrames()
     early.add(frame("red", 5.0))
     assert why_not(early, 4.9) == "the press came before the first frame"
 
 
 def test_of_large_frames_few_are_kept_and_a_press_that_is_looked_up_late_is_told_so() -> None:
-    recent = Recent()
+    recent = RecentFrames()
     image = np.zeros((2160, 3840, 3), np.uint8)
     for number in range(15):
         recent.add(Frame(image, ns(1 + number / 30), number))
@@ -62,7 +64,7 @@ def test_of_large_frames_few_are_kept_and_a_press_that_is_looked_up_late_is_told
     assert "more of 3840 x 2160 do not fit into the 48 MB for them: let the camera deliver smaller ones" in told
 
 
-def test_a_frame_that_is_still_on_its_way_is_waited_for(recent: Recent) -> None:
+def test_a_frame_that_is_still_on_its_way_is_waited_for(recent: RecentFrames) -> None:
     found = []
     thread = threading.Thread(target=lambda: found.append(recent.at(ns(2.05), max_age_ns=NS_PER_S, wait_s=30)))
     thread.start()
@@ -73,18 +75,18 @@ def test_a_frame_that_is_still_on_its_way_is_waited_for(recent: Recent) -> None:
 
 
 def test_memory_is_bounded_by_time_and_by_bytes() -> None:
-    recent = Recent(keep_bytes=5 * frame("red", 0).image.nbytes)
+    recent = RecentFrames(keep_bytes=5 * frame("red", 0).image.nbytes)
     for number in range(100):
         recent.add(frame("red", number / 1000, number))
     assert len(recent._frames) == 5
-    slow = Recent()
+    slow = RecentFrames()
     for number in range(5):
         slow.add(frame("red", 10 * number, number))
     assert len(slow._frames) == 2, "with a slow camera too, the frame before the newest is there"
 
 
 def test_embeddings_are_found_by_their_frame_and_are_few() -> None:
-    recent = Recent()
+    recent = RecentFrames()
     for number in range(100):
         recent.add_embedding(number, frame("red", 0, number).image[0, 0])
     assert recent.embedding(99) is not None
@@ -93,7 +95,7 @@ def test_embeddings_are_found_by_their_frame_and_are_few() -> None:
 
 
 def test_the_newest_is_handed_out_once_and_found_by_its_number() -> None:
-    recent = Recent()
+    recent = RecentFrames()
     assert recent.newer(-1, 0.0) is None
     recent.add(frame("red", 1.0, 4))
     recent.add(frame("blue", 1.1, 5))

@@ -15,10 +15,10 @@ from edge_app.devices.simulated import SimulatedButtons, SimulatedClock, Simulat
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError
 from edge_app.learner import Learner
-from edge_app.pipeline.decide import Lights
+from edge_app.pipeline.decide import SharedIndicator
 from edge_app.pipeline.deeds import Correction, Deed, Errand, Lesson, Refusal
-from edge_app.pipeline.gestures import Forget, Meaning, Teach, Undo
-from edge_app.pipeline.recent import Recent
+from edge_app.pipeline.gestures import ButtonMapping, Forget, Teach, Undo
+from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.teaching import WAITING, ButtonWatch, CommandQueue, Teacher
 from edge_app.storage.limits import Limits
 
@@ -30,16 +30,16 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 class Rig:
-    def __init__(self, learner: Learner, meaning: Meaning | None = None) -> None:
-        self.clock, self.reports, self.recent = SimulatedClock(10 * NS_PER_S), Reports(), Recent()
+    def __init__(self, learner: Learner, meaning: ButtonMapping | None = None) -> None:
+        self.clock, self.reports, self.recent = SimulatedClock(10 * NS_PER_S), Reports(), RecentFrames()
         self.encoder, self.commands, self.ended = PatchEncoder(), CommandQueue(), threading.Event()
         self.indicator = SimulatedIndicator(self.clock)
-        lights = Lights(self.indicator)
+        lights = SharedIndicator(self.indicator)
         self.learner = learner
         self.pressed = SimulatedButtons(("red", "blue", "undo"), self.clock)
         self.watch = ButtonWatch(
             self.pressed,
-            meaning or Meaning({}),
+            meaning or ButtonMapping({}),
             self.recent,
             self.commands,
             self.clock,

@@ -40,7 +40,7 @@ def exported(tmp_path: Path) -> Path:
 
 def _adopt(learner: Learner, path: Path) -> int:
     with Archive(path) as archive:
-        action = learner.adopt(archive.examples, order=archive.order, thumbnail=archive.thumbnail)
+        action = learner.import_examples(archive.examples, order=archive.order, thumbnail=archive.thumbnail)
     return len(action.changes) if action else 0
 
 
@@ -104,7 +104,7 @@ def test_an_import_that_does_not_fit_is_refused_as_a_whole(exported: Path, tmp_p
         assert learner.examples() == []
         learner.limits = Limits(disk_bytes=1 << 20)
         with Archive(exported) as archive, pytest.raises(StateNotWritable, match="cap is 1048576"):
-            learner.adopt(archive.examples, thumbnail=archive.thumbnail, thumbnail_bytes=1 << 20)
+            learner.import_examples(archive.examples, thumbnail=archive.thumbnail, thumbnail_bytes=1 << 20)
         assert learner.examples() == []
 
 

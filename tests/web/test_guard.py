@@ -9,8 +9,8 @@ import pytest
 from starlette.datastructures import Headers
 
 from edge_app.config import WebConfig
-from edge_app.web.answers import Refused
-from edge_app.web.guard import Gate, Visitor
+from edge_app.web.answers import ApiError
+from edge_app.web.guard import AccessPolicy, Client
 from edge_app.web.tokens import Tokens
 
 HERE = {"host": "127.0.0.1:8765"}
@@ -22,7 +22,7 @@ class Door:
         self.now = 0.0
         self.tokens = Tokens(folder / "t.json")
         web = replace(WebConfig(enabled=True), **config)
-        self.gate = Gate(web, self.tokens, lambda: self.now, names=("shelf", "shelf.local"))
+        self.gate = AccessPolicy(web, self.tokens, lambda: self.now, names=("shelf", "shelf.local"))
 
     def knock(
         self,
@@ -34,12 +34,12 @@ class Door:
         path: str = "/api/v1/state",
         scheme: str = "http",
         kind: str = "http",
-    ) -> Visitor:
+    ) -> Client:
         scope = {"type": kind, "method": method, "path": path, "scheme": scheme, "client": (client or peer, 1)}
         return self.gate.visitor(scope, peer, Headers(headers))
 
     def refused(self, *args: Any, **options: Any) -> str:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(ApiError) as caught:
             self.knock(*args, **options)
         return caught.value.code
 

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from edge_app.encoder.preprocess import decode_image
-from edge_app.web.streams import WAITING, Reader, event_of
+from edge_app.web.streams import WAITING, EventReader, event_of
 
 
 def live(served: Served, query: str = "", **options: object):  # type: ignore[no-untyped-def]
@@ -176,7 +176,7 @@ def connected(served: Served) -> list[int]:
 
 def test_a_slow_reader_misses_events_and_is_told(served: Served) -> None:
     async def read() -> tuple[bytes, bytes]:
-        reader = Reader()
+        reader = EventReader()
         for number in range(WAITING + 3):
             reader.put(event_of("taught", {"n": number}, number))
         reader.show(event_of("decision", {"n": 1}))

@@ -1,0 +1,45 @@
+"""How sure an answer is: `edge_app.confidence`, calibrated anew by every press, and by those that are stored."""
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+
+from edge_app.confidence import MAX_OUTCOMES, Evidence, Outcome, calibrate, evidence
+from edge_app.messages import Decision
+from edge_app.pipeline.accuracy import ScoredExample
+
+
+class ConfidenceCalibrator:
+    """Outcomes of presses, oldest first, and the calibration that follows from them; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._outcomes: deque[Outcome] = deque(maxlen=MAX_OUTCOMES)
+        self._calibration = calibrate([])
+
+    def follow(self, judged: Iterable[ScoredExample]) -> None:
+        """Begin anew with everything that is stored, in the order in which it was taught."""
+        with self._lock:
+            self._outcomes.clear()
+            self._outcomes.extend(found for one in judged if (found := _outcome(one)) is not None)
+            self._calibration = calibrate(list(self._outcomes))
+
+    def taught(self, one: ScoredExample) -> None:
+        """Take in how the decision before the example that was taught last came out."""
+        found = _outcome(one)
+        if found is None:
+            return
+        with self._lock:
+            self._outcomes.append(found)
+            self._calibration = calibrate(list(self._outcomes))
+
+    def confidence(self, decision: Decision) -> float:
+        """Return the chance in 0..1 that a decision is right, supposed that a taught class is shown; 0 for unknown."""
+        return self._calibration.probability(evidence(decision))
+
+
+def _outcome(one: ScoredExample) -> Outcome | None:
+    before = one.prediction
+    if before is None or before.label is None:
+        return None
+    return Outcome(Evidence(before.excitation, before.lead), one.predicted == one.label, before.classes)

@@ -1,0 +1,215 @@
+"""Where a frame's time goes, in one run and side by side: the figures of `edge-app bench`.
+
+Times are milliseconds, the median (p50) and the 95th percentile (p95). Stages are timed one after the other on each
+frame, so that each finds the processor's caches as the stage before left them; the encoder is also timed alone, in a
+bare loop, and learning after each frame's embedding.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app import machine
+from edge_app.errors import InputError
+from edge_app.evaluation.trial import percentiles
+from edge_app.profiling.allocation import allocated
+from edge_app.profiling.frames import Frames, make_frames
+from edge_app.profiling.starts import Progress, time_starts
+from edge_app.profiling.sustained import measure_sustained
+
+if TYPE_CHECKING:
+    from edge_app.colanet.network import CoLaNET
+    from edge_app.colanet.params import Params
+    from edge_app.encoder.model import ModelManifest
+    from edge_app.encoder.preprocess import Preprocessor
+    from edge_app.encoder.ratecode import RateCode
+    from edge_app.encoder.tflite import TFLiteEncoder
+
+STAGES = ("preprocess", "encode", "rate_code", "decide", "learn")
+BLOCK = 20
+FRAMES_PER_CLASS = 2
+
+PARTS = 5
+
+
+@dataclass(frozen=True)
+class BenchSetting:
+    """How much to measure."""
+
+    classes: int = 64
+    examples: int = 10
+    """Taught to each class before anything is timed."""
+    rounds: int = 400
+    """Frames timed."""
+    starts: int = 5
+    """Fresh processes timed, after one that is not."""
+    blocks: int = 8
+    """Of the live loop, and as many of the bare encoder, in turns."""
+    threads: int = 1
+    images: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "examples", "rounds", "starts", "blocks", "threads"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} = {getattr(self, name)}: expected at least 1")
+
+
+class FrameParts(NamedTuple):
+    """The parts that a frame passes through."""
+
+    preprocess: "Preprocessor"
+    encoder: "TFLiteEncoder"
+    rate_code: "RateCode"
+    network: "CoLaNET"
+
+    def decide(self, frame: NDArray[np.uint8]) -> Any:
+        """Return the decision on a frame (height, width, 3)."""
+        return self.network.predict_one(self.rate_code(self.encoder.encode(self.preprocess(frame))))
+
+
+def measure(
+    manifest: "ModelManifest",
+    params: "Params",
+    setting: BenchSetting,
+    *,
+    progress: Progress = lambda what, items: items,
+) -> dict[str, Any]:
+    """Measure everything and return it as JSON values; the keys are described in docs/evaluate.md."""
+    from edge_app.colanet.network import CoLaNET
+    from edge_app.encoder.preprocess import Preprocessor
+    from edge_app.encoder.ratecode import RateCode
+    from edge_app.encoder.tflite import TFLiteEncoder
+
+    rate_code = RateCode.for_model(manifest)
+    frames = make_frames(setting.classes, FRAMES_PER_CLASS, setting.images)
+    network = CoLaNET(params, rate_code.n_inputs, threads=setting.threads)
+    with TFLiteEncoder(manifest, threads=setting.threads) as encoder:
+        device = FrameParts(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, rate_code, network)
+        counts = _teach(device, frames, setting, progress)
+        times = _time_stages(device, frames.images, setting.rounds, progress)
+        allocation = allocated(device.decide, frames.images.reshape(-1, *frames.images.shape[2:])[:8])
+        runtime = encoder.runtime
+    flat = frames.images[:16].reshape(-1, *frames.images.shape[2:])
+    sustained = measure_sustained(
+        manifest, params, flat, classes=setting.classes, blocks=setting.blocks, threads=setting.threads
+    )
+    starts = time_starts(
+        network.snapshot(), manifest, threads=setting.threads, starts=setting.starts, progress=progress
+    )
+    found = {f"{stage}_ms": percentiles(times[stage]) for stage in (*STAGES, "encoder_invoke", "frame")}
+    return {
+        **found,
+        "sustained": sustained,
+        "rss_mb": float(np.median([start["rss_mb"] for start in starts])),
+        "startup_s": float(np.median([start["startup_s"] for start in starts])),
+        "startup_spread_s": [min(start["startup_s"] for start in starts), max(start["startup_s"] for start in starts)],
+        "ratios": _ratios({name: float(values["p50"] or 0) for name, values in found.items()}),
+        "ratio_spreads": _spreads(times),
+        "frame_allocation": allocation,
+        "spikes_per_presentation": float(counts.sum(axis=1).mean()),
+        "active_inputs": float((counts > 0).mean()),
+        "state_mb": len(network.snapshot()) / 2**20,
+        "classes": setting.classes,
+        "examples_per_class": setting.examples,
+        "rounds": setting.rounds,
+        "threads": setting.threads,
+        "frames": frames.source,
+        "model": {"name": manifest.name, "sha256": manifest.sha256, "runtime": runtime},
+        "params": {"digest": params.digest, **params.to_dict()},
+        "machine": machine.describe() | {"runtime": runtime},
+    }
+
+
+def _teach(device: FrameParts, frames: Frames, setting: BenchSetting, progress: Progress) -> NDArray[np.uint8]:
+    """Teach each class its frames in turn; returns the spike counts (m, n_inputs) that were shown.
+
+    Each class has `FRAMES_PER_CLASS` frames; where more examples are asked for, they are those embeddings slightly
+    changed, so that teaching takes no longer than it must.
+    """
+    random = np.random.default_rng(3)
+    labels = [f"class {number:04}" for number in range(setting.classes)]
+    for label in labels:
+        device.network.add_class(label)
+    embeddings = [
+        [device.encoder.encode(device.preprocess(frame)) for frame in examples]
+        for examples in progress("encoding", list(frames.images))
+    ]
+    shown = []
+    for example in progress("teaching", range(setting.examples)):
+        for number, label in enumerate(labels):
+            value = embeddings[number][example % FRAMES_PER_CLASS].astype(np.int16)
+            if example >= FRAMES_PER_CLASS:
+                value += random.integers(-3, 4, value.shape, dtype=np.int16) * (value > 0)
+            shown.append(device.rate_code(np.clip(value, 0, 255).astype(np.uint8)).copy())
+            device.network.learn_one(shown[-1], label)
+    return np.stack(shown)
+
+
+def _time_stages(
+    device: FrameParts, images: NDArray[np.uint8], rounds: int, progress: Progress
+) -> dict[str, NDArray[np.float64]]:
+    """Return milliseconds (rounds,) of each stage, of the whole frame, and of the encoder in a loop of its own.
+
+    They take turns in blocks of `BLOCK`, so that what else the machine does falls on all of them alike; within a block
+    each loop is undisturbed by the others.
+    """
+    flat = images.reshape(-1, *images.shape[2:])
+    labels = np.repeat(device.network.labels, images.shape[1])
+    order = np.random.default_rng(4).integers(0, len(flat), -(-rounds // BLOCK) * BLOCK + BLOCK)
+    taken: dict[str, list[list[int]]] = {"encoder": [], "chain": [], "frame": [], "learn": []}
+    for block in progress("timing", order.reshape(-1, BLOCK).tolist()):
+        picture = device.preprocess(flat[block[0]]).copy()
+        taken["encoder"] += [_marks(picture, device.encoder.encode) for _ in block]
+        chain = (device.preprocess, device.encoder.encode, device.rate_code, device.network.predict_one)
+        taken["chain"] += [_marks(flat[index], *chain) for index in block]
+        taken["frame"] += [_marks(flat[index], device.decide) for index in block]
+        for index in block:
+            counts = device.rate_code(device.encoder.encode(device.preprocess(flat[index])))
+            taken["learn"].append(_marks(counts, partial(device.network.learn_one, label=str(labels[index]))))
+    ms = {name: np.array(values[BLOCK:]) / 1e6 for name, values in taken.items()}  # the first block warms up
+    stages = dict(zip(("preprocess", "encode", "rate_code", "decide"), ms["chain"].T, strict=True))
+    return stages | {
+        "encoder_invoke": ms["encoder"][:, 0],
+        "frame": ms["frame"][:, 0],
+        "learn": ms["learn"][:, 0],
+    }
+
+
+def _marks(value: Any, *stages: Callable[[Any], Any]) -> list[int]:
+    """Pass a value through stages; returns the nanoseconds that each took."""
+    marks = [perf_counter_ns()]
+    for stage in stages:
+        value = stage(value)
+        marks.append(perf_counter_ns())
+    return [end - start for start, end in pairwise(marks)]
+
+
+def _ratios(p50: dict[str, float]) -> dict[str, float]:
+    """Return the medians against the encoder's own: what does not depend on how fast the machine is."""
+    encoder = p50["encoder_invoke_ms"]
+    return {
+        "decide_to_encoder": p50["decide_ms"] / encoder,
+        "rate_code_and_decide_to_encoder": (p50["rate_code_ms"] + p50["decide_ms"]) / encoder,
+        "learn_to_decide": p50["learn_ms"] / p50["decide_ms"],
+        "preprocess_to_encoder": p50["preprocess_ms"] / encoder,
+        "frame_to_encoder": p50["frame_ms"] / encoder,
+    }
+
+
+def _spreads(times: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+    """Return by how much each ratio differs between fifths of the run: half the range, as a part of the ratio."""
+    parts = {f"{name}_ms": np.array_split(values, PARTS) for name, values in times.items()}
+    found = [_ratios({name: float(np.median(split[part])) for name, split in parts.items()}) for part in range(PARTS)]
+    return {
+        name: (max(part[name] for part in found) - min(part[name] for part in found))
+        / 2
+        / float(np.median([part[name] for part in found]))
+        for name in found[0]
+    }

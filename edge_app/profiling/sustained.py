@@ -1,0 +1,164 @@
+"""Frames a second that the live loop sustains, against what the encoder reaches alone in a bare loop.
+
+Both take turns in short blocks of one run, so that what else the machine does falls on both alike; the ratio is that of
+the medians. The camera is one that never waits for the encoder: frames fall due at 1.25 times the encoder's own rate,
+newest wins, as with a camera that is faster than the processor.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.devices.clock import MonotonicClock
+from edge_app.devices.paced import PacedCamera
+from edge_app.devices.ports import Clock
+from edge_app.devices.simulated import SimulatedButtons
+from edge_app.evaluation.trial import percentiles
+from edge_app.pipeline.capture import CameraPolicy
+from edge_app.pipeline.pipeline import Pipeline, PipelineParts
+from edge_app.storage.records import NewExample
+
+if TYPE_CHECKING:
+    from edge_app.colanet.params import Params
+    from edge_app.encoder.model import ModelManifest
+    from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.learner import Learner
+
+FASTER = 1.25
+"""The camera's rate, in the encoder's own."""
+BUTTON = "class 0000"
+LEARNT_WITHIN_S = 60.0
+
+
+class FramesCamera(PacedCamera):
+    """A camera that shows given frames (n, height, width, 3) over and over, each a new array as a driver's is."""
+
+    def __init__(self, frames: NDArray[np.uint8], clock: Clock, fps: float) -> None:
+        super().__init__("frames:", clock, fps)
+        self._frames = frames
+
+    def _start(self) -> None:
+        pass
+
+    def _stop(self) -> None:
+        pass
+
+    def _image(self, tick: int, time_ns: int) -> NDArray[np.uint8]:
+        image: NDArray[np.uint8] = self._frames[tick % len(self._frames)].copy()
+        return image
+
+
+def measure_sustained(
+    manifest: "ModelManifest",
+    params: "Params",
+    frames: NDArray[np.uint8],
+    *,
+    classes: int = 64,
+    blocks: int = 8,
+    block_s: float = 2.0,
+    threads: int = 1,
+) -> dict[str, Any]:
+    """Return frames a second of both loops and what a press takes, as JSON values.
+
+    `frames` is (n, height, width, 3) uint8. In each block of the live loop one press teaches.
+    """
+    from edge_app.encoder.preprocess import Preprocessor
+    from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.learner import Learner
+
+    def make_preprocess() -> Preprocessor:
+        return Preprocessor(manifest.input_size, crop=manifest.crop)
+
+    prepare = make_preprocess()
+    pictures = [prepare(frame).copy() for frame in frames]
+    bare: list[float] = []
+    live: list[float] = []
+    learnt: list[float] = []
+    slowest: list[float] = []
+    with (
+        TemporaryDirectory(prefix="edge-app-bench-") as folder,
+        TFLiteEncoder(manifest, threads=threads) as encoder,
+        Learner.open(Path(folder), manifest, params=params, threads=threads) as learner,
+    ):
+        _teach(learner, encoder, pictures, classes)
+        _bare_rate(encoder, pictures, block_s)  # warms up
+        for _ in range(blocks):
+            bare.append(_bare_rate(encoder, pictures, block_s))
+            clock = MonotonicClock()
+            camera = FramesCamera(frames, clock, min(1000.0, FASTER * float(np.median(bare))))
+            buttons = SimulatedButtons((BUTTON,), clock)
+            parts = PipelineParts(camera, buttons, None, make_preprocess, encoder, learner)
+            rate, press_ms, slowest_ms = _live_rate(parts, clock, block_s)
+            live.append(rate)
+            learnt.extend(press_ms)
+            slowest.append(slowest_ms)
+    return {
+        "bare_fps": float(np.median(bare)),
+        "live_fps": float(np.median(live)),
+        "live_to_bare": float(np.median(live) / np.median(bare)),
+        "spread": _spread(np.array(live) / np.array(bare)),
+        "press_to_learnt_ms": percentiles(np.array(learnt)),
+        "slowest_frame_ms": max(slowest),
+        "classes": classes,
+        "threads": threads,
+        "blocks": blocks,
+        "block_s": block_s,
+    }
+
+
+def _teach(learner: "Learner", encoder: "TFLiteEncoder", pictures: list[NDArray[np.uint8]], classes: int) -> None:
+    embeddings = [encoder.encode(picture) for picture in pictures]
+    learner.import_examples(
+        [
+            NewExample(embeddings[number % len(embeddings)].tobytes(), f"class {number:04}", 0, "bench")
+            for number in range(classes)
+        ]
+    )
+
+
+def _bare_rate(encoder: "TFLiteEncoder", pictures: list[NDArray[np.uint8]], seconds: float) -> float:
+    count, start = 0, perf_counter()
+    while perf_counter() - start < seconds:
+        encoder.encode(pictures[count % len(pictures)])
+        count += 1
+    return count / (perf_counter() - start)
+
+
+def _live_rate(parts: PipelineParts, clock: Clock, seconds: float) -> tuple[float, list[float], float]:
+    """Return decisions a second, milliseconds from press to learnt, and the longest from capture to decision."""
+    pressed: list[float] = []
+    learnt = Event()
+
+    def report(level: int, event: str, /, **fields: object) -> None:
+        if event == "learnt":
+            pressed.append(float(str(fields["ms"])))
+            learnt.set()
+
+    marks: list[float] = []
+
+    def answered(answer: object) -> None:
+        marks.append(perf_counter())
+
+    with parts.camera, parts.buttons:
+        pipeline = Pipeline(parts, clock, report, care=CameraPolicy(stuck_after_s=0), answered=answered)
+        pipeline.start()
+        pipeline.answering.wait(60)
+        clock.sleep(seconds / 2)
+        parts.buttons.press(BUTTON)  # type: ignore[attr-defined]
+        clock.sleep(seconds / 2)
+        learnt.wait(LEARNT_WITHIN_S)  # on a busy machine the block may end before the press is through
+        pipeline.stop(10)
+        slowest_ms = pipeline.status().slowest_ms
+    rate = (len(marks) - 1) / (marks[-1] - marks[0]) if len(marks) > 1 else len(marks) / seconds
+    return rate, pressed, slowest_ms
+
+
+def _spread(ratios: NDArray[np.float64]) -> float:
+    """Half the distance between the quartiles of the blocks' ratios, as a part of their median."""
+    low, middle, high = np.percentile(ratios, (25, 50, 75))
+    return float((high - low) / 2 / middle)

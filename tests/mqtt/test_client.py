@@ -1,0 +1,167 @@
+"""The thread that keeps a connection: brokers that misbehave are played by a bare socket."""
+
+import logging
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mosquitto import Mosquitto, Observer, free_port
+from parts import Reports
+
+from edge_app.mqtt.backoff import BackOff
+from edge_app.mqtt.client import MqttClient
+from edge_app.mqtt.connection import Broker, Incoming
+
+WELCOME = b"\x20\x03\x00\x00\x00"
+TOO_LARGE = b"\xe0\x01\x95"
+
+
+class Listener:
+    """Keeps what came; fails when the test says so."""
+
+    def __init__(self) -> None:
+        self.fails = 0
+        self.messages: list[Incoming] = []
+        self.came_one = threading.Event()
+
+    def came(self, message: Incoming) -> None:
+        self.messages.append(message)
+        self.came_one.set()
+
+    def look(self) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise ZeroDivisionError("division by zero")
+
+
+class Rig:
+    """A speaker with quick attempts."""
+
+    def __init__(self, port: int) -> None:
+        self.listener, self.reports = Listener(), Reports()
+        self.speaker = MqttClient(
+            Broker("127.0.0.1", port, "one"),
+            100,
+            ("will", b"gone"),
+            self.listener,
+            self.reports,
+            BackOff(random.Random(1), shortest_s=0.01, longest_s=0.05),
+        )
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        yield server
+
+
+def welcome(server: socket.socket) -> socket.socket:
+    """Let a client in."""
+    line, _ = server.accept()
+    line.settimeout(30)
+    assert line.recv(4096)[0] == 0x10
+    line.sendall(WELCOME)
+    return line
+
+
+def test_a_message_that_the_broker_hangs_up_on_is_given_up_and_the_others_are_delivered(server: socket.socket) -> None:
+    rig = Rig(server.getsockname()[1])
+    rig.speaker.outbox.event("a", b"small")
+    rig.speaker.outbox.event("a", bytes(5000))
+    rig.speaker.start()
+    with welcome(server) as line:
+        heard = b""
+        while len(heard) < 5000:
+            heard += line.recv(8192)
+        line.sendall(TOO_LARGE)
+    rig.reports.wait_for(lambda events: "message_refused" in events)
+    assert rig.reports.last("message_refused")["bytes"] == 5000
+    with welcome(server) as line:
+        assert b"small" in line.recv(4096)
+    rig.speaker.close()
+
+
+def test_a_mistake_of_ours_costs_a_connection_and_no_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    broker = Mosquitto(tmp_path).start()
+    rig = Rig(broker.port)
+    rig.listener.fails = 2
+    rig.speaker.outbox.event("a", b"x")
+    rig.speaker.start()
+    assert rig.speaker.connected.wait(30)
+    rig.speaker.close()
+    broker.stop()
+    assert rig.reports.events == ["broker_connected", "broker_lost", "broker_connected", "broker_connected"]
+    assert caplog.text.count("ZeroDivisionError: division by zero") == 2
+
+
+@pytest.mark.parametrize("answer", [b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00"], ids=["MQTT 3.1.1", "MQTT 5"])
+def test_a_broker_that_is_too_old_is_named(server: socket.socket, answer: bytes) -> None:
+    rig = Rig(server.getsockname()[1])
+    rig.speaker.start()
+    line, _ = server.accept()
+    with line:
+        line.settimeout(30)
+        line.recv(4096)
+        line.sendall(answer)
+        rig.reports.wait_for(lambda events: "broker_lost" in events)
+    rig.speaker.close()
+    reason = str(rig.reports.last("broker_lost")["reason"])
+    assert reason.endswith("does not let us in: Unsupported protocol version (it must speak MQTT 5)")
+
+
+def test_the_same_reason_is_told_once() -> None:
+    rig = Rig(free_port())
+    attempts = threading.Semaphore(0)
+    wait_s = rig.speaker._backoff.wait_s
+
+    def counted(lasted_s: float) -> float:
+        attempts.release()
+        return wait_s(lasted_s)
+
+    rig.speaker._backoff.wait_s = counted  # type: ignore[method-assign]
+    rig.speaker.start()
+    for _ in range(5):
+        assert attempts.acquire(timeout=30)
+    rig.speaker.close()
+    assert rig.reports.events == ["broker_lost"]
+    assert "Connection refused" in str(rig.reports.last("broker_lost")["reason"])
+
+
+def test_what_is_wanted_later_is_heard_too_and_after_a_restart(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path).start()
+    rig = Rig(broker.port)
+    rig.speaker.outbox.state("status", b"online")
+    rig.speaker.want(["first"])
+    rig.speaker.start()
+    seen = Observer(broker.port, "a", "status")
+    for wanted in ("first", "later"):
+        rig.speaker.want([wanted])  # twice the same does no harm
+        rig.speaker.outbox.event("a", wanted.encode())  # after the subscription, in the same connection
+        seen.last("a", lambda payload, wanted=wanted: payload == wanted.encode())
+        seen.send(wanted, b"x")
+        assert rig.listener.came_one.wait(30)
+        rig.listener.came_one.clear()
+        rig.speaker.acknowledge(rig.listener.messages[-1])
+    seen.close()
+    broker.stop()
+    rig.reports.wait_for(lambda events: "broker_lost" in events)
+    broker.start()
+    seen = Observer(broker.port, "status")
+    seen.last("status")
+    seen.send("later", b"y")
+    assert rig.listener.came_one.wait(30)
+    assert [message.topic for message in rig.listener.messages] == ["first", "later", "later"]
+    seen.close()
+    rig.speaker.close()
+    broker.stop()
+
+
+def test_one_that_was_never_started_can_be_closed() -> None:
+    rig = Rig(1)
+    rig.speaker.close()
+    rig.speaker.wake()
