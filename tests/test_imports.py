@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "colanet": GROUND,
     "encoder": GROUND,
     "devices": GROUND,
+    "simulation": GROUND | {"devices"},
     "storage": GROUND,
     "machine": set(),
     "confidence": GROUND,
@@ -30,8 +31,8 @@ MAY_IMPORT = {
     "evaluation": GROUND | {"colanet", "confidence", "encoder", "learner"},
     "profiling": GROUND
     | {"colanet", "encoder", "devices", "evaluation", "learner", "machine"}
-    | {"pipeline", "storage"},
-    "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner"},
+    | {"pipeline", "simulation", "storage"},
+    "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner", "pipeline", "simulation", "storage"},
     "pipeline": GROUND | {"confidence", "devices", "learner", "storage"},
     "control": GROUND | {"devices", "learner", "pipeline", "storage"},
     "mqtt": GROUND | {"config", "control", "storage"},

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_app.devices.simulated import SimulatedClock
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.messages import Decision
 from edge_app.pipeline.decide import Answer
 from edge_app.pipeline.pipeline import PipelineStatus
 from edge_app.pipeline.stage import SLACK_S, Heartbeats
 from edge_app.service import PING_S, Notifier, SignalRequests, Signals, Supervisor, check_waits, status_text, watchdog_s
+from edge_app.simulation.devices import SimulatedClock
 
 DECISION = Decision("mug", ("mug", "pen"), np.array([3, 1]), np.array([2, 5]), 2, np.array([3072, 1024]))
 STATUS = PipelineStatus(

@@ -11,10 +11,10 @@ from edge_app.demo.script import FPS, NEW, SHOT_S, TAUGHT, UNDO, Script, write_s
 from edge_app.demo.sheet import ContactSheet
 from edge_app.demo.tally import Tally
 from edge_app.demo.transcript import DIM, Transcript
-from edge_app.devices.photographs import Photographs, load_photographs
-from edge_app.devices.scene import PhotographScene
-from edge_app.devices.simulated import SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 from edge_app.errors import InputError
+from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
+from edge_app.simulation.photographs import Photographs, load_photographs
+from edge_app.simulation.scene import PhotographScene
 
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge_app.devices.photographs import Photographs, Use
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.scene import Shot
-from edge_app.devices.simulated import SimulatedButtons
 from edge_app.errors import InputError
+from edge_app.simulation.devices import SimulatedButtons
+from edge_app.simulation.photographs import Photographs, Use
+from edge_app.simulation.scene import Shot
 
 TAUGHT = ("astronaut", "cat", "coin", "cup", "helmet", "motorbike", "patch", "wheel")
 ADDED = "shuttle"

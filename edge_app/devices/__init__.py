@@ -9,7 +9,7 @@ from edge_app.devices.view import View, ViewedCamera
 from edge_app.errors import InputError
 
 CAMERAS = {
-    "sim": "edge_app.devices.simulated:camera_from_uri",
+    "sim": "edge_app.simulation.devices:camera_from_uri",
     "dir": "edge_app.devices.files:directory_from_uri",
     "file": "edge_app.devices.files:video_from_uri",
     "v4l2": "edge_app.devices.v4l2:camera_from_uri",
@@ -19,14 +19,14 @@ CAMERAS = {
 """Scheme -> "module:factory"; a factory takes the URI and a clock and returns a camera that is not open yet."""
 
 BUTTONS = {
-    "sim": "edge_app.devices.simulated:buttons_from_uri",
+    "sim": "edge_app.simulation.devices:buttons_from_uri",
     "keyboard": "edge_app.devices.keyboard:keyboard_from_uri",
     "gpio": "edge_app.devices.gpio:buttons_from_uri",
 }
 """Scheme -> "module:factory"; a factory takes the URI and a clock and returns buttons ready to be read."""
 
 INDICATORS = {
-    "sim": "edge_app.devices.simulated:indicator_from_uri",
+    "sim": "edge_app.simulation.devices:indicator_from_uri",
     "gpio": "edge_app.devices.gpio:lights_from_uri",
 }
 """Scheme -> "module:factory"; a factory takes the URI and a clock and returns an indicator ready to be used."""

@@ -52,8 +52,8 @@ def _pictures(folder: Path | None) -> tuple[Sequence[NDArray[np.uint8]], str]:
         if not found:
             raise InputError(f"--images {folder}: no picture there with sides of {SMALLEST} pixels or more")
         return found, f"{len(found)} pictures of --images"
-    from edge_app.devices.photographs import picture_folder
     from edge_app.errors import RuntimeMissing
+    from edge_app.simulation.photographs import picture_folder
 
     try:
         found = _read_folder(picture_folder())

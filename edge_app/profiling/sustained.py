@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import Clock
-from edge_app.devices.simulated import SimulatedButtons
 from edge_app.evaluation.trial import percentiles
 from edge_app.pipeline.capture import CameraPolicy
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
+from edge_app.simulation.devices import SimulatedButtons
 from edge_app.storage.records import NewExample
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.shapes import ShapesScene
 from edge_app.encoder.model import load_manifest
 from edge_app.encoder.preprocess import Preprocessor, decode_image
 from edge_app.encoder.ratecode import RateCode
@@ -27,6 +26,7 @@ from edge_app.learner.consolidation import ReplayPolicy
 from edge_app.learner.dreams import dream_picture
 from edge_app.learner.pictures import thumbnail_of
 from edge_app.messages import Decision
+from edge_app.simulation.shapes import ShapesScene
 from edge_app.storage.folder import snapshots_path
 from edge_app.storage.snapshots import Snapshots
 

@@ -13,10 +13,10 @@ from edge_app.control import Control, Hub
 from edge_app.control.control import Identity
 from edge_app.control.pictures import Pictures
 from edge_app.devices.clock import MonotonicClock
-from edge_app.devices.simulated import Fault, SimulatedButtons, SimulatedCamera
 from edge_app.encoder.preprocess import Preprocessor
 from edge_app.learner import Learner
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
+from edge_app.simulation.devices import Fault, SimulatedButtons, SimulatedCamera
 
 
 def look(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

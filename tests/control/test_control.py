@@ -14,11 +14,11 @@ from simple_network import SimpleFactory, SimpleNetwork, clean_replay, embedding
 
 from edge_app.control import Answered, Busy, Corrected, FrameGone, Health, Refused, RequestReused, Taught
 from edge_app.control.transfer import export_examples
-from edge_app.devices.simulated import Fault
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError, StateNotWritable, UnknownLabel
 from edge_app.pipeline.deeds import Errand
 from edge_app.pipeline.teaching import WAITING
+from edge_app.simulation.devices import Fault
 from edge_app.storage.limits import Limits
 
 

@@ -7,9 +7,9 @@ from parts import SIDE, frame, make_preprocess
 from edge_app.control.errors import FrameGone
 from edge_app.control.pictures import KEEP_AT_MOST, Pictures, to_jpeg
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.simulated import SimulatedClock
 from edge_app.encoder.preprocess import Preprocessor, decode_image
 from edge_app.pipeline.recent import RecentFrames
+from edge_app.simulation.devices import SimulatedClock
 
 
 class Rig:

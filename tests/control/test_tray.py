@@ -8,11 +8,11 @@ from edge_app.control.events import Answered
 from edge_app.control.pictures import Pictures
 from edge_app.control.tray import KEPT, Tray
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.simulated import SimulatedClock
 from edge_app.encoder.preprocess import Preprocessor
 from edge_app.errors import InputError
 from edge_app.messages import Decision
 from edge_app.pipeline.recent import RecentFrames
+from edge_app.simulation.devices import SimulatedClock
 
 
 class Rig:

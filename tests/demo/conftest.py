@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from edge_app.demo.device import Device, Event, run_demo
 from edge_app.demo.script import FPS, NEW, SHOT_S, TAUGHT, UNDO, Script, write_script
-from edge_app.devices.photographs import Photographs, load_photographs
-from edge_app.devices.scene import PhotographScene
-from edge_app.devices.simulated import SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 from edge_app.messages import Decision
+from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
+from edge_app.simulation.photographs import Photographs, load_photographs
+from edge_app.simulation.scene import PhotographScene
 
 STEPS = 10
 

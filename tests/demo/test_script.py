@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from edge_app.demo.script import ADDED, NEW, SLIP, STRANGER, TAUGHT, UNDO, write_script
-from edge_app.devices.photographs import Photographs
 from edge_app.devices.ports import NS_PER_S
 from edge_app.errors import InputError
+from edge_app.simulation.photographs import Photographs
 
 
 def test_every_class_is_pressed_as_often_as_asked(photographs: Photographs) -> None:

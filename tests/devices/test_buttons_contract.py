@@ -14,8 +14,8 @@ from edge_app.devices import open_buttons
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.keyboard import KeyboardButtons
 from edge_app.devices.ports import NS_PER_S, Buttons
-from edge_app.devices.simulated import SimulatedButtons
 from edge_app.errors import DeviceError
+from edge_app.simulation.devices import SimulatedButtons
 
 CLOCK = MonotonicClock()
 

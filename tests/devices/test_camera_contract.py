@@ -9,9 +9,9 @@ import pytest
 
 from edge_app.devices import CAMERAS, open_camera
 from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled
-from edge_app.devices.simulated import SimulatedClock
 from edge_app.devices.uri import OPTION_MARKS
 from edge_app.errors import DeviceError, InputError
+from edge_app.simulation.devices import SimulatedClock
 
 FPS = 10
 

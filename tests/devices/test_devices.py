@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from edge_app.devices import open_buttons, open_camera
-from edge_app.devices.simulated import SimulatedClock
 from edge_app.errors import InputError
+from edge_app.simulation.devices import SimulatedClock
 
 CLOCK = SimulatedClock()
 

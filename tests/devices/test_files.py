@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edge_app.devices import open_camera
-from edge_app.devices.simulated import SimulatedClock
 from edge_app.errors import DeviceError
+from edge_app.simulation.devices import SimulatedClock
 
 
 def save(folder: Path, name: str, level: int, size: tuple[int, int] = (8, 8)) -> None:

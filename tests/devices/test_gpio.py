@@ -12,9 +12,9 @@ from edge_app.devices import open_buttons, open_indicator
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.gpiolines import find_chip, load_library
 from edge_app.devices.ports import NS_PER_S, ButtonEdge, Buttons, Indicator
-from edge_app.devices.simulated import SimulatedClock, SimulatedIndicator
 from edge_app.errors import DeviceError, InputError, RuntimeMissing
 from edge_app.messages import Decision
+from edge_app.simulation.devices import SimulatedClock, SimulatedIndicator
 
 gpiod = pytest.importorskip("gpiod", reason="needs gpiod: pip install 'edge-app[gpio]'")
 

@@ -8,8 +8,8 @@ import pytest
 
 from edge_app.devices import open_camera
 from edge_app.devices.ports import Camera
-from edge_app.devices.simulated import SimulatedClock
 from edge_app.devices.view import Region, View
+from edge_app.simulation.devices import SimulatedClock
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (6, 8, 3), np.uint8)
 

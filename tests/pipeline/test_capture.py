@@ -9,13 +9,13 @@ from parts import ColourScene, Reports, colour
 
 from edge_app.devices.files import DirectoryCamera
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.simulated import Fault, SimulatedCamera, SimulatedClock
 from edge_app.messages import Frame
 from edge_app.pipeline.capture import CameraPolicy, Capture
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace, Tuning
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.stage import CameraLost
+from edge_app.simulation.devices import Fault, SimulatedCamera, SimulatedClock
 
 FPS = 10
 

@@ -11,7 +11,6 @@ from simple_network import clean_replay, folder_in_memory, open_learner
 
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.simulated import SimulatedButtons, SimulatedCamera, SimulatedClock
 from edge_app.errors import StateNotWritable
 from edge_app.learner import Learner
 from edge_app.learner.consolidation import ReplayPolicy, ReplayTask
@@ -22,6 +21,7 @@ from edge_app.pipeline.pace import Pace, Tuning
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.pipeline.stage import SLICE_S
 from edge_app.pipeline.teaching import CommandQueue
+from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock
 
 IDLE_S, SHARE = 30.0, 0.1
 BOUNDS = ReplayPolicy(2, 100)

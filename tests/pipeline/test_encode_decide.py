@@ -7,7 +7,6 @@ import pytest
 from parts import PatchEncoder, Reports, colour, embedding_of, frame, make_preprocess
 
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.simulated import SimulatedClock, SimulatedIndicator
 from edge_app.messages import Decision, Frame
 from edge_app.pipeline.calibrator import ConfidenceCalibrator
 from edge_app.pipeline.decide import Answer, Decide, MajorityVote, SharedIndicator
@@ -15,6 +14,7 @@ from edge_app.pipeline.encode import Encode, EncodedFrame, Prepare, PreparedFram
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace, Tuning
 from edge_app.pipeline.recent import RecentFrames
+from edge_app.simulation.devices import SimulatedClock, SimulatedIndicator
 
 
 class Rig:

@@ -6,8 +6,8 @@ import pytest
 from parts import Reports, colour
 
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.simulated import SimulatedClock
 from edge_app.pipeline.pace import ChangeDetector, Pace, Tuning, read_temperature
+from edge_app.simulation.devices import SimulatedClock
 
 
 def frames_in(pace: Pace, clock: SimulatedClock, seconds: int, step_s: float = 0.01) -> int:

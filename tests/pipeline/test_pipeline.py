@@ -11,7 +11,6 @@ from simple_network import clean_replay, folder_in_memory, open_learner
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.files import DirectoryCamera
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.simulated import Fault, SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 from edge_app.errors import InputError
 from edge_app.learner import Learner
 from edge_app.pipeline.capture import CameraPolicy
@@ -19,6 +18,7 @@ from edge_app.pipeline.decide import Answer
 from edge_app.pipeline.pace import Tuning
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.pipeline.stage import SLACK_S, CameraLost, Heartbeats, StageFailed
+from edge_app.simulation.devices import Fault, SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 
 
 @pytest.fixture

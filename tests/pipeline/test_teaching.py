@@ -11,7 +11,6 @@ from parts import PatchEncoder, Reports, colour, embedding_of, frame, make_prepr
 from simple_network import folder_in_memory, open_learner
 
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.simulated import SimulatedButtons, SimulatedClock, SimulatedIndicator
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError
 from edge_app.learner import Learner
@@ -20,6 +19,7 @@ from edge_app.pipeline.deeds import Correction, Deed, Errand, Lesson, Refusal
 from edge_app.pipeline.gestures import ButtonMapping, Forget, Teach, Undo
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.teaching import WAITING, ButtonWatch, CommandQueue, Teacher
+from edge_app.simulation.devices import SimulatedButtons, SimulatedClock, SimulatedIndicator
 from edge_app.storage.limits import Limits
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_app.devices import photographs as photographs_module
-from edge_app.devices import scene as scene_module
-from edge_app.devices.photographs import Photographs, load_photographs
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.scene import PhotographScene, Shot, endless_shots
 from edge_app.errors import DeviceError, RuntimeMissing
+from edge_app.simulation import photographs as photographs_module
+from edge_app.simulation import scene as scene_module
+from edge_app.simulation.photographs import Photographs, load_photographs
+from edge_app.simulation.scene import PhotographScene, Shot, endless_shots
 
 pytest.importorskip("skimage", reason="needs scikit-image: pip install 'edge-app[demo]'")
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.devices.photographs import premultiplied
+from edge_app.simulation.photographs import premultiplied
 
 SIZE = (300, 420)
 """Width and height of the drawing in pixels; the fingertips are at the top."""

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.devices.hand import SIZE as HAND_SIZE
-from edge_app.devices.hand import TONES, draw_hand
-from edge_app.devices.photographs import Cutout, Photographs, Use
 from edge_app.devices.ports import NS_PER_S
+from edge_app.simulation.drawn_hand import SIZE as HAND_SIZE
+from edge_app.simulation.drawn_hand import TONES, draw_hand
+from edge_app.simulation.photographs import Cutout, Photographs, Use
 
 Picture = NDArray[np.uint8]
 

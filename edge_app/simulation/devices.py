@@ -219,12 +219,12 @@ def camera_from_uri(uri: str, clock: Clock) -> SimulatedCamera:
     scene: Scene
     kind = options.get("scene", "photographs")
     if kind != "photographs":
-        from edge_app.devices.shapes import ShapesScene, StillScene
+        from edge_app.simulation.shapes import ShapesScene, StillScene
 
         scene = ShapesScene(seed=seed, size=size) if kind == "shapes" else StillScene(seed=seed, size=size)
     else:
-        from edge_app.devices.photographs import load_photographs
-        from edge_app.devices.scene import PhotographScene, endless_shots
+        from edge_app.simulation.photographs import load_photographs
+        from edge_app.simulation.scene import PhotographScene, endless_shots
 
         photographs = load_photographs()
         scene = PhotographScene(photographs, endless_shots(photographs, seed), size=size)

@@ -9,8 +9,9 @@ import pytest
 from edge_app.devices import open_buttons, open_camera
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import NS_PER_S, ButtonEdge, Buttons, CameraStalled, Clock, Indicator
-from edge_app.devices.shapes import ShapesScene
-from edge_app.devices.simulated import (
+from edge_app.errors import DeviceError, InputError
+from edge_app.messages import Decision
+from edge_app.simulation.devices import (
     MOST_REMEMBERED,
     Fault,
     SimulatedButtons,
@@ -18,8 +19,7 @@ from edge_app.devices.simulated import (
     SimulatedClock,
     SimulatedIndicator,
 )
-from edge_app.errors import DeviceError, InputError
-from edge_app.messages import Decision
+from edge_app.simulation.shapes import ShapesScene
 
 NONE = Decision(None, (), np.zeros(0, np.int32), np.zeros(0, np.int32), 0, np.zeros(0, np.int64))
 

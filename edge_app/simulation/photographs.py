@@ -62,7 +62,7 @@ def load_photographs() -> Photographs:
     the one that was outlined.
     """
     folder = picture_folder()
-    outlines = json.loads(resources.files("edge_app.devices").joinpath("outlines.json").read_text(encoding="ascii"))
+    outlines = json.loads(resources.files("edge_app.simulation").joinpath("outlines.json").read_text(encoding="ascii"))
     pictures: dict[str, NDArray[np.uint8]] = {}
     for name in {view["picture"] for views in outlines.values() for view in views} | {
         name for names in BACKGROUNDS.values() for name in names
