@@ -97,12 +97,9 @@ def docstrings() -> Iterator[tuple[str, str]]:
     """Yield place and text of every docstring, and of every text that stands below an attribute."""
     for module, tree in modules().items():
         for node in ast.walk(tree):
-            if (
-                isinstance(node, ast.Expr)
-                and isinstance(node.value, ast.Constant)
-                and isinstance(node.value.value, str)
-            ):
-                yield f"{module}:{constant.lineno}", constant.value
+            match node:
+                case ast.Expr(ast.Constant(str(text))):
+                    yield f"{module}:{node.lineno}", text
 
 
 def test_a_public_class_name_is_defined_once() -> None:
