@@ -201,32 +201,23 @@ class Learner(Closing):
         for one in shown:
             self._check_embedding(one.embedding)
         label = check_label(label)
-        told: list[tuple[Decision, Prediction]] = []
         with self._changing():
             needed = sum(one.embedding.nbytes + len(one.thumbnail or b"") for one in shown)
             leaving = make_room(self._store, self.limits, label, self._snapshots.used_bytes(), needed, len(shown))
+            decided = self._predict_in_turn(shown, label, leaving)
             time_ns = self._clock()
-
-            def examples() -> Iterator[NewExample]:
-                # each is predicted before it is learnt, by a copy: nobody is to decide with what is not stored yet
-                pupil = self._live if len(shown) == 1 else self._copy()
-                for number, one in enumerate(shown, 1):
-                    before = pupil.predict(one.embedding)
-                    prediction = self._prediction(before)
-                    told.append((before, prediction))
-                    data = one.embedding.tobytes()
-                    yield NewExample(data, label, time_ns, source, one.thumbnail, prediction)
-                    if number < len(shown):
-                        pupil.learn([Entry(0, label, data)])
-
-            action = self._store.commit("teach", time_ns, add=examples(), labels=dict.fromkeys(leaving))
+            examples = [
+                NewExample(one.embedding.tobytes(), label, time_ns, source, one.thumbnail, prediction)
+                for one, (_, prediction) in zip(shown, decided, strict=True)
+            ]
+            action = self._store.commit("teach", time_ns, add=examples, labels=dict.fromkeys(leaving))
             if leaving:
                 self._rebuilder.outdate()
             self._catch_up()
         if leaving:
             self._rebuilder.run(background=True)
         added = action.changes[len(leaving) :]
-        return [LearntExample(change.example, label, *one) for change, one in zip(added, told, strict=True)]
+        return [LearntExample(change.example, label, *one) for change, one in zip(added, decided, strict=True)]
 
     def import_examples(
         self,
@@ -521,12 +512,28 @@ class Learner(Closing):
                 return None
             return key, self._live.state(), self._store.last_action()
 
-    def _prediction(self, before: Decision) -> Prediction:
-        found = evidence(before)
-        if found is None or before.label is None:
-            return Prediction(None, None, 0, 0, len(before.labels))
-        newest = self._store.newest(before.label)
-        return Prediction(before.label, newest, found.excitation, found.lead, len(before.labels))
+    def _predict_in_turn(
+        self, shown: Sequence[Sample], label: str, leaving: Sequence[int]
+    ) -> list[tuple[Decision, Prediction]]:
+        """Return the decision on each sample when those before it have been learnt, and that decision to be stored.
+
+        `leaving` are the examples that make room for them. Several are learnt by a copy of the network: nobody may
+        decide with examples that are not stored yet.
+        """
+        network = self._live if len(shown) == 1 else self._copy()
+        first = self._store.next_example()
+        decided = []
+        for index, one in enumerate(shown):
+            if index:
+                network.learn([Entry(0, label, shown[index - 1].embedding.tobytes())])
+            before = network.predict(one.embedding)
+            newest = None if before.label is None else self._store.newest(before.label)
+            if index and before.label == label:
+                newest = first + index - 1
+            elif newest in leaving:
+                newest = None
+            decided.append((before, _prediction(before, newest)))
+        return decided
 
     def _check_embedding(self, embedding: NDArray[np.uint8]) -> None:
         size = self._store.binding.embedding_size
@@ -544,3 +551,11 @@ class Learner(Closing):
         self._store.close()
         if self._lock is not None:
             self._lock.release()
+
+
+def _prediction(before: Decision, newest: int | None) -> Prediction:
+    """Return a decision as it is stored; `newest` is the newest example of the class that was named."""
+    found = evidence(before)
+    if found is None or before.label is None:
+        return Prediction(None, None, 0, 0, len(before.labels))
+    return Prediction(before.label, newest, found.excitation, found.lead, len(before.labels))

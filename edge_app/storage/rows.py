@@ -20,7 +20,7 @@ def insert_example(
     db: sqlite3.Connection, ledger: Ledger, new: NewExample, example: int | None = None
 ) -> tuple[int, Ledger]:
     """Store an example and return its id, by default one that was never used."""
-    example = _next_id(db, "examples") if example is None else example
+    example = next_id(db, "examples") if example is None else example
     picture = None if new.thumbnail is None else checksum("thumbnails", new.thumbnail)
     values = (example, new.label, new.embedding, new.time_ns, new.source, picture)
     mark = checksum("examples", *values)
@@ -108,7 +108,7 @@ def insert_action(
     db: sqlite3.Connection, ledger: Ledger, kind: str, time_ns: int, changes: Iterable[ExampleChange]
 ) -> tuple[Action, Ledger]:
     """Append an action to the history and return it."""
-    action = Action(_next_id(db, "actions"), time_ns, kind, tuple(changes))
+    action = Action(next_id(db, "actions"), time_ns, kind, tuple(changes))
     return action, _write_action(db, ledger, action)
 
 
@@ -142,10 +142,10 @@ def _write_action(db: sqlite3.Connection, ledger: Ledger, action: Action) -> Led
 
 def _next_seq(db: sqlite3.Connection) -> int:
     """Return the number of the journal's next entry, which is of one table or the other."""
-    return max(_next_id(db, "presentations"), _next_id(db, "dreams"))
+    return max(next_id(db, "presentations"), next_id(db, "dreams"))
 
 
-def _next_id(db: sqlite3.Connection, table: str) -> int:
+def next_id(db: sqlite3.Connection, table: str) -> int:
     """Return the id after the highest that was ever used: an id is never used again, not even a deleted one's."""
     row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
     return int(row[0]) + 1 if row else 1

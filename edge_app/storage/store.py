@@ -126,6 +126,11 @@ class Store(Closing):
         newest: int | None = self._all("SELECT MAX(id) FROM examples WHERE label = ?", (label,))[0][0]
         return newest
 
+    def next_example(self) -> int:
+        """Return the id that the next example will get."""
+        with sqlite_errors(self.path, "read the examples"):
+            return rows.next_id(self._db, "examples")
+
     def embedding(self, example: int) -> bytes:
         """Return the embedding of an example. Raises InputError, StateCorrupt."""
         return bytes(self._row(example)[2])
