@@ -2,7 +2,7 @@
 
 from edge_app.control.class_reports import ClassReport
 from edge_app.control.control import Control
-from edge_app.control.errors import Busy, FrameGone, RequestReused
+from edge_app.control.errors import Busy, FrameGone, NotInTray, RequestReused
 from edge_app.control.events import Answered, Corrected, Event, Health, Hub, Refused, Subscription, Taught
 from edge_app.control.pictures import JpegFrame
 from edge_app.control.status import Condition, DeviceStatus
@@ -21,6 +21,7 @@ __all__ = [
     "Health",
     "Hub",
     "JpegFrame",
+    "NotInTray",
     "Refused",
     "RequestReused",
     "Subscription",

@@ -13,3 +13,7 @@ class FrameGone(InputError):
 
 class RequestReused(InputError):
     """The name of a request came again with another wish in it."""
+
+
+class NotInTray(InputError):
+    """An uncertain decision that is no longer in the tray, or never was."""

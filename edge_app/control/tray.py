@@ -5,11 +5,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from edge_app.control.errors import FrameGone
+from edge_app.control.errors import FrameGone, NotInTray
 from edge_app.control.events import Answered
 from edge_app.control.pictures import Pictures, TeachableFrame
 from edge_app.devices.ports import NS_PER_S
-from edge_app.errors import InputError
 
 KEPT = 24
 UNSURE = 0.6
@@ -80,11 +79,11 @@ class Tray:
             return [moment for moment, _ in reversed(self._moments.values())]
 
     def seen(self, ids: Sequence[int]) -> list[TeachableFrame]:
-        """Return the frames of moments. Raises InputError when one is not there any more."""
+        """Return the frames of moments. Raises NotInTray when one is no longer there."""
         with self._lock:
             missing = [number for number in ids if number not in self._moments]
             if missing:
-                raise InputError(
+                raise NotInTray(
                     f"moment {missing[0]} is not in the tray any more: it holds the last {KEPT}. Nothing was changed"
                 )
             return [self._moments[number][1] for number in ids]
