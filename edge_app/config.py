@@ -17,7 +17,8 @@ from typing import Any, Self
 from edge_app.devices import BUTTONS, CAMERAS, INDICATORS
 from edge_app.devices.uri import split_scheme, without_password
 from edge_app.errors import InputError
-from edge_app.storage.labels import check_label
+from edge_app.labels import check_label
+from edge_app.roles import ROLES
 from edge_app.storage.limits import POLICIES
 
 Check = Callable[[Any], Any]
@@ -25,8 +26,6 @@ Check = Callable[[Any], Any]
 
 RECORDINGS = ("dir", "file")
 """Camera schemes whose pictures may stand still for good reason."""
-ROLES = ("view", "teach", "administer")
-"""What someone outside may do, each more than the one before."""
 LEVELS = ("debug", "info", "warning", "error")
 MQTT_ROLES = ("none", "teach", "administer")
 MQTT_OFFERS = ("off", "by-hand", "signed")

@@ -10,11 +10,13 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "edge_app"
 
-GROUND = {"closing", "errors", "messages"}
+GROUND = {"closing", "errors", "labels", "messages", "roles"}
 MAY_IMPORT = {
     "closing": set(),
     "errors": set(),
     "messages": set(),
+    "labels": {"errors"},
+    "roles": set(),
     "colanet": GROUND,
     "encoder": GROUND,
     "devices": GROUND,

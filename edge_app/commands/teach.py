@@ -48,8 +48,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Teach each file; return 0, or 2 when a file could not be read."""
     from edge_app.errors import InputError
+    from edge_app.labels import check_label
     from edge_app.learner.pictures import PictureEncoder
-    from edge_app.storage.labels import check_label
 
     label = check_label(args.label)
     if args.live:

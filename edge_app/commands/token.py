@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from edge_app.errors import InputError
+from edge_app.roles import ROLES
 
 EPILOG = """\
 A token is for a role: view (look), teach (teach, relabel, undo) or administer (all). It is shown once: the device keeps
@@ -19,7 +20,6 @@ examples:
 """
 
 SERVICE_STATE = Path("/var/lib/edge-app")
-ROLES = ("view", "teach", "administer")
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:

@@ -18,11 +18,11 @@ from edge_app.control.status import DeviceStatus, condition
 from edge_app.control.tray import Tray, UncertainDecision
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import InputError
+from edge_app.labels import check_label
 from edge_app.learner import Learner
 from edge_app.pipeline.deeds import Correction, Errand, Lesson
 from edge_app.pipeline.pipeline import Pipeline
 from edge_app.pipeline.teaching import TeachablePicture, Teacher
-from edge_app.storage.labels import check_label
 from edge_app.storage.records import Action, Example
 
 T = TypeVar("T")

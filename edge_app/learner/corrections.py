@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edge_app.errors import InputError, UnknownLabel
-from edge_app.storage.labels import check_label
+from edge_app.labels import check_label
 from edge_app.storage.store import Store
 
 Labels = dict[int, str | None]

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from edge_app.closing import Closing
 from edge_app.confidence import evidence
 from edge_app.errors import EdgeAppError, InputError, StateBusy, StateNotWritable
+from edge_app.labels import check_label
 from edge_app.learner import consolidation, corrections
 from edge_app.learner.live import LiveNetwork
 from edge_app.learner.rebuilder import Rebuilder
@@ -31,7 +32,6 @@ from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, 
 from edge_app.learner.saver import Saver
 from edge_app.messages import Decision
 from edge_app.storage.folder import FolderLock
-from edge_app.storage.labels import check_label
 from edge_app.storage.limits import Limits, make_room, room_for_many
 from edge_app.storage.records import Action, Binding, Dream, Entry, Example, NewExample, Prediction
 from edge_app.storage.snapshots import SnapshotKey, Snapshots

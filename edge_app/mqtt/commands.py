@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from edge_app.control import Busy, Control, FrameGone, RequestReused
 from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateNotWritable, UnknownLabel
+from edge_app.labels import check_label
 from edge_app.mqtt.fleet import Fleet
-from edge_app.storage.labels import check_label
 
 LARGEST = 16 << 10
 """Bytes of a command's content."""

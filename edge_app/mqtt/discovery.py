@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge_app import __version__
+from edge_app.labels import MAX_LENGTH
 from edge_app.mqtt.payloads import EVENT_TYPES, to_json
 from edge_app.mqtt.topics import Topics
-from edge_app.storage.labels import MAX_LENGTH
 
 ORIGIN = {"name": "edge-app", "sw_version": __version__}
 

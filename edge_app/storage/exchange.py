@@ -20,9 +20,9 @@ from typing import Any, NoReturn
 from edge_app import __version__
 from edge_app.closing import Closing
 from edge_app.errors import EdgeAppError, InputError
+from edge_app.labels import check_label
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import sync_folder
-from edge_app.storage.labels import check_label
 from edge_app.storage.records import Example, NewExample, Prediction
 from edge_app.storage.store import Store
 from edge_app.storage.unzip import check_count, unzip

@@ -11,9 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from edge_app.errors import EdgeAppError
+from edge_app.roles import Role, allows
 from edge_app.web.answers import ApiError
 from edge_app.web.limits import Lockout, RateLimiter, client_key
-from edge_app.web.tokens import Role, Tokens, allows, hash_of
+from edge_app.web.tokens import Tokens, hash_of
 
 if TYPE_CHECKING:
     from edge_app.config import WebConfig

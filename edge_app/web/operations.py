@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from edge_app.control import Control
 from edge_app.errors import InputError
-from edge_app.storage.labels import check_label
+from edge_app.labels import check_label
+from edge_app.roles import Role
 from edge_app.web import schema, translate
 from edge_app.web.answers import NO_STORE, ApiError, answer, refused_value
 from edge_app.web.guard import Client
-from edge_app.web.tokens import Role
 
 ROOT = "/api/v1"
 MAX_BODY = 64 << 10

@@ -5,17 +5,18 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from edge_app.web.tokens import Role
+from edge_app.labels import MAX_LENGTH
+from edge_app.roles import Role
 
 _LETTER = "[!-~\u00a1-\u00ac\u00ae-\u024f\u4e00-\u9fa5]"
-LABEL = f"^{_LETTER}(?:[ -~\u00a1-\u00ac\u00ae-\u024f\u4e00-\u9fa5]{{0,98}}{_LETTER})?$"
+LABEL = f"^{_LETTER}(?:[ -~\u00a1-\u00ac\u00ae-\u024f\u4e00-\u9fa5]{{0,{MAX_LENGTH - 2}}}{_LETTER})?$"
 """Of the names of classes, those that a short expression can describe; every printable text is right."""
 
 Label = Annotated[
     str,
     Meta(
         min_length=1,
-        max_length=100,
+        max_length=MAX_LENGTH,
         description="Name of a class: printable, no white space at its ends. More than the pattern says is right.",
         examples=["cup"],
         extra_json_schema={"pattern": LABEL},

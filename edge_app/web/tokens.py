@@ -14,12 +14,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, cast
 
 from edge_app.errors import InputError, StateNotWritable
+from edge_app.roles import ROLES, Role
 
-Role = Literal["view", "teach", "administer"]
-ROLES: tuple[Role, ...] = get_args(Role)
 SESSIONS = 64
 """Browsers that may be signed in; the one that signed in first has to do so again."""
 PREFIX = "edge-"
@@ -192,11 +191,6 @@ class Tokens:
             raise StateNotWritable(f"{self.path} cannot be written: {error.strerror or error}") from error
         found = self.path.stat()
         self._mark = (found.st_ino, found.st_mtime_ns, found.st_size)
-
-
-def allows(role: Role | None, needed: Role) -> bool:
-    """Whether a role may do what `needed` may."""
-    return role is not None and ROLES.index(role) >= ROLES.index(needed)
 
 
 def hash_of(secret: str) -> str:

@@ -3,9 +3,9 @@
 from typing import cast
 
 from edge_app import control
+from edge_app.roles import Role
 from edge_app.storage import records
 from edge_app.web import schema
-from edge_app.web.tokens import Role
 
 NS_PER_MS = 1_000_000
 

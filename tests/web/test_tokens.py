@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge_app.errors import InputError, StateNotWritable
-from edge_app.web.tokens import SESSIONS, Tokens, allows
+from edge_app.roles import allows
+from edge_app.web.tokens import SESSIONS, Tokens
 
 
 class Wall:

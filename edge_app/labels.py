@@ -1,10 +1,11 @@
-"""What may be the name of a class."""
+"""Names of classes."""
 
 import unicodedata
 
 from edge_app.errors import InputError
 
 MAX_LENGTH = 100
+"""Characters of a class's name."""
 
 
 def check_label(label: str) -> str:
