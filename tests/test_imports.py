@@ -10,10 +10,11 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "edge_app"
 
-GROUND = {"closing", "errors", "labels", "messages", "roles"}
+GROUND = {"closing", "errors", "files", "labels", "messages", "roles"}
 MAY_IMPORT = {
     "closing": set(),
     "errors": set(),
+    "files": set(),
     "messages": set(),
     "labels": {"errors"},
     "roles": set(),

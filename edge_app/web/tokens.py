@@ -8,7 +8,6 @@ the same file, hashed too, so that a restart signs nobody out. The file belongs 
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import threading
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from edge_app.errors import InputError, StateNotWritable
+from edge_app.files import write_atomically
 from edge_app.roles import ROLES, Role
 
 SESSIONS = 64
@@ -176,18 +176,9 @@ class Tokens:
             "tokens": {one.role: {"sha256": one.sha256, "made_s": one.made_s} for one in self._tokens.values()},
             "sessions": [list(session) for session in self._sessions.values()],
         }
-        draft = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
         try:
-            owner = self.path.stat() if self.path.exists() else self.path.parent.stat()
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                json.dump(table, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            if os.geteuid() == 0:  # made by root for the service, whose folder it is
-                os.chown(draft, owner.st_uid, owner.st_gid)
-            draft.replace(self.path)
+            write_atomically(self.path, json.dumps(table, indent=1).encode())
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise StateNotWritable(f"{self.path} cannot be written: {error.strerror or error}") from error
         found = self.path.stat()
         self._mark = (found.st_ino, found.st_mtime_ns, found.st_size)
