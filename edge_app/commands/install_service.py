@@ -126,7 +126,7 @@ def first_token(folder: Path) -> None:
     from edge_app.web.tokens import Tokens
 
     tokens = Tokens(folder / TOKENS)
-    if not tokens.known():
+    if not tokens.stored():
         print(f"token to administer the page and the API, shown only now: {tokens.make('administer')}")
 
 
