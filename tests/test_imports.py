@@ -10,21 +10,11 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "edge_app"
 
-GROUND = {
-    "checks",
-    "closing",
-    "errors",
-    "files",
-    "labels",
-    "messages",
-    "roles",
-}
+GROUND = {"closing", "errors", "labels", "messages", "roles"}
 MAY_IMPORT = {
     "closing": set(),
     "errors": set(),
-    "files": set(),
     "messages": set(),
-    "checks": {"errors", "labels"},
     "labels": {"errors"},
     "roles": set(),
     "colanet": GROUND,
@@ -37,7 +27,7 @@ MAY_IMPORT = {
     "malloc": set(),
     "client": GROUND,
     "kernel_cache": GROUND | {"colanet", "encoder"},
-    "config": GROUND | {"devices"},
+    "config": GROUND | {"devices", "storage"},
     "logs": set(),
     "learner": GROUND | {"colanet", "confidence", "encoder", "storage"},
     "evaluation": GROUND | {"colanet", "confidence", "encoder", "learner"},

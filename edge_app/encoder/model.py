@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +23,21 @@ from types import MappingProxyType
 from typing import Any
 
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound
-from edge_app.files import READABLE, write_atomically
 
-DEFAULT_MODEL = "efficientnet_lite0_int8"
+DEFAULT_MODEL = "efficientnet_lite0_gaussian"
+
+
+@dataclass(frozen=True, slots=True)
+class MapOutput:
+    """A model's second output: the map (side, side, n) that its embedding is pooled from."""
+
+    side: int
+    """Cells along each edge."""
+    dtype: str
+    """The output tensor's: "uint8", or "int8": then the values are raised by 128 on the way out."""
+    scale: float
+    zero_point: int
+    """Of the uint8 values that the encoder hands out, whatever the tensor's type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,12 @@ class ModelManifest:
     embedding_scale: float
     embedding_zero_point: int
     """Of the uint8 values that the encoder hands out, whatever the tensor's type."""
+    pooling: str = ""
+    """How the last map becomes the embedding: "gaussian", or free text; empty when it is not known."""
+    sigma: float | None = None
+    """Of Gaussian pooling, cells of the last map."""
+    last_map: MapOutput | None = None
+    """The last map, where the model gives it as a second output."""
     crop: float = 1.0
     """Part of the frame's shorter side that the encoder is shown, around the centre."""
     architecture: str = ""
@@ -187,6 +206,9 @@ def read_manifest(path: Path) -> ModelManifest:
         embedding_dtype=reader.dtype("embedding.dtype"),
         embedding_scale=reader.positive("embedding.scale"),
         embedding_zero_point=reader.whole("embedding.zero_point", 0, 255),
+        pooling=reader.text("embedding.pooling", ""),
+        sigma=reader.sigma(),
+        last_map=reader.last_map(),
         crop=reader.positive("crop", 1.0, default=1.0),
         architecture=reader.text("architecture", ""),
         source=reader.text("source", ""),
@@ -248,6 +270,19 @@ class _Reader:
     def mapping(self, key: str) -> Mapping[str, Any]:
         return MappingProxyType(dict(self._get(key, {}, "a table", Mapping)))
 
+    def sigma(self) -> float | None:
+        return self.positive("embedding.sigma") if self.text("embedding.pooling", "") == "gaussian" else None
+
+    def last_map(self) -> MapOutput | None:
+        if not self.mapping("map"):
+            return None
+        return MapOutput(
+            side=self.whole("map.side", 1, 4096),
+            dtype=self.dtype("map.dtype"),
+            scale=self.positive("map.scale"),
+            zero_point=self.whole("map.zero_point", 0, 255),
+        )
+
     def rate_code(self) -> Mapping[str, Any]:
         found = self.mapping("rate_code")
         if "file" in found:
@@ -265,4 +300,24 @@ def write_manifest(path: Path, table: Mapping[str, Any]) -> None:
     """Write a manifest's table as TOML, whole or not at all. Raises OSError."""
     import tomli_w
 
-    write_atomically(path, tomli_w.dumps(dict(table)).encode(), mode=READABLE)
+    write_atomically(path, tomli_w.dumps(dict(table)).encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the file at `path` by `content`; after a crash at any moment either the old or the new one is there."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(stream.fileno(), 0o644)  # mkstemp's 0600 would hide it from a service's account
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name too must survive a power cut
+    finally:
+        os.close(folder)

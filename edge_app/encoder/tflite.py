@@ -24,7 +24,7 @@ from edge_app.errors import InputError, ModelMismatch, ModelNotFound, RuntimeMis
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_app.encoder.model import ModelManifest
+    from edge_app.encoder.model import MapOutput, ModelManifest
 
 RUNTIMES = {
     "ai-edge-litert": ("ai_edge_litert.interpreter", "pip install ai-edge-litert"),
@@ -74,6 +74,7 @@ class TFLiteEncoder(Closing):
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.tensor(inputs[0]["index"])
         self._output = self._interpreter.tensor(outputs[0]["index"])
+        self._map = None if manifest.last_map is None else self._interpreter.tensor(outputs[1]["index"])
         self._closed = False
 
     def encode(self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -88,19 +89,38 @@ class TFLiteEncoder(Closing):
         else:
             _expect("out", out, (self.manifest.embedding_size,))
         with self._lock:
-            if self._closed:
-                raise InputError(f"encoder {self.manifest.name} is closed: open another TFLiteEncoder")
-            # The interpreter refuses to run while a view of its tensors is alive, so both views stay unnamed.
-            if self.manifest.input_dtype == "int8":
-                np.bitwise_xor(image, 0x80, out=self._input()[0].view(np.uint8))  # x - 128 in two's complement
-            else:
-                np.copyto(self._input()[0], image)
-            self._interpreter.invoke()
-            if self.manifest.embedding_dtype == "int8":
-                np.bitwise_xor(self._output().reshape(-1).view(np.uint8), 0x80, out=out)
-            else:
-                np.copyto(out, self._output().reshape(-1))
+            self._run(image)
+            _copy(self._output, self.manifest.embedding_dtype, out)
         return out
+
+    def encode_map(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the last map of `image`, (side, side, n) uint8: what the embedding is pooled from.
+
+        It takes as long as `encode`. Raises InputError as `encode` does, and for a model that does not give its map.
+        """
+        _expect("image", image, (self.manifest.input_size, self.manifest.input_size, 3))
+        told = self.manifest.last_map
+        if told is None:
+            raise InputError(
+                f"encoder {self.manifest.name} does not give its last map: its manifest has no [map]. The models that "
+                "are shipped with edge-app do"
+            )
+        out = np.empty((told.side, told.side, self.manifest.embedding_size), np.uint8)
+        with self._lock:
+            self._run(image)
+            _copy(self._map, told.dtype, out)
+        return out
+
+    def _run(self, image: NDArray[np.uint8]) -> None:
+        """Invoke the interpreter; the caller holds the lock."""
+        if self._closed:
+            raise InputError(f"encoder {self.manifest.name} is closed: open another TFLiteEncoder")
+        # The interpreter refuses to run while a view of its tensors is alive, so all views stay unnamed.
+        if self.manifest.input_dtype == "int8":
+            np.bitwise_xor(image, 0x80, out=self._input()[0].view(np.uint8))  # x - 128 in two's complement
+        else:
+            np.copyto(self._input()[0], image)
+        self._interpreter.invoke()
 
     @property
     def xnnpack(self) -> bool | None:
@@ -113,7 +133,7 @@ class TFLiteEncoder(Closing):
         """Free the interpreter's memory; a second call does nothing."""
         with self._lock:
             self._closed = True
-            self._input = self._output = self._interpreter = None
+            self._input = self._output = self._map = self._interpreter = None
 
 
 def describe(content: bytes, name: str = "model") -> Tensors:
@@ -187,7 +207,7 @@ def _check(manifest: ModelManifest, tensors: Tensors) -> None:
     """Raise ModelMismatch unless the manifest tells the truth about the model's tensors."""
     source, sink = tensors.inputs[0], tensors.outputs[0]
     offset = 128 if manifest.embedding_dtype == "int8" else 0
-    found = {
+    found: dict[str, tuple[Any, Any]] = {
         "input.size": (manifest.input_size, source.shape[1] if len(source.shape) == 4 else source.shape),
         "input.dtype": (manifest.input_dtype, source.dtype),
         "input.scale": (np.float32(manifest.input_scale), np.float32(source.scale)),
@@ -197,12 +217,37 @@ def _check(manifest: ModelManifest, tensors: Tensors) -> None:
         "embedding.scale": (np.float32(manifest.embedding_scale), np.float32(sink.scale)),
         "embedding.zero_point": (manifest.embedding_zero_point, sink.zero_point + offset),
     }
+    if manifest.last_map is not None:
+        found |= _map_entries(manifest, manifest.last_map, tensors.outputs)
     for key, (said, actual) in found.items():
         if said != actual:
             raise ModelMismatch(
                 f"{manifest.manifest_path} says {key} = {said}, but {manifest.path.name} has {actual}; write a true "
                 f"manifest: edge-app models add {manifest.path} --name NAME"
             )
+
+
+def _map_entries(
+    manifest: ModelManifest, told: MapOutput, outputs: tuple[TensorInfo, ...]
+) -> dict[str, tuple[Any, Any]]:
+    """Return what the manifest says of the map, each with what the model has."""
+    if len(outputs) < 2:
+        return {"map": ("a second output", "one output")}
+    sink = outputs[1]
+    return {
+        "map.side and embedding.size": ((1, told.side, told.side, manifest.embedding_size), sink.shape),
+        "map.dtype": (told.dtype, sink.dtype),
+        "map.scale": (np.float32(told.scale), np.float32(sink.scale)),
+        "map.zero_point": (told.zero_point, sink.zero_point + (128 if told.dtype == "int8" else 0)),
+    }
+
+
+def _copy(tensor: Any, dtype: str, out: NDArray[np.uint8]) -> None:
+    """Copy an output, a function that returns a view of it, to `out`, raised by 128 where it is int8."""
+    if dtype == "int8":
+        np.bitwise_xor(tensor().reshape(out.shape).view(np.uint8), 0x80, out=out)
+    else:
+        np.copyto(out, tensor().reshape(out.shape))
 
 
 def _expect(name: str, array: Any, shape: tuple[int, ...]) -> None:

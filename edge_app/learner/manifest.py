@@ -13,7 +13,7 @@ def find_manifest(folder: Path, name: str | None) -> "ModelManifest":
     A state that does not exist, or whose model is not installed, gives the default model's. Raises ModelNotFound,
     ModelMismatch.
     """
-    from edge_app.encoder.model import find_models, load_manifest
+    from edge_app.encoder.model import load_manifest
     from edge_app.storage.database import connect_reader, read_binding
     from edge_app.storage.folder import database_path
 
@@ -26,11 +26,18 @@ def find_manifest(folder: Path, name: str | None) -> "ModelManifest":
             binding = read_binding(db, path)
         finally:
             db.close()
-        same = [found for found in find_models().values() if _sha256(found) == binding.encoder_sha256]
         # of several manifests of one model file, the one that prepares frames as when the state was taught
+        same = installed(binding.encoder_sha256)
         for found in sorted(same, key=lambda path: _preprocessing(path) != binding.preprocessing):
             return load_manifest(found)
     return load_manifest()
+
+
+def installed(encoder_sha256: str) -> list[Path]:
+    """Return the manifests that name a model file of this SHA-256; the files themselves are not read."""
+    from edge_app.encoder.model import find_models
+
+    return [path for path in find_models().values() if _sha256(path) == encoder_sha256]
 
 
 def _sha256(path: Path) -> str:

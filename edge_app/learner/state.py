@@ -119,14 +119,7 @@ def check_binding(store: Store, wanted: Binding) -> None:
     """Raise ModelMismatch, with the way out, unless the state was taught with what is `wanted`."""
     stored, folder = store.binding, store.path.parent
     if stored.encoder_sha256 != wanted.encoder_sha256:
-        examples = store.examples()
-        pictures = sum(example.has_thumbnail for example in examples)
-        raise ModelMismatch(
-            f"{folder} was taught with the encoder {stored.encoder_name} (SHA-256 {stored.encoder_sha256[:12]}...), "
-            f"the one in use is {wanted.encoder_name} ({wanted.encoder_sha256[:12]}...). Use the first (`--model`), or "
-            f"have the examples encoded anew from their thumbnails, which {pictures} of {len(examples)} have: "
-            f"`edge-app rebuild --state {folder} --model {wanted.encoder_name}`"
-        )
+        raise ModelMismatch(_other_encoder(store, wanted))
     if stored.preprocessing not in (None, wanted.preprocessing):
         raise ModelMismatch(
             f"{folder} was taught with frames prepared by {stored.preprocessing!r}, the model's manifest now says "
@@ -143,6 +136,29 @@ def check_binding(store: Store, wanted: Binding) -> None:
                 f"`edge-app rebuild --state {folder}` has the stored examples learnt again with these; none is lost, "
                 "and the old state stays until the new one is whole"
             )
+
+
+def _other_encoder(store: Store, wanted: Binding) -> str:
+    """Return the message for a state of another encoder: both ways out, and what each needs."""
+    from edge_app.learner.manifest import installed
+
+    stored, folder = store.binding, store.path.parent
+    examples = store.examples()
+    pictures = sum(example.has_thumbnail for example in examples)
+    found = installed(stored.encoder_sha256)
+    keep = (
+        f"To stay with the first: `--model {found[0].stem}`"
+        if found
+        else "The first is not installed: `edge-app models add FILE` adds its file, which an earlier edge-app or the "
+        "device that taught the state has"
+    )
+    return (
+        f"{folder} was taught with the encoder {stored.encoder_name} (SHA-256 {stored.encoder_sha256[:12]}...), "
+        f"the one in use is {wanted.encoder_name} ({wanted.encoder_sha256[:12]}...). "
+        f"`edge-app rebuild --state {folder} --model {wanted.encoder_name}` moves what was taught: it encodes the "
+        f"examples anew from their thumbnails, which {pictures} of {len(examples)} have, and keeps the old database. "
+        f"{keep}"
+    )
 
 
 def _open_store(

@@ -1,4 +1,4 @@
-"""The server: uvicorn with its event loop in a thread beside the live loop."""
+"""The server: uvicorn in a thread with an event loop of its own, beside the live loop."""
 
 import asyncio
 import ipaddress
@@ -24,29 +24,28 @@ if TYPE_CHECKING:
 HEAD_BYTES = 16 << 10
 KEEP_ALIVE_S = 20
 MESSAGE_BYTES = 4 << 10
-"""Longest message accepted from a WebSocket client; the protocol expects none."""
+"""What a WebSocket client may send; it has nothing to say."""
 START_S = 20.0
-"""Longest wait for the server to answer."""
 
 
 class WebServer(Closing):
-    """Serves the page and the API of one device, from `start` to `close`."""
+    """Serves one device from `open` to `close`."""
 
     def __init__(self, control: "Control", config: "WebConfig", tokens: Path) -> None:
-        """Bind the address and load the libraries; nothing is served yet.
+        """Bind the address and load what is needed; nothing is served yet.
 
-        `tokens` is the file of the tokens. Raises RuntimeMissing when the extra `web` is not installed, InputError for
-        an invalid certificate or token file, DeviceError when the address cannot be bound.
+        Raises RuntimeMissing when the extra is not installed, InputError for a certificate or tokens that are not
+        right, DeviceError when the address cannot be had.
         """
-        require_extra()
-        from edge_app.web.access import AccessPolicy
+        needs_extra()
+        from edge_app.web.guard import AccessPolicy
         from edge_app.web.tokens import Tokens
 
         self._control = control
         self._config = config
         self.tokens = Tokens(tokens, session_s=config.session_days * 86400.0)
-        self.tokens.stored()
-        self._policy = AccessPolicy(config, self.tokens, time.monotonic)
+        self.tokens.known()
+        self._gate = AccessPolicy(config, self.tokens, time.monotonic)
         self._tls = _check_certificate(config)
         self._socket = _bind(config)
         self._site: Site | None = None
@@ -54,7 +53,7 @@ class WebServer(Closing):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self.failure: BaseException | None = None
-        """The exception that ended the server, if one did."""
+        """What ended the server by itself."""
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     @property
@@ -70,13 +69,13 @@ class WebServer(Closing):
         return f"{'https' if self._tls else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{self.port}/"
 
     def start(self) -> None:
-        """Start serving; return once requests are answered. Raises DeviceError when the server does not start."""
+        """Serve, and return when requests are answered. Raises DeviceError when that does not come about."""
         self._thread.start()
         if not self._started.wait(START_S) or self.failure is not None:
             raise DeviceError(f"the page and the API could not be started: {self.failure or 'no answer'}")
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Stop serving; requests in progress get `timeout_s` to finish."""
+        """Stop serving; what was begun is given a moment."""
         if self._server is not None and self._loop is not None and self._thread.is_alive():
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._end)
@@ -106,7 +105,7 @@ class WebServer(Closing):
         from edge_app.web.site import Site
 
         self._loop = asyncio.get_running_loop()
-        self._site = Site(self._control, self._config, self._policy)
+        self._site = Site(self._control, self._config, self._gate)
         streams = 2 * self._config.max_clients
         connections = 4 * self._config.max_clients + 32
         options: dict[str, Any] = {}
@@ -126,7 +125,7 @@ class WebServer(Closing):
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=streams + connections - 8,  # answered with 503; further ones are dropped
+            limit_concurrency=streams + connections - 8,  # these are told, those beyond are dropped
             h11_max_incomplete_event_size=HEAD_BYTES,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=1,
@@ -143,7 +142,7 @@ class WebServer(Closing):
 
 
 class _Forward(logging.Handler):
-    """Passes uvicorn's warnings to the log of edge-app."""
+    """Passes uvicorn's warnings on to this program's log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logging.getLogger(__name__).handle(record)
@@ -157,8 +156,8 @@ def _forward_log() -> None:
     logging.getLogger("uvicorn").handlers = [_Forward()]
 
 
-def require_extra() -> None:
-    """Raise RuntimeMissing unless the libraries of the extra `web` are installed."""
+def needs_extra() -> None:
+    """Raise RuntimeMissing unless the libraries are there that the page and the API need."""
     try:
         import msgspec
         import starlette

@@ -47,7 +47,7 @@ def config(tmp_path: Path) -> Path:
     ("fault", "message"),
     [
         ("altered", "SHA-256"),
-        ("missing", "efficientnet_lite0_int8.tflite"),
+        ("missing", "efficientnet_lite0_gaussian.tflite"),
         ("manifest missing", "no such manifest"),
     ],
 )

@@ -130,6 +130,13 @@ def test_the_rate_code_passes_through_and_its_file_is_checked(
         ("embedding", {"size": 24, "dtype": "uint8", "scale": 0.0, "zero_point": 0}, "embedding.scale = 0.0"),
         ("embedding", {"size": 24, "dtype": "uint8", "scale": 0.1, "zero_point": 256}, "embedding.zero_point = 256"),
         ("embedding", "uint8", "embedding.size is missing"),
+        (
+            "embedding",
+            {"size": 24, "dtype": "uint8", "scale": 0.1, "zero_point": 0, "pooling": "gaussian"},
+            "embedding.sigma is missing",
+        ),
+        ("map", {"side": 0, "dtype": "uint8", "scale": 0.1, "zero_point": 0}, "map.side = 0"),
+        ("map", {"side": 7, "dtype": "uint8", "scale": 0.1}, "map.zero_point is missing"),
         ("rate_code", 5, "rate_code = 5"),
         ("rate_code", {"file": "a/b", "sha256": "0" * 64}, "plain file name"),
         ("rate_code", {"file": "b"}, "rate_code.sha256 is missing"),

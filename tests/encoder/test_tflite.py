@@ -19,7 +19,7 @@ from edge_app.encoder.selfcheck import picture
 from edge_app.encoder.tflite import MAX_THREADS, RUNTIMES, TFLiteEncoder, describe, load_runtime
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound, RuntimeMissing
 
-GOLDEN_HEAD = (14, 0, 0, 0, 0, 0, 0, 73, 0, 4, 0, 5, 0, 73, 8, 3)
+GOLDEN_HEAD = (19, 0, 0, 0, 0, 0, 0, 99, 0, 2, 0, 4, 0, 84, 10, 2)
 
 
 def noise(size: int, seed: int = 0) -> NDArray[np.uint8]:

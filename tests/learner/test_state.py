@@ -100,6 +100,25 @@ def test_a_state_is_bound_to_how_frames_are_prepared(tmp_path: Path, manifest: M
         Learner.open(tmp_path, manifest, read_only=True)
 
 
+def test_a_state_of_an_earlier_encoder_names_both_ways_out(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, manifest: ModelManifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path_factory.mktemp("models")
+    monkeypatch.setenv("EDGE_APP_MODELS", str(models))
+    earlier = replace(manifest, name="earlier", sha256="ab" * 32)
+    with Learner.open(tmp_path, earlier) as learner:
+        learner.teach(_embedding(1), "mug", source="test")
+    assert find_manifest(tmp_path, None).name == manifest.name
+    ways = rf"rebuild --state .* --model {manifest.name}. .*which 0 of 1 have.* not installed: .edge-app models add"
+    with pytest.raises(ModelMismatch, match=ways):
+        Learner.open(tmp_path, manifest)
+    text = manifest.manifest_path.read_text().replace(manifest.sha256, earlier.sha256)
+    (models / "earlier.toml").write_text(text.replace(f'name = "{manifest.name}"', 'name = "earlier"'))
+    with pytest.raises(ModelMismatch, match=r"To stay with the first: .--model earlier."):
+        Learner.open(tmp_path, manifest)
+    Learner.open(tmp_path, earlier).close()
+
+
 def test_a_state_of_before_that_was_written_down_is_taken_and_bound(tmp_path: Path, manifest: ModelManifest) -> None:
     Learner.open(tmp_path, manifest).close()
     with Store.open(database_path(tmp_path)) as store:

@@ -1,0 +1,74 @@
+"""The shipped model's embedding is the Gaussian-weighted mean of the map that it gives."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_app.encoder.model import MapOutput, ModelManifest, load_manifest
+from edge_app.encoder.pooling import gaussian
+from edge_app.encoder.selfcheck import picture
+from edge_app.encoder.tflite import TFLiteEncoder
+from edge_app.errors import InputError, ModelMismatch
+
+
+@pytest.mark.parametrize(("side", "sigma"), [(7, 2.0), (8, 2.3), (1, 2.0)])
+def test_weights_sum_to_one_and_are_symmetric(side: int, sigma: float) -> None:
+    weights = gaussian(side, sigma)
+    assert weights.shape == (side, side)
+    assert weights.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(weights, weights.T)
+    np.testing.assert_allclose(weights, weights[::-1, ::-1])
+
+
+def test_weights_fall_as_a_gaussian_does() -> None:
+    weights = gaussian(7, 2.0)
+    assert weights[3, 4] / weights[3, 3] == pytest.approx(np.exp(-1 / 8))
+    assert weights[0, 0] / weights[3, 3] == pytest.approx(np.exp(-18 / 8))
+
+
+def test_the_embedding_is_the_weighted_map() -> None:
+    manifest = load_manifest()
+    told = manifest.last_map
+    assert told is not None
+    assert (manifest.pooling, told.zero_point) == ("gaussian", 0)
+    assert manifest.sigma is not None
+    with TFLiteEncoder(manifest) as encoder:
+        embedding, cells = encoder.encode(picture(224)), encoder.encode_map(picture(224))
+        np.testing.assert_array_equal(encoder.encode(picture(224)), embedding)
+    assert cells.shape == (told.side, told.side, manifest.embedding_size)
+    assert cells.dtype == np.uint8
+    weighted = np.einsum("ij,ijc->c", gaussian(told.side, manifest.sigma), cells * told.scale)
+    levels = np.minimum(weighted / manifest.embedding_scale, 255)
+    # the weights have 8 bits, and the sum is rounded
+    np.testing.assert_allclose(embedding, levels, rtol=0.002, atol=0.6)
+    assert np.sum(embedding > 50) > 20
+
+
+def test_a_model_without_a_map_says_so(tiny: ModelManifest) -> None:
+    with TFLiteEncoder(tiny) as encoder, pytest.raises(InputError, match=r"tiny does not give its last map"):
+        encoder.encode_map(np.zeros((32, 32, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"side": 8}, r"map.side and embedding.size = \(1, 8, 8, 1280\)"),
+        ({"dtype": "int8", "zero_point": 128}, "map.dtype = int8"),
+        ({"scale": 0.5}, "map.scale = 0.5"),
+        ({"zero_point": 1}, "map.zero_point = 1"),
+    ],
+)
+def test_a_manifest_that_lies_of_the_map_is_refused(change: dict[str, Any], named: str) -> None:
+    manifest = load_manifest()
+    assert manifest.last_map is not None
+    wrong = dataclasses.replace(manifest, last_map=dataclasses.replace(manifest.last_map, **change))
+    with pytest.raises(ModelMismatch, match=named):
+        TFLiteEncoder(wrong)
+
+
+def test_a_map_that_the_model_does_not_give_is_refused(tiny: ModelManifest) -> None:
+    wrong = dataclasses.replace(tiny, last_map=MapOutput(side=8, dtype="uint8", scale=0.1, zero_point=0))
+    with pytest.raises(ModelMismatch, match="map = a second output"):
+        TFLiteEncoder(wrong)
