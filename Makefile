@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model screenshots clean help
+.PHONY: config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -54,6 +54,9 @@ test-aarch64: $(VENV)/.has-dev  ## the same bits on ARM: the determinism tests o
 golden: $(VENV)/.has-dev  ## write all golden files anew, after a change of the arithmetic that is meant (on x86-64)
 	$(BIN)/python tests/colanet/make_golden.py
 	$(BIN)/python tests/aarch64/write_golden.py
+
+config-docs: $(VENV)/.has-dev  ## write systemd/config.toml and docs/configuration.md from the declarations
+	$(BIN)/python -m edge_app.config.reference
 
 check-page:  ## the types of the page's JavaScript, strictly (needs Node and its registry)
 	npx --yes --package typescript@5.9 tsc --allowJs --checkJs --strict --noEmit --target es2022 --module esnext \

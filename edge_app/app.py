@@ -72,9 +72,9 @@ def run(
     with Signals() as signals, Notifier(source.environ.get("NOTIFY_SOCKET"), clock) as notifier, ExitStack() as stack:
         notifier.send(STATUS="starting")
         if config.web.enabled:
-            from edge_app.web.server import needs_extra
+            from edge_app.web.server import require_extra
 
-            needs_extra()  # before what takes long
+            require_extra()  # before what takes long
         bus = _prepare_mqtt(config)
         pipeline, learner, control = _open(stack, config, clock, notifier, answered)
         outside = stack.enter_context(ExitStack())
@@ -102,7 +102,7 @@ def run(
         pipeline.start(signals.wake)
         if web is not None:
             web.start()
-            logs.report(logging.INFO, "page", url=web.url, tokens=len(web.tokens.known()))
+            logs.report(logging.INFO, "page", url=web.url, tokens=len(web.tokens.stored()))
         if bridge is not None:
             bridge.start()
         reason = _watch(pipeline, supervisor, signals, seconds, web)

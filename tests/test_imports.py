@@ -10,11 +10,21 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "edge_app"
 
-GROUND = {"closing", "errors", "labels", "messages", "roles"}
+GROUND = {
+    "checks",
+    "closing",
+    "errors",
+    "files",
+    "labels",
+    "messages",
+    "roles",
+}
 MAY_IMPORT = {
     "closing": set(),
     "errors": set(),
+    "files": set(),
     "messages": set(),
+    "checks": {"errors", "labels"},
     "labels": {"errors"},
     "roles": set(),
     "colanet": GROUND,
@@ -27,7 +37,7 @@ MAY_IMPORT = {
     "malloc": set(),
     "client": GROUND,
     "kernel_cache": GROUND | {"colanet", "encoder"},
-    "config": GROUND | {"devices", "storage"},
+    "config": GROUND | {"devices"},
     "logs": set(),
     "learner": GROUND | {"colanet", "confidence", "encoder", "storage"},
     "evaluation": GROUND | {"colanet", "confidence", "encoder", "learner"},

@@ -1,4 +1,4 @@
-"""The columns of a network: their synapses, how they are shown a presentation, and how they come and go."""
+"""The columns of a network: their synapses, one presentation through them, adding and removing columns."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet import kernels
-from edge_app.colanet.kernels import Activity, Dynamics
+from edge_app.colanet.kernels import Activity, Dynamics, Scratch
 from edge_app.colanet.params import INPUT_STEPS, Params
 from edge_app.errors import ParameterError, StateCorrupt
 
 WORK_A_THREAD = 1 << 18
-"""Products of array elements below which a further thread costs more than it saves."""
+"""Multiplications below which a further thread costs more than it saves."""
 ADDED_AT_ONCE = 16
-"""Weights that are summed in the time of a product."""
+"""Weights that are summed in the time of one multiplication."""
 
 Result = TypeVar("Result")
 Arrays = dict[str, NDArray[Any]]
@@ -26,7 +26,7 @@ class Columns(ABC):
     """The columns of one network, neurons numbered as in `kernels`; a subclass is a plasticity rule.
 
     weights (n_inputs, neurons) int16, threshold and tonic (neurons,) int32, in the rule's format of weights.
-    neuron_arrays names the rule's own arrays, (neurons, ...), which come and go with a column.
+    neuron_arrays names the rule's own arrays, (neurons, ...), whose rows are added and removed with a column.
     """
 
     dynamics: Dynamics
@@ -91,10 +91,7 @@ class Columns(ABC):
                 self.params.members,
                 start,
                 stop,
-                self._sums,
-                self._drive,
-                self._u,
-                self._free_at,
+                self._scratch,
                 self._activity,
             )
 
@@ -103,17 +100,18 @@ class Columns(ABC):
         return self._activity
 
     def decide(self, counts: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.int64]]:
-        """Return the column that is ahead, its lead, and the tally (5, columns), which the next call overwrites.
+        """Return the winning column, its margin in OUT spikes, and the tally (5, columns).
 
-        Rows of the tally: `kernels.SPIKES` .. `kernels.EXCITATION`. There must be a column.
+        Rows of the tally: `kernels.SPIKES` .. `kernels.EXCITATION`; the next call overwrites it. Needs at least one
+        column.
         """
         activity = self.present(counts)
         kernels.tally(activity, self.threshold, self._totals)
-        best, lead = kernels.leader(self._totals, self._ranks)
-        return best, lead, self._totals
+        best, margin = kernels.winner_of(self._totals, self._ranks)
+        return best, margin, self._totals
 
     def add(self, key: int) -> None:
-        """Append a column that has learnt nothing; `key` names its random stream."""
+        """Append an untrained column; `key` names its random stream."""
         new = self.per_column
         self.keys = np.append(self.keys, np.int64(key))
         self.weights = np.hstack([self.weights, np.zeros((self.n_inputs, new), np.int16)])
@@ -126,7 +124,7 @@ class Columns(ABC):
         self._born(slice(self.threshold.size - new, self.threshold.size))
 
     def remove(self, column: int) -> None:
-        """Take a column out; the numbers of those after it fall by one."""
+        """Remove a column; the indices of those after it fall by one."""
         gone = slice(column * self.per_column, (column + 1) * self.per_column)
         self.keys = np.delete(self.keys, column)
         self.weights = np.delete(self.weights, gone, axis=1)
@@ -136,11 +134,11 @@ class Columns(ABC):
         self._removed()
 
     def arrays(self) -> Arrays:
-        """Return all that was learnt, by name; weights are not part of it where they follow from the rest."""
+        """Return the learnt state by name, without weights that can be computed from the rest."""
         return {name: getattr(self, name) for name in ("keys", *self.neuron_arrays)}
 
     def load(self, arrays: Arrays) -> None:
-        """Take over what `arrays` returned.
+        """Restore the state that `arrays` returned.
 
         Raises StateCorrupt when a name, a shape, a type or a value is not as expected.
         """
@@ -162,11 +160,11 @@ class Columns(ABC):
     def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         """Learn that counts (n_inputs,) show the class of `column`; presentation: examples learnt before."""
 
-    def vary(self, counts: NDArray[np.uint8], column: int) -> None:  # noqa: B027 a rule need not know variations
+    def vary(self, counts: NDArray[np.uint8], column: int) -> None:  # noqa: B027 optional for a rule
         """Learn counts (n_inputs,) as a variation of what a column has learnt already; by default nothing."""
 
-    def rehearse(self, counts: NDArray[np.uint8], column: int) -> None:  # noqa: B027 nor rehearsals
-        """Go again through counts (n_inputs,), an example that `column` has learnt; by default nothing."""
+    def rehearse(self, counts: NDArray[np.uint8], column: int) -> None:  # noqa: B027 optional for a rule
+        """Learn counts (n_inputs,), an example that `column` has learnt, once more; by default nothing."""
 
     @abstractmethod
     def _born(self, neurons: slice) -> None:
@@ -174,22 +172,22 @@ class Columns(ABC):
 
     @abstractmethod
     def _removed(self) -> None:
-        """Bring in order what depends on the set of columns, after one was removed."""
+        """Recompute the state that depends on the set of columns, after one was removed."""
 
     @abstractmethod
     def _refresh(self, neurons: slice) -> None:
         """Compute weights and thresholds from the loaded state."""
 
     def _renew(self, neurons: slice) -> None:
-        """Compute all that follows from the learnt state, after it changed."""
+        """Recompute everything derived from the learnt state, after it changed."""
         self._refresh(neurons)
         kernels.spread_evenly(self.tonic, self._steady)
 
     def spread(self, part: Callable[[int, int], Result], n: int, cost: int) -> list[Result]:
-        """Return part(start, stop) over 0..n, in blocks on several threads where n * cost is worth it.
+        """Return part(start, stop) over 0..n, split into blocks for several threads when n * cost is large enough.
 
-        The blocks touch different elements, or what they return is summed up in integers: the outcome does not depend
-        on their number.
+        The blocks write different elements, or their results are summed as integers, so the result does not depend on
+        the number of blocks.
         """
         blocks = max(1, min(self._threads, n, n * cost // WORK_A_THREAD))
         if self._pool is None or blocks == 1:
@@ -212,11 +210,13 @@ class Columns(ABC):
 
     def _resize_scratch(self) -> None:
         neurons, columns = self.threshold.size, self.keys.size
-        self._sums = np.empty((INPUT_STEPS + 1, neurons), np.int32)
-        self._drive = np.empty((INPUT_STEPS, neurons), np.int32)
         self._steady = np.zeros((INPUT_STEPS, neurons), np.int32)
-        self._u = np.empty(neurons, np.int64)
-        self._free_at = np.empty(neurons, np.int64)
+        self._scratch = Scratch(
+            sums=np.empty((INPUT_STEPS + 1, neurons), np.int32),
+            drive=np.empty((INPUT_STEPS, neurons), np.int32),
+            u=np.empty(neurons, np.int64),
+            free_at=np.empty(neurons, np.int64),
+        )
         self._totals = np.empty((kernels.EXCITATION + 1, columns), np.int64)
         shape = (columns, self.params.members)
         self._activity = Activity(*(np.empty(shape, np.int32) for _ in Activity._fields))

@@ -1,9 +1,9 @@
-"""How kernels are compiled: once, kept in numba's cache; where that cannot be written, again at every start.
+"""Compiles kernels with numba and caches them; without a writable cache they are compiled at every start.
 
-Numba looks for a folder that it may write: NUMBA_CACHE_DIR, else `__pycache__` beside the source, else the user's cache
-folder. Without one `njit(cache=True)` raises at import; a full disk, or a cache file that a power cut left empty,
-raises at the first call. Here each of them makes the start slower, and nothing more. Numba knows a cached kernel by its
-own source file alone: kernels that call one another belong into one file, or an old one may stay in the cache.
+Numba looks for a writable folder: NUMBA_CACHE_DIR, else `__pycache__` beside the source, else the user's cache folder.
+Without one `njit(cache=True)` raises at import; a full disk, or a cache file that a power cut left empty, raises at the
+first call. Here each of these only makes the start slower. Numba identifies a cached kernel by its own source file, so
+kernels that call one another must be in one file: otherwise an outdated one may stay in the cache.
 """
 
 import pickle
@@ -14,11 +14,11 @@ import numba
 from numba.core.caching import FunctionCache
 
 FAULTS = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ImportError, pickle.PickleError)
-"""What a folder that cannot be written, or a damaged cache file, makes numba raise."""
+"""Raised by numba for a folder that cannot be written, or a damaged cache file."""
 
 
 class _TolerantCache(FunctionCache):  # type: ignore[misc]
-    """Numba's cache of one function; a failure is a miss, and what is damaged is replaced."""
+    """Numba's cache of one function; a failure counts as a miss, and a damaged entry is replaced."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

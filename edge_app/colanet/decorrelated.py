@@ -2,10 +2,10 @@
 
 For an example x (spike counts) of a class whose winner has the mean m after n examples:
 
-    residual   r = x - m                      what the winner did not expect
+    residual   r = x - m                      the prediction error of the winner
     trace      z = P r                        after lateral inhibition between the inputs
     scale      d = regularisation (1+n)/n + r.z
-    loss       V_j <- V_j - (V_j.r / d) z     every neuron that the residual drives (anti-Hebbian)
+    loss       V_j <- V_j - (V_j.r / d) z     every neuron driven by the residual (anti-Hebbian)
     inhibition P   <- P - z z' / d            inputs that vary together inhibit one another
     reward     V   <- V + P r / (1+n)         the winner (dopamine); its stability: log2(1+n)
                m   <- m + r / (1+n)
@@ -49,13 +49,13 @@ from edge_app.colanet.kernels import NEVER, Activity, Dynamics
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 
 VARIATIONS = 4
-"""Variations of an example that weigh as much as an example."""
+"""Variations that together weigh as much as one example."""
 REHEARSED = 4
 """How much more strongly a rehearsed example corrects than a new one."""
 NOISE_OVER = 64
 """Examples over which the noise is averaged: few, for P changes."""
 NOISE_MAX = 1 << 47
-"""What r.z can come to, Q.16, for as many inputs as there can be."""
+"""Largest r.z, Q.16, for the largest number of inputs."""
 CACHE_LINE = 32
 """int16 in 64 bytes."""
 
@@ -64,9 +64,9 @@ class DecorrelatedColumns(Columns):
     """Columns under the decorrelated rule.
 
     mean (neurons, n_inputs) int32 Q7.24; drive (neurons, n_inputs) int32 Q10.20, V above; correction (neurons,
-    n_inputs) int32 Q7.24, U; uses (neurons,) int32, n;
-    decorrelation (n_inputs, n_inputs) int32 Q1.30, P, and noise (2,) int64, Q.16 squared counts and the examples that
-    it was heard in, at most NOISE_OVER; shared by all columns.
+    n_inputs) int32 Q7.24, U; uses (neurons,) int32, n.
+    Shared by all columns: decorrelation (n_inputs, n_inputs) int32 Q1.30, P, and noise (2,) int64: Q.16 squared counts,
+    and the number of examples that it is averaged over, at most NOISE_OVER.
     """
 
     neuron_arrays: ClassVar = {
@@ -97,7 +97,7 @@ class DecorrelatedColumns(Columns):
         self.noise: NDArray[np.int64] = np.zeros(2, np.int64)
         self._residual = np.empty(n_inputs, np.int32)
         self._trace = np.empty(n_inputs, np.int32)
-        self._scaled = np.zeros(n_inputs, np.int32)  # inhibition that P has not been given yet: see _expect
+        self._scaled = np.zeros(n_inputs, np.int32)  # inhibition not yet applied to P: see _trace_residual
         self._common = np.zeros((2, n_inputs), np.int64)
         self._rows = np.empty((CACHE_LINE, n_inputs), np.int16)
         self._rule = rule
@@ -111,12 +111,12 @@ class DecorrelatedColumns(Columns):
 
     @property
     def expected_noise(self) -> int:
-        """What is taken off the squared norm of a mean of one example, Q.16."""
+        """Noise that is subtracted from the squared norm of a mean of one example, Q.16."""
         return int(self.noise[0]) * self._noise_part >> 16
 
     @property
     def decorrelation(self) -> NDArray[np.int32]:
-        """P (n_inputs, n_inputs) int32 Q1.30, whole; what is written on its diagonal and above stays."""
+        """P (n_inputs, n_inputs) int32 Q1.30, both triangles; writing its diagonal and upper triangle changes P."""
         self._inhibit()
         kernels.mirror(self._p)
         return self._p
@@ -127,7 +127,7 @@ class DecorrelatedColumns(Columns):
         return self._errors
 
     def novelty(self, counts: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Return what counts (n_inputs,) have over the mean of the used neurons, of which there must be one: Q15.16."""
+        """Return counts (n_inputs,) minus the mean of the used neurons, Q15.16. Needs at least one used neuron."""
         used = int(np.count_nonzero(self.uses))
         novelty = np.empty(self.n_inputs, np.int32)
         kernels.novelty_of(counts, self._common[0] * (used + self._rule.resting_classes) // used, novelty)
@@ -136,13 +136,13 @@ class DecorrelatedColumns(Columns):
     def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         winner = self._winner(counts, column)
         uses = int(self.uses[winner])
-        base, scale = 1, 1  # a first example is all new: nothing is lost for it, and all of it is rewarded
+        base, scale = 1, 1  # a first example is all new: no loss, full reward
         if uses > 0:
             self._correct(counts, column, self._rate)
             self._expect(counts, winner)
             base, scale = kernels.divide_scale(self._residual, self._trace, self._regularisation, uses)
             self._lose(scale)
-            self._hear((scale - base) * uses // (uses + 1))
+            self._add_noise((scale - base) * uses // (uses + 1))
         else:
             self._set_apart(counts)
             self._expect(counts, winner)
@@ -169,7 +169,7 @@ class DecorrelatedColumns(Columns):
 
     def arrays(self) -> Arrays:
         self._inhibit()
-        upper = self._p[np.triu_indices(self.n_inputs)]  # symmetric to the bit: half of it says all
+        upper = self._p[np.triu_indices(self.n_inputs)]  # symmetric to the bit: half of it is enough
         return {**super().arrays(), "decorrelation": upper, "noise": self.noise}
 
     def load(self, arrays: Arrays) -> None:
@@ -195,15 +195,15 @@ class DecorrelatedColumns(Columns):
         return first + int(activity.winner[column, 0])
 
     def _expect(self, counts: NDArray[np.uint8], winner: int) -> None:
-        """Residual and trace: what the winner did not expect, and that after lateral inhibition."""
+        """Compute the residual (prediction error) of the winner, and its trace after lateral inhibition."""
         kernels.residual_of(counts, self.mean[winner], self._residual)
         self._trace_residual()
 
     def _trace_residual(self) -> None:
         """Set the trace to the residual after lateral inhibition.
 
-        On the way P is given the inhibition of the example before: P is by far the largest thing that learning touches,
-        so it is read and written once an example.
+        In the same pass P receives the inhibition of the previous example: P is by far the largest array that learning
+        uses, so it is read and written once per example.
         """
         blocks = self.spread(
             lambda start, stop: kernels.inhibit_and_decorrelate(self._p, self._scaled, self._residual, start, stop),
@@ -214,7 +214,7 @@ class DecorrelatedColumns(Columns):
         kernels.trace_of(sum(blocks), self._trace)
 
     def _inhibit(self) -> None:
-        """Give P the inhibition that is outstanding."""
+        """Apply the outstanding inhibition to P."""
         kernels.inhibit(self._p, self._scaled)
         self._scaled[:] = 0
 
@@ -228,7 +228,7 @@ class DecorrelatedColumns(Columns):
         return bool(kernels.correct(errors, activity, self.uses, self._residual, rate, self.correction))
 
     def _set_apart(self, counts: NDArray[np.uint8]) -> None:
-        """Inputs in which a first example differs from the mean of the neurons come to inhibit one another."""
+        """Let the inputs in which a first example differs from the mean of the neurons inhibit one another."""
         used = int(np.count_nonzero(self.uses))
         if self._novel_regularisation == 0 or used == 0:
             return
@@ -237,7 +237,7 @@ class DecorrelatedColumns(Columns):
         self._lose(kernels.divide_scale(self._residual, self._trace, self._novel_regularisation, used)[1])
 
     def _lose(self, scale: int) -> None:
-        """Loss and inhibition: what the residual drives is cancelled, in all columns and between the inputs."""
+        """Loss and inhibition: cancel the response to the residual, in all columns and between the inputs."""
         kernels.scale_trace(self._trace, scale, self._scaled)
 
         def lose(start: int, stop: int) -> None:
@@ -250,11 +250,11 @@ class DecorrelatedColumns(Columns):
         self._roots = np.empty(self.threshold.size, np.int64)
         self._errors = np.empty(self.keys.size, np.int64)
 
-    def _hear(self, energy: int) -> None:
-        """Take an example's share, Q.16, into the running mean of the noise."""
-        noise, heard = self.noise.tolist()
-        heard = min(heard + 1, NOISE_OVER)
-        self.noise[:] = noise + (energy - noise) // heard, heard
+    def _add_noise(self, energy: int) -> None:
+        """Add an example's energy, Q.16, to the running mean of the noise."""
+        noise, examples = self.noise.tolist()
+        examples = min(examples + 1, NOISE_OVER)
+        self.noise[:] = noise + (energy - noise) // examples, examples
 
     def _born(self, neurons: slice) -> None:
         self._renew(neurons)

@@ -10,8 +10,8 @@ A step of an L neuron, potential u, threshold theta:
     fires if u >= theta, is not silenced, and is the one furthest above theta in its column (the first one, at a tie);
     it silences the others for T steps, and u <- u - theta (soft reset) or 0 (hard reset)
 
-Neurons are numbered (column * members + member) * microcolumns + microcolumn. Numba knows a cached kernel by its own
-file alone, so all that is compiled stands in this one.
+Neurons are numbered (column * members + member) * microcolumns + microcolumn. Numba identifies a cached kernel by
+its own file, so all compiled code is in this one.
 """
 
 import math
@@ -29,19 +29,19 @@ ALL_STEPS = INPUT_STEPS + SILENT_STEPS
 SILENCED = INPUT_STEPS
 INT32_MAX = 2**31 - 1
 TILE = 512
-"""Neurons whose sums, T int32 each, lie in a cache of 32 KB together."""
+"""Neurons whose sums, T int32 each, fit a cache of 32 KB together."""
 MIRROR_TILE = 64
 P_MAX = np.int32(DECORRELATION_MAX)
 EXCITATION_BITS = 10
 SPIKES, EARLIEST, EXCESS, POTENTIAL, EXCITATION = range(5)
 """Rows of a tally, (columns,) each: OUT spikes; minus the step of the earliest one; excess over threshold at the first
-spikes; potential left over; excitation. All are sums over members but the second."""
+spikes; remaining potential; excitation. All are sums over members but the second."""
 NEVER = -(2**31)
-"""As a floor: none."""
+"""Value of `Dynamics.floor` for no floor."""
 NORM_LEFT = 3
-"""Eighths of a squared norm that are never taken for noise."""
+"""Eighths of a squared norm that are never subtracted as noise."""
 SHARPNESS = 6
-"""Halvings of what a column is expected to be, for a drive that is lower by 1.0."""
+"""Halvings of a column's expectation for a drive that is lower by 1.0."""
 SETTLED = 64
 """Examples after which a neuron is corrected by half."""
 LEAST_ERROR = 1 << 6
@@ -62,8 +62,21 @@ class Dynamics(NamedTuple):
     seed: int
 
 
+class Scratch(NamedTuple):
+    """Working memory of a presentation."""
+
+    sums: NDArray[np.int32]
+    """(T + 1, neurons), see `count_sums`."""
+    drive: NDArray[np.int32]
+    """(T, neurons), see `drives`."""
+    u: NDArray[np.int64]
+    """(neurons,): potentials."""
+    free_at: NDArray[np.int64]
+    """(neurons,): the step from which a neuron is no longer silenced."""
+
+
 class Activity(NamedTuple):
-    """What one presentation made happen; arrays are overwritten by the next."""
+    """Response of all columns to one presentation; the arrays are overwritten by the next."""
 
     spikes: NDArray[np.int32]
     """(columns, members): OUT spikes."""
@@ -209,10 +222,10 @@ def step_alone(step, drive, theta, soft_reset, now):  # type: ignore[no-untyped-
 
 @compiled()
 def run_alone(sums, steady, threshold, soft, start, stop, potential, spikes, first, last, excess):  # type: ignore[no-untyped-def]
-    """What `drives` and `integrate` do, for neurons alone in their columns without leak, floor or noise.
+    """`drives` and `integrate` in one, for one neuron a column, without leak, floor and noise.
 
-    All arrays (neurons,) int32. A step's drive is written out, so that many neurons go through all steps together in
-    the registers of a vector processor; `spikes_at` says the same.
+    All arrays (neurons,) int32. The drive of each step is written out (it follows from `spikes_at`), so that the
+    compiler vectorises over neurons.
     """
     s1, s2, s3, s4 = sums[1, start:stop], sums[2, start:stop], sums[3, start:stop], sums[4, start:stop]
     s5, s6, s7, s8 = sums[5, start:stop], sums[6, start:stop], sums[7, start:stop], sums[8, start:stop]
@@ -286,27 +299,13 @@ def integrate(  # type: ignore[no-untyped-def]
 
 @compiled()
 def present(  # type: ignore[no-untyped-def]
-    weights,
-    order,
-    filled,
-    steady,
-    threshold,
-    dynamics,
-    keys,
-    presentation,
-    members,
-    start,
-    stop,
-    sums,
-    drive,
-    u_of,
-    free_at_of,
-    activity,
+    weights, order, filled, steady, threshold, dynamics, keys, presentation, members, start, stop, scratch, activity
 ):
     """Show columns start..stop-1 the inputs in `order`, and fill their rows of `activity`."""
     columns = keys.shape[0]
     per_column = threshold.shape[0] // columns
     low, high = start * per_column, stop * per_column
+    sums, drive, u, free_at = scratch
     count_sums(weights, order, filled, low, high, sums)
     plain = dynamics.leak == 0 and dynamics.floor == NEVER and (presentation < 0 or dynamics.noise_bound == 0)
     if plain and per_column == members:
@@ -327,14 +326,14 @@ def present(  # type: ignore[no-untyped-def]
         )
     else:
         drives(sums, steady, low, high, drive)
-        integrate(drive, threshold, dynamics, keys, presentation, members, start, stop, u_of, free_at_of, activity)
+        integrate(drive, threshold, dynamics, keys, presentation, members, start, stop, u, free_at, activity)
 
 
 @compiled()
 def tally(activity, threshold, totals):  # type: ignore[no-untyped-def]
-    """Set totals (5, columns) int64 to what members come to together, in the order of `SPIKES` .. `EXCITATION`.
+    """Set totals (5, columns) int64 to the sums over members, rows in the order of `SPIKES` .. `EXCITATION`.
 
-    Excitation, in 1/1024 of a threshold: OUT spikes, and the potential left over.
+    Excitation, in 1/1024 of a threshold: OUT spikes plus the remaining potential.
     """
     columns, members = activity.spikes.shape
     k_neurons = threshold.shape[0] // max(columns * members, 1)
@@ -353,8 +352,8 @@ def tally(activity, threshold, totals):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def leader(totals, ranks):  # type: ignore[no-untyped-def]
-    """Return the column that is ahead, and its lead in OUT spikes over the runner-up (over 0 where it is alone).
+def winner_of(totals, ranks):  # type: ignore[no-untyped-def]
+    """Return the winning column, and its margin in OUT spikes over the runner-up (over 0 when there is none).
 
     Columns are compared by the rows `ranks` (k,) of totals, the first row first; at a tie in all the first column wins.
     """
@@ -416,7 +415,7 @@ def refresh_published(neuron, resource, weights, threshold, w_min, w_range, base
 
 @compiled()
 def renormalise(neuron, resource, outstanding, n_silent):  # type: ignore[no-untyped-def]
-    """Take what a neuron's synapses gained from all of them and n_silent imaginary ones, once 1.0 is outstanding."""
+    """Subtract what some synapses gained evenly from all and n_silent imaginary ones, once 1.0 is outstanding."""
     if abs(outstanding[neuron]) < 1 << 16:
         return
     n_inputs = resource.shape[1]
@@ -426,6 +425,16 @@ def renormalise(neuron, resource, outstanding, n_silent):  # type: ignore[no-unt
     for i in range(n_inputs):
         resource[neuron, i] = saturate32(resource[neuron, i] - share)
     outstanding[neuron] -= share * (n_inputs + n_silent)
+
+
+@compiled()
+def gain_resource(neuron, counts, table, gain, resource, outstanding):  # type: ignore[no-untyped-def]
+    """Add gain Q15.16 to the resources of the contributing synapses, and what they gained to outstanding."""
+    for i in range(counts.shape[0]):
+        if table[counts[i]]:
+            before = resource[neuron, i]
+            resource[neuron, i] = saturate32(before + gain)
+            outstanding[neuron] += resource[neuron, i] - before
 
 
 @compiled()
@@ -461,11 +470,7 @@ def learn_published(  # type: ignore[no-untyped-def]
                 gain += (rule.reward * plasticity(s, power_table) + (1 << 15)) >> 16
                 s = max(s - rule.stability_forced, 0)
             stability[neuron] = saturate32(s)
-            for i in range(counts.shape[0]):
-                if table[counts[i]]:
-                    before = resource[neuron, i]
-                    resource[neuron, i] = saturate32(before + gain)
-                    outstanding[neuron] += resource[neuron, i] - before
+            gain_resource(neuron, counts, table, gain, resource, outstanding)
             renormalise(neuron, resource, outstanding, rule.n_silent)
             refresh_published(
                 neuron, resource, weights, threshold, rule.w_min, rule.w_range, rule.base_threshold, rule.excess
@@ -477,17 +482,17 @@ def learn_published(  # type: ignore[no-untyped-def]
 
 @compiled()
 def novelty_of(counts, common_mean, novelty):  # type: ignore[no-untyped-def]
-    """Set novelty (n,) int32 Q15.16 to what counts (n,) uint8 have over common_mean (n,) int64 Q.16."""
+    """Set novelty (n,) int32 Q15.16 to counts (n,) uint8 minus common_mean (n,) int64 Q.16."""
     for i in range(novelty.shape[0]):
         novelty[i] = (np.int64(counts[i]) << 16) - common_mean[i]
 
 
 @compiled()
 def errors_of(activity, threshold, uses, target, power_table, errors):  # type: ignore[no-untyped-def]
-    """Set errors (columns,) int64 Q0.16 to how much each column was expected, less 1.0 for the `target`.
+    """Set errors (columns,) int64 Q0.16 to each column's expectation, less 1.0 for the `target`.
 
-    Columns expect by their drive, which is the spikes' thresholds and the potential left over: 2^(SHARPNESS drive),
-    in parts of what all of them come to. A column whose winner was never used expects nothing.
+    A column's expectation is 2^(SHARPNESS drive) divided by the sum over all columns; its drive is the thresholds of
+    its spikes plus its remaining potential. A column whose winner was never used has an expectation of 0.
     """
     columns = errors.shape[0]
     per_column = threshold.shape[0] // columns
@@ -513,8 +518,8 @@ def correct(errors, activity, uses, novelty, rate, correction):  # type: ignore[
     """Move each column's winner by its error: U <- U - rate error / (1 + n/SETTLED) x / |x|^2, x the novelty.
 
     Returns how many were moved. correction (neurons, n) int32 Q7.24, U, changed in place; errors as `errors_of` leaves
-    them; novelty (n,) int32 Q15.16; rate Q.16: of its error, what a neuron that was never used would unlearn of this
-    very example.
+    them; novelty (n,) int32 Q15.16; rate Q.16: the part of its error that an unused neuron would unlearn of this
+    example.
     """
     per_column = uses.shape[0] // errors.shape[0]
     energy: Any = max(dot(novelty, novelty) >> 16, 1 << 16)
@@ -587,7 +592,7 @@ def mirror(p):  # type: ignore[no-untyped-def]
 
 @compiled()
 def decorrelate_row(p, i, scaled, residual, totals):  # type: ignore[no-untyped-def]
-    """What `inhibit_and_decorrelate` does to one row of the upper triangle."""
+    """One row of the upper triangle for `inhibit_and_decorrelate`."""
     inhibited(scaled[i], scaled[i:], p[i, i:])
     total = np.int64(p[i, i]) * residual[i]
     row, others, theirs = p[i, i + 1 :], residual[i + 1 :], totals[i + 1 :]
@@ -600,7 +605,7 @@ def decorrelate_row(p, i, scaled, residual, totals):  # type: ignore[no-untyped-
 
 @compiled()
 def decorrelate_rows(p, i, scaled, residual, totals):  # type: ignore[no-untyped-def]
-    """What `inhibit_and_decorrelate` does to two rows of the upper triangle: `totals` is read and written once."""
+    """Two rows of the upper triangle for `inhibit_and_decorrelate`: `totals` is read and written once for both."""
     inhibited(scaled[i], scaled[i : i + 2], p[i, i : i + 2])
     inhibited(scaled[i + 1], scaled[i + 1 : i + 2], p[i + 1, i + 1 : i + 2])
     upper, lower = np.int64(scaled[i]), np.int64(scaled[i + 1])
@@ -665,7 +670,7 @@ def dot(a, b):  # type: ignore[no-untyped-def]
 
 @compiled()
 def lose(drive, residual, trace, scale, start, stop):  # type: ignore[no-untyped-def]
-    """Anti-Hebbian loss: each neuron that the residual drives loses as much of the trace as cancels it.
+    """Anti-Hebbian loss: each neuron loses as much of the trace as cancels its response to the residual.
 
     drive (neurons, n) int32 Q10.20, neurons start..stop-1; scale Q.16: squared counts, see `divide_scale`.
     """
@@ -692,7 +697,7 @@ def reward(drive, mean, trace, counts, base, scale, uses):  # type: ignore[no-un
 
     drive Q10.20 and mean Q7.24 (n,) int32, changed in place; counts (n,) uint8; trace = P residual before P changed;
     base and scale Q.16 as in `divide_scale`: P residual = trace * base / scale after it. The mean is finer than the
-    residual: else it stopped short of a constant input, and the drive went on.
+    residual, so that it converges to a constant input when the drive does.
     """
     factor = (base << 32) // (scale * (uses + 1))
     for i in range(trace.shape[0]):
@@ -755,11 +760,11 @@ def refresh_decorrelated(  # type: ignore[no-untyped-def]
     """Recompute weights Q0.15, tonic inhibition and thresholds of all neurons from their means, drives and corrections.
 
     With m and V the mean of the neurons' means and drives, `resting` silent ones counted in, each neuron's weights are
-    (drive - V) / norm + correction: the inhibition that columns share takes off what is common to all, and synaptic
-    scaling gives every neuron the same norm. norm^2 = (mean - m) . (drive - V), less `noise` (Q.16) / uses, which
-    chance has put there; at least NORM_LEFT / 8 of it stays. tonic = m . weights. threshold = fraction (Q0.16) of the
-    mean of the norms, which is the drive that a neuron receives from its own mean. Scratch: roots (neurons,) int64,
-    common (2, n) int64, rows (a line of the cache, n) int16, from where weights are written a line at a time.
+    (drive - V) / norm + correction: shared inhibition subtracts the common part, and synaptic scaling gives every
+    neuron the same norm. norm^2 = (mean - m) . (drive - V), less `noise` (Q.16) / uses, the expected contribution of
+    chance; at least NORM_LEFT / 8 of it stays. tonic = m . weights. threshold = fraction (Q0.16) of the mean of the
+    norms, which is the drive that a neuron receives from its own mean. Scratch: roots (neurons,) int64, common (2, n)
+    int64, rows (CACHE_LINE, n) int16, so that weights are written a cache line at a time.
     """
     used = common_of(mean, drive, uses, resting, common[0], common[1])
     total = np.int64(0)

@@ -1,4 +1,4 @@
-"""CoLaNET: a column of L neurons a class, which learns from single presentations and is decided on by its spikes."""
+"""CoLaNET: one column of L neurons per class; it learns from single presentations and decides by OUT spikes."""
 
 import threading
 from collections.abc import Sequence
@@ -23,10 +23,9 @@ MAX_LABEL = 200
 class CoLaNET:
     """The spiking classifier.
 
-    Counts are spikes per input in one presentation: uint8, 0..10, (n_inputs,) for one and (m, n_inputs) for many. What
-    the network becomes depends on `params` and the order of calls alone: the same calls give the same snapshot, to the
-    bit, on every machine and with any number of `threads`. Methods may be called from several threads; they run one at
-    a time.
+    Counts are spikes per input in one presentation: uint8, 0..10, (n_inputs,) for one and (m, n_inputs) for many. The
+    state depends on `params` and the order of calls only: the same calls give the same snapshot, to the bit, on every
+    machine and with any number of `threads`. Methods may be called from several threads; they run one at a time.
 
     Raises ParameterError when n_inputs is too large for a 32-bit potential.
     """
@@ -49,7 +48,7 @@ class CoLaNET:
 
     @property
     def columns(self) -> Columns:
-        """The neurons' state, to look at; what changes it is called on the network."""
+        """The neurons' state, for reading; change it through the network."""
         return self._columns
 
     def predict_one(self, counts: NDArray[np.uint8]) -> Decision:
@@ -91,20 +90,21 @@ class CoLaNET:
                 self._learn(row, column)
 
     def learn_variation(self, counts: NDArray[np.uint8], label: str) -> None:
-        """Learn that a class, or an example of it, can also look like counts (n_inputs,) uint8: less than an example.
+        """Learn counts (n_inputs,) uint8 as an altered example of a class, with less weight than an example.
 
-        With `Decorrelated` it weighs 1/VARIATIONS of one; n_learnt does not count it. `Published` learns nothing, and
-        neither does a column that has learnt no example. Raises InputError, UnknownLabel; then nothing was changed.
+        With `Decorrelated` it weighs 1/VARIATIONS of an example; n_learnt does not count it. `Published` learns
+        nothing, and neither does a column that has learnt no example. Raises InputError, UnknownLabel; then nothing was
+        changed.
         """
         self._check_counts(counts, 1)
         with self._lock:
             self._columns.vary(np.array(counts), self._column(label))
 
     def rehearse_one(self, counts: NDArray[np.uint8], label: str) -> None:
-        """Go again through an example that was learnt: counts (n_inputs,) uint8 show a class.
+        """Rehearse counts (n_inputs,) uint8, an example of a class that was learnt before.
 
-        With `Decorrelated` the columns are corrected where they expect another class, REHEARSED times as strongly as by
-        a new example; n_learnt does not count it. `Published` learns nothing, and neither does a column that has learnt
+        With `Decorrelated` the columns that expect another class are corrected, REHEARSED times as strongly as by a new
+        example; n_learnt does not count it. `Published` learns nothing, and neither does a column that has learnt
         no example. Raises InputError, UnknownLabel; then nothing was changed.
         """
         self._check_counts(counts, 1)
@@ -116,7 +116,7 @@ class CoLaNET:
         _check_label(label)
         with self._lock:
             if label in self._labels:
-                raise InputError(f"class {label!r} is there already")
+                raise InputError(f"class {label!r} exists already")
             self._columns.add(label_key(label))
             self._labels.append(label)
 
@@ -127,17 +127,8 @@ class CoLaNET:
             self._columns.remove(column)
             del self._labels[column]
 
-    def rename_class(self, old: str, new: str) -> None:
-        """Give a class another name; its column stays as it is. Raises UnknownLabel, InputError."""
-        _check_label(new)
-        with self._lock:
-            column = self._column(old)
-            if new in self._labels and new != old:
-                raise InputError(f"class {new!r} is there already: merge the classes instead")
-            self._labels[column] = new
-
     def snapshot(self) -> bytes:
-        """Return the whole state; `from_snapshot` makes an equal network of it."""
+        """Return the whole state as bytes for `from_snapshot`."""
         with self._lock:
             head = {
                 "params": self.params.to_dict(),
@@ -188,7 +179,7 @@ class CoLaNET:
             return self._labels.index(label)
         except ValueError:
             there = ", ".join(self._labels) or "none"
-            raise UnknownLabel(f"class {label!r} is not known, expected one of: {there}; add_class adds one") from None
+            raise UnknownLabel(f"class {label!r} is not known, expected one of: {there}; add it first") from None
 
     def _check_counts(self, counts: NDArray[np.uint8], ndim: int) -> None:
         expected = f"({self.n_inputs},)" if ndim == 1 else f"(m, {self.n_inputs})"
@@ -215,7 +206,7 @@ def _check_label(label: str) -> None:
 
 
 def _encodable(label: str) -> bool:
-    """Whether UTF-8 can hold the label; lone surrogates, which file names that are no UTF-8 become, cannot be."""
+    """Whether the label can be encoded as UTF-8; lone surrogates (from file names that are not UTF-8) cannot."""
     try:
         label.encode()
     except UnicodeEncodeError:

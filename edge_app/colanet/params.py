@@ -1,6 +1,4 @@
-"""Parameters of the classifier: frozen, checked, in the field's terms and in real units.
-
-`fixedpoint` makes integers of them.
+"""Parameters of the classifier: frozen, checked, in real units; `fixedpoint` converts them to integers.
 
 A network has `microcolumns` K L-neurons in each of its `members` E copies of a column, and one of two plasticity rules:
 
@@ -22,7 +20,7 @@ from edge_app.errors import ParameterError
 INPUT_STEPS = 10
 """T, steps of a presentation in which inputs spike."""
 ARITHMETIC = 3
-"""Raised when equal parameters come to mean other bits: what was learnt before is then replayed, not mixed."""
+"""Increased when equal parameters give other bits: networks learnt before are then rebuilt by replay, not mixed."""
 SILENT_STEPS = 5
 """Steps of silence that end a presentation."""
 MAX_RESOURCE_AT_REST = 16384
@@ -47,14 +45,14 @@ def _round_numbers_to_float(rule: "Plasticity") -> None:
 class Decorrelated:
     """Error-scaled loss and reward through decorrelated traces (recursive least squares in local terms).
 
-    regularisation: squared spike counts per input direction that count as already known to vary; larger learns the
-        directions of variation more slowly. Below 64 the decorrelation could come to the end of its 30 bits.
+    regularisation: prior variance of each input direction in squared spike counts; a larger value learns the directions
+        of variation more slowly. Below 64 the decorrelation could overflow its 30 bits.
     resting_classes: weight, in classes, of a silent class in the mean of the columns that each column is inhibited by.
     threshold: firing threshold as a fraction of the drive that a column has, on average, for what it stands for.
     stability_max: presentations after which an L neuron's plasticity, 1/(1+n), falls no further.
-    noise: part of what chance is expected to have added to a neuron's norm that is taken off it.
-    novelty: weight, in examples, with which inputs that vary together between classes come to inhibit one another.
-    correction: part of its error that a column unlearns of an example at first; 0 for none.
+    noise: fraction of the expected contribution of chance that is subtracted from a neuron's squared norm.
+    novelty: weight, in examples, with which inputs that vary together between classes inhibit one another.
+    correction: fraction of its error that a column unlearns of an example at first; 0 for none.
     """
 
     regularisation: float = 1536.0
@@ -130,11 +128,11 @@ _RULES: dict[str, type[Plasticity]] = {"decorrelated": Decorrelated, "published"
 
 @dataclass(frozen=True)
 class Params:
-    """Everything that a network's behaviour depends on besides what it is shown.
+    """Everything that a network's behaviour depends on, except its presentations.
 
     microcolumns: K, L neurons of a column that compete to stand for its sub-classes.
-    members: E, copies of every column with random streams of their own, whose OUT spikes are summed; only `Published`
-        has random streams, so with `Decorrelated` it is 1.
+    members: E, copies of every column with random streams of their own, whose OUT spikes are summed; must be 1 with
+        `Decorrelated`, which has no random streams.
     seed: of the random streams, 0 to 2^32 - 1.
 
     Raises ParameterError for a value that is out of its range.
@@ -187,7 +185,7 @@ class Params:
         known = [field.name for field in dataclasses.fields(_RULES[rule])]
         if unknown := sorted(rest.keys() - set(known)):
             raise ParameterError(
-                f"colanet.{unknown[0]} is no parameter of the {rule} rule, expected one of "
+                f"colanet.{unknown[0]} is not a parameter of the {rule} rule, expected one of "
                 f"{', '.join([*_COMMON, *known])}"
             )
         return cls(plasticity=_RULES[rule](**rest), **common)

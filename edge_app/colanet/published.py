@@ -122,7 +122,7 @@ class PublishedColumns(Columns):
         self._renew(neurons)
 
     def _removed(self) -> None:
-        """Nothing depends on the other columns."""
+        """Do nothing: a column does not depend on the others."""
 
     def _refresh(self, neurons: slice) -> None:
         rule = self._rule

@@ -1,7 +1,8 @@
-"""The classifier once more, in plain Python integers, spike by spike and step by step: the oracle and specification.
+"""The specification of the classifier: plain Python integers, spike by spike and step by step.
 
-It shares no arithmetic with `fixedpoint` and `kernels`, and none of their short cuts: here every input spikes at steps
-of its own, and a weight is read at every spike. The tests hold the fast form equal to this one, to the bit. Qm.n is a
+Only the tests import it: they hold the kernels equal to it, to the bit. It stays beside the kernels because it is the
+place to read what they compute, and to change first. It shares no arithmetic with `fixedpoint` and `kernels`, and none
+of their short cuts: every input spikes at steps of its own, and a weight is read at every spike. Qm.n is a
 value times 2^n; >> and // round towards minus infinity. docs/colanet.md explains the equations.
 """
 
@@ -19,14 +20,14 @@ Matrix = list[list[int]]
 
 
 class ReferenceDecision(NamedTuple):
-    """A decision: the label or None, and per class, in the order they were added, what its OUT neurons did."""
+    """A decision: the label or None, and the OUT spikes of each class, in the order they were added."""
 
     label: str | None
     spikes: list[int]
     first_spike: list[int]
     margin: int
     excitation: list[int]
-    """In 1/1024 of a threshold: OUT spikes, and the potential that the winners have left over."""
+    """In 1/1024 of a threshold: OUT spikes plus the remaining potential of the winners."""
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Column:
 
 
 class MemberResponse(NamedTuple):
-    """What a presentation did to the neurons of one member of a column."""
+    """Response of the neurons of one member of a column to a presentation."""
 
     spikes: int
     first: int
@@ -73,7 +74,7 @@ class MemberResponse(NamedTuple):
     last: int
     """Step of the winner's last spike, -1 for none."""
     winner: int
-    """Who fired first; the one with the highest potential if none fired."""
+    """The neuron that fired first; the one with the highest potential if none fired."""
     excess: int
     """The winner's potential above threshold at the first spike."""
     potential: int
@@ -118,6 +119,14 @@ def stream_key(label: str) -> int:
     return int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "little") // 2
 
 
+def input_at(neuron: Neuron, counts: Sequence[int], step: int) -> int:
+    """Return the weights of the inputs that spike at a step, less the tonic inhibition of that step."""
+    if step >= INPUT_STEPS:
+        return 0
+    weights = sum(weight for weight, count in zip(neuron.weights, counts, strict=True) if spikes_at(count, step))
+    return weights - ((step + 1) * neuron.tonic // INPUT_STEPS - step * neuron.tonic // INPUT_STEPS)
+
+
 def run_presentation(
     neurons: Sequence[Neuron],
     counts: Sequence[int],
@@ -134,12 +143,8 @@ def run_presentation(
     excess = 0
     for step in range(STEPS):
         for k, neuron in enumerate(neurons):
-            u = potential[k] - (potential[k] * leak >> 16)
-            for weight, count in zip(neuron.weights, counts, strict=True):
-                if spikes_at(count, step):
-                    u += weight
+            u = potential[k] - (potential[k] * leak >> 16) + input_at(neuron, counts, step)
             if step < INPUT_STEPS:
-                u -= (step + 1) * neuron.tonic // INPUT_STEPS - step * neuron.tonic // INPUT_STEPS
                 u += noise(k, step)
             potential[k] = u if floor is None else max(u, floor)
         above = {k: potential[k] - neuron.threshold for k, neuron in enumerate(neurons) if step >= silenced_until[k]}
@@ -248,7 +253,7 @@ class PublishedReference:
         neuron.outstanding -= share * shares
 
     def refresh_all(self, columns: Sequence[Column]) -> None:
-        """Nothing depends on other columns."""
+        """Do nothing: a column does not depend on the others."""
 
     def rank(self, trials: Sequence[MemberResponse]) -> tuple[int, ...]:
         """OUT spikes; the earliest spike; the excess at it."""
@@ -265,7 +270,7 @@ class DecorrelatedReference:
     def __init__(self, params: Params, rule: Decorrelated, n_inputs: int) -> None:
         self.params, self.rule, self.n_inputs = params, rule, n_inputs
         one = 2**30
-        self.noise, self.heard = 0, 0
+        self.noise, self.averaged = 0, 0
         self.common_mean = [0] * n_inputs  # Q.16
         self.decorrelation: Matrix = [[one if i == j else 0 for j in range(n_inputs)] for i in range(n_inputs)]
 
@@ -292,8 +297,8 @@ class DecorrelatedReference:
             base = (fixed(self.rule.regularisation, 0) * (n + 1) << 16) // n  # Q.16
             scale = base + max(dot(residual, trace) >> 20, 0)
             self.cancel(columns, residual, trace, scale)
-            self.heard = min(self.heard + 1, 64)
-            self.noise += ((scale - base) * n // (n + 1) - self.noise) // self.heard  # Q.16
+            self.averaged = min(self.averaged + 1, 64)
+            self.noise += ((scale - base) * n // (n + 1) - self.noise) // self.averaged  # Q.16
         gain = (base << 32) // (scale * (n + 1))  # Q.32
         winner.drive = [clip(v + (gain * z + 2**31 >> 32), 2**30) for v, z in zip(winner.drive, trace, strict=True)]
         for i, count in enumerate(counts):
@@ -431,7 +436,7 @@ def dot(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 class Reference:
-    """What `network.CoLaNET` does, for counts as sequences of whole numbers 0..10."""
+    """The reference for `network.CoLaNET`; counts are sequences of whole numbers 0..10."""
 
     def __init__(self, params: Params, n_inputs: int) -> None:
         self.params, self.n_inputs, self.n_learnt = params, n_inputs, 0
@@ -451,7 +456,7 @@ class Reference:
     def add_class(self, label: str) -> None:
         """Add a column. Raises InputError when the label is there already."""
         if label in self.labels:
-            raise InputError(f"class {label!r} is there already")
+            raise InputError(f"class {label!r} exists already")
         members = [
             [self.rule.new_neuron() for _ in range(self.params.microcolumns)] for _ in range(self.params.members)
         ]
@@ -477,7 +482,7 @@ class Reference:
             self.rule.vary(self.columns, counts, target)
 
     def rehearse_one(self, counts: Sequence[int], label: str) -> None:
-        """Go again through an example that was learnt. Raises InputError, UnknownLabel."""
+        """Rehearse an example that was learnt before. Raises InputError, UnknownLabel."""
         self._check(counts)
         target = self._index(label)
         if isinstance(self.rule, DecorrelatedReference):

@@ -28,9 +28,9 @@ def pack(head: dict[str, Any], arrays: Arrays) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], Arrays]:
-    """Return what `pack` was given. Raises StateCorrupt for anything that `pack` did not write."""
+    """Return the head and the arrays of a snapshot. Raises StateCorrupt for anything that `pack` did not write."""
     if data[:7] != MAGIC[:7]:
-        raise StateCorrupt("this is no snapshot of a CoLaNET: it does not begin with the right bytes")
+        raise StateCorrupt("not a CoLaNET snapshot: wrong magic bytes at its start")
     if data[:8] != MAGIC:
         raise StateCorrupt(
             f"the snapshot has version {data[7] if data[7:] else 'none'}, this edge-app reads {MAGIC[7]}"
@@ -43,7 +43,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], Arrays]:
         head = json.loads(bytes(body[4 : 4 + length]))
         return head, _read_arrays(head.pop("arrays"), body[4 + length :])
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        raise StateCorrupt(f"the snapshot's checksum matches, its content does not make sense ({error})") from error
+        raise StateCorrupt(f"the snapshot's checksum matches, but its content is invalid ({error})") from error
 
 
 def _read_arrays(listed: list[tuple[str, str, list[int]]], data: memoryview) -> Arrays:

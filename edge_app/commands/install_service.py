@@ -126,7 +126,7 @@ def first_token(folder: Path) -> None:
     from edge_app.web.tokens import Tokens
 
     tokens = Tokens(folder / TOKENS)
-    if not tokens.known():
+    if not tokens.stored():
         print(f"token to administer the page and the API, shown only now: {tokens.make('administer')}")
 
 
@@ -174,11 +174,11 @@ def _write(file: InstalledFile, root: Path | None) -> None:
         if file.source == "edge-app.service"
         else source_of(file.source).read_text(encoding="utf-8")
     )
-    from edge_app.encoder.model import write_atomically
+    from edge_app.files import READABLE, write_atomically
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, text.encode())
+        write_atomically(target, text.encode(), mode=READABLE)
     except OSError as error:
         raise InstallFailed(f"{target} cannot be written: {error.strerror or error}") from error
     print(f"wrote {target}")

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{path.parent} is no folder: name the device's state folder (--state)")
     tokens = Tokens(path)
     if args.action == "show":
-        known = tokens.known()
+        known = tokens.stored()
         for one in known:
             made = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.made_s))
             print(f"{one.role:<10}  made {made}  SHA-256 {one.sha256[:12]}...")

@@ -17,12 +17,12 @@ from edge_app.encoder.model import (
     load_manifest,
     read_manifest,
     user_models_dir,
-    write_atomically,
     write_manifest,
 )
 from edge_app.encoder.selfcheck import distribution, embedding_digest
 from edge_app.encoder.tflite import TensorInfo, TFLiteEncoder, describe
 from edge_app.errors import InputError, ModelNotFound, StateNotWritable
+from edge_app.files import READABLE, write_atomically
 
 MAX_MODEL_BYTES = 256 * 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -198,7 +198,7 @@ def _try_out(manifest: ModelManifest) -> dict[str, str]:
 
 
 def _write(folder: Path, table: dict[str, Any], content: bytes) -> None:
-    write_atomically(folder / table["file"], content)
+    write_atomically(folder / table["file"], content, mode=READABLE)
     write_manifest(folder / f"{table['name']}.toml", table)
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from types import MappingProxyType
 from typing import Any
 
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound
+from edge_app.files import READABLE, write_atomically
 
 DEFAULT_MODEL = "efficientnet_lite0_gaussian"
 
@@ -300,24 +300,4 @@ def write_manifest(path: Path, table: Mapping[str, Any]) -> None:
     """Write a manifest's table as TOML, whole or not at all. Raises OSError."""
     import tomli_w
 
-    write_atomically(path, tomli_w.dumps(dict(table)).encode())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the file at `path` by `content`; after a crash at any moment either the old or the new one is there."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchmod(stream.fileno(), 0o644)  # mkstemp's 0600 would hide it from a service's account
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name too must survive a power cut
-    finally:
-        os.close(folder)
+    write_atomically(path, tomli_w.dumps(dict(table)).encode(), mode=READABLE)

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import InputError, ModelMismatch
+from edge_app.files import sync_folder
 from edge_app.learner.replay import NetworkFactory, Progress, RateCoder, Trained, replay
 from edge_app.storage.errors import os_errors
-from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path, sync_folder
+from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
 from edge_app.storage.records import Binding
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store

@@ -5,16 +5,15 @@ shown, nor taken over, a second time: what a person has undone or forgotten sinc
 """
 
 import json
-import os
 import threading
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 
 from edge_app.errors import InputError
+from edge_app.files import write_atomically
 from edge_app.mqtt.offers import Offer
 from edge_app.storage.errors import os_errors
-from edge_app.storage.folder import sync_folder
 
 MOST = 8
 """Offers that wait at a time; they are kept in memory."""
@@ -83,11 +82,5 @@ class Inbox:
                 del self._waiting[topic]
 
     def _write(self, content: bytes) -> None:
-        draft = self._path.with_name(f".{self._path.name}.part")
         with os_errors(self._path.parent, f"write {self._path.name}"):
-            with draft.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.rename(self._path)
-            sync_folder(self._path.parent)
+            write_atomically(self._path, content)

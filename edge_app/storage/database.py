@@ -12,8 +12,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from edge_app.errors import StateCorrupt
+from edge_app.files import sync_folder
 from edge_app.storage.errors import corrupt, os_errors, sqlite_errors
-from edge_app.storage.folder import sync_folder
 from edge_app.storage.records import Binding, Ledger, checksum
 
 APPLICATION_ID = 0x45444745  # "EDGE", so that file(1) and a reader can tell the file from any other SQLite database

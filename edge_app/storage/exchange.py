@@ -10,19 +10,17 @@ A file that comes from outside is checked from end to end before anything of it 
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from edge_app import __version__
 from edge_app.closing import Closing
 from edge_app.errors import EdgeAppError, InputError
+from edge_app.files import replacing
 from edge_app.labels import check_label
 from edge_app.storage.errors import os_errors
-from edge_app.storage.folder import sync_folder
 from edge_app.storage.records import Example, NewExample, Prediction
 from edge_app.storage.store import Store
 from edge_app.storage.unzip import check_count, unzip
@@ -61,19 +59,8 @@ def write_archive(
         raise InputError(f"nothing to export: no examples{named} in {store.path.parent}")
     if target.exists() and not overwrite:
         raise InputError(f"{target} exists already: choose another name, or say that it may be replaced (--force)")
-    draft = target.with_name(target.name + ".part")
-    with os_errors(target.parent, f"write {target.name}"):
-        try:
-            with draft.open("wb") as file:
-                _write(store, examples, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.rename(target)
-        except BaseException:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
-            raise
-        sync_folder(target.absolute().parent)
+    with os_errors(target.parent, f"write {target.name}"), replacing(target) as file:
+        _write(store, examples, file)
     return len(examples)
 
 

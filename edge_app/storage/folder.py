@@ -33,15 +33,6 @@ def require_state(folder: Path) -> None:
         )
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames and new names in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class FolderLock:
     """The right to write a state folder, from construction to `release`; the kernel takes it back with the process.
 

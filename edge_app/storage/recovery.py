@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_app.errors import StateCorrupt
+from edge_app.files import sync_folder
 from edge_app.storage import database, rows
 from edge_app.storage.errors import os_errors, sqlite_errors
-from edge_app.storage.folder import FolderLock, database_path, require_state, sync_folder
+from edge_app.storage.folder import FolderLock, database_path, require_state
 from edge_app.storage.records import Binding, NewExample, Prediction, checksum
 from edge_app.storage.store import Store
 

@@ -7,7 +7,6 @@ whole or it is refused.
 
 import hashlib
 import json
-import os
 import re
 import struct
 from collections.abc import Collection, Iterator
@@ -16,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge_app.errors import StateCorrupt
+from edge_app.files import DRAFT_END, write_atomically
 from edge_app.storage.errors import os_errors
-from edge_app.storage.folder import sync_folder
 
 MAGIC = b"EDGESNP"
 VERSION = 1
@@ -87,7 +86,7 @@ class Snapshots:
             files = self.files()
             number = max((int(name.stem) for name in self._names()), default=0) + 1
             path = self.folder / f"{number:08d}.snapshot"
-            self._write(path, pack(key, payload))
+            write_atomically(path, pack(key, payload))
             for old in [*self.damaged, *[file for file in files if file not in self.damaged][KEPT - 1 :]]:
                 old.unlink(missing_ok=True)
             self.damaged.clear()
@@ -123,8 +122,9 @@ class Snapshots:
     def clean(self) -> None:
         """Remove what an interrupted save left behind; only for the one writer. Raises StateNotWritable."""
         with os_errors(self.folder, "clear an interrupted save"):
-            for leftover in self.folder.glob("*.tmp") if self.folder.is_dir() else ():
-                leftover.unlink(missing_ok=True)
+            for pattern in (f".*{DRAFT_END}", "*.tmp"):  # .tmp: drafts of older versions
+                for leftover in self.folder.glob(pattern):
+                    leftover.unlink(missing_ok=True)
 
     def clear(self, keep: Collection[Path] = ()) -> None:
         """Remove every snapshot but those in `keep`. Raises StateNotWritable."""
@@ -137,17 +137,3 @@ class Snapshots:
         if not self.folder.is_dir():
             return []
         return [path for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
-
-    def _write(self, path: Path, data: bytes) -> None:
-        draft = path.with_suffix(".tmp")
-        try:
-            with draft.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.rename(path)
-        except BaseException:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
-            raise
-        sync_folder(self.folder)

@@ -1,1 +1,1 @@
-"""The page and the HTTP API: speaks to the device through `edge_app.control` alone; needs the extra `web`."""
+"""The page and the HTTP API; uses the device through `edge_app.control` only, and needs the extra `web`."""

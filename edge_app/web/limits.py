@@ -1,4 +1,4 @@
-"""How much one client may ask, and what happens to those who guess: tables of fixed size, whoever comes."""
+"""Limits per client: the rate of its requests, and a lockout after wrong tokens. All tables have a fixed size."""
 
 import ipaddress
 from collections import OrderedDict
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 CLIENTS = 1024
-"""Addresses that are remembered; the one that was silent longest is forgotten for a new one."""
+"""How many clients are remembered; the one that was silent longest is dropped for a new one."""
 FREE_FAILURES = 5
 """Wrong tokens before a client is locked out."""
 FIRST_LOCK_S, LONGEST_LOCK_S = 30.0, 3600.0
 FORGIVEN_S = 24 * 3600.0
-"""Without another wrong token, a client's failures are forgotten."""
+"""A client's failures are forgotten after so long without another."""
 
 
 def client_key(address: str) -> str:
-    """Return what stands for a client: its IPv4 address, or its IPv6 network of 64 bits, which one host may fill."""
+    """Return the key of a client: its IPv4 address, or its IPv6 /64 network, all of which one host may use."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -33,7 +33,7 @@ class _Bucket(NamedTuple):
 
 
 class RateLimiter:
-    """A token bucket a client: `rate` a second, `burst` at once."""
+    """One token bucket per client: `rate` requests per second, `burst` at once."""
 
     def __init__(self, rate: float, burst: float, clock: Callable[[], float], clients: int = CLIENTS) -> None:
         self._rate = rate
@@ -43,7 +43,7 @@ class RateLimiter:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def wait_s(self, key: str, cost: float = 1.0) -> float:
-        """Take `cost` and return 0; or, when there is not enough, the seconds until there will be."""
+        """Take `cost` and return 0; when too little is left, take nothing and return the seconds to wait."""
         now = self._clock()
         bucket = self._buckets.pop(key, _Bucket(self._burst, now))
         tokens = min(self._burst, bucket.tokens + (now - bucket.time_s) * self._rate)
@@ -54,56 +54,56 @@ class RateLimiter:
         return wait
 
     def __len__(self) -> int:
-        """Return how many clients are remembered."""
+        """Return the number of clients that are remembered."""
         return len(self._buckets)
 
 
-class _Guesser(NamedTuple):
-    failures: int
+class _Failures(NamedTuple):
+    number: int
     last_s: float
 
 
 class Lockout:
-    """Who sent wrong tokens, and until when nothing of theirs is looked at: 30 s, 60 s, ... an hour."""
+    """Locks out clients that send wrong tokens: for 30 s, 60 s, ... up to an hour."""
 
     def __init__(self, clock: Callable[[], float], clients: int = CLIENTS) -> None:
         self._clock = clock
         self._clients = clients
-        self._guessers: OrderedDict[str, _Guesser] = OrderedDict()
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
         self._trusted: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def wait_s(self, key: str, mark: str = "") -> float:
-        """Return the seconds for which a client is still locked out; 0: it is not.
+    def wait_s(self, key: str, digest: str = "") -> float:
+        """Return the seconds for which a client is still locked out, 0 when it is not.
 
-        `mark` stands for the token it sends: one that was right before from there is looked at all the same, so that
-        who guesses locks out none of those who share an address with them.
+        `digest` stands for the token that it sends. A token that was right from this client before is accepted during
+        a lockout, so that someone who guesses does not lock out others who share the address.
         """
-        if (key, mark) in self._trusted:
+        if (key, digest) in self._trusted:
             return 0.0
-        guesser = self._guessers.get(key)
-        if guesser is None or guesser.failures < FREE_FAILURES:
+        failed = self._failures.get(key)
+        if failed is None or failed.number < FREE_FAILURES:
             return 0.0
-        lock = min(FIRST_LOCK_S * 2.0 ** min(guesser.failures - FREE_FAILURES, 20), LONGEST_LOCK_S)
-        return max(0.0, guesser.last_s + lock - self._clock())
+        lock = min(FIRST_LOCK_S * 2.0 ** min(failed.number - FREE_FAILURES, 20), LONGEST_LOCK_S)
+        return max(0.0, failed.last_s + lock - self._clock())
 
     def failed(self, key: str) -> None:
-        """Note a wrong token."""
+        """Record a wrong token."""
         now = self._clock()
-        guesser = self._guessers.pop(key, _Guesser(0, now))
-        failures = 0 if now - guesser.last_s > FORGIVEN_S else guesser.failures
-        self._guessers[key] = _Guesser(failures + 1, now)
-        while len(self._guessers) > self._clients:
-            self._guessers.popitem(last=False)
+        failed = self._failures.pop(key, _Failures(0, now))
+        failures = 0 if now - failed.last_s > FORGIVEN_S else failed.number
+        self._failures[key] = _Failures(failures + 1, now)
+        while len(self._failures) > self._clients:
+            self._failures.popitem(last=False)
 
-    def succeeded(self, key: str, mark: str = "") -> None:
+    def succeeded(self, key: str, digest: str = "") -> None:
         """Forget a client's failures, and remember that this token was right."""
-        self._guessers.pop(key, None)
-        if mark:
-            self._trusted[key, mark] = None
-            self._trusted.move_to_end((key, mark))
+        self._failures.pop(key, None)
+        if digest:
+            self._trusted[key, digest] = None
+            self._trusted.move_to_end((key, digest))
             while len(self._trusted) > self._clients:
                 self._trusted.popitem(last=False)
 
     def __len__(self) -> int:
-        """Return how many clients are remembered."""
-        return len(self._guessers)
+        """Return the number of clients that are remembered."""
+        return len(self._failures)

@@ -1,14 +1,14 @@
-"""The device's figures in Prometheus's text format, version 0.0.4."""
+"""Metrics in Prometheus's text format, version 0.0.4."""
 
 from collections.abc import Iterable
 
 from edge_app.control import ClassReport, DeviceStatus
 
-MEDIA = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def exposition(status: DeviceStatus, classes: Iterable[ClassReport], *, streams: int, pictures: int) -> str:
-    """Return the figures; `streams` flow now, `pictures` were made so far."""
+    """Return the metrics; `streams` are open now, `pictures` were encoded so far."""
     lines: list[str] = []
 
     def add(name: str, kind: str, text: str, *values: tuple[str, float]) -> None:

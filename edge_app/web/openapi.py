@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description, made from the table that requests are checked by."""
+"""The OpenAPI 3.1 description, made from the table of operations."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from edge_app import __version__
+from edge_app.labels import MAX_LENGTH
 from edge_app.web import schema
-from edge_app.web.operations import KEY_HEADER, OPERATIONS, ROOT, Operation
-
-REF = "#/components/schemas/{name}"
-ZIP = "application/zip"
+from edge_app.web.calls import KEY_HEADER
+from edge_app.web.operations import OPERATIONS, Operation
+from edge_app.web.responses import JSON
 
 DESCRIPTION = """\
 What the device sees and says, and teaching it. Roles: view < teach < administer. A program sends
@@ -22,20 +22,37 @@ Besides the operations below there are `GET /api/v1/live` (WebSocket: each messa
 big-endian order, then a JPEG; `?max_side=`), `GET /api/v1/live.mjpg` (multipart/x-mixed-replace, each part with
 X-Frame-Sequence) and `GET /metrics` (Prometheus)."""
 
+LABEL = "^[A-Za-z0-9](?:[A-Za-z0-9 _-]{0,98}[A-Za-z0-9])?$"
+"""Class names that every client can send in a path; the device accepts any printable text."""
+PATH_PARAMETERS = {
+    "label": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": LABEL},
+    "id": {"type": "integer", "minimum": 1, "maximum": 2**53},
+}
+KEY = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"}
+KEY_DESCRIPTION = "A name for this request: the same one again is not carried out twice."
+
+ALWAYS = {
+    401: "No token, or a wrong one.",
+    403: "The role is not enough, or the request comes from another site.",
+    429: "Too many requests, or wrong tokens.",
+    503: "The device is busy, or stopping; try again.",
+}
+NOT_FOUND = {404: "There is none."}
+INVALID = {422: "A value is not what was expected."}
+CONFLICT = {409: "What is asked cannot be done as things are; the message says why."}
+BAD_BODY = {400: "The body is not JSON.", 413: "The body is too long.", 415: "The body is of another type."}
+
 
 def describe() -> dict[str, Any]:
-    """Return the description as JSON values."""
-    kinds = {schema.Failure, schema.SignIn, schema.Session, schema.Imported}
-    for one in OPERATIONS:
-        kinds |= {
-            kind for kind in (one.answer, one.body) if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-        }
-    ordered = sorted(kinds, key=lambda kind: kind.__name__)
-    _, components = msgspec.json.schema_components(ordered, ref_template=REF)
+    """Return the OpenAPI document as JSON values."""
+    operations = [one for one in OPERATIONS if one.documented]
+    kinds = {kind for one in operations for kind in (one.answer, one.body) if _is_struct(kind)} | {schema.Failure}
+    _, components = msgspec.json.schema_components(
+        sorted(kinds, key=lambda kind: kind.__name__), ref_template="#/components/schemas/{name}"
+    )
     paths: dict[str, dict[str, Any]] = {}
-    for one in OPERATIONS:
-        paths.setdefault(ROOT + one.path, {})[one.method.lower()] = _operation(one)
-    paths |= _special()
+    for one in operations:
+        paths.setdefault(one.prefix + one.path, {})[one.method.lower()] = _operation(one)
     return {
         "openapi": "3.1.0",
         "info": {"title": "edge-app", "version": __version__, "description": DESCRIPTION},
@@ -52,72 +69,55 @@ def describe() -> dict[str, Any]:
 
 
 def _operation(one: Operation) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "operationId": one.name,
-        "summary": one.summary,
-        "description": f"Needs the role {one.role}.",
-        "parameters": _parameters(one),
-        "responses": {str(one.status): _answer(one)} | _failures(one),
-    }
+    described: dict[str, Any] = {"operationId": one.name, "summary": one.summary}
+    if one.role is None:
+        described["security"] = []
+    else:
+        described["description"] = one.description or f"Needs the role {one.role}."
+        if not isinstance(one.body, str):
+            described["parameters"] = _parameters(one)
     if one.body is not None:
-        needed = any(found.required for found in msgspec.structs.fields(one.body))
-        described["requestBody"] = {
-            "required": needed,
-            "content": {"application/json": {"schema": {"$ref": REF.format(name=one.body.__name__)}}},
-        }
+        required = isinstance(one.body, str) or any(found.required for found in msgspec.structs.fields(one.body))
+        described["requestBody"] = {"required": required, "content": _content(one.body)}
+    described["responses"] = {str(one.status): _answer(one)} | {
+        str(status): _failure(one, status, text) for status, text in sorted(_failures(one).items())
+    }
     return described
 
 
 def _parameters(one: Operation) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    if "{label}" in one.path:
-        label = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": LABEL}
-        found.append({"name": "label", "in": "path", "required": True, "schema": label})
-    if "{id}" in one.path:
-        number = {"type": "integer", "minimum": 1, "maximum": 2**53}
-        found.append({"name": "id", "in": "path", "required": True, "schema": number})
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": values}
+        for name, values in PATH_PARAMETERS.items()
+        if f"{{{name}}}" in one.path
+    ]
     if one.query is not None:
-        found += query_parameters(one.query)
+        found += _query_parameters(one.query)
+    found += [{"name": name, "in": "header", "schema": dict(values)} for name, values in one.headers.items()]
     if one.keyed:
-        found.append(
-            {
-                "name": KEY_HEADER,
-                "in": "header",
-                "description": "A name for this request: the same one again is not carried out twice.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
-            }
-        )
+        found.append({"name": KEY_HEADER, "in": "header", "description": KEY_DESCRIPTION, "schema": KEY})
     return found
 
 
-LABEL = "^[A-Za-z0-9](?:[A-Za-z0-9 _-]{0,98}[A-Za-z0-9])?$"
-"""Of the names of classes in a path, those that every client can send; the device takes any printable text."""
-
-
-def query_parameters(kind: type) -> list[dict[str, Any]]:
-    """Return the parameters that a query of this type has."""
-    made = msgspec.json.schema(kind)
-    found = next(iter(made["$defs"].values()))
+def _query_parameters(kind: type) -> list[dict[str, Any]]:
+    found = next(iter(msgspec.json.schema(kind)["$defs"].values()))
+    required = found.get("required", ())
     return [
-        {"name": name, "in": "query", "required": name in found.get("required", ()), "schema": _plain(values)}
+        {"name": name, "in": "query", "required": name in required, "schema": _without_null(values)}
         for name, values in found["properties"].items()
     ]
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the null that stands for an absent parameter."""
+def _without_null(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop the null that stands for an absent parameter."""
     options = [one for one in values.get("anyOf", ()) if one != {"type": "null"}]
     return dict(options[0]) if options else {name: value for name, value in values.items() if name != "default"}
 
 
 def _answer(one: Operation) -> dict[str, Any]:
-    if isinstance(one.answer, str):
-        content: dict[str, Any] = {one.answer: {"schema": {"type": "string", "format": "binary"}}}
-    elif isinstance(one.answer, type) and issubclass(one.answer, msgspec.Struct):
-        content = {"application/json": {"schema": {"$ref": REF.format(name=one.answer.__name__)}}}
-    else:
-        content = {"application/json": {"schema": {"type": "object"}}}
-    described: dict[str, Any] = {"description": HTTPStatus(one.status).phrase, "content": content}
+    described: dict[str, Any] = {"description": HTTPStatus(one.status).phrase}
+    if one.answer is not None:
+        described["content"] = _content(one.answer)
     if one.name == "getPicture":
         described["headers"] = {
             "X-Frame-Sequence": {"schema": {"type": "integer"}, "description": "The frame's number."}
@@ -125,149 +125,36 @@ def _answer(one: Operation) -> dict[str, Any]:
     return described
 
 
-def _failures(one: Operation) -> dict[str, Any]:
-    found: dict[int, str] = {
-        401: "No token, or a wrong one.",
-        403: "The role is not enough, or the request comes from another site.",
-        429: "Too many requests, or wrong tokens.",
-        503: "The device is busy, or stopping; try again.",
-    }
+def _failures(one: Operation) -> dict[int, str]:
+    found = dict(ALWAYS)
     if "{" in one.path:
-        found[404] = "There is none."
-    if "{label}" in one.path or one.query is not None or one.body is not None:
-        found[422] = "A value is not what was expected."
-    if one.method != "GET":
-        found[409] = "What is asked cannot be done as things are; the message says why."
-    if one.body is not None:
-        found |= {400: "The body is not JSON.", 413: "The body is too long.", 415: "The body is of another type."}
-    if one.name in ("relabelExamples", "forgetExamples"):
-        found[404] = "There is none."
-    described = {str(status): _failure(text) for status, text in (found | dict(one.failures)).items()}
-    if one.name == "getHealth":
-        described["503"] = {
-            "description": "The device is not well.",
-            "content": {
-                "application/json": {
-                    "schema": {"anyOf": [{"$ref": REF.format(name=name)} for name in ("Health", "Failure")]}
-                }
-            },
-        }
-    return dict(sorted(described.items()))
+        found |= NOT_FOUND
+    if "{label}" in one.path or one.query is not None or _is_struct(one.body):
+        found |= INVALID
+    if one.method != "GET" and one.role is not None:
+        found |= CONFLICT
+    if _is_struct(one.body):
+        found |= BAD_BODY
+    return found | dict(one.failures)
 
 
-def _failure(text: str) -> dict[str, Any]:
-    return {
-        "description": text,
-        "content": {"application/json": {"schema": {"$ref": REF.format(name="Failure")}}},
-    }
+def _failure(one: Operation, status: int, text: str) -> dict[str, Any]:
+    content = _content(schema.Failure)
+    if status == 503 and one.answer is schema.Health:  # the same status says that the device is busy
+        content = {JSON: {"schema": {"anyOf": [_reference(schema.Health), _reference(schema.Failure)]}}}
+    return {"description": text, "content": content}
 
 
-def _special() -> dict[str, Any]:
-    """Describe what is no simple question and answer."""
-    common = {str(status): _failure(text) for status, text in SPECIAL_FAILURES.items()}
-    session = {"application/json": {"schema": {"$ref": REF.format(name="Session")}}}
-    return {
-        f"{ROOT}/session": {
-            "get": {
-                "operationId": "getSession",
-                "summary": "Who one is",
-                "security": [],
-                "responses": {"200": {"description": "OK", "content": session}} | common,
-            },
-            "post": {
-                "operationId": "signIn",
-                "summary": "Exchange a token for a cookie",
-                "security": [],
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": {"$ref": REF.format(name="SignIn")}}},
-                },
-                "responses": {"200": {"description": "OK", "content": session}}
-                | common
-                | {
-                    "400": _failure("The body is not JSON."),
-                    "413": _failure("The body is too long."),
-                    "415": _failure("The body is of another type."),
-                    "422": _failure("A value is not what was expected."),
-                    "507": _failure("The session could not be stored."),
-                },
-            },
-            "delete": {
-                "operationId": "signOut",
-                "summary": "Forget the cookie",
-                "security": [],
-                "responses": {"204": {"description": "No Content"}} | common,
-            },
-        },
-        f"{ROOT}/events": {
-            "get": {
-                "operationId": "getEvents",
-                "summary": "What happens, as server-sent events without end",
-                "description": (
-                    "Role view. Events: `decision` (the newest, ten a second at most), `taught`, `corrected`, "
-                    "`refused`, `health`, `tray`; `missed` where some were lost since Last-Event-ID."
-                ),
-                "parameters": [
-                    {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string", "pattern": "^[0-9]{1,15}$"}}
-                ],
-                "responses": {"200": {"description": "OK", "content": {"text/event-stream": {}}}} | common,
-            }
-        },
-        f"{ROOT}/export": {
-            "get": {
-                "operationId": "exportExamples",
-                "summary": "Examples as a file, of some classes or of all",
-                "description": "Needs the role administer.",
-                "parameters": query_parameters(schema.ExportQuery),
-                "responses": {
-                    "200": {
-                        "description": "OK",
-                        "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}},
-                    }
-                }
-                | common
-                | {
-                    "404": _failure("There is no such class."),
-                    "409": _failure("There is nothing to export."),
-                    "422": _failure("A value is not what was expected."),
-                    "507": _failure("The disk is full."),
-                },
-            }
-        },
-        f"{ROOT}/import": {
-            "post": {
-                "operationId": "importExamples",
-                "summary": "Learn the examples of an exported file, all or none",
-                "description": "Needs the role administer.",
-                "requestBody": {
-                    "required": True,
-                    "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}},
-                },
-                "responses": {
-                    "200": {
-                        "description": "OK",
-                        "content": {"application/json": {"schema": {"$ref": REF.format(name="Imported")}}},
-                    }
-                }
-                | common
-                | {
-                    "408": _failure("The body came too slowly."),
-                    "409": _failure(
-                        "The file is not right, or was made with another encoder; nothing was taken from it."
-                    ),
-                    "413": _failure("The file is too long."),
-                    "415": _failure("The body is of another type."),
-                    "422": _failure("A value is not what was expected."),
-                    "507": _failure("It does not fit."),
-                },
-            }
-        },
-    }
+def _content(kind: type | str) -> dict[str, Any]:
+    """Return the content of a struct, of any JSON object, or of a media type."""
+    if isinstance(kind, str):
+        return {kind: {} if kind.startswith("text/") else {"schema": {"type": "string", "format": "binary"}}}
+    return {JSON: {"schema": _reference(kind) if _is_struct(kind) else {"type": "object"}}}
 
 
-SPECIAL_FAILURES = {
-    401: "No token, or a wrong one.",
-    403: "The role is not enough, or the request comes from another site.",
-    429: "Too many requests, or wrong tokens.",
-    503: "The device is busy, or stopping; try again.",
-}
+def _reference(kind: type) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{kind.__name__}"}
+
+
+def _is_struct(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)

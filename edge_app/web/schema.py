@@ -1,4 +1,4 @@
-"""What goes over the wire, as types: requests are checked by them, and the OpenAPI description is made from them."""
+"""The requests and responses of the API as types; the OpenAPI description is made from them."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from edge_app.roles import Role
 
 _LETTER = "[!-~\u00a1-\u00ac\u00ae-\u024f\u4e00-\u9fa5]"
 LABEL = f"^{_LETTER}(?:[ -~\u00a1-\u00ac\u00ae-\u024f\u4e00-\u9fa5]{{0,{MAX_LENGTH - 2}}}{_LETTER})?$"
-"""Of the names of classes, those that a short expression can describe; every printable text is right."""
+"""Class names that a short expression can describe; the device accepts any printable text."""
 
 Label = Annotated[
     str,
@@ -29,62 +29,62 @@ Sequence = Annotated[int, Meta(ge=0, le=2**53, description="Number of a frame.")
 CameraWord = Literal["good", "black", "noise", "repeated", "reopening"]
 
 
-class Wish(Struct, forbid_unknown_fields=True, frozen=True):
-    """A body that someone sends: nothing unknown may be in it."""
+class Input(Struct, forbid_unknown_fields=True, frozen=True):
+    """The base of bodies and queries; an unknown field is an error."""
 
 
-class Teach(Wish, frozen=True):
+class Teach(Input, frozen=True):
     """What to teach."""
 
     frame: Sequence | None = None
     """The frame that was seen; null: the newest."""
 
 
-class Rename(Wish, frozen=True):
+class Rename(Input, frozen=True):
     """A new name."""
 
     to: Label
 
 
-class Merge(Wish, frozen=True):
+class Merge(Input, frozen=True):
     """The class to merge into."""
 
     into: Label
 
 
-class Undo(Wish, frozen=True):
+class Undo(Input, frozen=True):
     """What to take back."""
 
     action: Annotated[int, Meta(ge=1, le=2**53)] | None = None
     """Only this action, if it is the last; null: the last, whatever it is."""
 
 
-class Relabel(Wish, frozen=True):
+class Relabel(Input, frozen=True):
     """Examples, and the class that they belong to."""
 
     ids: Ids
     label: Label
 
 
-class Some(Wish, frozen=True):
+class Some(Input, frozen=True):
     """Examples or moments."""
 
     ids: Ids
 
 
-class SignIn(Wish, frozen=True):
+class SignIn(Input, frozen=True):
     """A token."""
 
     token: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class PictureQuery(Wish, frozen=True):
+class PictureQuery(Input, frozen=True):
     """Which picture."""
 
     max_side: Annotated[int, Meta(ge=16, le=4096)] = 640
 
 
-class ExamplesQuery(Wish, frozen=True):
+class ExamplesQuery(Input, frozen=True):
     """Which examples."""
 
     label: Label | None = None
@@ -92,7 +92,7 @@ class ExamplesQuery(Wish, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 
-class ExportQuery(Wish, frozen=True):
+class ExportQuery(Input, frozen=True):
     """Which classes."""
 
     label: Annotated[list[Label], Meta(max_length=200)] = []

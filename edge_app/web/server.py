@@ -1,4 +1,4 @@
-"""The server: uvicorn in a thread with an event loop of its own, beside the live loop."""
+"""The server: uvicorn with its event loop in a thread beside the live loop."""
 
 import asyncio
 import ipaddress
@@ -24,28 +24,29 @@ if TYPE_CHECKING:
 HEAD_BYTES = 16 << 10
 KEEP_ALIVE_S = 20
 MESSAGE_BYTES = 4 << 10
-"""What a WebSocket client may send; it has nothing to say."""
+"""Longest message accepted from a WebSocket client; the protocol expects none."""
 START_S = 20.0
+"""Longest wait for the server to answer."""
 
 
 class WebServer(Closing):
-    """Serves one device from `open` to `close`."""
+    """Serves the page and the API of one device, from `start` to `close`."""
 
     def __init__(self, control: "Control", config: "WebConfig", tokens: Path) -> None:
-        """Bind the address and load what is needed; nothing is served yet.
+        """Bind the address and load the libraries; nothing is served yet.
 
-        Raises RuntimeMissing when the extra is not installed, InputError for a certificate or tokens that are not
-        right, DeviceError when the address cannot be had.
+        `tokens` is the file of the tokens. Raises RuntimeMissing when the extra `web` is not installed, InputError for
+        an invalid certificate or token file, DeviceError when the address cannot be bound.
         """
-        needs_extra()
-        from edge_app.web.guard import AccessPolicy
+        require_extra()
+        from edge_app.web.access import AccessPolicy
         from edge_app.web.tokens import Tokens
 
         self._control = control
         self._config = config
         self.tokens = Tokens(tokens, session_s=config.session_days * 86400.0)
-        self.tokens.known()
-        self._gate = AccessPolicy(config, self.tokens, time.monotonic)
+        self.tokens.stored()
+        self._policy = AccessPolicy(config, self.tokens, time.monotonic)
         self._tls = _check_certificate(config)
         self._socket = _bind(config)
         self._site: Site | None = None
@@ -53,7 +54,7 @@ class WebServer(Closing):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self.failure: BaseException | None = None
-        """What ended the server by itself."""
+        """The exception that ended the server, if one did."""
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     @property
@@ -69,13 +70,13 @@ class WebServer(Closing):
         return f"{'https' if self._tls else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{self.port}/"
 
     def start(self) -> None:
-        """Serve, and return when requests are answered. Raises DeviceError when that does not come about."""
+        """Start serving; return once requests are answered. Raises DeviceError when the server does not start."""
         self._thread.start()
         if not self._started.wait(START_S) or self.failure is not None:
             raise DeviceError(f"the page and the API could not be started: {self.failure or 'no answer'}")
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Stop serving; what was begun is given a moment."""
+        """Stop serving; requests in progress get `timeout_s` to finish."""
         if self._server is not None and self._loop is not None and self._thread.is_alive():
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._end)
@@ -105,7 +106,7 @@ class WebServer(Closing):
         from edge_app.web.site import Site
 
         self._loop = asyncio.get_running_loop()
-        self._site = Site(self._control, self._config, self._gate)
+        self._site = Site(self._control, self._config, self._policy)
         streams = 2 * self._config.max_clients
         connections = 4 * self._config.max_clients + 32
         options: dict[str, Any] = {}
@@ -125,7 +126,7 @@ class WebServer(Closing):
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=streams + connections - 8,  # these are told, those beyond are dropped
+            limit_concurrency=streams + connections - 8,  # answered with 503; further ones are dropped
             h11_max_incomplete_event_size=HEAD_BYTES,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=1,
@@ -142,7 +143,7 @@ class WebServer(Closing):
 
 
 class _Forward(logging.Handler):
-    """Passes uvicorn's warnings on to this program's log."""
+    """Passes uvicorn's warnings to the log of edge-app."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logging.getLogger(__name__).handle(record)
@@ -156,8 +157,8 @@ def _forward_log() -> None:
     logging.getLogger("uvicorn").handlers = [_Forward()]
 
 
-def needs_extra() -> None:
-    """Raise RuntimeMissing unless the libraries are there that the page and the API need."""
+def require_extra() -> None:
+    """Raise RuntimeMissing unless the libraries of the extra `web` are installed."""
     try:
         import msgspec
         import starlette

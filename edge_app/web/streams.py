@@ -1,4 +1,4 @@
-"""Events and pictures to those who look, as they come. Whoever is slow gets the newest; the loop waits for nobody."""
+"""Streams of events and pictures. A slow client skips to the newest; the live loop never waits for one."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,8 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-import anyio
 import msgspec
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -18,23 +17,24 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from edge_app.control import Answered, Control, Corrected, Event, FrameGone, Health, JpegFrame, Refused, Taught
 from edge_app.control.pictures import SIDES
 from edge_app.web import translate
-from edge_app.web.answers import NO_STORE
-from edge_app.web.answers import ApiError as Answer
-
-T = TypeVar("T")
+from edge_app.web.access import close_code
+from edge_app.web.responses import NO_STORE, ApiError
+from edge_app.web.threads import in_thread
 
 DECISION_S = 0.1
-"""Between two decisions that are sent."""
+"""Time between two decisions that are sent."""
 HEARTBEAT_S = 10.0
+"""A comment is sent when nothing else was for so long, so that a client can tell a lost connection."""
 WAITING = 64
-"""Events that may wait for a slow reader; more, and it is told that it missed some."""
+"""Events that may wait for a slow client; beyond that the oldest are dropped, and it is told so."""
 REPLAYED = 256
-"""Events that a reader who comes back may still get."""
+"""Events kept for clients that reconnect."""
+MISSED = b"event: missed\ndata: {}\n\n"
 BOUNDARY = "frame"
 
 
 class EventReader:
-    """Events on their way to one client: the newest decision, and all else in order up to a bound."""
+    """Events waiting to be sent to one client: the newest decision, and a bounded queue of all others."""
 
     def __init__(self) -> None:
         self.came = asyncio.Event()
@@ -51,14 +51,14 @@ class EventReader:
         self.came.set()
 
     def show(self, decision: bytes) -> None:
-        """Put the newest decision in the place of the last."""
+        """Replace the decision that waits by a newer one."""
         self._decision = decision
         self.came.set()
 
     def take(self) -> bytes:
-        """Return all that waits."""
+        """Return everything that waits, and forget it."""
         self.came.clear()
-        parts = [b"event: missed\ndata: {}\n\n"] if self._missed else []
+        parts = [MISSED] if self._missed else []
         parts += self._waiting
         if self._decision is not None:
             parts.append(self._decision)
@@ -68,14 +68,14 @@ class EventReader:
 
 
 class CountedStream(StreamingResponse):
-    """A response without end, counted as long as it flows; a client that does not read is dropped by protocol.py."""
+    """An endless response, counted while it is open; protocol.py drops a client that does not read."""
 
     def __init__(self, content: AsyncIterator[bytes], leave: Callable[[], None], media_type: str) -> None:
         super().__init__(content, media_type=media_type, headers={**NO_STORE, "X-Accel-Buffering": "no"})
         self._leave = leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the client goes or the content ends."""
+        """Send until the client disconnects or the content ends."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -83,7 +83,7 @@ class CountedStream(StreamingResponse):
 
 
 class Streams:
-    """All that flows; one for the server, used in its event loop alone."""
+    """The open streams; one object per server, used in its event loop only."""
 
     def __init__(self, control: Control, *, max_streams: int, closing: asyncio.Event) -> None:
         self._control = control
@@ -92,17 +92,17 @@ class Streams:
         self._loop = asyncio.get_running_loop()
         self._readers: set[EventReader] = set()
         self._log: deque[tuple[int, bytes]] = deque(maxlen=REPLAYED)
-        self._number = int(time.time()) << 16  # goes on over a restart, so that what was missed is noticed
+        self._number = int(time.time()) << 16  # higher after a restart, so that a client notices a gap
         self._answer: Answered | None = None
         self._moment = 0
         self._feeds = {side: PictureFeed(control, side) for side in SIDES}
         self.open = 0
-        """Streams that flow."""
+        """How many streams are open."""
         self._stop = control.listen(self._heard)
         self._tasks = [asyncio.create_task(self._tell_decisions())]
 
     async def close(self) -> None:
-        """End everything."""
+        """End all streams and the tasks that feed them."""
         self._stop()
         self.end()
         for task in (*self._tasks, *(feed.task for feed in self._feeds.values() if feed.task)):
@@ -111,7 +111,7 @@ class Streams:
                 await task
 
     def end(self) -> None:
-        """Have everything that flows end."""
+        """Tell all streams to end."""
         self._closing.set()
         for reader in self._readers:
             reader.came.set()
@@ -119,18 +119,17 @@ class Streams:
             feed.end()
 
     def leave(self) -> None:
-        """Count a stream out."""
+        """Count a stream as closed."""
         self.open -= 1
 
     def enter(self) -> None:
-        """Count a stream in. Raises Refused when there are too many."""
+        """Count a stream as open. Raises ApiError when too many are."""
         if self.open >= self._max:
-            raise Answer(503, "too_many", "too many pages are open; close one", headers={"Retry-After": "10"})
+            raise ApiError(503, "too_many", "too many pages are open: close one", headers={"Retry-After": "10"})
         self.open += 1
 
     async def events(self, request: Request) -> CountedStream:
-        """Answer with server-sent events without end. Raises Refused."""
-        request.scope["edge_app.visitor"].must("view")
+        """Answer with endless server-sent events. Raises ApiError."""
         self.enter()
         last = request.headers.get("last-event-id", "")
         since = int(last) if last.isascii() and last.isdecimal() and len(last) < 19 else None
@@ -158,10 +157,10 @@ class Streams:
             return b""
         kept = [message for number, message in self._log if number > last]
         whole = bool(self._log) and self._log[0][0] <= last + 1
-        return b"".join(kept) if whole else b"event: missed\ndata: {}\n\n"
+        return b"".join(kept) if whole else MISSED
 
     def _heard(self, event: Event) -> None:
-        """Take in an event of the device; called from its threads."""
+        """Receive an event of the device; called from its threads."""
         if isinstance(event, Answered):
             self._answer = event
         else:
@@ -185,7 +184,7 @@ class Streams:
                 await self._tell_decision(answer)
 
     async def _tell_decision(self, answer: Answered) -> None:
-        await in_thread(lambda: self._control.keep(answer.sequence))  # who is told of it may want to teach it
+        await in_thread(lambda: self._control.keep(answer.sequence))  # a client that sees it may teach it
         message = event_of("decision", translate.decision(answer))
         for reader in self._readers:
             reader.show(message)
@@ -197,18 +196,18 @@ class Streams:
     # Pictures
 
     async def live(self, socket: WebSocket) -> None:
-        """Send pictures over a WebSocket until it closes: 8 bytes of number, then a JPEG."""
+        """Send pictures over a WebSocket until it closes: 8 bytes of sequence number, then a JPEG."""
         try:
-            socket.scope["edge_app.visitor"].must("view")
+            socket.scope["edge_app.client"].require("view")
             side = side_of(socket.query_params.get("max_side"))
-        except Answer as refused:
-            await socket.close(4400 + refused.status % 100, refused.message[:120])
+        except ApiError as error:
+            await socket.close(close_code(error), error.message[:120])
             return
         try:
             self.enter()
-        except Answer as refused:
+        except ApiError as error:
             await socket.accept()
-            await socket.close(1013, refused.message[:120])
+            await socket.close(1013, error.message[:120])  # 1013: try again later
             return
         try:
             await socket.accept()
@@ -222,7 +221,7 @@ class Streams:
             await socket.send_bytes(data)
 
     async def _until_gone(self, socket: WebSocket, sending: Awaitable[None]) -> None:
-        """Send until the client goes, sends anything, is too slow, or the server stops."""
+        """Send until the client disconnects or sends anything, or the server stops."""
         tasks = [
             asyncio.ensure_future(sending),
             asyncio.create_task(socket.receive()),
@@ -238,8 +237,7 @@ class Streams:
             await socket.close(1001 if self._closing.is_set() else 1008)
 
     async def mjpeg(self, request: Request) -> CountedStream:
-        """Answer with pictures without end, multipart/x-mixed-replace. Raises Refused."""
-        request.scope["edge_app.visitor"].must("view")
+        """Answer with endless pictures, multipart/x-mixed-replace. Raises ApiError."""
         side = side_of(request.query_params.get("max_side"))
         self.enter()
         return CountedStream(self._parts(side), self.leave, f"multipart/x-mixed-replace; boundary={BOUNDARY}")
@@ -254,7 +252,7 @@ class Streams:
 
 
 class PictureFeed:
-    """Pictures of one size: made while someone looks, each once for all."""
+    """Pictures of one size, each encoded once for all viewers, and only while there is one."""
 
     def __init__(self, control: Control, side: int) -> None:
         self._control = control
@@ -265,13 +263,13 @@ class PictureFeed:
         self.task: asyncio.Task[None] | None = None
 
     def end(self) -> None:
-        """Show no more."""
+        """Stop, and end the iterators."""
         self._over = True
         for came in self._viewers:
             came.set()
 
     async def pictures(self) -> AsyncIterator[JpegFrame]:
-        """Yield the newest picture, and then each one that is newest when the last was taken."""
+        """Yield the newest picture, again and again; those that come meanwhile are skipped."""
         came = asyncio.Event()
         self._viewers.add(came)
         if self.task is None or self.task.done():
@@ -309,7 +307,7 @@ class PictureFeed:
 
 
 def described(event: Event) -> tuple[str, Any]:
-    """Return an event's name and what is sent of it."""
+    """Return an event's name, and the value that is sent."""
     if isinstance(event, Taught):
         return "taught", translate.taught(event)
     if isinstance(event, Corrected):
@@ -328,23 +326,15 @@ def described(event: Event) -> tuple[str, Any]:
 
 
 def event_of(name: str, value: Any, number: int | None = None) -> bytes:
-    """Return a server-sent event."""
+    """Return an event in the form of server-sent events."""
     head = b"" if number is None else b"id: %d\n" % number
     return head + b"event: " + name.encode() + b"\ndata: " + msgspec.json.encode(value) + b"\n\n"
 
 
 def side_of(text: str | None) -> int:
-    """Return the size of picture that `max_side` asks for. Raises Refused."""
+    """Return the picture size for the parameter `max_side`. Raises ApiError."""
     if text is None:
         return SIDES[1]
     if not (text.isdecimal() and text.isascii() and len(text) <= 4 and int(text) >= 16):
-        raise Answer(422, "invalid", "max_side is no whole number from 16 to 9999", field="max_side")
+        raise ApiError(422, "invalid", "max_side: expected an integer from 16 to 9999", field="max_side")
     return max((side for side in SIDES if side <= int(text)), default=SIDES[0])
-
-
-_threads = anyio.CapacityLimiter(8)
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Do something that may wait in a thread, of which there are few."""
-    return await anyio.to_thread.run_sync(work, limiter=_threads)

@@ -1,14 +1,13 @@
-"""Who may do what: a token a role, and the browsers that signed in with one.
+"""Tokens, one per role, and the sessions of browsers that signed in with one.
 
-A token is 256 random bits. The file holds its SHA-256 only: it is shown once, when it is made, and whoever reads a
-backup cannot sign in with it. A slow hash would add nothing, as nobody can try 2^256. The sessions of browsers lie in
-the same file, hashed too, so that a restart signs nobody out. The file belongs to the service, mode 0600.
+A token is 256 random bits. The file holds only its SHA-256, so a token is shown once, when it is made, and a copy of
+the file does not let anyone sign in; a slow hash would add nothing, as 2^256 tokens cannot be tried. The sessions are
+in the same file, hashed too, so that a restart signs nobody out. The file belongs to the service, mode 0600.
 """
 
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import threading
 import time
@@ -17,16 +16,18 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from edge_app.errors import InputError, StateNotWritable
+from edge_app.files import write_atomically
 from edge_app.roles import ROLES, Role
 
 SESSIONS = 64
-"""Browsers that may be signed in; the one that signed in first has to do so again."""
+"""How many browsers may be signed in; one more, and the oldest session ends."""
 PREFIX = "edge-"
 MAX_FILE = 1 << 20
+"""Bytes of the file."""
 
 
 class StoredToken(NamedTuple):
-    """A token, as the file has it."""
+    """A token as it is stored."""
 
     role: Role
     sha256: str
@@ -37,15 +38,15 @@ class StoredToken(NamedTuple):
 class _Session(NamedTuple):
     sha256: str
     token: str
-    """SHA-256 of the token that it was begun with: gone with it."""
+    """SHA-256 of the token that it was started with; the session ends with it."""
     until_s: float
 
 
 class Tokens:
-    """The tokens and sessions in a file; safe to use from any thread. Another process's change is seen at once."""
+    """The tokens and sessions in a file. Safe to use from any thread; sees another process's change at once."""
 
     def __init__(self, path: Path, *, session_s: float = 30 * 86400.0, wall: Callable[[], float] = time.time) -> None:
-        """Nothing is read yet; a file that is missing holds no token."""
+        """The file is read when it is first needed; a missing file holds no tokens."""
         self.path = path
         self._session_s = session_s
         self._wall = wall
@@ -55,7 +56,7 @@ class Tokens:
         self._sessions: dict[str, _Session] = {}
 
     def make(self, role: Role) -> str:
-        """Make a token, in the place of the role's last one, whose browsers are signed out; return it, once.
+        """Make a token for a role and return it; it replaces the role's last token and ends that one's sessions.
 
         Raises StateNotWritable, InputError.
         """
@@ -68,7 +69,7 @@ class Tokens:
         return token
 
     def remove(self, role: Role) -> bool:
-        """Remove a role's token, and sign its browsers out; whether there was one. Raises StateNotWritable."""
+        """Remove a role's token and its sessions; return whether there was one. Raises StateNotWritable."""
         with self._lock:
             self._refresh()
             there = role in self._tokens
@@ -77,14 +78,14 @@ class Tokens:
                 self._write()
         return there
 
-    def known(self) -> list[StoredToken]:
-        """Return the tokens that there are. Raises InputError for a file that is not right."""
+    def stored(self) -> list[StoredToken]:
+        """Return the stored tokens. Raises InputError for an invalid file."""
         with self._lock:
             self._refresh()
             return [self._tokens[role] for role in ROLES if role in self._tokens]
 
     def role_of(self, token: str) -> Role | None:
-        """Return the role of a token, None for a wrong one; takes as long for either."""
+        """Return the role of a token, None for a wrong one, in the same time for both."""
         mine = hash_of(token)
         with self._lock:
             self._refresh()
@@ -94,8 +95,8 @@ class Tokens:
                     found = known.role
             return found
 
-    def begin(self, token: str) -> str | None:
-        """Sign a browser in; return the secret of its cookie, None for a wrong token. Raises StateNotWritable."""
+    def start_session(self, token: str) -> str | None:
+        """Start a session; return the secret for its cookie, None for a wrong token. Raises StateNotWritable."""
         role = self.role_of(token)
         if role is None:
             return None
@@ -111,7 +112,7 @@ class Tokens:
         return secret
 
     def session_role(self, secret: str) -> Role | None:
-        """Return the role of a browser by the secret of its cookie; None: it is not signed in."""
+        """Return the role of a session by the secret in its cookie, None when there is no such session."""
         with self._lock:
             self._refresh()
             session = self._sessions.get(hash_of(secret))
@@ -119,8 +120,8 @@ class Tokens:
                 return None
             return next((known.role for known in self._tokens.values() if known.sha256 == session.token), None)
 
-    def end(self, secret: str) -> None:
-        """Sign a browser out. Raises StateNotWritable."""
+    def end_session(self, secret: str) -> None:
+        """End a session. Raises StateNotWritable."""
         with self._lock:
             self._refresh()
             if self._sessions.pop(hash_of(secret), None) is not None:
@@ -132,7 +133,7 @@ class Tokens:
             self._sessions = {mark: one for mark, one in self._sessions.items() if one.token != gone.sha256}
 
     def _refresh(self) -> None:
-        """Read the file when it changed."""
+        """Read the file if it has changed."""
         try:
             found = self.path.stat()
         except FileNotFoundError:
@@ -145,7 +146,7 @@ class Tokens:
             return
         if found.st_mode & 0o077:
             raise InputError(
-                f"{self.path} can be read by others (mode {found.st_mode & 0o777:o}): chmod 600 {self.path}"
+                f"{self.path} can be read by other users (mode {found.st_mode & 0o777:o}): chmod 600 {self.path}"
             )
         if found.st_size > MAX_FILE:
             raise InputError(
@@ -157,7 +158,7 @@ class Tokens:
             raise InputError(f"{self.path} cannot be read: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
-                f"{self.path} is damaged ({error}): remove it, and make the tokens anew (`edge-app token make ROLE`)"
+                f"{self.path} is damaged ({error}): remove it, and make new tokens (`edge-app token make ROLE`)"
             ) from error
         self._mark = mark
 
@@ -165,7 +166,7 @@ class Tokens:
         tokens: dict[Role, StoredToken] = {}
         for name, row in table["tokens"].items():
             if name not in ROLES:
-                raise ValueError(f"{name!r} is no role")
+                raise ValueError(f"{name!r} is not a role")
             role = cast(Role, name)
             tokens[role] = StoredToken(role, _digest(row["sha256"]), int(row["made_s"]))
         sessions = [_Session(_digest(a), _digest(b), float(until)) for a, b, until in table["sessions"]]
@@ -176,29 +177,20 @@ class Tokens:
             "tokens": {one.role: {"sha256": one.sha256, "made_s": one.made_s} for one in self._tokens.values()},
             "sessions": [list(session) for session in self._sessions.values()],
         }
-        draft = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
         try:
-            owner = self.path.stat() if self.path.exists() else self.path.parent.stat()
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                json.dump(table, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            if os.geteuid() == 0:  # made by root for the service, whose folder it is
-                os.chown(draft, owner.st_uid, owner.st_gid)
-            draft.replace(self.path)
+            write_atomically(self.path, json.dumps(table, indent=1).encode())
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise StateNotWritable(f"{self.path} cannot be written: {error.strerror or error}") from error
         found = self.path.stat()
         self._mark = (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def hash_of(secret: str) -> str:
-    """Return what stands for a token or a cookie where it is stored."""
+    """Return the digest under which a token or a session is stored."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _digest(value: object) -> str:
     if not isinstance(value, str) or len(value) != 64 or not set(value) <= set("0123456789abcdef"):
-        raise ValueError("a SHA-256 is no 64 hexadecimal digits")
+        raise ValueError("expected a SHA-256 of 64 hexadecimal digits")
     return value

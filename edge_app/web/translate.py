@@ -1,4 +1,4 @@
-"""From what the control says to what goes over the wire."""
+"""Converts the objects of the device to the structs of the API."""
 
 from typing import cast
 
@@ -26,7 +26,7 @@ def decision(answer: control.Answered) -> schema.Decision:
 
 
 def state(status: control.DeviceStatus, role: Role) -> schema.State:
-    """Return the state as a visitor of that role sees it."""
+    """Return the state for a client with that role."""
     answer = status.answer
     return schema.State(
         version=status.version,
@@ -50,12 +50,12 @@ def state(status: control.DeviceStatus, role: Role) -> schema.State:
 
 
 def health(status: control.DeviceStatus) -> schema.Health:
-    """Return whether the device is well."""
+    """Return the health."""
     return schema.Health(status.health.ok, list(status.health.reasons))
 
 
 def report(one: control.ClassReport) -> schema.ClassReport:
-    """Return how a class is doing."""
+    """Return the report on a class."""
     return schema.ClassReport(
         label=one.label,
         examples=one.examples,
@@ -87,5 +87,5 @@ def example(one: records.Example) -> schema.Example:
 
 
 def moment(one: control.UncertainDecision) -> schema.Moment:
-    """Return a moment of the tray."""
+    """Return an entry of the tray."""
     return schema.Moment(one.id, one.time_ns // NS_PER_MS, one.label, round(one.confidence, 4), one.why)

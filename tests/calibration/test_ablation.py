@@ -88,7 +88,7 @@ def test_first_spike_decides() -> None:
     activity.spikes[:] = [[9], [1], [2], [0]]
     totals = np.empty((kernels.EXCITATION + 1, 4), np.int64)
     kernels.tally(activity, columns.threshold, totals)
-    best, _ = kernels.leader(totals, np.array(columns.ranks))
+    best, _ = kernels.winner_of(totals, np.array(columns.ranks))
     assert best == 2
 
 

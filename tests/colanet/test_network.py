@@ -11,6 +11,7 @@ from twins import LABELS, RULES, N, stream, taught
 
 from edge_app.colanet import columns as columns_module
 from edge_app.colanet import kernels
+from edge_app.colanet.fixedpoint import label_key
 from edge_app.colanet.network import MAX_LABEL, CoLaNET
 from edge_app.colanet.params import Params, Published
 from edge_app.errors import InputError, ParameterError, UnknownLabel
@@ -78,12 +79,12 @@ def test_a_class_without_examples_stays_silent(params: Params) -> None:
 
 
 def test_the_class_that_was_added_first_wins_a_tie() -> None:
-    """Equal columns: the same label, so the same random stream, renamed in between."""
+    """Equal columns, with the same random stream."""
     params = Params(plasticity=Published(threshold=0.5, loss=0.0))
     network = CoLaNET(params, N)
     for name in ("second", "first"):
-        network.add_class("twin")
-        network.rename_class("twin", name)
+        network.add_class(name)
+    network.columns.keys[:] = label_key("twin")
     counts = np.full(N, 10, np.uint8)
     for label in ("first", "second"):
         twin = CoLaNET(params, N)
@@ -184,17 +185,13 @@ CALLS: dict[str, tuple[Callable[[CoLaNET], object], type[Exception], str]] = {
         InputError,
         "a spike count is 11",
     ),
-    "add again": (lambda n: n.add_class("ant"), InputError, "'ant' is there already"),
+    "add again": (lambda n: n.add_class("ant"), InputError, "'ant' exists already"),
     "add empty": (lambda n: n.add_class(""), InputError, "'' is not usable"),
     "add blank": (lambda n: n.add_class(" \t"), InputError, "is not usable, expected 1 to 200 characters"),
     "add long": (lambda n: n.add_class("x" * (MAX_LABEL + 1)), InputError, "is not usable"),
     "add number": (lambda n: n.add_class(3), InputError, "3 is not usable"),
     "add no Unicode": (lambda n: n.add_class("caf\udce9"), InputError, "is not usable"),
     "remove unknown": (lambda n: n.remove_class("yak"), UnknownLabel, "'yak' is not known"),
-    "rename unknown": (lambda n: n.rename_class("yak", "emu"), UnknownLabel, "'yak' is not known"),
-    "rename onto another": (lambda n: n.rename_class("ant", "bee"), InputError, "'bee' is there already: merge"),
-    "rename to nothing": (lambda n: n.rename_class("ant", ""), InputError, "'' is not usable"),
-    "rename to no Unicode": (lambda n: n.rename_class("ant", "caf\udce9"), InputError, "is not usable"),
 }
 
 
@@ -262,19 +259,6 @@ def test_published_columns_do_not_depend_on_one_another() -> None:
     size = together.columns.per_column
     for name in together.columns.neuron_arrays:
         assert np.array_equal(getattr(alone.columns, name)[:size], getattr(together.columns, name)[size : 2 * size])
-
-
-def test_a_renamed_class_keeps_what_it_learnt(params: Params) -> None:
-    network, same = taught(params), taught(params)
-    network.rename_class("bee", "wasp")
-    network.rename_class("ant", "ant")
-    assert network.labels == ("ant", "wasp", "cat")
-    counts = stream(1, 2)[1][0]
-    assert network.predict_one(counts).label == "wasp"
-    network.learn_one(counts, "wasp")
-    same.learn_one(counts, "bee")
-    network.rename_class("wasp", "bee")
-    assert network.snapshot() == same.snapshot()
 
 
 def test_threads_change_no_bit(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

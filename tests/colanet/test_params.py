@@ -125,8 +125,11 @@ def test_digests_tell_parameters_apart_and_nothing_else() -> None:
     ("values", "message"),
     [
         ({"rule": "hebb"}, "colanet.rule = 'hebb', expected one of decorrelated, published"),
-        ({"tau": 5}, "colanet.tau is no parameter of the decorrelated rule, expected one of microcolumns"),
-        ({"rule": "published", "regularisation": 100}, "colanet.regularisation is no parameter of the published rule"),
+        ({"tau": 5}, "colanet.tau is not a parameter of the decorrelated rule, expected one of microcolumns"),
+        (
+            {"rule": "published", "regularisation": 100},
+            "regularisation is not a parameter of the published rule",
+        ),
     ],
 )
 def test_mappings_that_are_none(values: dict[str, Any], message: str) -> None:

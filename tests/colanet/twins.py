@@ -107,7 +107,7 @@ class Twins:
         assert (self.fast.labels, self.fast.n_learnt) == (self.slow.labels, self.slow.n_learnt)
         if isinstance(self.slow.rule, DecorrelatedReference):
             assert columns.decorrelation.tolist() == self.slow.rule.decorrelation
-            assert columns.noise.tolist() == [self.slow.rule.noise, self.slow.rule.heard]
+            assert columns.noise.tolist() == [self.slow.rule.noise, self.slow.rule.averaged]
 
 
 N = 16

@@ -104,28 +104,30 @@ class Stopped(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("owner", "step", "saved"),
-    [(os, "fsync", False), (Path, "rename", False), (module, "sync_folder", True), (Path, "unlink", True)],
+    ("step", "call", "saved"), [("fsync", 1, False), ("rename", 1, False), ("fsync", 2, True), ("unlink", 1, True)]
 )
 def test_a_save_that_ends_at_any_step_leaves_whole_snapshots(
-    tmp_path: Path, owner: object, step: str, saved: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, step: str, call: int, saved: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshots = Snapshots(tmp_path)
     for count in range(2):
         snapshots.save(KEY._replace(presentations=count), b"%d" % count)
 
-    def stop(*_: object, **__: object) -> None:
-        raise Stopped
+    done, calls = getattr(os, step), iter(range(1, 100))
+
+    def stop(*names: object, **where: object) -> None:
+        if next(calls) >= call:
+            raise Stopped
+        done(*names, **where)
 
     with monkeypatch.context() as patch:
-        if step != "sync_folder":
-            patch.setattr(Path, "unlink", stop)  # a process that ends does not clear up either
-        patch.setattr(owner, step, stop)
+        patch.setattr(os, "unlink", stop)  # a process that ends does not clear up either
+        patch.setattr(os, step, stop)
         with pytest.raises(Stopped):
             snapshots.save(KEY._replace(presentations=2), PAYLOAD)
     again = Snapshots(tmp_path)
     again.clean()
-    assert list(tmp_path.glob("*.tmp")) == []
+    assert {path.suffix for path in tmp_path.iterdir()} == {".snapshot"}
     found = [key.presentations for _, key, _ in again.candidates()]
     assert again.damaged == {}
     assert found == ([2, 1, 0] if saved else [1, 0])

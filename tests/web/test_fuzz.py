@@ -79,7 +79,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         Device(folder, learner, fps=10) as device,
         Served(device, WebConfig(enabled=True, port=0), folder / "tokens.json") as served,
     ):
-        served.server._gate._limiter._rate = served.server._gate._limiter._burst = 1e9
+        served.server._policy._limiter._rate = served.server._policy._limiter._burst = 1e9
         for label in ("cup", "pen", "cup"):
             served.control.teach(label)
         yield served

@@ -1,6 +1,8 @@
 """The description says what the API is, all of it, in valid OpenAPI 3.1."""
 
+import json
 import re
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -17,13 +19,21 @@ def test_every_path_is_described_and_every_description_is_served(served: Served)
     assert served.server._site is not None
     routes = {
         (method, route.path.replace(":path", ""))
-        for route in served.server._site._routes()
+        for route in served.server._site.routes()
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }
     described = {(method.upper(), path) for path, methods in description["paths"].items() for method in methods}
     assert routes - described == {("GET", path) for path in ("/", "/metrics", api("/live.mjpg"), api("/openapi.json"))}
     assert described <= routes
+
+
+def test_the_description_is_as_it_was() -> None:
+    """A change of the API is a change of this file too."""
+    description = describe()
+    del description["info"]["version"]
+    golden = json.loads(Path(__file__).with_name("openapi.json").read_text(encoding="utf-8"))
+    assert json.loads(json.dumps(description)) == golden
 
 
 def test_every_reference_leads_somewhere_and_schemas_are_schemas() -> None:

@@ -28,16 +28,16 @@ def test_a_token_is_known_by_its_hash_only(tmp_path: Path) -> None:
     assert tokens.role_of(token) == "teach"
     for wrong in ("", "edge-", token[:-1], token + "x", token.upper(), "\udcff"):
         assert tokens.role_of(wrong) is None
-    (known,) = tokens.known()
+    (known,) = tokens.stored()
     assert (known.role, known.made_s) == ("teach", 1_700_000_000)
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_new_token_takes_the_place_of_the_old_one_in_every_process(tmp_path: Path) -> None:
     service, command = Tokens(tmp_path / "t.json"), Tokens(tmp_path / "t.json")
-    assert service.known() == []
+    assert service.stored() == []
     first = command.make("view")
-    secret = service.begin(first)
+    secret = service.start_session(first)
     assert secret is not None
     assert service.session_role(secret) == "view"
     second = command.make("view")
@@ -52,15 +52,15 @@ def test_sessions_outlive_a_restart_end_with_time_and_are_few(tmp_path: Path) ->
     wall = Wall()
     tokens = Tokens(tmp_path / "t.json", session_s=100, wall=wall)
     token = tokens.make("administer")
-    assert tokens.begin("wrong") is None
-    secret = tokens.begin(token) or ""
+    assert tokens.start_session("wrong") is None
+    secret = tokens.start_session(token) or ""
     assert secret not in (tmp_path / "t.json").read_text()
     again = Tokens(tmp_path / "t.json", session_s=100, wall=wall)
     assert again.session_role(secret) == "administer"
-    others = [again.begin(token) or "" for _ in range(SESSIONS)]
+    others = [again.start_session(token) or "" for _ in range(SESSIONS)]
     assert again.session_role(secret) is None
     assert again.session_role(others[-1]) == "administer"
-    again.end(others[-1])
+    again.end_session(others[-1])
     assert tokens.session_role(others[-1]) is None
     wall.now += 101
     assert again.session_role(others[0]) is None
@@ -76,7 +76,7 @@ def test_a_damaged_file_lets_nobody_in_and_says_the_way_out(tmp_path: Path, text
     path = tmp_path / "t.json"
     path.write_text(text)
     path.chmod(0o600)
-    with pytest.raises(InputError, match=r"is damaged .*make the tokens anew"):
+    with pytest.raises(InputError, match=r"is damaged .*make new tokens"):
         Tokens(path).role_of("x")
     assert path.read_text() == text
 
@@ -85,8 +85,8 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     Tokens(path).make("view")
     path.chmod(0o640)
-    with pytest.raises(InputError, match=r"can be read by others \(mode 640\)"):
-        Tokens(path).known()
+    with pytest.raises(InputError, match=r"can be read by other users \(mode 640\)"):
+        Tokens(path).stored()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -9,8 +9,8 @@ import pytest
 from starlette.datastructures import Headers
 
 from edge_app.config import WebConfig
-from edge_app.web.answers import ApiError
-from edge_app.web.guard import AccessPolicy, Client
+from edge_app.web.access import AccessPolicy, Client
+from edge_app.web.responses import ApiError
 from edge_app.web.tokens import Tokens
 
 HERE = {"host": "127.0.0.1:8765"}
@@ -22,7 +22,7 @@ class Door:
         self.now = 0.0
         self.tokens = Tokens(folder / "t.json")
         web = replace(WebConfig(enabled=True), **config)
-        self.gate = AccessPolicy(web, self.tokens, lambda: self.now, names=("shelf", "shelf.local"))
+        self.policy = AccessPolicy(web, self.tokens, lambda: self.now, names=("shelf", "shelf.local"))
 
     def knock(
         self,
@@ -36,7 +36,7 @@ class Door:
         kind: str = "http",
     ) -> Client:
         scope = {"type": kind, "method": method, "path": path, "scheme": scheme, "client": (client or peer, 1)}
-        return self.gate.visitor(scope, peer, Headers(headers))
+        return self.policy.client(scope, peer, Headers(headers))
 
     def refused(self, *args: Any, **options: Any) -> str:
         with pytest.raises(ApiError) as caught:
@@ -108,7 +108,7 @@ def test_a_wrong_token_is_not_this_machine(door: Callable[..., Door]) -> None:
 
 def test_a_cookie_gives_the_role_it_was_begun_with(door: Callable[..., Door]) -> None:
     knocked = door(loopback_role="none")
-    secret = knocked.tokens.begin(knocked.tokens.make("teach"))
+    secret = knocked.tokens.start_session(knocked.tokens.make("teach"))
     assert knocked.knock({**HERE, "cookie": f"a=b; edge_app={secret}"}).role == "teach"
     assert knocked.knock({**HERE, "cookie": f"__Host-edge_app={secret}"}, scheme="https").role == "teach"
     assert knocked.knock({**HERE, "cookie": f"edge_app={secret}"}, scheme="https").role is None

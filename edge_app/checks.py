@@ -1,0 +1,167 @@
+"""Checks of values that come from outside: configuration, manifests, messages. Each says what it expects.
+
+A check converts one value, or raises ValueError. `checked` and `member` turn that into an error that names the thing,
+its value and what was expected. They are plain functions and not msgspec's, whose messages name neither the value nor
+its unit, and which only the page needs.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeVar
+
+from edge_app.errors import InputError
+from edge_app.labels import check_label
+
+T = TypeVar("T")
+LONGEST_SHOWN = 80
+"""Characters of a value in a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Generic[T]):
+    """What a value must be."""
+
+    expected: str
+    """In a message: "a whole number from 1 to 64"."""
+    convert: Callable[[Any], T]
+    """Returns the value as it is kept; raises ValueError, with a text where `expected` does not say it all."""
+    limits: str = ""
+    """In the documentation: "1 to 64 cores"; empty where the description says it."""
+
+
+def checked(name: str, value: Any, check: Check[T], *, shown: Callable[[Any], str] = repr) -> T:
+    """Return the value of the thing called `name`, converted. Raises InputError."""
+    try:
+        return check.convert(value)
+    except ValueError as error:
+        detail = f" ({error})" if str(error) else ""
+        text = shown(value)
+        text = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+        raise InputError(f"{name} = {text}, expected {check.expected}{detail}") from error
+
+
+class _Missing:
+    pass
+
+
+MISSING: Final = _Missing()
+
+
+def member(table: Any, key: str, check: Check[T], default: T | _Missing = MISSING, *, where: str = "") -> T:
+    """Return the member `key` ("a.b": b in the table a) of a table, converted; the default where it is missing.
+
+    Raises InputError; `where` stands before the key in its message.
+    """
+    value = table
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if value is None:
+        if isinstance(default, _Missing):
+            raise InputError(f"{where}{key} is missing, expected {check.expected}")
+        return default
+    return checked(f"{where}{key}", value, check)
+
+
+def number(low: float, high: float, unit: str = "", *, above: bool = False, zero: str = "") -> Check[float]:
+    """Accept a number in a range, without its lower end if `above`; with `zero`, which says what it means, 0 too."""
+
+    def convert(value: Any) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError
+        if not (low <= value <= high and not (above and value == low)) and not (zero and value == 0):
+            raise ValueError
+        return float(value)
+
+    limits = f"above {low:g}, at most {high:g}" if above else f"{low:g} to {high:g}"
+    limits = f"{limits} {unit}".rstrip()
+    expected = f"a number {limits}" if above else f"a number from {limits}"
+    if zero:
+        return Check(f"{expected}, or 0 ({zero})", convert, f"{limits}; 0: {zero}")
+    return Check(expected, convert, limits)
+
+
+def whole(low: int, high: int, unit: str = "") -> Check[int]:
+    """Accept a whole number in a range."""
+
+    def convert(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError
+        return value
+
+    limits = f"{low} to {high} {unit}".rstrip()
+    return Check(f"a whole number from {limits}", convert, limits)
+
+
+def one_of(*choices: T, unit: str = "") -> Check[T]:
+    """Accept one of a few values."""
+
+    def convert(value: Any) -> T:
+        if isinstance(value, bool) or value not in choices:
+            raise ValueError
+        return choices[choices.index(value)]
+
+    named = ", ".join(repr(choice) for choice in choices)
+    return Check(f"one of {named}", convert, f"{named} {unit}".rstrip().replace("'", '"'))
+
+
+def text(longest: int | None = None, *, least: int = 0) -> Check[str]:
+    """Accept text of a bounded number of characters."""
+
+    def convert(value: Any) -> str:
+        if not isinstance(value, str) or len(value) < least or (longest is not None and len(value) > longest):
+            raise ValueError
+        return value
+
+    return Check("text in quotes" if longest is None else f"text of {least} to {longest} characters", convert)
+
+
+def matching(pattern: str, expected: str) -> Check[str]:
+    """Accept text that a regular expression matches whole."""
+
+    def convert(value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise ValueError
+        return value
+
+    return Check(expected, convert)
+
+
+def list_of(item: Check[T], expected: str, least: int = 0, most: int | None = None) -> Check[tuple[T, ...]]:
+    """Accept a list of a bounded length, each item of which passes a check."""
+
+    def convert(value: Any) -> tuple[T, ...]:
+        if not isinstance(value, list | tuple) or len(value) < least or (most is not None and len(value) > most):
+            raise ValueError
+        return tuple(item.convert(one) for one in value)
+
+    return Check(expected, convert)
+
+
+def table_of(item: Check[T], expected: str = "a table") -> Check[Mapping[str, T]]:
+    """Accept a table with text for keys, each value of which passes a check; what is returned cannot be changed."""
+
+    def convert(value: Any) -> Mapping[str, T]:
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+            raise ValueError
+        return MappingProxyType({name: item.convert(one) for name, one in value.items()})
+
+    return Check(expected, convert)
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+ANYTHING = Check("a value", _anything)
+FLAG = Check("true or false", _flag)
+LABEL = Check("the name of a class", check_label)
+NAME = text(None, least=1)
+SHA256 = matching("[0-9a-f]{64}", "64 lower-case hexadecimal digits")

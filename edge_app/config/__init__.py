@@ -1,0 +1,34 @@
+"""The configuration: sections, and the file that they are read from."""
+
+from edge_app.config.loading import Config, load_config
+from edge_app.config.sections import (
+    ButtonsConfig,
+    CameraConfig,
+    ConsolidationConfig,
+    DecisionConfig,
+    EncoderConfig,
+    IdleConfig,
+    LightsConfig,
+    LogConfig,
+    MqttConfig,
+    StateConfig,
+    TemperatureConfig,
+    WebConfig,
+)
+
+__all__ = [
+    "ButtonsConfig",
+    "CameraConfig",
+    "Config",
+    "ConsolidationConfig",
+    "DecisionConfig",
+    "EncoderConfig",
+    "IdleConfig",
+    "LightsConfig",
+    "LogConfig",
+    "MqttConfig",
+    "StateConfig",
+    "TemperatureConfig",
+    "WebConfig",
+    "load_config",
+]

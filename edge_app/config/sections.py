@@ -1,0 +1,410 @@
+"""The sections of the configuration, each the object that its user takes: immutable, and checked when it is made.
+
+One declaration a key: its type, default, range with its unit, and description. systemd/config.toml and
+docs/configuration.md are written from these (`make config-docs`).
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self, TypeVar
+
+from edge_app.checks import FLAG, NAME, Check, checked, list_of, matching, number, one_of, text, whole
+from edge_app.config.values import ADDRESS, CLASSES, NETWORKS, PATH, REGION, device
+from edge_app.devices import BUTTONS, CAMERAS, INDICATORS
+from edge_app.devices.uri import split_scheme, without_password
+from edge_app.errors import InputError
+from edge_app.roles import ROLES
+
+T = TypeVar("T")
+
+RECORDINGS = ("dir", "file")
+"""Schemes of cameras that play pictures or a video."""
+POLICIES = ("refuse", "replace-oldest")
+LEVELS = ("debug", "info", "warning", "error")
+MQTT_ROLES = ("none", "teach", "administer")
+MQTT_OFFERS = ("off", "by-hand", "signed")
+_TOPIC = r"[^/$+#\s\x00-\x1f][^+#\s\x00-\x1f]{0,98}(?<!/)"
+"""Levels of an MQTT topic that others may follow."""
+
+
+def _key(default: T, check: Check[T], description: str) -> T:
+    about = {"check": check, "description": description}
+    if isinstance(default, Mapping):
+        found: T = field(default_factory=lambda: check.convert(default), metadata=about)
+        return found
+    return field(default=default, metadata=about)
+
+
+class Section:
+    """What all sections have in common: their values are checked whenever one is made."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        """Check and convert every value. Raises InputError."""
+        for entry in fields(self):  # type: ignore[arg-type]
+            value = _checked(f"{self.name_of()}.{entry.name}", getattr(self, entry.name), entry.metadata["check"])
+            object.__setattr__(self, entry.name, value)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Raise InputError for values that are right, and not beside one another."""
+
+    @classmethod
+    def name_of(cls) -> str:
+        """Return the section's name in the file."""
+        return cls.__name__.removesuffix("Config").lower()
+
+    def changed(self, key: str, value: object, option: str) -> Self:
+        """Return the section with what an option of the command line says; None changes nothing. Raises InputError."""
+        if value is None:
+            return self
+        check = next(entry.metadata["check"] for entry in fields(self) if entry.name == key)  # type: ignore[arg-type]
+        return replace(self, **{key: _checked(option, value, check)})  # type: ignore[type-var]
+
+
+def _checked(name: str, value: Any, check: Check[T]) -> T:
+    return checked(name, value, check, shown=lambda one: repr(without_password(one) if isinstance(one, str) else one))
+
+
+@dataclass(frozen=True, slots=True)
+class CameraConfig(Section):
+    """[camera]: where frames come from, the part of them that is used, and when the camera counts as broken."""
+
+    uri: str = _key(
+        "sim:",
+        device(CAMERAS),
+        "Where frames come from: sim: (a simulation), v4l2:/dev/video0, picamera2:, gst:PIPELINE, rtsp://..., "
+        "http://..., dir:FOLDER, file:VIDEO. docs/cameras.md describes each.",
+    )
+    region: tuple[float, float, float, float] = _key(
+        (0.0, 0.0, 1.0, 1.0),
+        REGION,
+        "The part of the picture to use, as fractions of its width and height before rotation: x, y, width, height. "
+        "Everything sees this part alone: the encoder (which takes its centre square), the thumbnails, the page.",
+    )
+    rotation: int = _key(0, one_of(0, 90, 180, 270, unit="degrees"), "Rotate the picture clockwise.")
+    mirror: bool = _key(False, FLAG, "Swap left and right, after rotation.")
+    stall_after_s: float = _key(
+        5.0,
+        number(0.1, 600, "s"),
+        "Close and reopen the camera after this time without a frame. Must be longer than the time between two frames.",
+    )
+    stuck_after_s: float = _key(
+        10.0,
+        number(1, 3600, "s", zero="never"),
+        "Reopen the camera after this time of identical pictures (every byte), noise or black. Not used with dir: and "
+        "file:, whose pictures may stand still. A camera that stays black is reported once and used.",
+    )
+    give_up_after_s: float = _key(
+        120.0,
+        number(1, 86400, "s"),
+        "End the program with status 9 after this time without a usable frame, so that systemd restarts it.",
+    )
+
+    @property
+    def recording(self) -> bool:
+        """Whether the camera plays pictures or a video: it may show one picture for long, and is never reopened."""
+        return split_scheme(self.uri)[0] in RECORDINGS
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonsConfig(Section):
+    """[buttons]: what a person presses, and what a press means."""
+
+    uri: str = _key("sim:", device(BUTTONS), "The buttons: gpio:..., keyboard:KEY=NAME,..., sim:NAME,NAME.")
+    classes: Mapping[str, str] = _key(
+        {},
+        CLASSES,
+        'The class that each button teaches: { left = "mug", right = "pen" }. A button that is not listed teaches the '
+        "class of its own name.",
+    )
+    undo: str = _key("undo", text(), "Name of the button that undoes the last example taught.")
+    hold_to_forget_s: float = _key(
+        0.0, number(0.5, 60, "s", zero="off"), "Forget a class when its button is held down this long."
+    )
+    chord_s: float = _key(
+        0.0,
+        number(0.02, 1, "s", zero="off"),
+        'Two buttons pressed within this time create a class, "class N". A press then teaches that much later, but '
+        "still the frame that was shown at the press.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LightsConfig(Section):
+    """[lights]: lights that show the decision and acknowledge a press."""
+
+    uri: str = _key(
+        "",
+        device(INDICATORS, needed=False),
+        "Lights that show the decision, and blink when an example was learnt or undone or an error occurred: gpio:...; "
+        '"": none.',
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig(Section):
+    """[encoder]: the model, and the processor cores that it may use."""
+
+    model: str = _key(
+        "",
+        text(),
+        'Name of the encoder model, or path of its manifest; "": the model that the state was taught with, else the '
+        "shipped one.",
+    )
+    threads: int = _key(1, whole(1, 64, "cores"), "Processor cores that one frame may use.")
+
+
+@dataclass(frozen=True, slots=True)
+class StateConfig(Section):
+    """[state]: where examples are stored, and how many."""
+
+    folder: str = _key("", PATH, 'Folder of the stored examples; "": the service\'s own, /var/lib/edge-app.')
+    examples_per_class: int = _key(1000, whole(1, 1_000_000), "Examples stored of one class.")
+    disk_mb: int = _key(1024, whole(1, 1_000_000, "MB"), "Space on disk that the folder may use.")
+    when_full: str = _key(
+        "refuse",
+        one_of(*POLICIES),
+        'What happens at either limit: "refuse" new examples, or "replace-oldest": forget the oldest for each new one.',
+    )
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes that examples and snapshots may take together."""
+        return self.disk_mb << 20
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionConfig(Section):
+    """[decision]: how often a decision is made, and over how many frames."""
+
+    max_fps: float = _key(0.0, number(0.01, 1000, "fps", zero="no limit"), "Decisions per second at most.")
+    vote: int = _key(
+        1,
+        whole(1, 100),
+        "The label is the most frequent of this many last decisions; 1: each frame is decided on its own.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IdleConfig(Section):
+    """[idle]: when a picture counts as unchanged and is not encoded again."""
+
+    threshold: float = _key(
+        0.0,
+        number(0.1, 255, "levels", zero="off"),
+        "A frame is not encoded while no patch of the picture (1/14 of its side) changes its mean brightness by more "
+        "than this; 3 is above the noise of most cameras.",
+    )
+    watch_fps: float = _key(
+        5.0,
+        number(1, 1000, "fps", zero="every frame"),
+        "Frames read per second once the picture has not changed for two seconds, until it changes.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolidationConfig(Section):
+    """[consolidation]: dreams and rehearsals of stored examples while the device is idle."""
+
+    enabled: bool = _key(
+        True,
+        FLAG,
+        'While the device is idle, learn each stored example again: slightly enlarged, shifted or mirrored ("dreams"), '
+        "or unchanged once its class has been seen often enough (rehearsals). docs/consolidation.md has the gain.",
+    )
+    dreams: int = _key(1, whole(0, 16), "Dreams of one example at most.")
+    per_class: int = _key(
+        60,
+        whole(0, 1_000_000),
+        "A class with this many examples and dreams is rehearsed instead.",
+    )
+    rehearsals: int = _key(4, whole(0, 16), "Rehearsals of one example at most, its dreams included.")
+    idle_s: float = _key(
+        30.0,
+        number(1, 86400, "s"),
+        "Begin when the picture has not changed, and no button was pressed, for this long.",
+    )
+    share: float = _key(0.1, number(0.01, 1), "Share of the processor's time at most.")
+
+
+@dataclass(frozen=True, slots=True)
+class TemperatureConfig(Section):
+    """[temperature]: when the processor is too warm, and the rate then."""
+
+    sensor: str = _key(
+        "/sys/class/thermal/thermal_zone0/temp",
+        PATH,
+        'File in which the kernel gives the processor\'s temperature; "": do not read it.',
+    )
+    slow_at_c: float = _key(
+        75.0,
+        number(20, 120, "°C"),
+        "Lower the rate at this temperature. A Raspberry Pi throttles its processor at 80 °C.",
+    )
+    resume_at_c: float = _key(
+        70.0, number(20, 120, "°C"), "Return to the full rate below this temperature; less than slow_at_c."
+    )
+    slow_fps: float = _key(2.0, number(0.01, 1000, "fps"), "Frames per second while the processor is too warm.")
+
+    def _check_together(self) -> None:
+        if self.resume_at_c >= self.slow_at_c:
+            raise InputError(
+                f"temperature.resume_at_c = {self.resume_at_c:g}, expected less than slow_at_c = {self.slow_at_c:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class MqttConfig(Section):
+    """[mqtt]: decisions and events to a message broker, and commands from it."""
+
+    enabled: bool = _key(
+        False,
+        FLAG,
+        "Publish decisions and events to a message broker, and take commands from it: docs/mqtt.md. Needs `pip install "
+        "'edge-app[mqtt]'`; for a broker on another machine the service also needs a drop-in, which docs/mqtt.md has.",
+    )
+    host: str = _key("localhost", matching(r"[^\s/]{1,253}", "a host name or an address"), "The broker; MQTT 5.")
+    port: int = _key(0, whole(0, 65535), "The broker's port; 0: 1883, or 8883 with TLS.")
+    device: str = _key(
+        "",
+        matching(r"[A-Za-z0-9_-]{0,64}", "at most 64 letters, digits, - and _"),
+        'Name of this device in topics; "": derived from the machine\'s id, which it does not reveal.',
+    )
+    name: str = _key("", text(), 'Name of this device for people; "": edge-app and the device\'s name in topics.')
+    base: str = _key(
+        "edge-app",
+        matching(_TOPIC, "the first levels of a topic, without +, #, white space or / at an end"),
+        "The first levels of every topic.",
+    )
+    user: str = _key("", text(), "User name at the broker.")
+    password_file: str = _key("", PATH, "File with the password, mode 0600, owned by the service's user.")
+    tls: bool = _key(False, FLAG, "Use TLS.")
+    ca_file: str = _key(
+        "", PATH, "Certificate authority that the broker's certificate is checked against; \"\": the system's."
+    )
+    certificate_file: str = _key("", PATH, "This device's own certificate, where the broker asks for one.")
+    key_file: str = _key("", PATH, "Private key of that certificate.")
+    discovery: str = _key(
+        "homeassistant",
+        matching(f"|{_TOPIC}", 'the prefix of a topic, or "" (off)'),
+        'Home Assistant\'s discovery prefix; "": announce nothing, and remove earlier announcements.',
+    )
+    commands: str = _key(
+        "none",
+        one_of(*MQTT_ROLES),
+        'Commands taken over MQTT: "none", "teach" (teach, undo, relabel), "administer" (all).',
+    )
+    hold_s: float = _key(
+        0.5,
+        number(0.05, 60, "s", zero="every change"),
+        "Publish a decision once every answer for this long had the same label.",
+    )
+    thumbnails: bool = _key(
+        False, FLAG, "Publish a picture with each published decision, for everyone who may read from the broker."
+    )
+    thumbnail_side: int = _key(320, one_of(320, 640, 1280, unit="pixels"), "Longer side of that picture.")
+    buffer: int = _key(
+        1000,
+        whole(16, 100_000),
+        "Events kept while the broker is away. Beyond that the oldest are dropped, and counted.",
+    )
+    offers: str = _key(
+        "off",
+        one_of(*MQTT_OFFERS),
+        'Classes that devices offer one another: "off", "by-hand" (a command accepts each) or "signed" (accepted at '
+        "once if signed with the key in offers_key_file, otherwise refused).",
+    )
+    offers_key_file: str = _key(
+        "", PATH, "File with the key that offers are signed with, 32 characters or more, mode 0600."
+    )
+    offer_mb: int = _key(4, whole(1, 16, "MB"), "Size of one offered class at most.")
+
+    @property
+    def port_in_use(self) -> int:
+        """The port, the protocol's own where none was named."""
+        return self.port or (8883 if self.tls else 1883)
+
+    def _check_together(self) -> None:
+        needs = (
+            ("password_file", "user", self.password_file and not self.user),
+            ("ca_file", "tls", self.ca_file and not self.tls),
+            ("certificate_file", "tls", self.certificate_file and not self.tls),
+            ("certificate_file", "key_file", self.certificate_file and not self.key_file),
+            ("key_file", "certificate_file", self.key_file and not self.certificate_file),
+            ('offers = "signed"', "offers_key_file", self.offers == "signed" and not self.offers_key_file),
+        )
+        for key, other, missing in needs:
+            if missing:
+                raise InputError(f"mqtt.{key} is set and {other} is not: set both, or neither")
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig(Section):
+    """[web]: the page and the API; who may reach them, and who may do what."""
+
+    enabled: bool = _key(
+        False,
+        FLAG,
+        "Serve the page and the API: docs/page.md, docs/api.md. Needs `pip install 'edge-app[web]'`.",
+    )
+    host: str = _key(
+        "127.0.0.1",
+        ADDRESS,
+        'The address to listen on: "127.0.0.1" for this machine only, "0.0.0.0" for every machine that can reach it. '
+        "Other machines need a token (`edge-app token make ROLE`), and the service a drop-in (docs/service.md).",
+    )
+    port: int = _key(8765, whole(0, 65535), "The port to listen on; 0: any free port.")
+    names: tuple[str, ...] = _key(
+        (),
+        list_of(NAME, "a list of texts in quotes"),
+        "Names by which browsers may call this machine, besides its addresses, localhost, its own name and NAME.local.",
+    )
+    loopback_role: str = _key(
+        "administer",
+        one_of("none", *ROLES),
+        "What programs and people on this machine may do without a token.",
+    )
+    tokens: str = _key("", PATH, 'File of the tokens; "": tokens.json in the state folder.')
+    certificate: str = _key("", PATH, "File of the TLS certificate, with its chain.")
+    key: str = _key("", PATH, "File of the certificate's private key.")
+    plain_http: bool = _key(
+        False,
+        FLAG,
+        "Let other machines in without TLS. Everyone on the same network can then read the token.",
+    )
+    proxies: tuple[str, ...] = _key(
+        (),
+        NETWORKS,
+        "Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted. Clients that come through one "
+        "need a token.",
+    )
+    max_clients: int = _key(16, whole(1, 1000), "Pages open at a time.")
+    picture_fps: float = _key(10.0, number(0.1, 60, "fps"), "Pictures per second sent to a page at most.")
+    max_upload_mb: int = _key(64, whole(1, 4096, "MB"), "Size of an imported file at most.")
+    session_days: int = _key(30, whole(1, 3650, "days"), "A browser has to sign in again after this time.")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return ipaddress.ip_address(self.host).is_loopback
+
+    def _check_together(self) -> None:
+        if bool(self.certificate) != bool(self.key):
+            missing, given = ("key", "certificate") if self.certificate else ("certificate", "key")
+            raise InputError(f"web.{missing} is missing: TLS needs web.{given} and web.{missing}")
+        if self.enabled and not self.loopback and not self.certificate and not self.plain_http:
+            raise InputError(
+                f"web.host = {self.host!r} lets other machines in, and their tokens would cross the network "
+                "unencrypted: set web.certificate and web.key (docs/api.md shows how to make them), put a "
+                "proxy with TLS before 127.0.0.1, or set plain_http = true on a network that only you use"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig(Section):
+    """[log]: what is logged."""
+
+    level: str = _key("info", one_of(*LEVELS), "Least important events to log.")

@@ -1,0 +1,74 @@
+"""Checks of values that only the configuration has: devices, addresses, paths, the part of a picture."""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edge_app.checks import LABEL, Check, list_of, number, table_of
+from edge_app.devices.uri import split_scheme
+from edge_app.errors import InputError
+
+_FRACTION = number(0, 1)
+
+
+def device(registry: Mapping[str, str], *, needed: bool = True) -> Check[str]:
+    """Accept the URI of a device that a driver in `registry` opens; "" too unless one is needed."""
+    schemes = ", ".join(f"{name}:" for name in registry)
+
+    def convert(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError
+        if value == "" and not needed:
+            return value
+        try:
+            scheme, _ = split_scheme(value)
+        except InputError:
+            scheme = ""
+        if scheme not in registry:
+            raise ValueError
+        return value
+
+    return Check(f"a URI that begins with one of {schemes}", convert)
+
+
+def _absolute(value: Any) -> str:
+    if not isinstance(value, str) or (value and not Path(value).expanduser().is_absolute()):
+        raise ValueError
+    return value
+
+
+def _address(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError from None  # what is expected says it better
+
+
+def _network(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return str(ipaddress.ip_network(value))
+
+
+def _region(value: Any) -> tuple[float, float, float, float]:
+    if not isinstance(value, list | tuple) or len(value) != 4:
+        raise ValueError
+    x, y, width, height = (_FRACTION.convert(part) for part in value)
+    if not (width > 0 and height > 0 and x + width <= 1 + 1e-9 and y + height <= 1 + 1e-9):
+        raise ValueError
+    return x, y, width, height
+
+
+PATH = Check("an absolute path in quotes", _absolute)
+ADDRESS = Check(
+    "an IP address of this machine in quotes: 127.0.0.1 for this machine only, 0.0.0.0 or :: for all",
+    _address,
+)
+NETWORKS = list_of(
+    Check("a network", _network), 'a list of IP addresses or networks, such as ["127.0.0.1", "10.0.0.0/24"]'
+)
+REGION = Check("four fractions [x, y, width, height] with width, height > 0, x + width <= 1, y + height <= 1", _region)
+CLASSES = table_of(LABEL, 'a table BUTTON = "CLASS"')

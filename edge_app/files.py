@@ -1,0 +1,147 @@
+"""Replace a file in one step: another program, and a power cut, see the old content or the new, never half of it.
+
+A folder is opened once, and what happens in it goes through its descriptor; a symbolic link in a file's place is never
+followed. So nobody who may write the folder can turn the write towards another file.
+"""
+
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+PRIVATE = 0o600
+"""Mode of a file that only its owner reads."""
+READABLE = 0o644
+"""Mode of a file that other accounts read too: models for the service's account, units for systemd."""
+DRAFT_END = ".part"
+LOCK_POLL_S = 0.02
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
+    """Replace the file at `path` by `content`. Raises OSError; then the old file is unchanged."""
+    with replacing(path, mode=mode) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[BinaryIO]:
+    """Yield a file to write to; it takes the place of `path` when the body ends without an error.
+
+    The file has exactly `mode`, whatever the umask, and is durable when this returns. Root writes for the owner of the
+    folder. Raises OSError; then the old file is unchanged.
+    """
+    folder = open_folder(path.parent)
+    try:
+        _remove_abandoned(folder, path.name)
+        draft, descriptor = _new_draft(folder, path.name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                _hand_to_owner(descriptor, folder)
+                with suppress(PermissionError):  # FAT has no modes
+                    os.fchmod(descriptor, mode)
+                yield file
+                file.flush()
+                os.fsync(descriptor)
+                os.rename(draft, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(draft, dir_fd=folder)
+            raise
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def open_folder(path: Path) -> int:
+    """Return a descriptor of the folder at `path`, for the `dir_fd` of other calls. Raises OSError."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames and new names in the folder at `path` survive a power cut. Raises OSError."""
+    descriptor = open_folder(path)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(folder: Path, wait_s: float = 5.0) -> Iterator[None]:
+    """Keep other programs that lock the same folder out: for a file that is read, changed and written back.
+
+    The lock is flock(2) on the folder itself, so that there is no lock file to delete. Raises TimeoutError when it
+    cannot be had within `wait_s`, and OSError.
+    """
+    descriptor = open_folder(folder)
+    try:
+        end = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise TimeoutError(f"{folder} has been locked by another program for {wait_s:g} s") from None
+                time.sleep(LOCK_POLL_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read. Raises OSError, also for a symbolic link, a folder, a pipe or a device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return file
+
+
+def _new_draft(folder: int, name: str) -> tuple[str, int]:
+    """Create a locked file for the next content of `name`; return its name and descriptor.
+
+    The lock tells a draft that is being written from one whose writer was killed (`_remove_abandoned`).
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        draft = f".{name}.{secrets.token_hex(4)}{DRAFT_END}"
+        descriptor = os.open(draft, flags, PRIVATE, dir_fd=folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)  # another writer took it for abandoned, and removes it
+            continue
+        except OSError:  # a file system without locks: no draft is removed there
+            return draft, descriptor
+        if os.fstat(descriptor).st_nlink:
+            return draft, descriptor
+        os.close(descriptor)  # removed between its creation and the lock
+
+
+def _remove_abandoned(folder: int, name: str) -> None:
+    """Remove the drafts of `name` that killed writers left."""
+    for entry in os.listdir(folder):
+        if not (entry.startswith(f".{name}.") and entry.endswith(DRAFT_END)):
+            continue
+        with suppress(OSError):
+            descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(entry, dir_fd=folder)
+            finally:
+                os.close(descriptor)
+
+
+def _hand_to_owner(descriptor: int, folder: int) -> None:
+    """Give a file that root created to the owner of its folder, whose programs have to replace it later."""
+    if os.geteuid() == 0:
+        owner = os.fstat(folder)
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)

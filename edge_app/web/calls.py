@@ -1,0 +1,164 @@
+"""Reads requests: the role, the path, the query and the body are checked before anything is done."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.requests import Request
+
+from edge_app.errors import InputError
+from edge_app.labels import check_label
+from edge_app.roles import Role
+from edge_app.web.access import Client
+from edge_app.web.responses import JSON, ApiError
+
+MAX_BODY = 64 << 10
+"""Bytes of a JSON body."""
+MAX_ID = 2**53
+"""The largest integer that every JSON parser keeps exactly."""
+KEY_HEADER = "Idempotency-Key"
+LABEL_FIELDS = ("label", "to", "into")
+"""Fields of queries and bodies that hold class names."""
+
+
+class Call(NamedTuple):
+    """A request whose parts were checked."""
+
+    client: Client
+    label: str
+    """Class name in the path; "" where the path has none."""
+    id: int
+    """Number in the path; 0 where the path has none."""
+    query: Any
+    body: Any
+    key: str | None
+    """The request's Idempotency-Key."""
+
+    @property
+    def source(self) -> str:
+        """Who asked, for the log and the store."""
+        return "page" if self.client.session else "API"
+
+
+async def read_call(request: Request, *, role: Role | None, query: type | None, body: type | None) -> Call:
+    """Return a request with its query and body as structs; `role` None lets anyone in. Raises ApiError."""
+    client: Client = request.scope["edge_app.client"]
+    if role is not None:
+        client.require(role)
+    label = request.path_params.get("label", "")
+    if label:
+        label = read_label(label, "label")
+    number = _id(request.path_params["id"]) if "id" in request.path_params else 0
+    content = None if body is None else await _read_body(body, request)
+    return Call(client, label, number, _read_query(query, request), content, _key(request))
+
+
+def read_label(label: str, field: str) -> str:
+    """Return a class name in its stored form. Raises ApiError, naming the field that is invalid."""
+    try:
+        return check_label(label)
+    except InputError as error:
+        raise ApiError(422, "invalid", str(error), field=field) from error
+
+
+def body_too_long(limit: int) -> ApiError:
+    """Return the error for a body of more than `limit` bytes; the connection is closed with it."""
+    return ApiError(413, "too_long", f"the body has more than {limit} bytes", headers={"Connection": "close"})
+
+
+def media_type(request: Request) -> str:
+    """Return the body's media type without its parameters, in lower case; "" when there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def wrong_media_type(found: str, expected: str) -> ApiError:
+    """Return the error for a body of another media type."""
+    return ApiError(415, "media_type", f"the body is {found[:40] or 'of no type'}, expected {expected}")
+
+
+def _read_query(kind: type | None, request: Request) -> Any:
+    if kind is None:
+        return None
+    lists = {
+        one.encode_name for one in msgspec.structs.fields(kind) if msgspec.json.schema(one.type).get("type") == "array"
+    }
+    found: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in lists:
+            found.setdefault(name, []).append(value)
+        elif name in found:
+            raise ApiError(422, "invalid", f"the parameter {name[:40]!r} was given twice", field=name[:40])
+        else:
+            found[name] = value
+    return _to_struct(found, kind, "query", strict=False)
+
+
+async def _read_body(kind: type, request: Request) -> Any:
+    """Return the JSON body as a struct; an empty body counts as {}. Raises ApiError."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY:
+            raise body_too_long(MAX_BODY)
+        parts.append(part)
+    data, media = b"".join(parts), media_type(request)
+    if (data or media) and media != JSON:
+        raise wrong_media_type(media, JSON)
+    try:
+        value = _whole_numbers(msgspec.json.decode(data or b"{}"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ApiError(400, "json", f"the body is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ApiError(422, "invalid", "body: expected an object")
+    return _to_struct(value, kind, "body", strict=True)
+
+
+def _to_struct(values: Mapping[str, Any], kind: type, part: str, *, strict: bool) -> Any:
+    """Return a struct of type `kind`, converted field by field so that an error names its field. Raises ApiError."""
+    fields = {one.encode_name: one for one in msgspec.structs.fields(kind)}
+    for name in values:
+        if name not in fields:
+            raise ApiError(422, "invalid", f"{part}: unknown field {name[:40]!r}", field=name[:40])
+    found: dict[str, Any] = {}
+    for name, one in fields.items():
+        if name not in values:
+            if one.required:
+                raise ApiError(422, "invalid", f"{part}: the field {name!r} is missing", field=name)
+            continue
+        try:
+            found[one.name] = msgspec.convert(values[name], one.type, strict=strict)
+        except msgspec.ValidationError as error:
+            message = str(error).replace("`", "")
+            raise ApiError(422, "invalid", f"{part}: {name}: {message}", field=name) from error
+        if name in LABEL_FIELDS and found[one.name] is not None:
+            labels = found[one.name]
+            for label in [labels] if isinstance(labels, str) else labels:
+                read_label(label, name)
+    return kind(**found)
+
+
+def _whole_numbers(value: Any) -> Any:
+    """Return a JSON value with 7.0 as the integer 7, which JSON Schema takes it for."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= MAX_ID else value
+    if isinstance(value, list):
+        return [_whole_numbers(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _whole_numbers(one) for name, one in value.items()}
+    return value
+
+
+def _id(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,16}", text) or int(text) > MAX_ID:
+        raise ApiError(404, "unknown", f"{text[:20]!r} is not a valid id")
+    return int(text)
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get(KEY_HEADER)
+    if key is not None and not re.fullmatch("[!-~]{1,200}", key):
+        raise ApiError(
+            422, "invalid", f"{KEY_HEADER}: expected 1 to 200 ASCII characters without spaces", field=KEY_HEADER
+        )
+    return key

@@ -1,0 +1,123 @@
+"""Carries out the operations that look at the device or change it; each runs in a thread and may block."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from edge_app.control import Control
+from edge_app.errors import InputError
+from edge_app.storage.records import Action
+from edge_app.web import schema, translate
+from edge_app.web.calls import Call
+from edge_app.web.responses import ApiError, jpeg_response, json_response
+
+
+def state(control: Control, call: Call) -> schema.State:
+    """Return the device's state."""
+    assert call.client.role is not None  # checked when the call was read
+    return translate.state(control.status(), call.client.role)
+
+
+def health(control: Control, call: Call) -> Response:
+    """Return the device's health: status 200, or 503 with the reasons."""
+    found = translate.health(control.status())
+    return json_response(found, 200 if found.ok else 503)
+
+
+def config(control: Control, call: Call) -> dict[str, Any]:
+    """Return the configuration."""
+    return dict(control.config)
+
+
+def picture(control: Control, call: Call) -> Response:
+    """Return the newest frame."""
+    found = control.picture(call.query.max_side)
+    return jpeg_response(found.jpeg, {"X-Frame-Sequence": str(found.sequence)})
+
+
+def classes(control: Control, call: Call) -> schema.Classes:
+    """Return a report on each class."""
+    return schema.Classes([translate.report(one) for one in control.classes()])
+
+
+def teach(control: Control, call: Call) -> schema.Taught:
+    """Teach one frame."""
+    return translate.taught(control.teach(call.label, frame=call.body.frame, request=call.key, source=call.source))
+
+
+def rename_class(control: Control, call: Call) -> schema.Done:
+    """Rename a class."""
+    return _done(control.rename_class(call.label, call.body.to, source=call.source))
+
+
+def merge_class(control: Control, call: Call) -> schema.Done:
+    """Merge a class into another."""
+    return _done(control.merge_classes(call.label, call.body.into, source=call.source))
+
+
+def forget_class(control: Control, call: Call) -> schema.Done:
+    """Forget a class."""
+    return _done(control.forget_class(call.label, source=call.source))
+
+
+def undo(control: Control, call: Call) -> schema.Done:
+    """Undo the last action."""
+    try:
+        return _done(control.undo(action=call.body.action, request=call.key, source=call.source))
+    except InputError as error:
+        raise ApiError(409, "nothing_to_undo", str(error)) from error
+
+
+def examples(control: Control, call: Call) -> schema.Examples:
+    """Return a page of the stored examples."""
+    found, total = control.examples(call.query.label, call.query.offset, call.query.limit)
+    return schema.Examples([translate.example(one) for one in found], total)
+
+
+def thumbnail(control: Control, call: Call) -> Response:
+    """Return an example's thumbnail."""
+    try:
+        found = control.thumbnail(call.id)
+    except InputError as error:
+        raise ApiError(404, "unknown_example", str(error)) from error
+    if found is None:
+        raise ApiError(404, "no_picture", f"example {call.id} has no thumbnail")
+    return jpeg_response(found, {"Cache-Control": "private, max-age=86400"})  # a thumbnail never changes
+
+
+def relabel_examples(control: Control, call: Call) -> schema.Done:
+    """Move examples to another class."""
+    return _done(control.relabel(call.body.ids, call.body.label, source=call.source))
+
+
+def forget_examples(control: Control, call: Call) -> schema.Done:
+    """Forget examples."""
+    return _done(control.forget_examples(call.body.ids, source=call.source))
+
+
+def tray(control: Control, call: Call) -> schema.Moments:
+    """Return the uncertain decisions in the tray."""
+    return schema.Moments([translate.moment(one) for one in control.tray()])
+
+
+def tray_picture(control: Control, call: Call) -> Response:
+    """Return the picture of an entry of the tray."""
+    try:
+        return jpeg_response(control.moment_picture(call.id))
+    except InputError as error:
+        raise ApiError(404, "unknown_moment", str(error)) from error
+
+
+def teach_tray(control: Control, call: Call) -> schema.TaughtMany:
+    """Teach entries of the tray."""
+    done = control.teach_moments(call.body.ids, call.body.label, request=call.key, source=call.source)
+    return schema.TaughtMany([translate.taught(one) for one in done])
+
+
+def dismiss(control: Control, call: Call) -> schema.Dismissed:
+    """Remove entries from the tray."""
+    return schema.Dismissed(control.dismiss(call.body.ids))
+
+
+def _done(action: Action) -> schema.Done:
+    return schema.Done(translate.action(action))

@@ -1,0 +1,145 @@
+"""The endpoints that run in the event loop: sessions, streams, export, import and metrics."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from edge_app.control import Control
+from edge_app.control.transfer import IMPORT_PREFIX
+from edge_app.web import schema
+from edge_app.web.access import COOKIE, SECURE_COOKIE, AccessPolicy, Client
+from edge_app.web.calls import Call, body_too_long, media_type, wrong_media_type
+from edge_app.web.metrics import MEDIA_TYPE, exposition
+from edge_app.web.responses import NO_STORE, ZIP, ApiError, json_response
+from edge_app.web.streams import Streams
+from edge_app.web.threads import in_thread
+
+if TYPE_CHECKING:
+    from edge_app.config import WebConfig
+
+BODY_S = 15.0
+"""Longest wait for a request's JSON body, or for the next part of an upload."""
+
+
+class Services:
+    """What these endpoints share; used in the server's event loop only."""
+
+    def __init__(self, control: Control, config: "WebConfig", policy: AccessPolicy, streams: Streams) -> None:
+        self.control = control
+        self.streams = streams
+        self._config = config
+        self._policy = policy
+        self._importing = anyio.CapacityLimiter(1)
+
+    async def session(self, request: Request, call: Call) -> Response:
+        """Return the client's role."""
+        return json_response(schema.Session(call.client.role or "none"))
+
+    async def sign_in(self, request: Request, call: Call) -> Response:
+        """Exchange a token for a session cookie."""
+        token = call.body.token
+        role = self._policy.check_token(token, call.client.key)
+        secret = await in_thread(lambda: self._policy.tokens.start_session(token))
+        if secret is None:
+            raise ApiError(401, "wrong_token", "this token is not known")
+        response = json_response(schema.Session(role))
+        client, age = call.client, self._config.session_days * 86400
+        response.set_cookie(_cookie(client), secret, age, secure=client.secure, httponly=True, samesite="strict")
+        return response
+
+    async def sign_out(self, request: Request, call: Call) -> Response:
+        """End the client's session."""
+        client = call.client
+        if client.session is not None:
+            secret = client.session
+            await in_thread(lambda: self._policy.tokens.end_session(secret))
+        response = Response(status_code=204, headers=NO_STORE)
+        response.delete_cookie(_cookie(client), secure=client.secure, httponly=True, samesite="strict")
+        return response
+
+    async def events(self, request: Request, call: Call) -> Response:
+        """Stream events."""
+        return await self.streams.events(request)
+
+    async def mjpeg(self, request: Request, call: Call) -> Response:
+        """Stream pictures as motion JPEG."""
+        return await self.streams.mjpeg(request)
+
+    async def metrics(self, request: Request, call: Call) -> Response:
+        """Return the metrics."""
+        control = self.control
+        status, classes = await in_thread(lambda: (control.status(), control.classes()))
+        text = exposition(status, classes, streams=self.streams.open, pictures=control.pictures_made)
+        return Response(text, headers={**NO_STORE, "Content-Type": MEDIA_TYPE})
+
+    async def export(self, request: Request, call: Call) -> Response:
+        """Send the examples of some classes, or of all, as a zip file."""
+        exported = await in_thread(lambda: self.control.open_export(call.query.label))
+        headers = {
+            **NO_STORE,
+            "Content-Length": str(os.fstat(exported.file.fileno()).st_size),
+            "Content-Disposition": 'attachment; filename="edge-app.zip"',
+        }
+        return StreamingResponse(_chunks(exported.file), media_type=ZIP, headers=headers)
+
+    async def import_(self, request: Request, call: Call) -> Response:
+        """Receive an exported file and import its examples, all or none."""
+        if (media := media_type(request)) != ZIP:
+            raise wrong_media_type(media, ZIP)
+        limit = self._config.max_upload_mb << 20
+        announced = request.headers.get("content-length", "0")
+        if announced.isdecimal() and len(announced) < 16 and int(announced) > limit:
+            raise body_too_long(limit)
+        if self._importing.available_tokens < 1:
+            raise ApiError(503, "busy", "another import is running: wait for it", headers={"Retry-After": "5"})
+        async with self._importing:
+            with tempfile.NamedTemporaryFile(dir=self.control.identity.folder, prefix=IMPORT_PREFIX) as file:
+                await _receive(request, file, limit)
+                path = Path(file.name)
+                done = await in_thread(lambda: self.control.import_(path, source=call.source))
+        return json_response(schema.Imported(done.added, done.skipped))
+
+
+@asynccontextmanager
+async def deadline(seconds: float) -> AsyncIterator[None]:
+    """Give the client so many seconds to send something. Raises ApiError."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        message = f"no data for {seconds:g} s: send the request again"
+        raise ApiError(408, "slow", message, headers={"Connection": "close"}) from error
+
+
+def _cookie(client: Client) -> str:
+    return SECURE_COOKIE if client.secure else COOKIE
+
+
+async def _receive(request: Request, file: IO[bytes], limit: int) -> None:
+    """Write the body to a file, part by part. Raises ApiError when it is too long or too slow."""
+    size = 0
+    parts = request.stream().__aiter__()
+    while True:
+        async with deadline(BODY_S):
+            part = await anext(parts, None)
+        if part is None:
+            break
+        size += len(part)
+        if size > limit:
+            raise body_too_long(limit)
+        await in_thread(lambda data=part: file.write(data))  # type: ignore[misc]
+    file.flush()
+
+
+async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
+    with file:
+        while chunk := await in_thread(lambda: file.read(1 << 16)):
+            yield chunk
