@@ -17,6 +17,7 @@ from edge_app.storage.folder import FolderLock, database_path, require_state, sn
 from edge_app.storage.records import Binding, Kind
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
+from edge_app.storage.transaction import changing
 
 SIZE = 32
 """Values in an embedding of these tests."""
@@ -168,6 +169,14 @@ def taught_only(examples: Sequence[tuple[NDArray[np.uint8], str] | tuple[NDArray
             network.add_class(label)
         LEARN[kind[0] if kind else Kind.EXAMPLE](network, rate_code(values), label)
     return network.snapshot()
+
+
+def present_again(learner: Learner, examples: Sequence[int]) -> None:
+    """Present stored examples once more, as an import may ask, and learn them."""
+    with changing(learner._store._db) as change:
+        for example in examples:
+            change.insert_presentation(example)
+    learner._catch_up()
 
 
 def folder_in_memory(factory: pytest.TempPathFactory) -> Iterator[Path]:

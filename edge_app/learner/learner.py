@@ -261,12 +261,6 @@ class Learner(Closing):
         self._rebuilder.run(background=background)
         return action
 
-    def rehearse(self, examples: Sequence[int]) -> None:
-        """Learn stored examples once more, in this order; the journal keeps it. Raises InputError, StateNotWritable."""
-        with self._changing():
-            self._store.rehearse(examples)
-            self._catch_up()
-
     # Consolidation: dreams are stored with their embeddings, and go wherever their examples go
 
     def next_dream(self, bounds: consolidation.ReplayPolicy) -> consolidation.ReplayTask | None:

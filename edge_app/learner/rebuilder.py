@@ -61,11 +61,6 @@ class Rebuilder:
         """Whether the network in use is older than the last correction."""
         return self._reached != self._corrections
 
-    @property
-    def busy(self) -> bool:
-        """Whether a rebuild runs in the background."""
-        return self._thread is not None
-
     def outdate(self) -> None:
         """Note that the journal was corrected; the caller holds the store's lock."""
         self._corrections += 1

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from edge_app.errors import StateCorrupt
 from edge_app.files import sync_folder
-from edge_app.storage import database, rows
+from edge_app.storage import database
 from edge_app.storage.errors import os_errors, sqlite_errors
 from edge_app.storage.folder import FolderLock, database_path, require_state
 from edge_app.storage.records import Binding, NewExample, Prediction, checksum
 from edge_app.storage.store import Store
+from edge_app.storage.transaction import EXAMPLE
 
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 """What sqlite3 raises for a damaged file; its own messages quote damaged bytes."""
@@ -113,7 +114,7 @@ def read_damaged(path: Path) -> Salvage:
         forgotten: set[int] = set()
         no_picture = 0
         for example in _ids(db, path.stat().st_size):
-            row = _row(db, f"SELECT {rows.EXAMPLE}, checksum FROM examples WHERE id = ?", example)  # noqa: S608
+            row = _row(db, f"SELECT {EXAMPLE}, checksum FROM examples WHERE id = ?", example)  # noqa: S608
             if row is None:
                 continue
             if checksum("examples", *row[:-1]) != row[-1]:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from edge_app.closing import Closing
 from edge_app.errors import InputError
-from edge_app.storage import database, rows
+from edge_app.storage import database, transaction
 from edge_app.storage.errors import corrupt, sqlite_errors
 from edge_app.storage.records import (
     Action,
@@ -25,6 +25,7 @@ from edge_app.storage.records import (
     ReplayCandidate,
     checksum,
 )
+from edge_app.storage.transaction import EXAMPLE, EXAMPLE_OF_E, Transaction, actions_from
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ HISTORY = 100
 """Actions that undo can take back; what an older one forgot is deleted for good."""
 
 CHECKED = {
-    "examples": rows.EXAMPLE,
+    "examples": EXAMPLE,
     "presentations": "seq, example",
     "dreams": "seq, example, number, embedding",
     "actions": "id, time_ns, kind, changes",
@@ -40,10 +41,10 @@ CHECKED = {
 }
 
 JOURNAL = f"""
-SELECT p.seq, NULL, NULL, NULL, {rows.EXAMPLE_OF_E}
+SELECT p.seq, NULL, NULL, NULL, {EXAMPLE_OF_E}
   FROM presentations p CROSS JOIN examples e ON e.id = p.example WHERE p.seq > :after AND e.label IS NOT NULL
 UNION ALL
-SELECT d.seq, d.number, d.embedding, d.checksum, {rows.EXAMPLE_OF_E}
+SELECT d.seq, d.number, d.embedding, d.checksum, {EXAMPLE_OF_E}
   FROM dreams d CROSS JOIN examples e ON e.id = d.example WHERE d.seq > :after AND e.label IS NOT NULL
 ORDER BY 1 LIMIT :limit"""  # noqa: S608 our own names
 """CROSS JOIN: in the order of the journal, so that nothing need be sorted."""
@@ -71,7 +72,7 @@ class Store(Closing):
             if read_only:
                 db.execute("BEGIN")  # one consistent view for as long as the reader lives
             self.binding = database.read_binding(db, path)
-            self._ledger = self._verify()
+            self._verify()
         except BaseException:
             db.close()
             raise
@@ -129,7 +130,7 @@ class Store(Closing):
     def next_example(self) -> int:
         """Return the id that the next example will get."""
         with sqlite_errors(self.path, "read the examples"):
-            return rows.next_id(self._db, "examples")
+            return Transaction(self._db).next_id("examples")
 
     def embedding(self, example: int) -> bytes:
         """Return the embedding of an example. Raises InputError, StateCorrupt."""
@@ -197,7 +198,7 @@ class Store(Closing):
 
     def history(self) -> list[Action]:
         """Return the actions that undo can take back, the oldest first."""
-        return rows.actions_from(self._all("SELECT id, time_ns, kind, changes FROM actions ORDER BY id"))
+        return actions_from(self._all("SELECT id, time_ns, kind, changes FROM actions ORDER BY id"))
 
     def last_action(self) -> int:
         """Return the id of the last action that undo can take back; 0: there is none."""
@@ -224,78 +225,67 @@ class Store(Closing):
         `order` lists the new examples (by their index in `add`) as they are to be presented; None means each once.
         Returns the action as undo will see it. Raises StateNotWritable, InputError.
         """
-        with self._changing(kind):
+        with self._changing(kind) as change:
             changes = []
             for example, label in (labels or {}).items():
                 changes.append(ExampleChange(example, self.example(example).label, label))
-                self._ledger = rows.update_example(self._db, self._ledger, example, label=label)
+                change.update_example(example, label=label)
             added = []
             for new in add:
-                example, self._ledger = rows.insert_example(self._db, self._ledger, new)
-                added.append(example)
-                changes.append(ExampleChange(example, None, new.label))
+                added.append(change.insert_example(new))
+                changes.append(ExampleChange(added[-1], None, new.label))
             for index in range(len(added)) if order is None else order:
-                self._ledger = rows.insert_presentation(self._db, self._ledger, added[index])
-            action, self._ledger = rows.insert_action(self._db, self._ledger, kind, time_ns, changes)
-            gone = self._trim_history()
+                change.insert_presentation(added[index])
+            action = change.insert_action(kind, time_ns, changes)
+            gone = self._trim_history(change)
         if gone:
             self.purged, self.purged_by = self.purged + len(gone), max(self.purged_by, *gone)
         return action
 
-    def rehearse(self, examples: Sequence[int]) -> None:
-        """Append presentations of stored examples, in this order. Raises InputError, StateNotWritable."""
-        with self._changing("rehearse"):
-            for example in examples:
-                self._ledger = rows.insert_presentation(self._db, self._ledger, self.example(example).id)
-
     def dream(self, dreams: Sequence[Dream]) -> None:
         """Append dreams to the journal, in this order. Raises InputError, StateNotWritable."""
-        with self._changing("dream"):
+        with self._changing("dream") as change:
             for dream in dreams:
-                self._ledger = rows.insert_dream(
-                    self._db, self._ledger, dream._replace(example=self.example(dream.example).id)
-                )
+                change.insert_dream(dream._replace(example=self.example(dream.example).id))
 
     def forget_dreams(self) -> None:
         """Delete all dreams, those of forgotten examples too. Raises StateNotWritable."""
-        with self._changing("forget the dreams"):
-            self._ledger = rows.delete_dreams(self._db, self._ledger)
+        with self._changing("forget the dreams") as change:
+            change.delete_all("dreams")
 
     def restore(self, examples: Mapping[int, NewExample], order: Sequence[int]) -> None:
         """Store examples under the ids that they had, presented in this order. Raises StateNotWritable."""
-        with self._changing("restore"):
+        with self._changing("restore") as change:
             for example, new in sorted(examples.items()):
-                _, self._ledger = rows.insert_example(self._db, self._ledger, new, example)
+                change.insert_example(new, example)
             for example in order:
-                self._ledger = rows.insert_presentation(self._db, self._ledger, example)
+                change.insert_presentation(example)
 
     def undo(self) -> Action:
         """Take back the last action and return it. Raises InputError when there is none, StateNotWritable."""
-        with self._changing("undo"):
+        with self._changing("undo") as change:
             history = self.history()
             if not history:
                 raise InputError("there is nothing to undo: nothing was taught or corrected yet")
-            for change in reversed(history[-1].changes):
-                if change.before is None:
-                    self._ledger = rows.delete_example(self._db, self._ledger, change.example)
+            for done in reversed(history[-1].changes):
+                if done.before is None:
+                    change.delete_example(done.example)
                 else:
-                    self._ledger = rows.update_example(self._db, self._ledger, change.example, label=change.before)
-            self._ledger = rows.delete_action(self._db, self._ledger, history[-1])
+                    change.update_example(done.example, label=done.before)
+            change.delete_action(history[-1])
         return history[-1]
 
     def purge(self, examples: Sequence[int]) -> None:
         """Delete examples for good, forgotten ones included; undo cannot bring them back. Raises StateNotWritable."""
         gone = set(examples)
         last = self.last_action()
-        with self._changing("delete"):
+        with self._changing("delete") as change:
             for action in self.history():
-                kept = [change for change in action.changes if change.example not in gone]
-                if not kept:
-                    self._ledger = rows.delete_action(self._db, self._ledger, action)
-                elif len(kept) < len(action.changes):
-                    self._ledger = rows.update_action(self._db, self._ledger, action, kept)
+                kept = [done for done in action.changes if done.example not in gone]
+                if len(kept) < len(action.changes):
+                    change.update_action(action, kept)
             for example in gone:
-                self._ledger = rows.delete_example(self._db, self._ledger, example)
+                change.delete_example(example)
         self.purged, self.purged_by = self.purged + len(gone), max(self.purged_by, last)
         try:
             cleared = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
@@ -317,19 +307,16 @@ class Store(Closing):
         deleted, and undo's history and all dreams with them. What another network decided of the examples is dropped.
         Raises StateNotWritable, and what `embeddings` raises.
         """
-        with self._changing("rebuild"):
+        with self._changing("rebuild") as change:
             if embeddings is not None:
-                for action in self.history():
-                    self._ledger = rows.delete_action(self._db, self._ledger, action)
+                change.delete_all("actions")
+                change.delete_all("dreams")
                 for example in drop:
-                    self._ledger = rows.delete_example(self._db, self._ledger, example)
-                self._ledger = rows.delete_dreams(self._db, self._ledger)
+                    change.delete_example(example)
                 for kept in self.examples():
-                    self._ledger = rows.update_example(
-                        self._db, self._ledger, kept.id, label=kept.label, embedding=embeddings(kept.id)
-                    )
+                    change.update_example(kept.id, label=kept.label, embedding=embeddings(kept.id))
             if binding.decides_otherwise(self.binding):
-                self._ledger = rows.delete_predictions(self._db, self._ledger)
+                change.delete_all("predictions")
             database.write_binding(self._db, binding)
         self.binding = binding
 
@@ -358,7 +345,7 @@ class Store(Closing):
             return self._db.execute(sql, values).fetchall()
 
     def _row(self, example: int) -> tuple[Any, ...]:
-        found = self._all(f"SELECT {rows.EXAMPLE}, checksum FROM examples WHERE id = ?", (example,))  # noqa: S608
+        found = self._all(f"SELECT {EXAMPLE}, checksum FROM examples WHERE id = ?", (example,))  # noqa: S608
         if not found:
             raise InputError(f"there is no example {example}; `edge-app examples` lists them")
         if checksum("examples", *found[0][:-1]) != found[0][-1]:
@@ -366,30 +353,24 @@ class Store(Closing):
         return found[0]
 
     @contextmanager
-    def _changing(self, doing: str) -> Iterator[None]:
-        before = self._ledger
-        try:
-            with sqlite_errors(self.path, f"{doing}: store the change"), database.transaction(self._db):
-                yield
-                database.write_ledger(self._db, self._ledger)
-        except BaseException:
-            self._ledger = before
-            raise
+    def _changing(self, doing: str) -> Iterator[Transaction]:
+        with sqlite_errors(self.path, f"{doing}: store the change"), transaction.changing(self._db) as change:
+            yield change
 
-    def _trim_history(self) -> list[int]:
+    def _trim_history(self, change: Transaction) -> list[int]:
         """Let go of the actions that are too old for undo; return, for each example deleted with one, which one."""
         gone = []
         sql = "SELECT id, time_ns, kind, changes FROM actions ORDER BY id DESC LIMIT -1 OFFSET ?"
-        for action in rows.actions_from(self._all(sql, (HISTORY,))):
-            for change in action.changes:
-                if change.after is None:
-                    self._ledger = rows.delete_example(self._db, self._ledger, change.example)
+        for action in actions_from(self._all(sql, (HISTORY,))):
+            for done in action.changes:
+                if done.after is None:
+                    change.delete_example(done.example)
                     gone.append(action.id)
-            self._ledger = rows.delete_action(self._db, self._ledger, action)
+            change.delete_action(action)
         return gone
 
-    def _verify(self) -> Ledger:
-        """Return the ledger as the rows give it. Raises StateCorrupt when one is damaged or missing."""
+    def _verify(self) -> None:
+        """Check every row, and that none is missing. Raises StateCorrupt."""
         ledger = Ledger(0, 0)
         with sqlite_errors(self.path, "check the examples"):
             for table, columns in CHECKED.items():
@@ -409,7 +390,6 @@ class Store(Closing):
             )
         if sizes not in ([], [(self.binding.embedding_size,)]):
             raise corrupt(self.path, f"embeddings hold {sizes} values, not {self.binding.embedding_size}")
-        return ledger
 
 
 def _example(row: tuple[Any, ...]) -> Example:

@@ -19,6 +19,7 @@ from simple_network import (
     embedding,
     folder_in_memory,
     open_learner,
+    present_again,
     rate_code,
     taught_only,
 )
@@ -214,17 +215,15 @@ def test_an_id_is_never_used_twice(tmp_path: Path) -> None:
         assert learner.teach(embedding(9), "mug", source="test").example_id == first[-1] + 1
 
 
-def test_rehearsing_is_learnt_again_and_leaves_with_its_example(tmp_path: Path) -> None:
+def test_a_second_presentation_is_learnt_again_and_leaves_with_its_example(tmp_path: Path) -> None:
     with open_learner(tmp_path) as learner:
         ids = fill(learner, 4)
         before = learner.network_state()
-        learner.rehearse([ids[2], ids[0]])
+        present_again(learner, [ids[2], ids[0]])
         shown = [(embedding(i, i % 3), KINDS[i % 3]) for i in (0, 1, 2, 3, 2, 0)]
         assert learner.network_state() == taught_only(shown) == clean_replay(tmp_path) != before
         learner.forget_example(ids[2])
         assert learner.network_state() == taught_only([shown[i] for i in (0, 1, 3, 5)])
-        with pytest.raises(InputError, match=f"no example {ids[2]}"):
-            learner.rehearse([ids[0], ids[2]])
         assert learner.network_state() == clean_replay(tmp_path)
 
 
@@ -787,9 +786,7 @@ def test_limits_out_of_range_are_refused_by_name(values: dict[str, object]) -> N
 
 OPERATIONS = st.lists(
     st.tuples(
-        st.sampled_from(
-            ["teach"] * 6 + ["undo", "relabel", "forget", "class", "rename", "merge", "rehearse", "reopen"]
-        ),
+        st.sampled_from(["teach"] * 6 + ["undo", "relabel", "forget", "class", "rename", "merge", "again", "reopen"]),
         st.integers(0, 7),
     ),
     max_size=25,
@@ -809,7 +806,7 @@ def _follow(folder: Path, operations: list[tuple[str, int]]) -> None:  # noqa: C
     learner = open_learner(folder, snapshot_every=3)
     model: list[tuple[int, str]] = []
     history: list[list[tuple[int, str]]] = []
-    rehearsed = False
+    twice = False
     try:
         for name, number in operations:
             labels = list(dict.fromkeys(label for _, label in model))
@@ -838,9 +835,9 @@ def _follow(folder: Path, operations: list[tuple[str, int]]) -> None:  # noqa: C
             elif name == "merge" and len(labels) > 1:
                 learner.merge_classes(labels[-1], labels[0])
                 model = [(i, labels[-1] if label == labels[0] else label) for i, label in model]
-            elif name == "rehearse" and pick:
-                learner.rehearse([pick[0]])
-                rehearsed = True
+            elif name == "again" and pick:
+                present_again(learner, [pick[0]])
+                twice = True
                 continue
             else:
                 if name == "reopen":
@@ -851,7 +848,7 @@ def _follow(folder: Path, operations: list[tuple[str, int]]) -> None:  # noqa: C
         learner.wait()
         assert [(example.id, example.label) for example in learner.examples()] == model
         assert learner.network_state() == clean_replay(folder)
-        if not rehearsed:
+        if not twice:
             values = dict.fromkeys(i for i, _ in model)
             for i in values:
                 values[i] = np.frombuffer(learner._store.embedding(i), np.uint8)

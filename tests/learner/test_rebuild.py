@@ -13,6 +13,7 @@ from simple_network import (
     embedding,
     folder_in_memory,
     open_learner,
+    present_again,
     rate_code,
 )
 
@@ -37,7 +38,7 @@ def state(tmp_path: Path) -> Path:
                 embedding(i, i % 2), f"class {i % 2}", source="test", thumbnail=bytes([i]) * 9 if i != 3 else None
             )
         learner.forget_example(8)
-        learner.rehearse([2])
+        present_again(learner, [2])
     return tmp_path / "state"
 
 

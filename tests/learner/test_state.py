@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simple_network import folder_in_memory
+from simple_network import folder_in_memory, present_again
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
@@ -68,7 +68,7 @@ def test_every_way_to_a_journal_gives_the_same_bits(tmp_path: Path, manifest: Mo
         learner.merge_classes("class 2", "class 0")
         learner.rename_class("class 3", "last")
         learner.undo()
-        learner.rehearse([5, 6])
+        present_again(learner, [5, 6])
         after = learner.network_state()
         assert after == _clean(tmp_path, manifest, params)
     with Learner.open(tmp_path, manifest) as learner:  # the parameters are those that it was taught with

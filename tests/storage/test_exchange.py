@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lying_zip import bomb, claiming, crowded, within
-from simple_network import clean_replay, embedding, open_learner
+from simple_network import clean_replay, embedding, open_learner, present_again
 
 from edge_app.errors import InputError, StateNotWritable
 from edge_app.learner import Learner
@@ -25,7 +25,7 @@ def _fill(learner: Learner) -> None:
     for i in range(9):
         picture = b"picture %d" % i if i % 4 else None
         learner.teach(embedding(i, i % 3), ("mug", "pen", "cup")[i % 3], source=f"file {i}", thumbnail=picture)
-    learner.rehearse([2, 1])
+    present_again(learner, [2, 1])
 
 
 @pytest.fixture

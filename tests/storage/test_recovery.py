@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from simple_network import binding, clean_replay, embedding, open_learner
+from simple_network import binding, clean_replay, embedding, open_learner, present_again
 
 from edge_app.errors import InputError, StateBusy, StateCorrupt
 from edge_app.storage.folder import database_path
@@ -21,7 +21,7 @@ def state(tmp_path: Path) -> Path:
         for i in range(COUNT):
             learner.teach(embedding(i, i % 3), f"class {i % 3}", source=f"{i}", thumbnail=b"picture %d" % i * 99)
         learner.forget_example(7)
-        learner.rehearse([4, 2])
+        present_again(learner, [4, 2])
     return tmp_path
 
 
