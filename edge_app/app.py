@@ -259,10 +259,7 @@ def _open_learner(
     stack: ExitStack, config: Config, folder: Path, manifest: "ModelManifest", notifier: Notifier
 ) -> "Learner":
     from edge_app.learner import Learner
-    from edge_app.storage.limits import Limits
 
-    kept = config.state
-    limits = Limits(kept.examples_per_class, kept.disk_mb << 20, kept.when_full)
     opening = True
 
     def progress(done: int, total: int) -> None:
@@ -270,7 +267,7 @@ def _open_learner(
             notifier.send(STATUS=f"loading what was learnt: {done} of {total}")
 
     learner = stack.enter_context(
-        Learner.open(folder, manifest, threads=config.encoder.threads, limits=limits, progress=progress)
+        Learner.open(folder, manifest, threads=config.encoder.threads, limits=config.state, progress=progress)
     )
     opening = False
     for notice in learner.notices:

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "encoder": GROUND,
     "devices": GROUND,
     "simulation": GROUND | {"devices"},
-    "storage": GROUND,
+    "storage": GROUND | {"config"},
     "machine": set(),
     "confidence": GROUND,
     "malloc": set(),
@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "kernel_cache": GROUND | {"colanet", "encoder"},
     "config": GROUND | {"devices"},
     "logs": set(),
-    "learner": GROUND | {"colanet", "confidence", "encoder", "storage"},
+    "learner": GROUND | {"colanet", "confidence", "config", "encoder", "storage"},
     "evaluation": GROUND | {"colanet", "confidence", "encoder", "learner"},
     "profiling": GROUND
     | {"colanet", "encoder", "devices", "evaluation", "learner", "machine"}

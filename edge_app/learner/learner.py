@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from edge_app.closing import Closing
 from edge_app.confidence import evidence
+from edge_app.config import StateConfig
 from edge_app.errors import EdgeAppError, InputError, StateBusy, StateNotWritable
 from edge_app.labels import check_label
 from edge_app.learner import consolidation, corrections
@@ -32,7 +33,7 @@ from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, 
 from edge_app.learner.saver import Saver
 from edge_app.messages import Decision
 from edge_app.storage.folder import FolderLock
-from edge_app.storage.limits import Limits, make_room, room_for_many
+from edge_app.storage.limits import make_room, room_for_many
 from edge_app.storage.records import Action, Binding, Dream, Entry, Example, NewExample, Prediction
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 from edge_app.storage.store import Store
@@ -86,7 +87,7 @@ class Learner(Closing):
         *,
         lock: FolderLock | None = None,
         clock: Callable[[], int] = time.time_ns,
-        limits: Limits | None = None,
+        limits: StateConfig | None = None,
         progress: Progress | None = None,
         snapshot_every: int = SNAPSHOT_EVERY,
     ) -> None:
@@ -95,7 +96,7 @@ class Learner(Closing):
         `clock` gives the wall clock in nanoseconds since 1970, for display only. `progress(done, total)` is called
         while a network is rebuilt. Raises StateCorrupt.
         """
-        self.limits = limits or Limits()
+        self.limits = limits or StateConfig()
         self._store = store
         self._snapshots = snapshots
         self._lock = lock
@@ -140,7 +141,7 @@ class Learner(Closing):
         params: "Params | None" = None,
         threads: int = 1,
         clock: Callable[[], int] = time.time_ns,
-        limits: Limits | None = None,
+        limits: StateConfig | None = None,
         read_only: bool = False,
         progress: Progress | None = None,
     ) -> Self:

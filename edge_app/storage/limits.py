@@ -2,38 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from edge_app.errors import InputError, StateNotWritable
+from edge_app.config import StateConfig
+from edge_app.errors import StateNotWritable
 from edge_app.storage.records import NewExample
 from edge_app.storage.store import Store
 
-POLICIES = ("refuse", "replace-oldest")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Caps on what is stored. Raises InputError for a value out of its range."""
-
-    per_class: int = 1000
-    """Stored examples of one class."""
-    disk_bytes: int = 1 << 30
-    """Bytes of the examples and the snapshots together."""
-    when_full: str = "refuse"
-    """"refuse": a full class or folder refuses what is new; "replace-oldest": the oldest goes, as if never taught."""
-
-    def __post_init__(self) -> None:
-        if self.per_class < 1:
-            raise InputError(f"per_class = {self.per_class} is not a number of examples (at least 1)")
-        if self.disk_bytes < 1 << 20:
-            raise InputError(f"disk_bytes = {self.disk_bytes} is too little to work with (at least 1048576)")
-        if self.when_full not in POLICIES:
-            raise InputError(f"when_full = {self.when_full!r} is not one of {', '.join(POLICIES)}")
-
 
 def make_room(
-    store: Store, limits: Limits, label: str, snapshots_bytes: int, needed_bytes: int = 0, count: int = 1
+    store: Store, limits: StateConfig, label: str, snapshots_bytes: int, needed_bytes: int = 0, count: int = 1
 ) -> list[int]:
     """Return the examples that must be forgotten before `count` of class `label` can be stored; none as a rule.
 
@@ -54,39 +32,39 @@ def make_room(
         what = "this example" if count == 1 else f"these {count} examples"
         raise StateNotWritable(
             f"{store.path.parent} is full: {spent} bytes with {what}, the cap is {limits.disk_bytes} "
-            f"(disk_bytes); {_ways_out(store.path.parent)}"
+            f"(state.disk_mb); {_ways_out(store.path.parent)}"
         )
     return [*victims, *_of_the_largest(store, count - len(victims), victims)]
 
 
-def room_for_many(store: Store, limits: Limits, news: Sequence[NewExample], snapshots_bytes: int) -> None:
+def room_for_many(store: Store, limits: StateConfig, news: Sequence[NewExample], snapshots_bytes: int) -> None:
     """Raise StateNotWritable unless all of `news` fit; an import makes nothing else go, whatever the policy."""
     folder = store.path.parent
     stored = store.classes()
     for label, count in Counter(new.label for new in news).items():
-        if stored.get(label, 0) + count > limits.per_class:
+        if stored.get(label, 0) + count > limits.examples_per_class:
             raise StateNotWritable(
-                f"class {label!r} would hold {stored.get(label, 0) + count} examples, the cap is {limits.per_class} "
-                f"(per_class); {_ways_out(folder)}"
+                f"class {label!r} would hold {stored.get(label, 0) + count} examples, the cap is "
+                f"{limits.examples_per_class} (state.examples_per_class); {_ways_out(folder)}"
             )
     needed = sum(len(new.embedding) + len(new.thumbnail or b"") for new in news)
     spent = store.used_bytes() + snapshots_bytes + needed
     if spent > limits.disk_bytes:
         raise StateNotWritable(
-            f"{folder} would hold {spent} bytes, the cap is {limits.disk_bytes} (disk_bytes); {_ways_out(folder)}"
+            f"{folder} would hold {spent} bytes, the cap is {limits.disk_bytes} (state.disk_mb); {_ways_out(folder)}"
         )
 
 
-def _over_class_cap(store: Store, limits: Limits, label: str, count: int) -> list[int]:
+def _over_class_cap(store: Store, limits: StateConfig, label: str, count: int) -> list[int]:
     stored = store.classes().get(label, 0)
-    excess = stored + count - limits.per_class
+    excess = stored + count - limits.examples_per_class
     if excess <= 0:
         return []
-    if limits.when_full == "refuse" or count > limits.per_class:
+    if limits.when_full == "refuse" or count > limits.examples_per_class:
         more = "" if count == 1 else f", {count} would come"
         raise StateNotWritable(
-            f"class {label!r} is full: {stored} examples are stored{more}, the cap is {limits.per_class} (per_class); "
-            f"{_ways_out(store.path.parent)}"
+            f"class {label!r} is full: {stored} examples are stored{more}, the cap is {limits.examples_per_class} "
+            f"(state.examples_per_class); {_ways_out(store.path.parent)}"
         )
     return store.oldest(label, excess)
 

@@ -12,6 +12,7 @@ from device import Device
 from numpy.typing import NDArray
 from simple_network import SimpleFactory, SimpleNetwork, clean_replay, embedding, open_learner
 
+from edge_app.config import StateConfig
 from edge_app.control import Answered, Busy, Corrected, FrameGone, Health, Refused, RequestReused, Taught
 from edge_app.control.transfer import export_examples
 from edge_app.encoder.preprocess import decode_image
@@ -19,7 +20,6 @@ from edge_app.errors import InputError, StateNotWritable, UnknownLabel
 from edge_app.pipeline.deeds import Errand
 from edge_app.pipeline.teaching import WAITING
 from edge_app.simulation.devices import Fault
-from edge_app.storage.limits import Limits
 
 
 def test_the_status_says_how_things_are(device: Device) -> None:
@@ -286,7 +286,8 @@ def test_while_an_import_is_learnt_the_device_goes_on_and_tells_how_far_it_is(tm
 
 
 def test_what_the_disk_refuses_is_said(tmp_path: Path) -> None:
-    with open_learner(tmp_path, limits=Limits(per_class=1)) as learner, Device(tmp_path, learner) as device:
+    limits = StateConfig(examples_per_class=1)
+    with open_learner(tmp_path, limits=limits) as learner, Device(tmp_path, learner) as device:
         device.control.teach("red")
         with pytest.raises(StateNotWritable, match="class 'red' is full"):
             device.control.teach("red", request="r")

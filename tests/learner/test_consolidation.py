@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from simple_network import clean_replay, embedding, folder_in_memory, open_learner, taught_only
 
+from edge_app.config import StateConfig
 from edge_app.errors import InputError, StateCorrupt, StateNotWritable
 from edge_app.learner import Learner
 from edge_app.learner.consolidation import ReplayPolicy, ReplayTask, choose, left, scattered
 from edge_app.storage.exchange import write_archive
 from edge_app.storage.folder import database_path
-from edge_app.storage.limits import Limits
 from edge_app.storage.records import Kind, ReplayCandidate
 from edge_app.storage.recovery import recover
 from edge_app.storage.store import Store
@@ -204,7 +204,7 @@ def test_dreams_can_be_forgotten_as_if_there_had_never_been_any(tmp_path: Path) 
 
 
 def test_dreams_leave_half_of_the_room_to_examples(tmp_path: Path) -> None:
-    with open_learner(tmp_path, limits=Limits(disk_bytes=1 << 20)) as learner:
+    with open_learner(tmp_path, limits=StateConfig(disk_mb=1)) as learner:
         teach(learner, 1, "mug", b"x" * 400_000)
         assert learner.next_dream(BOUNDS) is not None
         teach(learner, 2, "mug", b"x" * 200_000)

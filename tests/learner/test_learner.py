@@ -24,12 +24,12 @@ from simple_network import (
     taught_only,
 )
 
+from edge_app.config import StateConfig
 from edge_app.errors import InputError, StateBusy, StateNotWritable, UnknownLabel
 from edge_app.learner import Learner
 from edge_app.learner.learner import Sample
 from edge_app.learner.replay import CHUNK
 from edge_app.storage.folder import database_path
-from edge_app.storage.limits import Limits
 from edge_app.storage.records import Action, Entry, NewExample
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import HISTORY, Store
@@ -684,7 +684,7 @@ def test_what_goes_for_good_by_its_age_goes_from_the_snapshots_too(tmp_path: Pat
 @pytest.mark.parametrize("fits", [True, False])
 def test_what_goes_for_good_for_want_of_room_goes_from_the_snapshots_too(tmp_path: Path, fits: bool) -> None:
     picture = np.random.default_rng(0).bytes(60_000)
-    with open_learner(tmp_path, limits=Limits(disk_bytes=1 << 20)) as learner:
+    with open_learner(tmp_path, limits=StateConfig(disk_mb=1)) as learner:
         learner.teach(embedding(55, 4), "face", source="test", thumbnail=picture)
         for kept in range(13):
             learner.teach(embedding(kept, kept % 2), "mug", source="test", thumbnail=picture)
@@ -702,7 +702,7 @@ def test_what_goes_for_good_for_want_of_room_goes_from_the_snapshots_too(tmp_pat
 
 
 def test_a_full_class_refuses(tmp_path: Path) -> None:
-    with open_learner(tmp_path, limits=Limits(per_class=4)) as learner:
+    with open_learner(tmp_path, limits=StateConfig(examples_per_class=4)) as learner:
         fill(learner)
         before = learner.network_state()
         with pytest.raises(StateNotWritable, match=r"'mug' is full: 4 .* the cap is 4 .*replace-oldest"):
@@ -712,7 +712,7 @@ def test_a_full_class_refuses(tmp_path: Path) -> None:
 
 
 def test_a_full_class_loses_its_oldest_as_if_it_had_never_been(tmp_path: Path) -> None:
-    with open_learner(tmp_path, limits=Limits(per_class=4, when_full="replace-oldest")) as learner:
+    with open_learner(tmp_path, limits=StateConfig(examples_per_class=4, when_full="replace-oldest")) as learner:
         fill(learner)
         before = learner.network_state()
         learner.teach(embedding(99, 0), "mug", source="test")
@@ -726,23 +726,23 @@ def test_a_full_class_loses_its_oldest_as_if_it_had_never_been(tmp_path: Path) -
 
 def test_several_fit_into_a_full_class_as_one_would(tmp_path: Path) -> None:
     several = [Sample(embedding(90 + i)) for i in range(3)]
-    with open_learner(tmp_path, limits=Limits(per_class=4)) as learner:
+    with open_learner(tmp_path, limits=StateConfig(examples_per_class=4)) as learner:
         fill(learner)
         with pytest.raises(StateNotWritable, match="'mug' is full: 4 examples are stored, 3 would come"):
             learner.teach_many(several, "mug", source="test")
-        learner.limits = Limits(per_class=4, when_full="replace-oldest")
+        learner.limits = StateConfig(examples_per_class=4, when_full="replace-oldest")
         learner.teach_many(several, "mug", source="test")
         learner.wait()
         assert learner.classes() == {"pen": 4, "cup": 4, "mug": 4}
         assert learner.network_state() == clean_replay(tmp_path)
-        learner.limits = Limits(per_class=2, when_full="replace-oldest")
+        learner.limits = StateConfig(examples_per_class=2, when_full="replace-oldest")
         with pytest.raises(StateNotWritable, match="the cap is 2"):
             learner.teach_many(several, "mug", source="test")
 
 
 def test_several_into_a_full_folder_let_as_many_of_the_largest_classes_go(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).bytes(60_000)
-    with open_learner(tmp_path, limits=Limits(disk_bytes=1 << 20, when_full="replace-oldest")) as learner:
+    with open_learner(tmp_path, limits=StateConfig(disk_mb=1, when_full="replace-oldest")) as learner:
         for kept in range(14):
             learner.teach(embedding(kept, kept % 2), KINDS[kept % 3 == 0], source="test", thumbnail=picture)
         learner.wait()
@@ -759,7 +759,7 @@ def test_several_into_a_full_folder_let_as_many_of_the_largest_classes_go(tmp_pa
 
 def test_a_full_folder(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).bytes(60_000)
-    with open_learner(tmp_path, limits=Limits(disk_bytes=1 << 20)) as learner:
+    with open_learner(tmp_path, limits=StateConfig(disk_mb=1)) as learner:
         for kept in range(12):
             learner.teach(embedding(kept, kept % 2), KINDS[kept % 3 == 0], source="test", thumbnail=picture)
         with pytest.raises(StateNotWritable, match="the cap is 1048576"):  # noqa: PT012 which of the six is the page size's
@@ -768,7 +768,7 @@ def test_a_full_folder(tmp_path: Path) -> None:
         learner.forget_example(learner.examples()[0].id)
         learner.teach(embedding(50), "mug", source="test", thumbnail=picture)
         assert learner.forgotten() == []  # what undo alone needed went first
-        learner.limits = Limits(disk_bytes=1 << 20, when_full="replace-oldest")
+        learner.limits = StateConfig(disk_mb=1, when_full="replace-oldest")
         counts = learner.classes()
         assert counts["mug"] != counts["pen"]
         oldest = learner.examples(max(counts, key=lambda label: counts[label]))[0].id
@@ -778,10 +778,10 @@ def test_a_full_folder(tmp_path: Path) -> None:
         assert learner.network_state() == clean_replay(tmp_path)
 
 
-@pytest.mark.parametrize("values", [{"per_class": 0}, {"disk_bytes": 5}, {"when_full": "explode"}])
+@pytest.mark.parametrize("values", [{"examples_per_class": 0}, {"disk_mb": 0}, {"when_full": "explode"}])
 def test_limits_out_of_range_are_refused_by_name(values: dict[str, object]) -> None:
     with pytest.raises(InputError, match=next(iter(values))):
-        Limits(**values)  # type: ignore[arg-type]
+        StateConfig(**values)  # type: ignore[arg-type]
 
 
 OPERATIONS = st.lists(

@@ -10,6 +10,7 @@ import pytest
 from parts import PatchEncoder, Reports, colour, embedding_of, frame, make_preprocess
 from simple_network import folder_in_memory, open_learner
 
+from edge_app.config import StateConfig
 from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError
@@ -20,7 +21,6 @@ from edge_app.pipeline.gestures import ButtonMapping, Forget, Teach, Undo
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.teaching import WAITING, ButtonWatch, CommandQueue, Teacher
 from edge_app.simulation.devices import SimulatedButtons, SimulatedClock, SimulatedIndicator
-from edge_app.storage.limits import Limits
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_nothing_to_undo_is_an_error_that_is_seen(rig: Rig) -> None:
 
 
 def test_a_full_folder_refuses_and_the_device_goes_on(tmp_path: Path) -> None:
-    with open_learner(tmp_path, limits=Limits(per_class=1)) as learner:
+    with open_learner(tmp_path, limits=StateConfig(examples_per_class=1)) as learner:
         rig = Rig(learner)
         for number, name in enumerate(("red", "red", "blue")):
             teach(rig, name, number)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from lying_zip import bomb, claiming, crowded, within
 from simple_network import clean_replay, embedding, open_learner, present_again
 
+from edge_app.config import StateConfig
 from edge_app.errors import InputError, StateNotWritable
 from edge_app.learner import Learner
 from edge_app.storage import exchange
 from edge_app.storage.exchange import Archive, write_archive
 from edge_app.storage.folder import database_path
-from edge_app.storage.limits import Limits
 from edge_app.storage.store import Store
 
 
@@ -98,11 +98,11 @@ def test_a_file_of_an_edge_app_that_told_no_predictions_is_taken(exported: Path,
 
 
 def test_an_import_that_does_not_fit_is_refused_as_a_whole(exported: Path, tmp_path: Path) -> None:
-    with open_learner(tmp_path / "to", limits=Limits(per_class=2)) as learner:
+    with open_learner(tmp_path / "to", limits=StateConfig(examples_per_class=2)) as learner:
         with pytest.raises(StateNotWritable, match="'mug' would hold 3"):
             _adopt(learner, exported)
         assert learner.examples() == []
-        learner.limits = Limits(disk_bytes=1 << 20)
+        learner.limits = StateConfig(disk_mb=1)
         with Archive(exported) as archive, pytest.raises(StateNotWritable, match="cap is 1048576"):
             learner.import_examples(archive.examples, thumbnail=archive.thumbnail, thumbnail_bytes=1 << 20)
         assert learner.examples() == []
