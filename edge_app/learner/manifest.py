@@ -40,6 +40,13 @@ def installed(encoder_sha256: str) -> list[Path]:
     return [path for path in find_models().values() if _sha256(path) == encoder_sha256]
 
 
+def preprocessing_of(manifest: "ModelManifest") -> str:
+    """Return how a frame becomes the model's input, as a state is bound to it."""
+    from edge_app.encoder.preprocess import METHOD
+
+    return f"{METHOD}, crop {manifest.crop:g}"
+
+
 def _sha256(path: Path) -> str:
     from edge_app.encoder.model import load_manifest
 
@@ -48,6 +55,5 @@ def _sha256(path: Path) -> str:
 
 def _preprocessing(path: Path) -> str:
     from edge_app.encoder.model import load_manifest
-    from edge_app.learner.state import preprocessing_of
 
     return preprocessing_of(load_manifest(path, check=False))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_app.errors import ModelMismatch
+from edge_app.learner.manifest import installed, preprocessing_of
 from edge_app.learner.replay import NetworkFactory, RateCoder
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
 from edge_app.storage.records import Binding
@@ -101,13 +102,6 @@ def binding_of(manifest: "ModelManifest", rate_code: "RateCode", params: "Params
     )
 
 
-def preprocessing_of(manifest: "ModelManifest") -> str:
-    """Return how a frame becomes the model's input, as a state is bound to it."""
-    from edge_app.encoder.preprocess import METHOD
-
-    return f"{METHOD}, crop {manifest.crop:g}"
-
-
 def stored_params(values: Mapping[str, Any]) -> "Params":
     """Return the parameters that a state was taught with. Raises ParameterError when one is not known any more."""
     from edge_app.colanet.params import Params
@@ -140,8 +134,6 @@ def check_binding(store: Store, wanted: Binding) -> None:
 
 def _other_encoder(store: Store, wanted: Binding) -> str:
     """Return the message for a state of another encoder: both ways out, and what each needs."""
-    from edge_app.learner.manifest import installed
-
     stored, folder = store.binding, store.path.parent
     examples = store.examples()
     pictures = sum(example.has_thumbnail for example in examples)
