@@ -1,4 +1,4 @@
-"""What dreams are worth on validation splits of training data: the last table of docs/consolidation.md.
+"""The gain from dreams on validation splits of training data: the last table of docs/consolidation.md.
 
     python -m calibration.consolidation --data DATA --sets sign_digits --seeds 0 1
 
@@ -23,8 +23,7 @@ from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
 from edge_app.evaluation.datasets import Dataset, Embedder, embed
 from edge_app.evaluation.dreaming import DreamEmbedder
-from edge_app.evaluation.dreams import dream_steps
-from edge_app.learner.consolidation import ReplayPolicy
+from edge_app.learner.consolidation import ReplayPolicy, schedule_new
 
 Counts = dict[int, NDArray[np.uint8]]
 """Spike counts (n_inputs,) by index of the data set's items."""
@@ -50,7 +49,7 @@ def measure(source: TrainingSet, data: Path, cache: Path, seed: int, dreams: int
         dreamt = [
             counts_of(dataset, DreamEmbedder(encoder, number), rate_code, learnt, cache) for number in range(dreams)
         ]
-        labels, classes = [item.label for item in dataset.items], dataset.classes
+        labels = [item.label for item in dataset.items]
     found: dict[str, list[float]] = {}
     shown: list[int] = []
     for stage in curve.stages:
@@ -61,10 +60,10 @@ def measure(source: TrainingSet, data: Path, cache: Path, seed: int, dreams: int
                 network.add_class(labels[i])
             network.learn_one(counts[i], labels[i])
         found[stage.row] = [_accuracy(network, counts, labels, curve.test)]
-        steps = dream_steps([classes.index(labels[i]) for i in shown], ReplayPolicy(dreams))
+        steps = schedule_new([labels[i] for i in shown], ReplayPolicy(dreams))
         for number in range(dreams):
             for step in (step for step in steps if step.number == number):
-                i = shown[step.place]
+                i = shown[step.example]
                 if step.altered:
                     network.learn_variation(dreamt[number][i], labels[i])
                 else:

@@ -16,14 +16,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.errors import InputError
-from edge_app.evaluation.datasets import Dataset, Embedder, Item, embed
+from edge_app.evaluation.datasets import Dataset, Item, StagedEmbedder, embed
 from edge_app.evaluation.splits import SplitChoice, draw, presentation_order
 
 SHOTS = (1, 5, 10, 20)
@@ -152,18 +152,10 @@ def _ordered(items: Sequence[Item], chosen: Sequence[int], seed: int, number: in
     return [chosen[i] for i in presentation_order([items[i].name for i in chosen], seed, number)]
 
 
-class BatchEmbedder(Embedder, Protocol):
-    """What `load` needs of an encoder; `encoder.images.ImageEncoder` is one."""
-
-    @property
-    def zero_point(self) -> int:
-        """Embedding value that stands for 0."""
-
-
 def load(
     source: TrainingSet,
     folder: Path,
-    encoder: BatchEmbedder,
+    encoder: StagedEmbedder,
     seeds: Sequence[int],
     *,
     cache: Path | None = None,

@@ -19,14 +19,13 @@ from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
-from edge_app.evaluation.continual import ONE_PASS, ContinualPlan, run_continual
+from edge_app.evaluation.continual import ONE_PASS, REGIMES, ContinualPlan, in_regime, run_continual
 from edge_app.evaluation.datasets import Dataset
 from edge_app.evaluation.dreaming import VERSION as DREAMS_VERSION
 from edge_app.evaluation.embedded_draws import EmbeddedDraws, prepare, redraw, with_dreams
 from edge_app.evaluation.newcomer import run_newcomer
 from edge_app.evaluation.openset import run_openset
 from edge_app.evaluation.protocol import evaluate, evaluate_noisy, measure_complexity
-from edge_app.evaluation.regimes import REGIMES, in_regime
 from edge_app.evaluation.splits import choose_splits, presentation_order
 from edge_app.evaluation.trial import EvaluationSettings, run_baselines
 from edge_app.evaluation.tuning import GRIDS, choose

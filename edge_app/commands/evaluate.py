@@ -187,9 +187,8 @@ def _openset(job: ProtocolJob) -> dict[str, Any]:
 
 def _continual(job: ProtocolJob) -> dict[str, Any]:
     from edge_app.commands.output import show_progress
-    from edge_app.evaluation.continual import run_continual
+    from edge_app.evaluation.continual import REGIMES, in_regime, run_continual
     from edge_app.evaluation.newcomer import run_newcomer
-    from edge_app.evaluation.regimes import REGIMES, in_regime
 
     plan = _plan(job.args)
     values: dict[str, Any] = _asked(job) | {"classes_per_task": plan.classes_per_task, "rehearse": plan.rehearse}

@@ -10,8 +10,17 @@ Where classes add up, an old task gets harder because there is more to confuse i
 forgotten. How much of that there is, a network shows that learns the same classes jointly, in random order, anew
 after each task: its forgetting is given beside. Within tasks of several classes the other classes cannot interfere:
 `within_task` decides among the task's own classes only.
+
+Two regimes with columns (arXiv 2506.17169): in the stable one a neuron's plasticity falls the more it has learnt, so
+that old knowledge stays; in the plastic one it does not fall (or no further), so that new examples count more:
+
+    rule          stable                        plastic
+    Decorrelated  stability_max as set (4096)   stability_max = 16: 1/(1+n) stops falling after 16 examples
+    Published     stability_rate as published   stability_rate = 0: 2^-s stays 1
 """
 
+import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,17 +28,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.colanet.params import Decorrelated, Params
 from edge_app.errors import InputError
 from edge_app.evaluation.embedded_draws import EmbeddedDraws
-from edge_app.evaluation.rehearsal import Rehearsal
 from edge_app.evaluation.splits import presentation_order
-from edge_app.evaluation.trial import EvaluationSettings, Network, Progress, TimedNetwork, mean, run_baselines
+from edge_app.evaluation.trial import EvaluationSettings, Progress, Rows, TimedNetwork, mean, run_baselines
+from edge_app.learner.replay import Network
 
 ONE_PASS = ("nearest_class_mean", "streaming_lda", "online_softmax")
 """Baselines that learn a stream, and so can be shown classes one after another."""
 JOINT_TASKS = 10
 """Up to so many tasks the joint networks are taught too: they cost half the tasks' number of runs."""
-_CLASS_ORDER, _JOINT_ORDER = 3000, 3001
+PLASTIC_STABILITY_MAX = 16
+REGIMES = ("stable", "plastic")
+_CLASS_ORDER, _KEPT, _REPLAYED = 3000, 3002, 4000
+"""Numbers that keep these seeded orders apart from one another."""
 
 Matrix = NDArray[np.float64]
 
@@ -46,6 +59,19 @@ class ContinualPlan:
             raise InputError(f"--classes-per-task {self.classes_per_task}: expected at least 1")
         if self.rehearse < 0:
             raise InputError(f"--rehearse {self.rehearse}: expected a number of examples, at least 0")
+
+
+def in_regime(params: Params, regime: str) -> Params:
+    """Return the parameters in a regime, one of REGIMES; "stable" leaves them as they are."""
+    if regime == "stable":
+        return params
+    rule = params.plasticity
+    if isinstance(rule, Decorrelated):
+        return dataclasses.replace(
+            params,
+            plasticity=dataclasses.replace(rule, stability_max=min(rule.stability_max, PLASTIC_STABILITY_MAX)),
+        )
+    return dataclasses.replace(params, plasticity=dataclasses.replace(rule, stability_rate=0.0))
 
 
 def forgetting(matrix: Matrix) -> float:
@@ -65,6 +91,30 @@ def split_tasks(classes: Sequence[int], names: Sequence[str], seed: int, per_tas
     """Return class indices in tasks of `per_task`, in seeded order; the last may be smaller."""
     order = [classes[i] for i in presentation_order([names[label] for label in classes], seed, _CLASS_ORDER)]
     return [order[start : start + per_task] for start in range(0, len(order), per_task)]
+
+
+class Rehearsal:
+    """At most `size` rows, as many of each class as of any other, give or take one; which, the seed says."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size, self.seed = size, seed
+        self._kept: dict[int, list[int]] = defaultdict(list)
+
+    def keep(self, examples: Iterable[int], rows: Rows) -> None:
+        """Take in new rows; older classes give up places for new ones."""
+        for row in examples:
+            self._kept[int(rows.labels[row])].append(int(row))
+        for rank, label in enumerate(sorted(self._kept)):
+            places = self.size // len(self._kept) + (rank < self.size % len(self._kept))
+            kept = self._kept[label]
+            order = presentation_order([rows.names[row] for row in kept], self.seed, _KEPT)
+            self._kept[label] = [kept[i] for i in order[:places]]
+
+    def replay(self, rows: Rows, number: int) -> NDArray[np.intp]:
+        """Return all that is kept, mixed; `number` tells one replay's order from another's."""
+        kept = [row for label in sorted(self._kept) for row in self._kept[label]]
+        order = presentation_order([rows.names[row] for row in kept], self.seed, _REPLAYED + number)
+        return np.array([kept[i] for i in order], np.intp)
 
 
 class TaskStream:

@@ -140,7 +140,7 @@ def _layout(images: Sequence[tuple[str, ...]]) -> tuple[int, bool]:
 
 
 class Embedder(Protocol):
-    """From a picture to its embedding: what `embed` needs."""
+    """Turns image files into embeddings."""
 
     @property
     def fingerprint(self) -> str:
@@ -148,6 +148,23 @@ class Embedder(Protocol):
 
     def embed(self, data: bytes) -> NDArray[np.uint8]:
         """Return the embedding (n,) of an image file's bytes; InputError when it is corrupt."""
+
+
+class StagedEmbedder(Embedder, Protocol):
+    """An embedder that can be called stage by stage, and keeps the time of each; `encoder.images.ImageEncoder`."""
+
+    times_ms: dict[str, list[float]]
+    """Milliseconds of each image, by stage; "encode" is one."""
+
+    @property
+    def zero_point(self) -> int:
+        """Embedding value that stands for 0."""
+
+    def prepare(self, data: bytes) -> NDArray[np.uint8]:
+        """Return an image file's bytes as the model's input, (side, side, 3)."""
+
+    def encode(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the embedding (n,) of a model's input."""
 
 
 class Embedded(NamedTuple):

@@ -3,41 +3,26 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import InputError
-from edge_app.evaluation.datasets import Dataset, embed
-from edge_app.evaluation.dreams import Dreams
-from edge_app.evaluation.trial import Progress, RateCoder, Rows
+from edge_app.evaluation.datasets import Dataset, StagedEmbedder, embed
+from edge_app.evaluation.trial import Dreams, Progress, Rows
 from edge_app.learner.consolidation import ReplayPolicy
 from edge_app.learner.dreams import dream_picture
 from edge_app.learner.pictures import thumbnail_of
+from edge_app.learner.replay import RateCoder
 
 VERSION = 1
 """Raised when dreams come to be made otherwise: embeddings in a cache are then made anew."""
 
 
-class PictureEncoder(Protocol):
-    """What making dreams needs of an encoder; `encoder.images.ImageEncoder` is one."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Differs between encoders whose embeddings differ."""
-
-    def prepare(self, data: bytes) -> NDArray[np.uint8]:
-        """Return an image file as the model's input, (side, side, 3)."""
-
-    def encode(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the embedding (n,) of a model's input."""
-
-
 class DreamEmbedder:
     """Embeds dream `number` of an image file instead of the image; by way of its thumbnail, as a device does."""
 
-    def __init__(self, encoder: PictureEncoder, number: int) -> None:
+    def __init__(self, encoder: StagedEmbedder, number: int) -> None:
         self._encoder, self._number = encoder, number
         self.fingerprint = hashlib.sha256(f"{encoder.fingerprint} dream {number} v{VERSION}".encode()).hexdigest()
 
@@ -49,7 +34,7 @@ class DreamEmbedder:
 
 def make_dreams(
     dataset: Dataset,
-    encoder: PictureEncoder,
+    encoder: StagedEmbedder,
     rate_code: RateCoder,
     rows: Rows,
     learnt: Sequence[NDArray[np.intp]],

@@ -3,32 +3,20 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import InputError
-from edge_app.evaluation.datasets import Dataset, Embedded, Embedder, Item, embed
-from edge_app.evaluation.dreaming import PictureEncoder, make_dreams
-from edge_app.evaluation.dreams import Dreams
+from edge_app.evaluation.datasets import Dataset, Embedded, Item, StagedEmbedder, embed
+from edge_app.evaluation.dreaming import make_dreams
 from edge_app.evaluation.splits import Draw, draw
-from edge_app.evaluation.trial import EvaluationSettings, Network, Progress, RateCoder, Rows, timed, warm_up
+from edge_app.evaluation.trial import Dreams, EvaluationSettings, Progress, Rows, timed, warm_up
 from edge_app.learner.consolidation import ReplayPolicy
+from edge_app.learner.replay import Network, RateCoder
 
 TIMED_IMAGES = 50
 """With a cache, so many images are encoded all the same, for their times."""
-
-
-class TimedEmbedder(Embedder, PictureEncoder, Protocol):
-    """An embedder that keeps the time of each stage; `image_encoder.ImageEncoder` is one."""
-
-    times_ms: dict[str, list[float]]
-    """Per stage, `encode` among them: milliseconds of each image."""
-
-    @property
-    def zero_point(self) -> int:
-        """Embedding value that stands for 0."""
 
 
 @dataclass
@@ -58,7 +46,7 @@ class EmbeddedDraws:
 
 def prepare(
     dataset: Dataset,
-    encoder: TimedEmbedder,
+    encoder: StagedEmbedder,
     rate_code: RateCoder,
     make_network: Callable[[], Network],
     setting: EvaluationSettings,
@@ -90,7 +78,7 @@ def prepare(
 def with_dreams(
     material: EmbeddedDraws,
     dataset: Dataset,
-    encoder: PictureEncoder,
+    encoder: StagedEmbedder,
     rate_code: RateCoder,
     setting: EvaluationSettings,
     *,
@@ -131,7 +119,7 @@ def _draw_all(dataset: Dataset, setting: EvaluationSettings, excluded: frozenset
 
 
 def _embed_draws(
-    dataset: Dataset, encoder: TimedEmbedder, setting: EvaluationSettings, cache: str | None, progress: Progress
+    dataset: Dataset, encoder: StagedEmbedder, setting: EvaluationSettings, cache: str | None, progress: Progress
 ) -> tuple[list[Draw], Rows]:
     """Draw and embed until every draw holds sound images only; only images of some draw are opened."""
     index = {item: i for i, item in enumerate(dataset.items)}
@@ -167,7 +155,7 @@ def _embed_draws(
     )
 
 
-def _time_encoder(dataset: Dataset, encoder: TimedEmbedder, rows: Rows) -> None:
+def _time_encoder(dataset: Dataset, encoder: StagedEmbedder, rows: Rows) -> None:
     missing = min(TIMED_IMAGES, len(rows.row_of)) - len(encoder.times_ms["encode"])
     for index in list(rows.row_of)[: max(missing, 0)]:
         encoder.embed(dataset.read(dataset.items[index]))

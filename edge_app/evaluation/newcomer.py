@@ -10,7 +10,8 @@ from edge_app.errors import InputError
 from edge_app.evaluation.continual import ONE_PASS, TaskStream, average
 from edge_app.evaluation.embedded_draws import EmbeddedDraws
 from edge_app.evaluation.splits import presentation_order
-from edge_app.evaluation.trial import EvaluationSettings, Network, Progress, run_baselines
+from edge_app.evaluation.trial import EvaluationSettings, Progress, run_baselines
+from edge_app.learner.replay import Network
 
 _NEWCOMERS = 3003
 

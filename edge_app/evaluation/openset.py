@@ -21,7 +21,8 @@ from edge_app.evaluation import baselines
 from edge_app.evaluation.continual import TaskStream, average
 from edge_app.evaluation.embedded_draws import EmbeddedDraws
 from edge_app.evaluation.splits import presentation_order
-from edge_app.evaluation.trial import EvaluationSettings, Network, Progress
+from edge_app.evaluation.trial import EvaluationSettings, Progress
+from edge_app.learner.replay import Network
 from edge_app.messages import Decision
 
 TRUE_ACCEPT = 0.95

@@ -18,12 +18,10 @@ from edge_app.colanet.network import CoLaNET
 from edge_app.evaluation.datasets import Skipped
 from edge_app.evaluation.embedded_draws import EmbeddedDraws
 from edge_app.evaluation.metrics import complexity
-from edge_app.evaluation.reliability import reliability
 from edge_app.evaluation.splits import presentation_order
 from edge_app.evaluation.trial import (
     UNKNOWN,
     EvaluationSettings,
-    Network,
     Progress,
     TimedNetwork,
     Trial,
@@ -32,6 +30,9 @@ from edge_app.evaluation.trial import (
     run_trial,
     running_accuracy,
 )
+from edge_app.learner.replay import Network
+
+BINS = 10
 
 
 @dataclass
@@ -120,6 +121,25 @@ class Evaluation:
                 "gain": [accuracy - trial.accuracy for trial, accuracy in after],
             }
         }
+
+
+def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the expected calibration error and the bins that it is made of.
+
+    confidence (k,) in 0..1, right (k,). Ten bins of equal width; the error is the mean over all decisions of the gap
+    between a bin's mean confidence and its share of right decisions (Naeini, Cooper and Hauskrecht 2015).
+    """
+    found, error = [], 0.0
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    for number in range(BINS):
+        inside = place == number
+        count = int(inside.sum())
+        stated = float(confidence[inside].mean()) if count else None
+        happened = float(right[inside].mean()) if count else None
+        if stated is not None and happened is not None:
+            error += abs(stated - happened) * count / len(confidence)
+        found.append({"count": count, "confidence": stated, "right": happened})
+    return {"expected_calibration_error": error, "bins": found}
 
 
 def evaluate(

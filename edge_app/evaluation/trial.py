@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,20 @@ from edge_app.confidence import Outcome, calibrate, evidence, outcome
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
 from edge_app.evaluation.datasets import Skipped
-from edge_app.evaluation.dreams import Dreams, ReplayStep, Varying, dream_steps
 from edge_app.evaluation.splits import SplitChoice, presentation_order
-from edge_app.evaluation.wrong_labels import with_wrong_labels
-from edge_app.learner.consolidation import MOST_DREAMS, ReplayPolicy
+from edge_app.learner.consolidation import MOST_DREAMS, ReplayChoice, ReplayPolicy, schedule_new
+from edge_app.learner.replay import Network, RateCoder, Varying
 from edge_app.messages import Decision
 
 UNKNOWN = -1
 
+_WHICH, _TO_WHAT = 2000, 2001
+"""Numbers that keep the seeded orders of wrong labels apart from those of the passes."""
+
 Progress = Callable[[str, Sequence[Any]], Iterable[Any]]
+"""Wraps a list of work with a title, as tqdm does."""
+Dreams = Mapping[tuple[int, int], NDArray[np.uint8]]
+"""(row, number of the dream) -> spike counts (n_inputs,)."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +60,6 @@ class EvaluationSettings:
         if unknown:
             known = ", ".join(baselines.available())
             raise InputError(f"baseline {unknown[0]}: not known, or its library is not installed; there are: {known}")
-
-
-class Network(Protocol):
-    """What a trial asks of a classifier; `colanet.network.CoLaNET` is one."""
-
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-    def add_class(self, label: str) -> None: ...
-    def learn_one(self, counts: NDArray[np.uint8], label: str) -> None: ...
-    def predict_one(self, counts: NDArray[np.uint8]) -> Decision: ...
-
-
-class RateCoder(Protocol):
-    """What a trial asks of a rate code; `encoder.ratecode.RateCode` is one."""
-
-    def __call__(self, embedding: NDArray[np.uint8], /) -> NDArray[np.uint8]: ...
 
 
 class Rows(NamedTuple):
@@ -148,7 +137,7 @@ class TimedNetwork:
             self.network.add_class(name)
         timed(self.times["learn"], self.network.learn_one, self.counts[row], name)
 
-    def dream(self, row: int, step: ReplayStep, label: int) -> None:
+    def dream(self, row: int, step: ReplayChoice, label: int) -> None:
         """Learn a dream, or a rehearsal, of a row that was shown as an example of class index `label`."""
         if not isinstance(self.network, Varying):
             return
@@ -189,9 +178,9 @@ def run_trial(
     if not setting.dreams:
         return first
     taught = train[orders[0]]
-    made = dream_steps(labels[orders[0]].tolist(), ReplayPolicy(setting.dreams))
+    made = schedule_new([rows.classes[label] for label in labels[orders[0]]], ReplayPolicy(setting.dreams))
     for step in progress("dreaming", made):
-        learner.dream(int(taught[step.place]), step, int(labels[orders[0]][step.place]))
+        learner.dream(int(taught[step.example]), step, int(labels[orders[0]][step.example]))
     again = [learner.index(learner.decide(row)) for row in progress("testing", test.tolist())]
     return first._replace(dreamt=len(made), consolidated=np.array(again, np.intp))
 
@@ -210,6 +199,23 @@ def _first_pass(
                 outcomes.append(found)
         learner.learn(row, int(labels[step]))
     return hits, outcomes
+
+
+def with_wrong_labels(labels: NDArray[np.intp], names: Sequence[str], share: float, seed: int) -> NDArray[np.intp]:
+    """Return labels (m,) of which round(share * m) were moved to another class that occurs, each equally likely.
+
+    names (m,) are the examples' names, which with the seed settle everything. With one class nothing can be wrong.
+    """
+    there = np.unique(labels)
+    wrong = labels.copy()
+    if len(there) < 2:
+        return wrong
+    chosen = presentation_order(names, seed, _WHICH)[: round(share * len(labels))]
+    place = {row: rank for rank, row in enumerate(presentation_order(names, seed, _TO_WHAT))}
+    for row in chosen:
+        own = int(np.searchsorted(there, labels[row]))
+        wrong[row] = there[(own + 1 + place[row] % (len(there) - 1)) % len(there)]
+    return wrong
 
 
 def run_baselines(

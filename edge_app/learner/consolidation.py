@@ -2,7 +2,7 @@
 
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -54,41 +54,52 @@ class ReplayChoice(NamedTuple):
     """Whether it is dreamt of; else it is rehearsed."""
 
 
-def choose(dreamers: Sequence[ReplayCandidate], taught: Mapping[str, int], bounds: ReplayPolicy) -> ReplayChoice | None:
-    """Return what to dream of, or to rehearse, next; None: nothing.
+def schedule(
+    candidates: Iterable[ReplayCandidate], examples: Mapping[str, int], policy: ReplayPolicy
+) -> Iterator[ReplayChoice]:
+    """Yield all dreams and rehearsals that are left, in the order in which they are to be learnt.
 
-    First those with the fewest dreams: of them, the one that was taught first if its class may be dreamt of, else
-    rehearsals, in an order in which classes alternate however they were taught. `taught` is the number of examples of
-    each class, those without a thumbnail counted.
+    Examples with the fewest dreams come first: of them the dreams, in the order of teaching, then the rehearsals, in an
+    order in which classes alternate. `examples` is the number of examples of each class, without thumbnails included.
     """
-    seen = Counter(taught)
-    for dreamer in dreamers:
-        seen[dreamer.label] += dreamer.dreams
-    eligible = (d for d in dreamers if bounds.wants(d.dreams, seen[d.label]))
+    ordered = sorted(candidates, key=lambda candidate: candidate.example)
+    done = {candidate.example: candidate.dreams for candidate in ordered}
+    seen = Counter(examples)
+    for candidate in ordered:
+        seen[candidate.label] += candidate.dreams
+    for number in range(max(policy.per_example, policy.rehearsals)):
+        rehearsed = []
+        for example, label, _ in ordered:
+            if done[example] != number or not policy.wants(number, seen[label]):
+                continue
+            altered = seen[label] < policy.per_class
+            done[example] += 1
+            seen[label] += 1
+            if altered:
+                yield ReplayChoice(example, number, altered)
+            else:
+                rehearsed.append(example)
+        yield from (ReplayChoice(example, number, False) for example in sorted(rehearsed, key=scattered))
 
-    def turn(dreamer: ReplayCandidate) -> tuple[int, bool, int]:
-        rehearsed = seen[dreamer.label] >= bounds.per_class
-        return dreamer.dreams, rehearsed, scattered(dreamer.example) if rehearsed else dreamer.example
 
-    found = min(eligible, key=turn, default=None)
-    return found and ReplayChoice(found.example, found.dreams, seen[found.label] < bounds.per_class)
+def choose(
+    candidates: Iterable[ReplayCandidate], examples: Mapping[str, int], policy: ReplayPolicy
+) -> ReplayChoice | None:
+    """Return the next dream or rehearsal; None if none is left."""
+    return next(schedule(candidates, examples, policy), None)
+
+
+def left(candidates: Iterable[ReplayCandidate], examples: Mapping[str, int], policy: ReplayPolicy) -> int:
+    """Return how many dreams and rehearsals are left."""
+    return sum(1 for _ in schedule(candidates, examples, policy))
+
+
+def schedule_new(labels: Sequence[str], policy: ReplayPolicy) -> list[ReplayChoice]:
+    """Return the whole schedule of examples that have no dreams yet, taught in this order; their ids count from 0."""
+    candidates = [ReplayCandidate(number, label, 0) for number, label in enumerate(labels, start=1)]
+    return [choice._replace(example=choice.example - 1) for choice in schedule(candidates, Counter(labels), policy)]
 
 
 def scattered(example: int) -> int:
     """Return a number that orders examples as if they had been shuffled, no two of 2^32 alike."""
     return zlib.crc32(example.to_bytes(8))
-
-
-def left(dreamers: Sequence[ReplayCandidate], taught: Mapping[str, int], bounds: ReplayPolicy) -> int:
-    """Return how many dreams and rehearsals are still to be made."""
-    seen = Counter(taught)
-    for dreamer in dreamers:
-        seen[dreamer.label] += dreamer.dreams
-    made = Counter({dreamer.example: dreamer.dreams for dreamer in dreamers})
-    before = made.total()
-    for number in range(max(bounds.per_example, bounds.rehearsals)):
-        for dreamer in dreamers:
-            if made[dreamer.example] == number and bounds.wants(number, seen[dreamer.label]):
-                made[dreamer.example] += 1
-                seen[dreamer.label] += 1
-    return made.total() - before

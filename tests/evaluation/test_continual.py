@@ -6,13 +6,16 @@ from numpy.typing import NDArray
 from streams import make_network, material
 
 from edge_app.colanet.network import CoLaNET
-from edge_app.colanet.params import Params
+from edge_app.colanet.params import Decorrelated, Params, Published
 from edge_app.errors import InputError
 from edge_app.evaluation.continual import (
+    PLASTIC_STABILITY_MAX,
     ContinualPlan,
+    Rehearsal,
     average,
     backward_transfer,
     forgetting,
+    in_regime,
     run_continual,
     split_tasks,
 )
@@ -112,3 +115,56 @@ def test_average_of_nested_values() -> None:
 def test_plan_refuses_what_makes_no_sense(plan: tuple[int, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ContinualPlan(*plan)
+
+
+def test_stable_leaves_the_parameters_as_they_are() -> None:
+    for preset in ("default", "paper"):
+        assert in_regime(Params.preset(preset), "stable") == Params.preset(preset)
+
+
+def test_plastic_keeps_plasticity_up() -> None:
+    default = in_regime(Params(), "plastic").plasticity
+    assert isinstance(default, Decorrelated)
+    assert default.stability_max == PLASTIC_STABILITY_MAX < Decorrelated().stability_max
+    paper = in_regime(Params.preset("paper"), "plastic").plasticity
+    assert isinstance(paper, Published)
+    assert paper.stability_rate == 0
+    assert paper.reward == Published().reward
+
+
+@pytest.mark.parametrize("lower", [4, 16])
+def test_plastic_is_never_more_stable_than_what_was_set(lower: int) -> None:
+    rule = in_regime(Params(plasticity=Decorrelated(stability_max=lower)), "plastic").plasticity
+    assert isinstance(rule, Decorrelated)
+    assert rule.stability_max == lower
+
+
+def test_keeps_equal_parts_of_every_class_within_the_bound() -> None:
+    rows = material(3, learnt=6, tested=0).rows
+    memory = Rehearsal(7, seed=0)
+    for label in range(3):
+        memory.keep(range(6 * label, 6 * label + 6), rows)
+        kept = memory.replay(rows, label)
+        assert len(kept) == min(7, 6 * (label + 1))
+        assert len(set(kept.tolist())) == len(kept)
+    counts = [int((rows.labels[memory.replay(rows, 3)] == label).sum()) for label in range(3)]
+    assert counts == [3, 2, 2]
+
+
+def test_what_is_kept_was_kept_before_and_every_replay_has_its_order() -> None:
+    rows = material(2, learnt=20, tested=0).rows
+    memory = Rehearsal(10, seed=1)
+    memory.keep(range(20), rows)
+    before = set(memory.replay(rows, 0).tolist())
+    memory.keep(range(20, 40), rows)
+    after = memory.replay(rows, 1)
+    assert {row for row in after.tolist() if row < 20} < before
+    assert after.tolist() != memory.replay(rows, 2).tolist()
+    assert sorted(after.tolist()) == sorted(memory.replay(rows, 2).tolist())
+
+
+def test_more_classes_than_places() -> None:
+    rows = material(4, learnt=2, tested=0).rows
+    memory = Rehearsal(2, seed=0)
+    memory.keep(range(8), rows)
+    assert len(memory.replay(rows, 0)) == 2

@@ -2,6 +2,7 @@
 
 import sqlite3
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from simple_network import clean_replay, embedding, folder_in_memory, open_learn
 from edge_app.config import StateConfig
 from edge_app.errors import InputError, StateCorrupt, StateNotWritable
 from edge_app.learner import Learner
-from edge_app.learner.consolidation import ReplayPolicy, ReplayTask, choose, left, scattered
+from edge_app.learner.consolidation import ReplayPolicy, ReplayTask, choose, left, scattered, schedule, schedule_new
 from edge_app.storage.exchange import write_archive
 from edge_app.storage.folder import database_path
 from edge_app.storage.records import Kind, ReplayCandidate
@@ -86,18 +87,27 @@ def test_rehearsals_alternate_between_classes_that_were_taught_one_after_the_oth
     st.integers(0, 12),
     st.integers(0, 4),
 )
-def test_what_is_left_is_what_is_then_made(
+def test_choices_one_by_one_follow_the_schedule(
     examples: list[tuple[str, int]], per_example: int, per_class: int, rehearsals: int
 ) -> None:
     bounds = ReplayPolicy(per_example, per_class, rehearsals)
     dreamers = [ReplayCandidate(i, label, dreams) for i, (label, dreams) in enumerate(examples)]
     taught = {label: 1 + sum(d.label == label for d in dreamers) for label in "abc"}
-    expected, made = left(dreamers, taught, bounds), 0
+    planned, made = list(schedule(dreamers, taught, bounds)), []
+    assert left(dreamers, taught, bounds) == len(planned)
     while (found := choose(dreamers, taught, bounds)) is not None:
         assert found.number == dreamers[found.example].dreams
         dreamers[found.example] = dreamers[found.example]._replace(dreams=found.number + 1)
-        made += 1
-    assert made == expected
+        made.append(found)
+    assert made == planned
+
+
+def test_a_new_schedule_is_that_of_a_device_whose_examples_are_numbered_from_1() -> None:
+    labels, bounds = ["mug", "mug", "pen", "mug", "pen"], ReplayPolicy(2, 4, 3)
+    dreamers = [ReplayCandidate(i, label, 0) for i, label in enumerate(labels, start=1)]
+    expected = [(example - 1, *rest) for example, *rest in schedule(dreamers, Counter(labels), bounds)]
+    assert schedule_new(labels, bounds) == expected
+    assert {altered for _, _, altered in expected} == {True, False}
 
 
 @pytest.mark.parametrize("values", [(-1, 10), (17, 10), (1, -1), (1, 10, -1), (1, 10, 17)])

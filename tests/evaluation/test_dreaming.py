@@ -1,32 +1,14 @@
-"""Dreams in an evaluation come in the order in which a device would make them, and from the same pictures."""
+"""Dreams in an evaluation are made from the same pictures as on a device."""
 
 import io
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from edge_app.encoder.preprocess import Preprocessor, decode_image
 from edge_app.evaluation.dreaming import DreamEmbedder
-from edge_app.evaluation.dreams import dream_steps
-from edge_app.learner.consolidation import ReplayPolicy, choose
 from edge_app.learner.dreams import dream_picture
 from edge_app.learner.pictures import thumbnail_of
-from edge_app.storage.records import ReplayCandidate
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 2), max_size=12), st.integers(0, 4), st.integers(0, 9), st.integers(0, 4))
-def test_the_order_is_that_of_a_device(labels: list[int], per_example: int, per_class: int, rehearsals: int) -> None:
-    bounds = ReplayPolicy(per_example, per_class, rehearsals)
-    dreamers = [ReplayCandidate(i + 1, str(label), 0) for i, label in enumerate(labels)]
-    taught = {str(label): labels.count(label) for label in labels}
-    expected = []
-    while (found := choose(dreamers, taught, bounds)) is not None:
-        expected.append((found.example - 1, found.number, found.altered))
-        dreamers[found.example - 1] = dreamers[found.example - 1]._replace(dreams=found.number + 1)
-    assert dream_steps(labels, bounds) == expected
 
 
 class FlatEncoder:
