@@ -28,7 +28,7 @@ from paho.mqtt.properties import Properties
 
 from edge_app import app, machine
 from edge_app.config import Config
-from edge_app.control import Answered, Control, Hub
+from edge_app.control import Control, Decided, Hub
 from edge_app.devices import open_buttons, open_camera
 from edge_app.devices.clock import MonotonicClock
 from edge_app.encoder.model import load_manifest
@@ -98,23 +98,22 @@ def device(folder: Path, fps: int) -> Iterator[tuple[Pipeline, Hub, Control]]:
         pipeline = Pipeline(
             PipelineParts(camera, buttons, None, preprocess, encoder, learner),
             clock,
-            hub.report,
-            answered=hub.answered,
-            told=hub.told,
+            lambda *_, **__: None,
+            tell=hub.tell,
         )
         yield pipeline, hub, app.make_control(Config(), folder, manifest, pipeline, learner, hub, clock)
 
 
-def answer(number: int) -> Answered:
+def decided(number: int) -> Decided:
     labels = tuple(f"class {index}" for index in range(CLASSES))
     spikes = np.arange(CLASSES, dtype=np.int32)
     decision = Decision(labels[number % 2], labels, spikes, spikes, 3, spikes.astype(np.int64))
-    return Answered(labels[number % 2], 0.9, decision, number, time.time_ns(), 5.0, True, True)
+    return Decided(labels[number % 2], decision, 0.9, number, time.time_ns(), 0, 5_000_000, 0, fresh=True, changed=True)
 
 
-def microseconds(work: Callable[[Answered], None], answers: list[Answered]) -> dict[str, float]:
+def microseconds(work: Callable[[Decided], None], events: list[Decided]) -> dict[str, float]:
     times = []
-    for one in answers:
+    for one in events:
         began = time.perf_counter_ns()
         work(one)
         times.append((time.perf_counter_ns() - began) / 1000)
@@ -134,10 +133,10 @@ def bridge_of(control: Control, port: int, folder: Path, hold_s: float, buffer: 
 
 
 def costs(folder: Path, broker: Mosquitto) -> dict[str, Any]:
-    """What one answer costs the stage that gives it: told or not, with a broker and without."""
+    """Measure the cost of one decision for its stage: published or not, with a broker and without."""
     found: dict[str, Any] = {}
     with device(folder, 10) as (_, hub, control):
-        same, changing = [answer(0)] * 5000, [answer(number) for number in range(5000)]
+        same, changing = [decided(0)] * 5000, [decided(number) for number in range(5000)]
         with bridge_of(control, broker.port, folder, 0.0, 20_000) as bridge:
             bridge.start()
             bridge.speaker.connected.wait(30)
@@ -166,7 +165,7 @@ def rates(folder: Path, broker: Mosquitto, rounds: int, seconds: float) -> dict[
     pause = threading.Event()
     with device(folder, 400) as (pipeline, _, control):
         pipeline.start()
-        pipeline.answering.wait(120)
+        pipeline.first_decision.wait(120)
         for label in ("first", "second", "third"):  # so that decisions change with the scene
             control.teach(label)
             pause.wait(2.0)
@@ -216,7 +215,7 @@ def restarts(folder: Path, broker: Mosquitto, changes: int, away: int) -> dict[s
         bridge.speaker.connected.wait(30)
         began = time.monotonic()
         for number in range(1, changes + 1):
-            hub.tell(answer(number))
+            hub.tell(decided(number))
             step, place = divmod(number, changes // (2 * away))
             if place == 0 and number < changes:
                 broker.stop() if step % 2 else broker.start()

@@ -23,7 +23,7 @@ from edge_app.devices.view import Region, View
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.pipeline.capture import CameraPolicy
 from edge_app.pipeline.consolidate import ConsolidationPolicy
-from edge_app.pipeline.decide import Answer
+from edge_app.pipeline.events import Listener
 from edge_app.pipeline.gestures import ButtonMapping
 from edge_app.pipeline.pace import Tuning
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts, PipelineStatus
@@ -56,10 +56,10 @@ class ConfigSource(NamedTuple):
         return self.change(load_config(self.path, self.environ))
 
 
-def run(
-    source: ConfigSource, *, answered: Callable[[Answer], None] = lambda _: None, seconds: float | None = None
-) -> PipelineStatus:
-    """Run the device until a signal, the end of a recording, or for `seconds`; return how things were at the end.
+def run(source: ConfigSource, *, listener: Listener = lambda _: None, seconds: float | None = None) -> PipelineStatus:
+    """Run the device until a signal, the end of a recording, or for `seconds`; return its condition at the end.
+
+    `listener` receives every event, from the stages' threads.
 
     To be called in the main thread. Raises EdgeAppError: whatever keeps it from starting, or made it end.
     """
@@ -76,7 +76,7 @@ def run(
 
             require_extra()  # before what takes long
         bus = _prepare_mqtt(config)
-        pipeline, learner, control = _open(stack, config, clock, notifier, answered)
+        pipeline, learner, control = _open(stack, config, clock, notifier, listener)
         outside = stack.enter_context(ExitStack())
         web = _open_web(outside, config, control) if control is not None and config.web.enabled else None
         bridge = _open_mqtt(stack, outside, bus, control) if control is not None and bus is not None else None
@@ -131,7 +131,7 @@ def tuning_of(config: Config) -> Tuning:
 
 
 def _open(
-    stack: ExitStack, config: Config, clock: MonotonicClock, notifier: Notifier, answered: Callable[[Answer], None]
+    stack: ExitStack, config: Config, clock: MonotonicClock, notifier: Notifier, listener: Listener
 ) -> "tuple[Pipeline, Learner, Control | None]":
     """Open the parts; the stack closes them, the learner last. Without a page or a bus there is no control."""
     from edge_app.encoder.preprocess import Preprocessor
@@ -170,20 +170,20 @@ def _open(
     def make_preprocess() -> Preprocessor:
         return Preprocessor(manifest.input_size, crop=manifest.crop)
 
-    hub = Hub() if config.web.enabled or config.mqtt.enabled else None
+    hub = Hub()
+    hub.listen(listener)
     press = config.buttons
     pipeline = Pipeline(
         PipelineParts(camera, buttons, indicator, make_preprocess, encoder, learner),
         clock,
-        logs.report if hub is None else _both(logs.report, hub.report),
-        care=CameraPolicy(look.recording, look.stall_after_s, look.stuck_after_s, look.give_up_after_s),
-        meaning=ButtonMapping(press.classes, press.undo, press.hold_to_forget_s, press.chord_s),
+        logs.report,
+        tell=hub.tell,
+        policy=CameraPolicy(look.recording, look.stall_after_s, look.stuck_after_s, look.give_up_after_s),
+        mapping=ButtonMapping(press.classes, press.undo, press.hold_to_forget_s, press.chord_s),
         tuning=tuning_of(config),
-        answered=answered if hub is None else _both(answered, hub.answered),
-        told=_ignore if hub is None else hub.told,
         consolidation=_consolidation(config, learner, manifest.input_size),
     )
-    if hub is None:
+    if not config.web.enabled and not config.mqtt.enabled:
         return pipeline, learner, None
     return pipeline, learner, make_control(config, folder, manifest, pipeline, learner, hub, clock)
 
@@ -241,18 +241,6 @@ def _open_mqtt(stack: ExitStack, outside: ExitStack, bus: "MqttSettings", contro
     bridge = stack.enter_context(Bridge(control, bus.broker, bus.wishes, control.identity.folder, logs.report))
     outside.callback(bridge.take_no_more)
     return bridge
-
-
-def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:
-    def call(*values: object, **fields: object) -> None:
-        first(*values, **fields)
-        second(*values, **fields)
-
-    return call
-
-
-def _ignore(_: object) -> None:
-    pass
 
 
 def _open_learner(

@@ -8,6 +8,7 @@ import logging
 import select
 import signal
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple, Protocol, Self
@@ -15,8 +16,9 @@ from typing import Any, NamedTuple, Protocol, Self
 from edge_app.closing import Closing
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import EdgeAppError, InputError
+from edge_app.messages import Report
 from edge_app.pipeline.pipeline import PipelineStatus
-from edge_app.pipeline.stage import Heartbeats, Report
+from edge_app.pipeline.stage import Heartbeats
 
 PING_S = 5.0
 """The longest time between two pings, and between two status texts."""
@@ -156,8 +158,8 @@ class SupervisedPipeline(Protocol):
         """Why it stopped by itself."""
 
     @property
-    def answered_once(self) -> bool:
-        """Whether there was a first answer."""
+    def first_decision(self) -> threading.Event:
+        """Set with the first decision."""
 
     @property
     def life(self) -> Heartbeats:
@@ -197,7 +199,7 @@ class Supervisor:
             self._notifier.reloading()
             self._reload()
             self._notifier.send(READY=1)
-        if not self.ready and self._pipeline.answered_once:
+        if not self.ready and self._pipeline.first_decision.is_set():
             self.ready = True
             self._notifier.send(READY=1, STATUS=status_text(self._pipeline.status()))
             self._report(logging.INFO, "ready")
@@ -222,9 +224,9 @@ class Supervisor:
 
 def status_text(status: PipelineStatus) -> str:
     """Return a line on how things are, for `systemctl status`."""
-    answer = status.answer
+    last = status.last_decision
     parts = [
-        "nothing decided yet" if answer is None else f"{answer.label or 'unknown'} (margin {answer.decision.margin})",
+        "nothing decided yet" if last is None else f"{last.label or 'unknown'} (margin {last.decision.margin})",
         f"{status.fps:.1f} frames/s" if status.fps else "no rate yet",
         f"{len(status.classes)} classes",
         f"{status.learnt} taught since the start",

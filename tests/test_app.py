@@ -23,6 +23,7 @@ from edge_app.errors import DeviceError, InputError
 from edge_app.learner.manifest import find_manifest
 from edge_app.pipeline import stage
 from edge_app.pipeline.encode import Encode
+from edge_app.pipeline.events import Decided
 from edge_app.pipeline.stage import StageFailed
 from edge_app.storage.folder import database_path
 from edge_app.storage.store import Store
@@ -47,11 +48,11 @@ def source(state: Path, buttons: str = "sim:", path: Path | None = None, **envir
 
 @pytest.mark.slow
 def test_it_runs_learns_and_ends_in_time(tmp_path: Path) -> None:
-    answers = []
-    status = app.run(source(tmp_path, "sim:disc@1"), answered=answers.append, seconds=3)
+    events = []
+    status = app.run(source(tmp_path, "sim:disc@1"), listener=events.append, seconds=3)
     assert status.learnt == 1
     assert status.classes == ("disc",)
-    assert status.decided == len(answers) > 5
+    assert status.decided == sum(isinstance(event, Decided) for event in events) > 5
     with Store.reader(database_path(tmp_path)) as store:
         assert [example.label for example in store.examples()] == ["disc"]
 
@@ -69,14 +70,14 @@ def test_no_line_of_the_log_tells_the_password_of_the_camera(
     with serving() as server:
         uri = f"http://me:s3cret@{server.address}/secret/{stream}?user=me&pwd=s3cret#timeout=1s"
 
-        def answered(_: object) -> None:
+        def hang_up(_: object) -> None:
             server.hang_up.set()
 
         def change(config: Config) -> Config:
             return config.overridden(camera=uri, buttons="sim:", state=tmp_path)
 
         try:
-            app.run(app.ConfigSource(None, {}, change), answered=answered, seconds=4)
+            app.run(app.ConfigSource(None, {}, change), listener=hang_up, seconds=4)
         except DeviceError as error:
             assert stream == "page"
             logs.report(logging.ERROR, "ended", reason=str(error))

@@ -13,7 +13,7 @@ import pytest
 
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.messages import Decision
-from edge_app.pipeline.decide import Answer
+from edge_app.pipeline.events import Decided
 from edge_app.pipeline.pipeline import PipelineStatus
 from edge_app.pipeline.stage import SLACK_S, Heartbeats
 from edge_app.service import PING_S, Notifier, SignalRequests, Signals, Supervisor, check_waits, status_text, watchdog_s
@@ -29,13 +29,12 @@ STATUS = PipelineStatus(
     decided=9,
     fps=12.34,
     slowest_ms=40.0,
-    answer=Answer("mug", DECISION, 0.9, 9, 0, 0, True),
+    last_decision=Decided("mug", DECISION, 0.9, 9, 0, 0, 0, 0, fresh=True, changed=True),
     temperature_c=None,
     slowed=False,
     classes=("mug", "pen"),
     learnt=3,
     rebuilding=False,
-    standings={},
     reopened=0,
 )
 
@@ -76,7 +75,7 @@ class FakePipeline:
     """A pipeline whose condition a test decides."""
 
     def __init__(self, clock: SimulatedClock) -> None:
-        self.running, self.answered_once = True, False
+        self.running, self.first_decision = True, threading.Event()
         self.failure: EdgeAppError | None = None
         self.life = Heartbeats(clock)
         self.life.expect("encode", 5.0)
@@ -96,7 +95,7 @@ def test_ready_comes_with_the_first_decision_and_once(manager: Manager, clock: S
         supervisor = Supervisor(pipeline, notifier, clock, kept, watchdog=20.0)
         supervisor.step(SignalRequests())
         assert manager.heard() == [{"WATCHDOG": "1", "STATUS": "waiting for the first decision"}]
-        pipeline.answered_once = True
+        pipeline.first_decision.set()
         supervisor.step(SignalRequests())
         assert manager.heard() == [{"READY": "1", "STATUS": status_text(STATUS)}]
         supervisor.step(SignalRequests())
@@ -210,7 +209,7 @@ def test_another_thread_ends_the_wait_and_too_often_is_no_harm() -> None:
 
 def test_the_status_is_a_line_for_people() -> None:
     assert status_text(STATUS) == "mug (margin 2); 12.3 frames/s; 2 classes; 3 taught since the start"
-    worse = STATUS._replace(camera="reopening", slowed=True, rebuilding=True, answer=None, fps=None)
+    worse = STATUS._replace(camera="reopening", slowed=True, rebuilding=True, last_decision=None, fps=None)
     assert status_text(worse).startswith("nothing decided yet; no rate yet; ")
     assert status_text(worse).endswith("; camera reopening; slowed down, too warm; rebuilding")
     assert status_text(worse._replace(rebuild_progress=(512, 5000))).endswith("; rebuilding, 512 of 5000")

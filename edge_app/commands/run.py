@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edge_app.config import Config
-    from edge_app.pipeline.decide import Answer
+    from edge_app.pipeline.events import Event
 
 EPILOG = """\
 Cameras: sim:, dir:FOLDER, file:VIDEO, and the drivers in docs/cameras.md. Buttons: keyboard:KEY=NAME,..., and
@@ -60,29 +60,28 @@ def run(args: argparse.Namespace) -> int:
 
     source = app.ConfigSource(args.config, os.environ, change)
     logs.set_up(source.load().log.level, sys.stderr, os.environ)
-    printing = _print_answer if args.decisions else _ignore
-    app.run(source, answered=printing, seconds=args.seconds)
+    app.run(source, listener=_print_decision if args.decisions else lambda _: None, seconds=args.seconds)
     return 0
 
 
-def _ignore(answer: "Answer") -> None:
-    pass
-
-
-def _print_answer(answer: "Answer") -> None:
+def _print_decision(event: "Event") -> None:
     import json
 
-    decision = answer.decision
+    from edge_app.pipeline.events import Decided
+
+    if not isinstance(event, Decided):
+        return
+    decision = event.decision
     line = {
-        "frame": answer.sequence,
-        "label": answer.label,
+        "frame": event.sequence,
+        "label": event.label,
         "decision": decision.label,
         "margin": decision.margin,
-        "confidence": round(answer.confidence, 4),
-        "spikes": dict(zip(decision.labels, decision.spikes.tolist(), strict=True)),
-        "time_ms": round(answer.time_ns / 1e6, 3),
-        "waited_ms": round(answer.waited_ns / 1e6, 3),
-        "latency_ms": round(answer.latency_ns / 1e6, 3),
-        "fresh": answer.fresh,
+        "confidence": round(event.confidence, 4),
+        "spikes": event.spikes,
+        "time_ms": round(event.captured_ns / 1e6, 3),
+        "waited_ms": round(event.waited_ns / 1e6, 3),
+        "latency_ms": round(event.latency_ns / 1e6, 3),
+        "fresh": event.fresh,
     }
     print(json.dumps(line, ensure_ascii=False), flush=True)

@@ -1,20 +1,21 @@
-"""The seam between the live device and whoever speaks to it from outside: a page, an API, a message bus."""
+"""The interface between the live device and its clients: web page, API and MQTT."""
 
 from edge_app.control.class_reports import ClassReport
 from edge_app.control.control import Control
 from edge_app.control.errors import Busy, FrameGone, NotInTray, RequestReused
-from edge_app.control.events import Answered, Corrected, Event, Health, Hub, Refused, Subscription, Taught
+from edge_app.control.hub import Hub
 from edge_app.control.pictures import JpegFrame
 from edge_app.control.status import Condition, DeviceStatus
 from edge_app.control.tray import UncertainDecision
+from edge_app.pipeline.events import Corrected, Decided, Event, Health, Rejected, Taught
 
 __all__ = [
-    "Answered",
     "Busy",
     "ClassReport",
     "Condition",
     "Control",
     "Corrected",
+    "Decided",
     "DeviceStatus",
     "Event",
     "FrameGone",
@@ -22,9 +23,8 @@ __all__ = [
     "Hub",
     "JpegFrame",
     "NotInTray",
-    "Refused",
+    "Rejected",
     "RequestReused",
-    "Subscription",
     "Taught",
     "UncertainDecision",
 ]

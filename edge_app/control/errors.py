@@ -1,19 +1,19 @@
-"""What can go wrong between the device and someone outside, besides what the learner itself refuses."""
+"""Errors of the control layer, besides those that the learner raises."""
 
 from edge_app.errors import EdgeAppError, InputError
 
 
 class Busy(EdgeAppError, TimeoutError):
-    """Too much waits to be carried out, or the program is stopping; trying again later is right."""
+    """Too many commands wait, or the program is stopping; try again later."""
 
 
 class FrameGone(InputError):
-    """A frame was named that is not kept any more, or there is none."""
-
-
-class RequestReused(InputError):
-    """The name of a request came again with another wish in it."""
+    """The named frame is no longer kept, or there is no frame."""
 
 
 class NotInTray(InputError):
-    """An uncertain decision that is no longer in the tray, or never was."""
+    """The named uncertain decision is no longer in the tray."""
+
+
+class RequestReused(InputError):
+    """The key of a request came again with a different request."""

@@ -1,4 +1,4 @@
-"""Makes a retry harmless: the same request, told apart by the name that its sender gave it, is carried out once."""
+"""Idempotent requests: a request repeated with the same key is carried out once."""
 
 import hashlib
 import threading
@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 from edge_app.control.errors import RequestReused
 
 REMEMBERED = 512
-MAX_NAME = 200
+MAX_KEY = 200
 
 
 class _Done(NamedTuple):
-    wish: Hashable
+    content: Hashable
     answer: "Future[Any]"
 
 
 class Requests:
-    """The newest requests and their answers; those that failed are forgotten, so that they can be tried again."""
+    """The newest requests and their answers. A failed request is forgotten, so that it can be repeated."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
@@ -30,27 +30,27 @@ class Requests:
         """Return how many are remembered."""
         return len(self._done)
 
-    def once(self, name: str | None, wish: Hashable, work: Callable[[], Any]) -> Any:
-        """Return what `work` returns, or returned when this request came before; None: a request without a name.
+    def once(self, key: str | None, content: Hashable, work: Callable[[], Any]) -> Any:
+        """Return the result of `work`, or its earlier result if this request came before; None: a request without key.
 
-        A second one that comes while the first is carried out waits for it. Raises what `work` raises, and
-        RequestReused when the name stood for another wish.
+        If the same request comes while the first is carried out, it waits for that one. Raises what `work` raises,
+        and RequestReused if the key came with other content.
         """
-        if name is None:
+        if key is None:
             return work()
-        mark = mark_of(name)
+        mark = mark_of(key)
         with self._lock:
             known = self._done.get(mark)
             if known is None:
                 mine: Future[Any] = Future()
-                self._done[mark] = _Done(wish, mine)
+                self._done[mark] = _Done(content, mine)
                 while len(self._done) > self._remembered:
                     self._done.popitem(last=False)
             else:
                 self._done.move_to_end(mark)
         if known is not None:
-            if known.wish != wish:
-                raise RequestReused(f"the request {name[:60]!r} came before, for something else: give it a new name")
+            if known.content != content:
+                raise RequestReused(f"the request {key[:60]!r} came before, with other content: use a new key")
             return known.answer.result()
         try:
             answer = work()
@@ -62,16 +62,16 @@ class Requests:
         mine.set_result(answer)
         return answer
 
-    def recall(self, mark: str, wish: Hashable, answer: Any) -> None:
+    def recall(self, mark: str, content: Hashable, answer: Any) -> None:
         """Remember a request of an earlier run of the program by its mark (`mark_of`)."""
         done: Future[Any] = Future()
         done.set_result(answer)
         with self._lock:
-            self._done[mark] = _Done(wish, done)
+            self._done[mark] = _Done(content, done)
 
 
-def mark_of(name: str) -> str:
-    """Return what stands for a request's name where it is stored: 16 hexadecimal digits. Raises RequestReused."""
-    if not 1 <= len(name) <= MAX_NAME:
-        raise RequestReused(f"the name of a request has {len(name)} characters, expected 1..{MAX_NAME}")
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def mark_of(key: str) -> str:
+    """Return the mark of a request's key, under which it is stored: 16 hexadecimal digits. Raises RequestReused."""
+    if not 1 <= len(key) <= MAX_KEY:
+        raise RequestReused(f"the key of a request has {len(key)} characters, expected 1 to {MAX_KEY}")
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""The live picture for those outside: what the encoder looks at, as JPEG, encoded once however many ask.
+"""The live picture for clients: the part of the frame that the encoder sees, as JPEG, encoded once for all of them.
 
-What was shown to someone is kept for some seconds as the encoder's input, so that the very picture a person saw can be
-taught when their word arrives. Nothing is encoded or kept while nobody asks.
+A frame that was shown to a client is kept for some seconds as the encoder's input, so that exactly this frame is taught
+when the client's command arrives. Nothing is encoded or kept while no client asks.
 """
 
 import threading
@@ -15,24 +15,25 @@ from numpy.typing import NDArray
 from edge_app.control.errors import FrameGone
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.messages import Frame
+from edge_app.pipeline.commands import TeachableFrame
 from edge_app.pipeline.encode import Preprocess
 from edge_app.pipeline.recent import RecentFrames
 
 SIDES = (320, 640, 1280)
-"""Longest sides that are offered: a picture is made once for each that is asked for."""
+"""Longest sides on offer; each is encoded only if a client asks for it."""
 QUALITY = 75
 KEEP_NS = 6 * NS_PER_S
 KEEP_AT_MOST = 64
-"""Shown pictures that are kept, 150 kB each with the shipped encoder."""
+"""Frames kept, 150 kB each with the shipped encoder."""
 TOO_OLD_NS = 2 * NS_PER_S
-"""A frame older than that is not what anyone sees now."""
+"""An older frame is not what the camera sees now."""
 
-Look = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
-"""Frame (height, width, 3) and a longest side -> what of it is looked at, (side, side, 3) uint8 RGB."""
+Crop = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
+"""Frame (height, width, 3) and a longest side -> the part that the encoder sees, (side, side, 3) uint8 RGB."""
 
 
 class JpegFrame(NamedTuple):
-    """A frame for people."""
+    """A frame for people to look at."""
 
     sequence: int
     time_ns: int
@@ -40,30 +41,18 @@ class JpegFrame(NamedTuple):
     jpeg: bytes
 
 
-class TeachableFrame(NamedTuple):
-    """A frame as it can be taught."""
-
-    sequence: int
-    time_ns: int
-    """Monotonic, at capture."""
-    picture: NDArray[np.uint8]
-    """The encoder's input, (side, side, 3), not shared."""
-    embedding: NDArray[np.uint8] | None
-    """None: not encoded yet, or not kept."""
-
-
 class Pictures:
-    """The newest frame as JPEG, and what was shown of late; safe to use from any thread."""
+    """The newest frame as JPEG, and the frames shown in the last seconds; safe to use from any thread."""
 
     def __init__(
-        self, recent: RecentFrames, look: Look, preprocess: Preprocess, clock: Clock, *, max_fps: float
+        self, recent: RecentFrames, crop: Crop, preprocess: Preprocess, clock: Clock, *, max_fps: float
     ) -> None:
-        """`preprocess` must not be used by another; no more than `max_fps` pictures a second are made of each size."""
+        """`preprocess` must not be shared; at most `max_fps` pictures a second are made of each size."""
         self._recent = recent
-        self._look = look
+        self._crop = crop
         self._preprocess = preprocess
         self.clock = clock
-        """What the frames' times are read from."""
+        """The clock of the frames' times."""
         self._period_ns = round(NS_PER_S / max_fps)
         self._encoding = {side: threading.Lock() for side in SIDES}
         self._newest: dict[int, JpegFrame] = {}
@@ -71,7 +60,7 @@ class Pictures:
         self._guard = threading.Lock()
         self._kept: OrderedDict[int, TeachableFrame] = OrderedDict()
         self.encoded = 0
-        """Pictures made."""
+        """JPEGs made since the start."""
 
     def newest(self, max_side: int = SIDES[1]) -> JpegFrame:
         """Return the newest frame, its longer side the largest of SIDES up to `max_side`. Raises FrameGone.
@@ -86,9 +75,9 @@ class Pictures:
                 return known
             frame = self._recent.newer(-1, 0.0)
             if frame is None or now_ns - frame.time_ns > TOO_OLD_NS:
-                raise FrameGone("the camera delivers no picture now; the device's state says why")
+                raise FrameGone("the camera delivers no picture at the moment; the device's state says why")
             if known is None or known.sequence != frame.sequence:
-                known = JpegFrame(frame.sequence, frame.time_ns, to_jpeg(self._look(frame.image, side)))
+                known = JpegFrame(frame.sequence, frame.time_ns, to_jpeg(self._crop(frame.image, side)))
                 self.encoded += 1
                 self._newest[side] = known
                 self._keep(frame)
@@ -97,26 +86,26 @@ class Pictures:
 
     @property
     def period_s(self) -> float:
-        """The shortest time between two pictures of one size."""
+        """The shortest time between two different pictures of one size."""
         return self._period_ns / NS_PER_S
 
     def await_newer(self, sequence: int, timeout_s: float) -> bool:
-        """Wait up to `timeout_s` for a frame other than `sequence`; whether there is one."""
+        """Wait up to `timeout_s` for a frame other than `sequence`; return whether there is one."""
         return self._recent.newer(sequence, timeout_s) is not None
 
     def keep(self, sequence: int) -> None:
-        """Keep a frame of which someone was told, if it is still there."""
+        """Keep a frame that a client was told of, if it is still there."""
         frame = self._recent.numbered(sequence)
         if frame is not None:
             self._keep(frame)
 
     def find(self, sequence: int | None) -> TeachableFrame:
-        """Return the frame of that number, None: the newest, as it can be taught. Raises FrameGone."""
+        """Return a frame by its number, None: the newest, ready to be taught. Raises FrameGone."""
         if sequence is None:
             frame = self._recent.newer(-1, 0.0)
             if frame is None or self.clock.monotonic_ns() - frame.time_ns > TOO_OLD_NS:
-                raise FrameGone("there is no frame to teach: the camera delivers no picture now")
-            return self._seen(frame)
+                raise FrameGone("there is no frame to teach: the camera delivers no picture at the moment")
+            return self._reduced(frame)
         with self._guard:
             seen = self._kept.get(sequence)
         if seen is not None:
@@ -124,16 +113,16 @@ class Pictures:
         frame = self._recent.numbered(sequence)
         if frame is None:
             raise FrameGone(
-                f"frame {sequence} is not kept any more (or never was shown): those shown in the last "
-                f"{KEEP_NS // NS_PER_S} s are. Nothing was taught"
+                f"frame {sequence} is not kept any more, or was never shown: frames shown in the last "
+                f"{KEEP_NS // NS_PER_S} s are kept. Nothing was taught"
             )
-        return self._seen(frame)
+        return self._reduced(frame)
 
     def _keep(self, frame: Frame) -> None:
         with self._guard:
             if frame.sequence in self._kept:
                 return
-        seen = self._seen(frame)
+        seen = self._reduced(frame)
         with self._guard:
             self._kept[frame.sequence] = seen
             oldest = next(iter(self._kept.values()))
@@ -141,7 +130,7 @@ class Pictures:
                 self._kept.popitem(last=False)
                 oldest = next(iter(self._kept.values()))
 
-    def _seen(self, frame: Frame) -> TeachableFrame:
+    def _reduced(self, frame: Frame) -> TeachableFrame:
         with self._guard:
             picture = self._preprocess(frame.image).copy()
         return TeachableFrame(frame.sequence, frame.time_ns, picture, self._recent.embedding(frame.time_ns))
@@ -153,5 +142,5 @@ def to_jpeg(image: NDArray[np.uint8], quality: int = QUALITY) -> bytes:
 
     done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
-        raise FrameGone(f"a picture of {image.shape} cannot be written as JPEG")
+        raise FrameGone(f"a picture of shape {image.shape} cannot be encoded as JPEG")
     return bytes(data)

@@ -1,8 +1,8 @@
-"""How the device is, at one moment."""
+"""The condition of the device at one moment."""
 
 from typing import NamedTuple
 
-from edge_app.control.events import Answered
+from edge_app.pipeline.events import Decided
 
 
 class Condition(NamedTuple):
@@ -10,25 +10,26 @@ class Condition(NamedTuple):
 
     ok: bool
     reasons: tuple[str, ...]
-    """Why it is not, in plain words."""
+    """Why it is not, for people."""
 
 
 class DeviceStatus(NamedTuple):
-    """How things are; immutable."""
+    """The device's condition and figures; immutable."""
 
     version: str
     uptime_s: float
     camera: str
     """One of "good", "black", "noise", "repeated" and "reopening"."""
     reopened: int
-    """How often the camera was opened again."""
+    """Times the camera was opened again."""
     captured: int
     decided: int
     dropped: int
-    """Frames that came too fast."""
+    """Frames that came faster than they could be encoded."""
     fps: float | None
-    """Decisions a second, over the last ones."""
+    """Decisions per second, over the last ones."""
     slowest_ms: float
+    """The longest time from capture to decision."""
     temperature_c: float | None
     slowed: bool
     """Whether the rate is lowered because of the temperature."""
@@ -36,24 +37,10 @@ class DeviceStatus(NamedTuple):
     learnt: int
     """Examples taught since the start."""
     rebuilding: bool
-    answer: Answered | None
-    """The newest."""
+    last_decision: Decided | None
     health: Condition
     rebuild_progress: tuple[int, int] | None = None
-    """Presentations that the network being rebuilt has learnt, of how many; None: none is, or it has just begun."""
-
-
-def condition(camera: str, silent: list[str], failure: Exception | None, answered: bool) -> Condition:
-    """Return whether the device is well, and why it is not."""
-    reasons = []
-    if camera != "good":
-        reasons.append(CAMERA.get(camera, f"camera: {camera}"))
-    reasons += [f"the stage {name} does not answer" for name in silent]
-    if failure is not None:
-        reasons.append(f"the last correction is not in use yet: {failure}")
-    if not answered:
-        reasons.append("nothing was decided yet")
-    return Condition(not reasons, tuple(reasons))
+    """(presentations learnt, presentations in all) of a rebuild; None: none runs, or it has just begun."""
 
 
 CAMERA = {
@@ -62,3 +49,16 @@ CAMERA = {
     "noise": "the camera delivers noise instead of pictures",
     "repeated": "the camera delivers the very same picture again and again",
 }
+
+
+def condition(camera: str, silent: list[str], failure: Exception | None, decided: bool) -> Condition:
+    """Return whether the device is well, and why not; `silent` are the stages whose heartbeat is late."""
+    reasons = []
+    if camera != "good":
+        reasons.append(CAMERA.get(camera, f"camera: {camera}"))
+    reasons += [f"the stage {name} does not answer" for name in silent]
+    if failure is not None:
+        reasons.append(f"the last correction is not in use yet: {failure}")
+    if not decided:
+        reasons.append("nothing was decided yet")
+    return Condition(not reasons, tuple(reasons))

@@ -1,4 +1,4 @@
-"""Examples out of and into a running device, as the file that `edge-app export` writes."""
+"""Export and import of examples while the device runs, in the file format of `edge-app export`."""
 
 import os
 import shutil
@@ -18,43 +18,41 @@ from edge_app.storage.records import Action
 from edge_app.storage.store import Store
 
 MAX_EXAMPLES = 5000
-"""Examples that a running device takes at once: a press waits while they are stored (not while they are learnt)."""
-
+"""Examples that a running device imports at once: a press waits while they are stored, not while they are learnt."""
 
 EXPORT_PREFIX, IMPORT_PREFIX = ".export-", ".import-"
-"""Of files in the state folder that are there for as long as something is carried."""
+"""Names of the temporary files in the state folder during an export or import."""
 
 
 class Exported(NamedTuple):
-    """What was written for someone to take along."""
+    """An export, ready to be read."""
 
     file: BinaryIO
     """Open, at its beginning."""
     examples: int
-    """How many are in it."""
+    """How many it holds."""
 
 
 class Imported(NamedTuple):
-    """What came of an import."""
+    """The result of an import."""
 
     added: int
     skipped: int
-    """Known already."""
+    """Examples that were stored already."""
     action: Action | None
-    """None when nothing was new."""
+    """None if nothing was new."""
 
 
 def open_export(folder: Path, labels: Sequence[str]) -> Exported:
     """Return the examples of these classes (none: of all) as an open file on the state's own disk.
 
-    The file has no name any more: whoever closes it deletes it, and one that a power cut left goes with
-    `remove_leftovers`. Reads the stored state beside its writer, so that teaching goes on. Raises UnknownLabel,
-    InputError, StateCorrupt, StateNotWritable.
+    The file is unlinked already, so closing it deletes it; `remove_leftovers` deletes one that a power cut left. Reads
+    the state beside its writer, so teaching goes on. Raises UnknownLabel, InputError, StateCorrupt, StateNotWritable.
     """
     with Store.reader(database_path(folder)) as store:
         for label in labels:
             members(store, label)
-        # not in /tmp: that is memory on many systems, and counts against what the service may use
+        # not in /tmp: on many systems it is memory, which counts towards the service's limit
         with os_errors(folder, "write the export"):
             handle, name = tempfile.mkstemp(prefix=EXPORT_PREFIX, dir=folder)
             os.close(handle)
@@ -76,17 +74,17 @@ def export_examples(folder: Path, labels: Sequence[str], file: BinaryIO) -> int:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what an export or an import left behind when the power went; only for the one writer of the state."""
+    """Remove temporary files that a power cut left; only the writer of the state may call this."""
     for pattern in (f"{EXPORT_PREFIX}*", f"{IMPORT_PREFIX}*"):
         for path in folder.glob(pattern):
-            with suppress(OSError):  # a disk that cannot be written: there is no harm in them
+            with suppress(OSError):  # a read-only disk: the files do no harm
                 path.unlink()
 
 
 def import_examples(
     learner: Learner, encoder_sha256: str, path: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Imported:
-    """Store the examples of a file, all or none; the network follows in the background.
+    """Store the examples of a file, all or none; the network is rebuilt in the background.
 
     Raises InputError, ModelMismatch, StateNotWritable.
     """
@@ -94,14 +92,14 @@ def import_examples(
         total = len(archive.examples)
         if total > MAX_EXAMPLES:
             raise InputError(
-                f"the file holds {total} examples, at most {MAX_EXAMPLES} are taken while the device runs, so that a "
-                "press does not wait for long: use `edge-app import` while the service is stopped"
+                f"the file holds {total} examples, expected at most {MAX_EXAMPLES} while the device runs, so that a "
+                "press does not wait long: use `edge-app import` while the service is stopped"
             )
         if archive.encoder_sha256 != encoder_sha256:
             raise ModelMismatch(
                 f"the file was taught with the encoder {archive.encoder_name} ({archive.encoder_sha256[:12]}...), this "
                 f"device uses another ({encoder_sha256[:12]}...): `edge-app import --re-encode` can teach its "
-                "thumbnails while the service is stopped. Nothing was taken from it"
+                "thumbnails while the service is stopped. Nothing was imported"
             )
 
         def thumbnail(index: int) -> bytes | None:

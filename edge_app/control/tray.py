@@ -1,4 +1,4 @@
-"""The last decisions that a person may want to label: those that were not sure, and those that changed."""
+"""The tray: the last decisions that a person may want to label, because they are uncertain or have just changed."""
 
 import threading
 from collections import OrderedDict
@@ -6,95 +6,96 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from edge_app.control.errors import FrameGone, NotInTray
-from edge_app.control.events import Answered
-from edge_app.control.pictures import Pictures, TeachableFrame
+from edge_app.control.pictures import Pictures
 from edge_app.devices.ports import NS_PER_S
+from edge_app.pipeline.commands import TeachableFrame
+from edge_app.pipeline.events import Decided
 
 KEPT = 24
 UNSURE = 0.6
-"""Confidence below which a named class is not sure."""
+"""Confidence below which a decision is uncertain."""
 APART_NS = NS_PER_S
-"""Between two moments."""
+"""Shortest time between two entries."""
 ALIKE_APART_NS = 5 * NS_PER_S
-"""Between two of the same class for the same reason."""
+"""Shortest time between two entries with the same class and reason."""
 
 Why = Literal["uncertain", "changed"]
 
 
 class UncertainDecision(NamedTuple):
-    """A decision that may need a person's word."""
+    """An entry of the tray."""
 
     id: int
     time_ns: int
     """Wall clock."""
     label: str | None
-    """What was decided."""
+    """The decided class; None: unknown."""
     confidence: float
     why: Why
 
 
 class Tray:
-    """The newest moments, with their pictures; bounded, and safe to use from any thread.
+    """The newest entries with their pictures; bounded, and safe to use from any thread.
 
-    Moments are kept apart by the monotonic clock of the pictures: the time of day is for people, and may be set back.
+    The times between entries are measured on the monotonic clock: the wall clock may be set back.
     """
 
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
         self._lock = threading.Lock()
-        self._moments: OrderedDict[int, tuple[UncertainDecision, TeachableFrame]] = OrderedDict()
+        self._entries: OrderedDict[int, tuple[UncertainDecision, TeachableFrame]] = OrderedDict()
         self._last_ns = -ALIKE_APART_NS
         self._alike_ns: dict[tuple[str | None, Why], int] = {}
         self._next = 1
 
-    def consider(self, answer: Answered) -> UncertainDecision | None:
-        """Take in an answer; return the moment when it is one. Called for every answer: quick."""
-        why = _why(answer)
-        if why is None or not answer.fresh:
+    def consider(self, event: Decided) -> UncertainDecision | None:
+        """Return the entry that a decision became, None if it did not. Called for every decision: quick."""
+        why = _why(event)
+        if why is None or not event.fresh:
             return None
         now_ns = self._pictures.clock.monotonic_ns()
         if now_ns - self._last_ns < APART_NS:
             return None
-        alike = answer.label, why
+        alike = event.label, why
         if now_ns - self._alike_ns.get(alike, -ALIKE_APART_NS) < ALIKE_APART_NS:
             return None
         try:
-            seen = self._pictures.find(answer.sequence)
+            frame = self._pictures.find(event.sequence)
         except FrameGone:
             return None
         with self._lock:
-            moment = UncertainDecision(self._next, answer.time_ns, answer.label, answer.confidence, why)
+            entry = UncertainDecision(self._next, event.time_ns, event.label, event.confidence, why)
             self._next += 1
-            self._moments[moment.id] = moment, seen
-            while len(self._moments) > KEPT:
-                self._moments.popitem(last=False)
+            self._entries[entry.id] = entry, frame
+            while len(self._entries) > KEPT:
+                self._entries.popitem(last=False)
             if len(self._alike_ns) > 4 * KEPT:
                 self._alike_ns.clear()
             self._last_ns = self._alike_ns[alike] = now_ns
-        return moment
+        return entry
 
-    def moments(self) -> list[UncertainDecision]:
-        """Return the moments, the newest first."""
+    def decisions(self) -> list[UncertainDecision]:
+        """Return the entries, the newest first."""
         with self._lock:
-            return [moment for moment, _ in reversed(self._moments.values())]
+            return [entry for entry, _ in reversed(self._entries.values())]
 
-    def seen(self, ids: Sequence[int]) -> list[TeachableFrame]:
-        """Return the frames of moments. Raises NotInTray when one is no longer there."""
+    def frames(self, ids: Sequence[int]) -> list[TeachableFrame]:
+        """Return the frames of entries. Raises NotInTray if one is no longer there."""
         with self._lock:
-            missing = [number for number in ids if number not in self._moments]
+            missing = [number for number in ids if number not in self._entries]
             if missing:
                 raise NotInTray(
-                    f"moment {missing[0]} is not in the tray any more: it holds the last {KEPT}. Nothing was changed"
+                    f"decision {missing[0]} is not in the tray any more: it keeps the last {KEPT}. Nothing was changed"
                 )
-            return [self._moments[number][1] for number in ids]
+            return [self._entries[number][1] for number in ids]
 
     def dismiss(self, ids: Sequence[int]) -> int:
-        """Remove moments; those that are not there do not matter. Return how many were."""
+        """Remove entries, ignoring those that are gone; return how many there were."""
         with self._lock:
-            return sum(self._moments.pop(number, None) is not None for number in set(ids))
+            return sum(self._entries.pop(number, None) is not None for number in set(ids))
 
 
-def _why(answer: Answered) -> Why | None:
-    if answer.label is not None and answer.confidence < UNSURE:
+def _why(event: Decided) -> Why | None:
+    if event.label is not None and event.confidence < UNSURE:
         return "uncertain"
-    return "changed" if answer.changed and answer.decision.labels else None
+    return "changed" if event.changed and event.decision.labels else None

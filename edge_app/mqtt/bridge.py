@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_app.closing import Closing
-from edge_app.control import Answered, Control, Event, FrameGone, Health
+from edge_app.control import Control, Decided, Event, FrameGone, Health
+from edge_app.messages import Report
 from edge_app.mqtt import discovery, payloads
 from edge_app.mqtt.backoff import BackOff
-from edge_app.mqtt.client import MqttClient, Report
+from edge_app.mqtt.client import MqttClient
 from edge_app.mqtt.commands import Commands
 from edge_app.mqtt.connection import Broker, Incoming
 from edge_app.mqtt.debounce import Debouncer
@@ -131,7 +132,7 @@ class Bridge(Closing):
     # What happens on the device; called by the stages' threads
 
     def _happened(self, event: Event) -> None:
-        if isinstance(event, Answered):
+        if isinstance(event, Decided):
             worth = self._settle.see(event.label, event.confidence, self._monotonic())
             if worth is not None:
                 self._tell_decision(event, worth == "label")
@@ -142,12 +143,12 @@ class Bridge(Closing):
             self._tell(*payloads.event(event))
             self._refresh()
 
-    def _tell_decision(self, answer: Answered, changed: bool) -> None:
+    def _tell_decision(self, event: Decided, changed: bool) -> None:
         self._labels += changed
-        decision = payloads.decision(answer, self._labels)
+        decision = payloads.decision(event, self._labels)
         if changed:
             self._picture_due = True
-            self._shown = answer.sequence
+            self._shown = event.sequence
             self._tell("decided", decision)
         self.outbox.state(self._topics.own("decision"), to_json(decision))
 

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Protocol
 
 from edge_app.closing import Closing
+from edge_app.messages import Report
 from edge_app.mqtt.backoff import BackOff
 from edge_app.mqtt.connection import Broker, BrokerLost, Connection, Incoming
 from edge_app.mqtt.outbox import Outbox, Outgoing
@@ -19,13 +20,6 @@ LOOK_S = 1.0
 DRAIN_S = 1.0
 """What the broker has at the end to take what still waits."""
 JOIN_S = 1.5
-
-
-class Report(Protocol):
-    """Told whatever matters."""
-
-    def __call__(self, level: int, event: str, /, **fields: object) -> None:
-        """Take note of `event`, at a level of the logging module."""
 
 
 class ClientListener(Protocol):

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from edge_app.control import Answered, ClassReport, Corrected, DeviceStatus, Refused, Taught
+from edge_app.control import ClassReport, Corrected, Decided, DeviceStatus, Rejected, Taught
 
 EVENT_TYPES = (
     "decided",
@@ -24,20 +24,20 @@ def to_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def decision(answer: Answered, number: int) -> dict[str, Any]:
+def decision(event: Decided, number: int) -> dict[str, Any]:
     """Return what is seen. `number` counts the labels told since the start: a gap is a loss."""
     return {
-        "label": answer.label,
-        "confidence": round(answer.confidence, 4),
-        "margin": answer.decision.margin,
-        "spikes": answer.spikes,
-        "frame": answer.sequence,
-        "time_ms": answer.time_ns // MS,
+        "label": event.label,
+        "confidence": round(event.confidence, 4),
+        "margin": event.decision.margin,
+        "spikes": event.spikes,
+        "frame": event.sequence,
+        "time_ms": event.time_ns // MS,
         "number": number,
     }
 
 
-def event(happened: Taught | Corrected | Refused) -> tuple[str, dict[str, Any]]:
+def event(happened: Taught | Corrected | Rejected) -> tuple[str, dict[str, Any]]:
     """Return the type and the fields of something that happened."""
     if isinstance(happened, Taught):
         return "taught", {
@@ -64,7 +64,7 @@ def classes(reports: list[ClassReport]) -> dict[str, Any]:
     return {
         report.label: {
             "examples": report.examples,
-            "enough": report.standing.enough,
+            "enough": report.accuracy.enough,
             "confused_with": dict(report.confused_with),
             "advice": report.advice,
         }

@@ -1,4 +1,4 @@
-"""How sure an answer is: `edge_app.confidence`, calibrated anew by every press, and by those that are stored."""
+"""Confidence of decisions (`edge_app.confidence`), calibrated on the outcomes of the stored examples."""
 
 import threading
 from collections import deque
@@ -10,22 +10,22 @@ from edge_app.pipeline.accuracy import ScoredExample
 
 
 class ConfidenceCalibrator:
-    """Outcomes of presses, oldest first, and the calibration that follows from them; safe to use from any thread."""
+    """Outcomes of the newest taught examples, and the calibration they give; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._outcomes: deque[Outcome] = deque(maxlen=MAX_OUTCOMES)
         self._calibration = calibrate([])
 
-    def follow(self, judged: Iterable[ScoredExample]) -> None:
-        """Begin anew with everything that is stored, in the order in which it was taught."""
+    def follow(self, scored: Iterable[ScoredExample]) -> None:
+        """Start again from all stored examples, in the order of teaching."""
         with self._lock:
             self._outcomes.clear()
-            self._outcomes.extend(found for one in judged if (found := _outcome(one)) is not None)
+            self._outcomes.extend(found for one in scored if (found := _outcome(one)) is not None)
             self._calibration = calibrate(list(self._outcomes))
 
     def taught(self, one: ScoredExample) -> None:
-        """Take in how the decision before the example that was taught last came out."""
+        """Add the example that was taught last."""
         found = _outcome(one)
         if found is None:
             return
@@ -34,7 +34,7 @@ class ConfidenceCalibrator:
             self._calibration = calibrate(list(self._outcomes))
 
     def confidence(self, decision: Decision) -> float:
-        """Return the chance in 0..1 that a decision is right, supposed that a taught class is shown; 0 for unknown."""
+        """Return the probability in 0..1 that a decision is right if a taught class is shown; 0 for unknown."""
         return self._calibration.probability(evidence(decision))
 
 

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled, Clock
 from edge_app.errors import DeviceError
-from edge_app.messages import Frame
+from edge_app.messages import Frame, Report
 from edge_app.pipeline.inspector import FrameInspector, Verdict, check_form
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.recent import RecentFrames
-from edge_app.pipeline.stage import SLICE_S, CameraLost, Report
+from edge_app.pipeline.stage import SLICE_S, CameraLost
 
 READ_S = 1.0
 OPEN_S = 10.0

@@ -1,71 +1,59 @@
-"""Beside the loop: while nothing happens on camera and nobody presses, stored examples are dreamt of.
+"""Idle time: stored examples are replayed, as dreams (altered) or rehearsals (unaltered); docs/consolidation.md.
 
-One dream at a time, and only a share of the processor's time; whatever happens comes first (docs/consolidation.md).
+One at a time, within a share of the processor's time, and only while the picture stands still and no command waits.
 """
 
 import logging
 import threading
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import EdgeAppError
-from edge_app.learner.consolidation import ReplayPolicy, ReplayTask
+from edge_app.learner import Learner
+from edge_app.learner.consolidation import ReplayPolicy
 from edge_app.learner.dreams import dream_picture
-from edge_app.pipeline.encode import Encoder
+from edge_app.messages import Report
+from edge_app.pipeline.commands import CommandQueue
+from edge_app.pipeline.encode import FrameEncoder
 from edge_app.pipeline.pace import ChangeDetector, Pace
-from edge_app.pipeline.stage import SLICE_S, Report
-from edge_app.pipeline.teaching import CommandQueue
+from edge_app.pipeline.stage import SLICE_S
 
 STILL = 4.0
-"""Levels of 255 by which no patch of a picture changes while it stands still: above the noise of most cameras."""
+"""The picture stands still while no patch changes by more, in levels of 255: above the noise of most cameras."""
 LOOK_NS = NS_PER_S // 4
-"""How often it is looked whether the picture stands still."""
+"""Between two checks whether the picture stands still."""
 AFTER_FAILURE_NS = 600 * NS_PER_S
-"""When it is tried again after a dream could not be made or stored."""
-
-
-class ReplayLearner(Protocol):
-    """What this stage asks of the learner."""
-
-    @property
-    def rebuilding(self) -> bool:
-        """Whether a correction is being followed."""
-
-    def next_dream(self, bounds: ReplayPolicy, /) -> ReplayTask | None:
-        """Return what should be dreamt of next."""
-
-    def learn_dream(self, task: ReplayTask, embedding: NDArray[np.uint8] | None, /) -> bool:
-        """Store a dream, or a rehearsal (None), and learn it; False when its example has gone."""
+"""Until the next attempt, after a dream could not be made or stored."""
 
 
 class ConsolidationPolicy(NamedTuple):
-    """What is consolidated, and when; see [consolidation] in the configuration."""
+    """How much is replayed, and when; see [consolidation] in the configuration."""
 
-    learner: ReplayLearner
+    learner: Learner
     size: int
     """Side of the encoder's input, pixels."""
     bounds: ReplayPolicy
     idle_s: float
-    """How long nothing must have happened."""
+    """Time without change or command before replay begins."""
     share: float
-    """Of the time, at most so much goes into dreams; 0..1."""
+    """The largest part of the time that replay may take, 0..1."""
 
 
 class IdleDetector:
-    """Since when nothing has happened; safe to use from any thread."""
+    """The time of the last change of the picture, command or correction; safe to use from any thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._detector = ChangeDetector()
         self._look_ns = clock.monotonic_ns()
         self.since_ns = clock.monotonic_ns()
-        """The last time that something did (monotonic)."""
+        """Monotonic."""
 
     def look(self, picture: NDArray[np.uint8]) -> None:
-        """Take in the newest picture, (side, side, 3) uint8; from one thread."""
+        """Process the newest picture, (side, side, 3) uint8; call from one thread."""
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._look_ns:
             return
@@ -74,21 +62,21 @@ class IdleDetector:
             self.disturb()
 
     def disturb(self) -> None:
-        """Note that something happens."""
+        """Restart the idle time."""
         self.since_ns = self._clock.monotonic_ns()
 
 
 class Consolidate:
-    """Stored examples -> dreams and rehearsals -> what is learnt."""
+    """The stage that replays stored examples: dreams and rehearsals."""
 
     name = "consolidate"
     longest_wait_s = 10.0
 
     def __init__(
         self,
-        what: ConsolidationPolicy,
-        encoder: Encoder,
-        calm: IdleDetector,
+        policy: ConsolidationPolicy,
+        encoder: FrameEncoder,
+        idle: IdleDetector,
         commands: CommandQueue,
         pace: Pace,
         clock: Clock,
@@ -96,9 +84,9 @@ class Consolidate:
         ended: threading.Event,
         report: Report,
     ) -> None:
-        self._what = what
+        self._policy = policy
         self._encoder = encoder
-        self._calm = calm
+        self._idle = idle
         self._commands = commands
         self._pace = pace
         self._clock = clock
@@ -106,59 +94,59 @@ class Consolidate:
         self._ended = ended
         self._report = report
         self._next_ns = clock.monotonic_ns()
-        self._dreamt_out_ns: int | None = None
-        self._told = 0
+        self._finished_ns: int | None = None
+        self._reported = 0
         self.dreamt = 0
-        """Dreams learnt since the start."""
+        """Dreams and rehearsals learnt since the start."""
 
     def step(self) -> bool:
-        """Dream once, or wait; False once the camera's recording has ended."""
+        """Replay one example, or wait; False once the camera's recording has ended."""
         if self._ended.is_set():
             return False
-        if not self._idle():
+        if not self._may_replay():
             self._clock.wait(self._stop, SLICE_S)
             return True
         start_ns = self._clock.monotonic_ns()
         try:
             self._dream()
-        except EdgeAppError as error:  # a full disk, a damaged picture: nothing is lost, and decisions go on
+        except EdgeAppError as error:  # a full disk or a damaged picture: decisions go on
             self._report(logging.WARNING, "dream_failed", reason=str(error))
             self._next_ns = self._clock.monotonic_ns() + AFTER_FAILURE_NS
         else:
             now_ns = self._clock.monotonic_ns()
-            self._next_ns = now_ns + round((now_ns - start_ns) * (1 / self._what.share - 1))
+            self._next_ns = now_ns + round((now_ns - start_ns) * (1 / self._policy.share - 1))
         return True
 
-    def _idle(self) -> bool:
+    def _may_replay(self) -> bool:
         now_ns = self._clock.monotonic_ns()
-        calm_ns = self._calm.since_ns
+        idle_ns = self._idle.since_ns
         return (
             now_ns >= self._next_ns
-            and now_ns - calm_ns >= self._what.idle_s * NS_PER_S
-            and calm_ns != self._dreamt_out_ns  # until something happens there is nothing new to dream of
+            and now_ns - idle_ns >= self._policy.idle_s * NS_PER_S
+            and idle_ns != self._finished_ns  # nothing is left to replay until something changes
             and not self._commands.waiting
-            and not self._what.learner.rebuilding
+            and not self._policy.learner.rebuilding
             and not self._pace.slowed
         )
 
     def _dream(self) -> None:
-        what = self._what
-        calm_ns = self._calm.since_ns
-        task = what.learner.next_dream(what.bounds)
+        learner, policy = self._policy.learner, self._policy
+        idle_ns = self._idle.since_ns
+        task = learner.next_dream(policy.bounds)
         if task is None:
-            self._dreamt_out_ns = calm_ns
-            if self.dreamt > self._told:
-                self._report(logging.INFO, "consolidated", dreams=self.dreamt - self._told)
-                self._told = self.dreamt
+            self._finished_ns = idle_ns
+            if self.dreamt > self._reported:
+                self._report(logging.INFO, "consolidated", dreams=self.dreamt - self._reported)
+                self._reported = self.dreamt
             return
         embedding = None
         if task.thumbnail is not None:
-            picture = dream_picture(task.thumbnail, task.number, what.size)
-            if self._woken(calm_ns):
+            picture = dream_picture(task.thumbnail, task.number, policy.size)
+            if self._interrupted(idle_ns):
                 return
             embedding = self._encoder.encode(picture)
-        if not self._woken(calm_ns):
-            self.dreamt += what.learner.learn_dream(task, embedding)
+        if not self._interrupted(idle_ns):
+            self.dreamt += learner.learn_dream(task, embedding)
 
-    def _woken(self, calm_ns: int) -> bool:
-        return self._calm.since_ns != calm_ns or self._commands.waiting or self._stop.is_set()
+    def _interrupted(self, idle_ns: int) -> bool:
+        return self._idle.since_ns != idle_ns or self._commands.waiting or self._stop.is_set()

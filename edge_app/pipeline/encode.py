@@ -1,4 +1,4 @@
-"""The second and third stage: newest frame -> model input, when one is due -> embedding."""
+"""The second and third stage: newest frame -> model input, at the configured rate -> embedding."""
 
 import threading
 from collections.abc import Callable
@@ -18,15 +18,15 @@ Preprocess = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """Frame (height, width, 3) -> model input (side, side, 3), uint8; the next call may overwrite it."""
 
 
-class Encoder(Protocol):
-    """What the pipeline asks of an encoder; called from more than one thread."""
+class FrameEncoder(Protocol):
+    """An encoder, called from several threads. Tests use one that needs no model."""
 
     def encode(self, image: NDArray[np.uint8], /) -> NDArray[np.uint8]:
-        """Return the embedding, uint8 (n,), of a model input."""
+        """Return the embedding, uint8 (n,), of a model input, (side, side, 3) uint8."""
 
 
 class PreparedFrame(NamedTuple):
-    """A frame as the encoder will see it."""
+    """The encoder's input made from a frame."""
 
     time_ns: int
     """When the frame was captured."""
@@ -36,20 +36,20 @@ class PreparedFrame(NamedTuple):
 
 
 class EncodedFrame(NamedTuple):
-    """A frame as the classifier will see it."""
+    """The embedding of a frame."""
 
     time_ns: int
     """When the frame was captured."""
     sequence: int
     embedding: NDArray[np.uint8]
     fresh: bool
-    """False: the picture has not changed, this is the embedding of an earlier frame."""
+    """False: the picture has not changed, so this is the embedding of an earlier frame."""
     waited_ns: int = 0
     """From capture until the encoder took it."""
 
 
 class Prepare:
-    """Newest frame -> newest model input, when one is due; beside the encoder, whose time is what counts."""
+    """Newest frame -> newest model input, at the configured rate. In a thread of its own: the encoder sets the pace."""
 
     name = "prepare"
     longest_wait_s = 5.0
@@ -72,7 +72,7 @@ class Prepare:
 
     @property
     def dropped(self) -> int:
-        """Pictures that were displaced by newer ones before the encoder took them."""
+        """Pictures replaced by newer ones before the encoder took them."""
         return self._out.dropped
 
     def step(self) -> bool:
@@ -102,13 +102,14 @@ class Encode:
         self,
         prepared: Latest[PreparedFrame],
         encoded: Latest[EncodedFrame],
-        encoder: Encoder,
+        encoder: FrameEncoder,
         recent: RecentFrames,
         pace: Pace,
         clock: Clock,
-        seen: Callable[[NDArray[np.uint8]], None] = lambda _: None,
+        observe: Callable[[NDArray[np.uint8]], None] = lambda _: None,
     ) -> None:
-        self._seen = seen
+        """`observe` is called with every picture, encoded or not."""
+        self._observe = observe
         self._clock = clock
         self._prepared = prepared
         self._out = encoded
@@ -120,7 +121,7 @@ class Encode:
         self.encoded = 0
         """Frames encoded."""
         self.skipped = 0
-        """Frames that were not, because the picture had not changed."""
+        """Frames not encoded because the picture had not changed."""
 
     def step(self) -> bool:
         """Encode the newest picture, or wait for one; False once there will be none."""
@@ -131,9 +132,9 @@ class Encode:
                 return False
             return True
         waited_ns = self._clock.monotonic_ns() - prepared.time_ns
-        self._seen(prepared.picture)
+        self._observe(prepared.picture)
         embedding = self._embedding
-        # compared here, with what was encoded: a changed picture may be displaced on its way
+        # compared here, with the last encoded picture: a changed one may have been replaced on its way
         fresh = self._detector.changed(prepared.picture, self._pace.tuning.idle_threshold)
         self._pace.saw(prepared.time_ns, fresh)
         if embedding is None or fresh:

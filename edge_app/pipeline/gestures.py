@@ -1,45 +1,28 @@
-"""What presses mean: teach, undo, hold to forget, two at once for a new class. No clock of its own: times come in."""
+"""Button presses -> commands: press to teach, undo, hold to forget, two buttons at once for a new class."""
 
-from collections.abc import Mapping
+import logging
+import threading
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from edge_app.devices.ports import NS_PER_S, ButtonEdge
-from edge_app.messages import Frame
-from edge_app.pipeline.recent import NoFrame
+from edge_app.devices.ports import NS_PER_S, ButtonEdge, Buttons, Clock
+from edge_app.messages import Frame, Report
+from edge_app.pipeline.commands import Command, CommandQueue, ForgetClass, Teach, Undo
+from edge_app.pipeline.decide import SharedIndicator
+from edge_app.pipeline.recent import NoFrame, RecentFrames
 
-
-class Teach(NamedTuple):
-    """A person said what a frame shows."""
-
-    label: str | None
-    """None: a class that has no name yet."""
-    time_ns: int
-    """When (monotonic)."""
-    source: str
-    frame: Frame | NoFrame | None
-    """What was shown then, or why there is nothing; None: nobody looked."""
-
-
-class Undo(NamedTuple):
-    """A person took the last thing back."""
-
-    time_ns: int
-    source: str
-
-
-class Forget(NamedTuple):
-    """A person wants a class forgotten."""
-
-    label: str
-    time_ns: int
-    source: str
-
-
-Command = Teach | Undo | Forget
+POLL_S = 0.1
+QUICK_POLL_S = 0.02
+"""While a chord or a hold is undecided: its time limits are tens of milliseconds."""
+LATER_FRAME_S = 0.25
+"""How long a press waits for a later frame, which proves which frame was shown at the press."""
+MAX_AGE_NS = 2 * NS_PER_S
+"""A frame older than this at the press is not what the person saw."""
+NOT_LOOKED_UP = NoFrame("no frame was looked up")
 
 
 class ButtonMapping(NamedTuple):
-    """What the buttons stand for; see [buttons] in the configuration."""
+    """The meaning of each button; see [buttons] in the configuration."""
 
     classes: Mapping[str, str]
     """Button -> class; a button that is not listed teaches the class of its own name."""
@@ -50,48 +33,48 @@ class ButtonMapping(NamedTuple):
 
 class _Held(NamedTuple):
     edge: ButtonEdge
-    frame: Frame | NoFrame | None
+    frame: Frame | NoFrame
 
 
 class Gestures:
-    """Turns edges into commands, in the order in which they came."""
+    """Turns button edges into commands, in order. It has no clock of its own: every time is passed in."""
 
-    def __init__(self, meaning: ButtonMapping) -> None:
-        self._meaning = meaning
+    def __init__(self, mapping: ButtonMapping) -> None:
+        self._mapping = mapping
         self._waiting: dict[str, _Held] = {}
-        """Pressed, and not yet certain that no second button follows."""
+        """Pressed; a second button may still make it a chord."""
         self._down: dict[str, ButtonEdge] = {}
-        """Held down, and not yet forgotten."""
+        """Held down; may still become a hold."""
 
     @property
     def pending(self) -> bool:
-        """Whether `due` may soon have something to say."""
-        return bool(self._waiting or (self._meaning.hold_s and self._down))
+        """Whether `due` may return commands soon."""
+        return bool(self._waiting or (self._mapping.hold_s and self._down))
 
-    def edge(self, edge: ButtonEdge, frame: Frame | NoFrame | None) -> list[Command]:
-        """Take in an edge, and the frame that was shown at it; None where it does not matter."""
+    def edge(self, edge: ButtonEdge, frame: Frame | NoFrame = NOT_LOOKED_UP) -> list[Command]:
+        """Process an edge, with the frame that was shown at it; a release and the undo button need none."""
         commands = self.due(edge.time_ns)
         if not edge.pressed:
             self._down.pop(edge.name, None)
-        elif edge.name == self._meaning.undo:
-            commands.append(Undo(edge.time_ns, _source(edge)))
-        elif not self._meaning.chord_s:
+        elif edge.name == self._mapping.undo:
+            commands.append(Undo(source=_source(edge)))
+        elif not self._mapping.chord_s:
             self._down[edge.name] = edge
             commands.append(self._teach(_Held(edge, frame)))
         elif self._waiting.keys() - {edge.name}:
             _, first = self._waiting.popitem()
             self._down.pop(first.edge.name, None)
-            names = f"buttons {first.edge.name} and {edge.name}"
-            commands.append(Teach(None, first.edge.time_ns, names, first.frame))
+            source = f"buttons {first.edge.name} and {edge.name}"
+            commands.append(Teach(None, first.frame, first.edge.time_ns, source=source))
         else:
             self._down[edge.name] = edge
             self._waiting[edge.name] = _Held(edge, frame)
         return commands
 
     def due(self, now_ns: int) -> list[Command]:
-        """Return what became certain by waiting: no chord, a hold that was long enough."""
+        """Return the commands that waiting has decided: a press that was no chord, a hold that was long enough."""
         commands: list[Command] = []
-        chord_ns, hold_ns = self._meaning.chord_s * NS_PER_S, self._meaning.hold_s * NS_PER_S
+        chord_ns, hold_ns = self._mapping.chord_s * NS_PER_S, self._mapping.hold_s * NS_PER_S
         for name, held in list(self._waiting.items()):
             if now_ns - held.edge.time_ns >= chord_ns:
                 commands.append(self._teach(self._waiting.pop(name)))
@@ -99,19 +82,75 @@ class Gestures:
             if hold_ns and now_ns - edge.time_ns >= hold_ns:
                 del self._down[name]
                 self._waiting.pop(name, None)
-                commands.append(Forget(self._label(name), now_ns, _source(edge)))
+                commands.append(ForgetClass(self._label(name), source=_source(edge)))
         return commands
 
     def rest(self) -> list[Command]:
-        """Return what still waits, when no more presses will come."""
+        """Return the presses that still wait, once no more will come."""
         waiting, self._waiting = self._waiting, {}
         return [self._teach(held) for held in waiting.values()]
 
     def _teach(self, held: _Held) -> Teach:
-        return Teach(self._label(held.edge.name), held.edge.time_ns, _source(held.edge), held.frame)
+        return Teach(self._label(held.edge.name), held.frame, held.edge.time_ns, source=_source(held.edge))
 
     def _label(self, name: str) -> str:
-        return self._meaning.classes.get(name, name)
+        return self._mapping.classes.get(name, name)
+
+
+class ButtonWatch:
+    """The stage that reads the buttons and queues commands, each with the frame that was shown at the press."""
+
+    name = "buttons"
+    longest_wait_s = 5.0
+
+    def __init__(
+        self,
+        buttons: Buttons,
+        mapping: ButtonMapping,
+        recent: RecentFrames,
+        commands: CommandQueue,
+        clock: Clock,
+        lights: SharedIndicator,
+        report: Report,
+        ended: threading.Event,
+    ) -> None:
+        """`ended` is set when the camera's recording is over."""
+        self._buttons = buttons
+        self._gestures = Gestures(mapping)
+        self._undo = mapping.undo
+        self._recent = recent
+        self._commands = commands
+        self._clock = clock
+        self._lights = lights
+        self._report = report
+        self._ended = ended
+
+    def step(self) -> bool:
+        """Turn presses into commands; False once the camera's recording has ended."""
+        ending = self._ended.is_set()
+        poll_s = QUICK_POLL_S if self._gestures.pending else POLL_S
+        for edge in self._buttons.read(0.0 if ending else poll_s):
+            teaches = edge.pressed and edge.name != self._undo
+            self._put(self._gestures.edge(edge, self._shown_at(edge.time_ns) if teaches else NOT_LOOKED_UP))
+        self._put(self._gestures.rest() if ending else self._gestures.due(self._clock.monotonic_ns()))
+        if ending:
+            self._commands.close()
+        return not ending
+
+    def _shown_at(self, time_ns: int) -> Frame | NoFrame:
+        wait_s = 0.0 if self._ended.is_set() else LATER_FRAME_S
+        return self._recent.at(time_ns, max_age_ns=MAX_AGE_NS, wait_s=wait_s)
+
+    def _put(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            if not self._commands.put(command):
+                self._lights.blink("error")
+                self._report(
+                    logging.WARNING,
+                    "command_refused",
+                    source=command.source,
+                    reason="too many commands wait, or the program is stopping",
+                )
 
 
 def _source(edge: ButtonEdge) -> str:

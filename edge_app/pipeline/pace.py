@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.devices.ports import NS_PER_S, Clock
-from edge_app.pipeline.stage import Report
+from edge_app.messages import Report
 
 LOOK_NS = 5 * NS_PER_S
 """How often the temperature is read."""

@@ -1,4 +1,4 @@
-"""Puts the stages together, gives each a thread, and knows how they are."""
+"""The live loop: builds the stages, runs each in a thread, and reports their condition."""
 
 import logging
 import threading
@@ -8,23 +8,24 @@ from typing import NamedTuple
 
 from edge_app.devices.ports import NS_PER_S, Buttons, Camera, Clock, Indicator
 from edge_app.errors import EdgeAppError
-from edge_app.messages import Frame
-from edge_app.pipeline.accuracy import ClassAccuracy
+from edge_app.learner import Learner
+from edge_app.messages import Frame, Report
 from edge_app.pipeline.capture import CameraPolicy, Capture
+from edge_app.pipeline.commands import Command, CommandQueue
 from edge_app.pipeline.consolidate import Consolidate, ConsolidationPolicy, IdleDetector
-from edge_app.pipeline.decide import Answer, Decide, SharedIndicator
-from edge_app.pipeline.deeds import Deed, Errand
-from edge_app.pipeline.encode import Encode, EncodedFrame, Encoder, Prepare, PreparedFrame, Preprocess
-from edge_app.pipeline.gestures import ButtonMapping, Command
+from edge_app.pipeline.decide import Decide, SharedIndicator
+from edge_app.pipeline.encode import Encode, EncodedFrame, FrameEncoder, Prepare, PreparedFrame, Preprocess
+from edge_app.pipeline.events import HEALTH_REPORTS, Corrected, Decided, Event, Health, Listener
+from edge_app.pipeline.gestures import ButtonMapping, ButtonWatch
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace, Tuning
 from edge_app.pipeline.recent import RecentFrames
-from edge_app.pipeline.stage import Heartbeats, Report, Stage, StageFailed, drive
-from edge_app.pipeline.teaching import ButtonWatch, CommandQueue, Learner, Teacher
+from edge_app.pipeline.stage import Heartbeats, Stage, StageFailed, drive
+from edge_app.pipeline.teaching import Teacher
 
 
 class PipelineParts(NamedTuple):
-    """What a pipeline works with; whoever made them closes them, after the pipeline has stopped."""
+    """The parts that a pipeline uses. Their owner closes them, after the pipeline has stopped."""
 
     camera: Camera
     """Open."""
@@ -32,12 +33,12 @@ class PipelineParts(NamedTuple):
     indicator: Indicator | None
     make_preprocess: Callable[[], Preprocess]
     """Called once for each thread that prepares pictures."""
-    encoder: Encoder
+    encoder: FrameEncoder
     learner: Learner
 
 
 class PipelineStatus(NamedTuple):
-    """How things are at one moment; immutable."""
+    """The condition of the pipeline at one moment; immutable."""
 
     camera: str
     captured: int
@@ -46,28 +47,29 @@ class PipelineStatus(NamedTuple):
     skipped: int
     decided: int
     fps: float | None
-    """Decisions a second, over the last ones."""
+    """Decisions per second, over the last ones."""
     slowest_ms: float
     """The longest time from capture to decision."""
-    answer: Answer | None
+    last_decision: Decided | None
     temperature_c: float | None
     slowed: bool
     classes: tuple[str, ...]
     learnt: int
+    """Examples taught since the start."""
     rebuilding: bool
-    standings: Mapping[str, ClassAccuracy]
     reopened: int
+    """Times the camera was opened again."""
     dreamt: int = 0
-    """Dreams learnt since the start, in idle time."""
+    """Dreams and rehearsals learnt in idle time since the start."""
     rebuild_progress: tuple[int, int] | None = None
-    """Presentations that the network being rebuilt has learnt, of how many; None: none is, or it has just begun."""
+    """(presentations learnt, presentations in all) of a rebuild; None: none runs, or it has just begun."""
 
 
 class Pipeline:
-    """capture | prepare | encode | decide, and beside them buttons | teacher, and consolidate; a thread each.
+    """capture | prepare | encode | decide, and beside them buttons | teacher, and consolidate; one thread each.
 
-    `report` is told of every event that matters, `answered` of every answer, `told` of what was taught and corrected;
-    all from the stages' threads. A stage that fails stops all, and `failure` says why.
+    `report` writes the log; `tell` receives every event. Both are called from the stages' threads and must not wait.
+    A stage that fails stops all of them, and `failure` says why.
     """
 
     def __init__(
@@ -76,63 +78,79 @@ class Pipeline:
         clock: Clock,
         report: Report,
         *,
-        care: CameraPolicy | None = None,
-        meaning: ButtonMapping | None = None,
+        tell: Listener = lambda _: None,
+        policy: CameraPolicy | None = None,
+        mapping: ButtonMapping | None = None,
         tuning: Tuning | None = None,
-        answered: Callable[[Answer], None] = lambda _: None,
-        told: Callable[[Deed], None] = lambda _: None,
         consolidation: ConsolidationPolicy | None = None,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Without `consolidation` nothing is learnt but what is taught."""
-        self._report = report
+        """Without `consolidation` no example is replayed. `wall` stamps the events, nanoseconds since 1970."""
+        self._log = report
+        self._listener = tell
+        self._wall = wall
         self._learner = parts.learner
-        self._stop = threading.Event()
+        self._stop, self._ended = threading.Event(), threading.Event()
         self._guard = threading.Lock()
         self._changed: Callable[[], None] = lambda: None
         self._working: set[str] = set()
-        self._answered = answered
-        self.answering = threading.Event()
-        """Set with the first answer."""
+        self._rebuilding = False
+        self._idle = IdleDetector(clock)
+        self.first_decision = threading.Event()
+        """Set with the first decision."""
         self.failure: EdgeAppError | None = None
-        """Why the pipeline stopped by itself; None when it did not, or when a recording ended."""
+        """Why the pipeline stopped by itself; None if it did not, or if a recording ended."""
         self.life = Heartbeats(clock)
-        lights = SharedIndicator(parts.indicator)
-        recent = self.recent = RecentFrames()
-        frames, prepared, encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
+        self.recent = RecentFrames()
         self._commands = CommandQueue()
-        self._ended = threading.Event()
-        self._pace = Pace(tuning or Tuning(), clock, report)
-        self.capture = Capture(parts.camera, frames, recent, clock, self._stop, report, care, self._pace)
-        self.prepare = Prepare(frames, prepared, parts.make_preprocess(), self._pace, clock, self._stop)
-        calm = IdleDetector(clock)
-        seen = calm.look if consolidation is not None else lambda _: None
-        self.encode = Encode(prepared, encoded, parts.encoder, recent, self._pace, clock, seen)
-        self.buttons = ButtonWatch(
-            parts.buttons, meaning or ButtonMapping({}), recent, self._commands, clock, lights, report, self._ended
-        )
-
-        def tell(deed: Deed) -> None:
-            calm.disturb()
-            told(deed)
-
-        self.teacher = Teacher(
-            self._commands, parts.learner, parts.make_preprocess(), parts.encoder, recent, clock, lights, report, tell
-        )
-        self.consolidate = consolidation and Consolidate(
-            consolidation, parts.encoder, calm, self._commands, self._pace, clock, self._stop, self._ended, report
-        )
-        self.decide = Decide(encoded, parts.learner, lights, self._pace, clock, self._answer, self.teacher.assurance)
-        live: tuple[Stage, ...] = (self.capture, self.prepare, self.encode, self.decide)
-        stages: tuple[Stage, ...] = (*live, self.buttons, self.teacher)
-        if self.consolidate is not None:
-            stages = (*stages, self.consolidate)
+        self._pace = Pace(tuning or Tuning(), clock, self._report)
+        stages = self._build(parts, clock, policy, mapping or ButtonMapping({}), consolidation)
         self.stages: Mapping[str, Stage] = {stage.name: stage for stage in stages}
         self._threads = [
             threading.Thread(target=self._drive, args=(stage,), name=stage.name, daemon=True) for stage in stages
         ]
 
+    def _build(
+        self,
+        parts: PipelineParts,
+        clock: Clock,
+        policy: CameraPolicy | None,
+        mapping: ButtonMapping,
+        consolidation: ConsolidationPolicy | None,
+    ) -> list[Stage]:
+        recent, commands, pace, report = self.recent, self._commands, self._pace, self._report
+        stop, ended, encoder, lights = self._stop, self._ended, parts.encoder, SharedIndicator(parts.indicator)
+        frames, prepared, encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
+        self.capture = Capture(parts.camera, frames, recent, clock, stop, report, policy, pace)
+        self.prepare = Prepare(frames, prepared, parts.make_preprocess(), pace, clock, stop)
+        observe = self._idle.look if consolidation is not None else lambda _: None
+        self.encode = Encode(prepared, encoded, encoder, recent, pace, clock, observe)
+        self.teacher = Teacher(
+            commands,
+            parts.learner,
+            parts.make_preprocess(),
+            encoder,
+            recent,
+            clock,
+            lights,
+            report,
+            self._commanded,
+            wall=self._wall,
+        )
+        calibrator = self.teacher.calibrator
+        self.decide = Decide(encoded, parts.learner, lights, pace, clock, self._decided, calibrator, wall=self._wall)
+        self.buttons = ButtonWatch(parts.buttons, mapping, recent, commands, clock, lights, report, ended)
+        self.consolidate: Consolidate | None = None
+        stages: list[Stage] = [self.capture, self.prepare, self.encode, self.decide, self.buttons, self.teacher]
+        if consolidation is not None:
+            self.consolidate = Consolidate(
+                consolidation, encoder, self._idle, commands, pace, clock, stop, ended, report
+            )
+            stages.append(self.consolidate)
+        return stages
+
     def start(self, changed: Callable[[], None] = lambda: None) -> None:
-        """Start the threads; `changed` is called when one of them ends, and with the first answer."""
+        """Start the threads; `changed` is called when one of them ends, and with the first decision."""
         self._changed = changed
         self._working = set(self.stages)
         for stage in self.stages.values():
@@ -142,16 +160,11 @@ class Pipeline:
 
     @property
     def running(self) -> bool:
-        """Whether any stage still works."""
+        """Whether any stage still runs."""
         return bool(self._working)
 
-    @property
-    def answered_once(self) -> bool:
-        """Whether there was a first answer."""
-        return self.answering.is_set()
-
     def stop(self, timeout_s: float) -> list[str]:
-        """Stop the stages; return the names of those that did not within `timeout_s`, seconds of real time."""
+        """Stop the stages; return the names of those still running after `timeout_s`, seconds of real time."""
         self._halt()
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
@@ -160,15 +173,15 @@ class Pipeline:
         return [thread.name for thread in self._threads if thread.is_alive()]
 
     def retune(self, tuning: Tuning) -> None:
-        """Go on with other settings from the next frame on."""
+        """Use other settings from the next frame on."""
         self._pace.tuning = tuning
 
-    def submit(self, command: Command | Errand) -> bool:
-        """Queue a command as a button would, or an errand; False when too many wait, or the pipeline stops."""
+    def submit(self, command: Command) -> bool:
+        """Queue a command, as a button does; False if too many wait, or the pipeline stops."""
         return self._commands.put(command)
 
     def status(self) -> PipelineStatus:
-        """Return how things are."""
+        """Return the present condition."""
         return PipelineStatus(
             camera=self.capture.state,
             captured=self.capture.captured,
@@ -178,25 +191,24 @@ class Pipeline:
             decided=self.decide.decided,
             fps=self.decide.fps(),
             slowest_ms=self.decide.slowest_ns * 1000 / NS_PER_S,
-            answer=self.decide.last,
+            last_decision=self.decide.last,
             temperature_c=self._pace.temperature_c,
             slowed=self._pace.slowed,
             classes=self._learner.labels,
             learnt=self.teacher.learnt,
             rebuilding=self._learner.rebuilding,
-            standings=self.teacher.progress.standings(),
             reopened=self.capture.reopened,
             dreamt=self.consolidate.dreamt if self.consolidate is not None else 0,
             rebuild_progress=self._learner.rebuild_progress,
         )
 
     def _drive(self, stage: Stage) -> None:
-        # the teacher ends with the last command that was queued: a press that was taken is not forgotten
+        # the teacher ends after the last queued command: a press that was accepted is carried out
         stop = threading.Event() if stage is self.teacher else self._stop
         drive(stage, self.life, stop, self._failed)
-        if stage is self.decide:  # the last frame of a recording was decided on: what was pressed until then counts
+        if stage is self.decide:  # the last frame of a recording was decided on: earlier presses are still carried out
             self._ended.set()
-        with self._guard:  # before it is told: a thread is alive until after its last word
+        with self._guard:  # before `_changed`: the thread itself is still alive during that call
             self._working.discard(stage.name)
         self._changed()
 
@@ -215,8 +227,27 @@ class Pipeline:
         self._stop.set()
         self._commands.close()
 
-    def _answer(self, answer: Answer) -> None:
-        self._answered(answer)
-        if not self.answering.is_set():
-            self.answering.set()
+    # Events
+
+    def _report(self, level: int, event: str, /, **fields: object) -> None:
+        self._log(level, event, **fields)
+        if event in HEALTH_REPORTS:
+            self._listener(Health(event, level, fields, self._wall()))
+
+    def _decided(self, event: Decided) -> None:
+        self._note_rebuilding(self._learner.rebuilding)
+        self._listener(event)
+        if not self.first_decision.is_set():
+            self.first_decision.set()
             self._changed()
+
+    def _commanded(self, event: Event) -> None:
+        self._idle.disturb()
+        self._listener(event)
+        if isinstance(event, Corrected):
+            self._note_rebuilding(True)  # the rebuild may be over before the next decision
+
+    def _note_rebuilding(self, rebuilding: bool) -> None:
+        if rebuilding != self._rebuilding:
+            self._rebuilding = rebuilding
+            self._listener(Health("rebuilding" if rebuilding else "rebuilt", logging.INFO, {}, self._wall()))

@@ -19,6 +19,7 @@ from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import Clock
 from edge_app.evaluation.trial import percentiles
 from edge_app.pipeline.capture import CameraPolicy
+from edge_app.pipeline.events import Decided
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.simulation.devices import SimulatedButtons
 from edge_app.storage.records import NewExample
@@ -141,13 +142,14 @@ def _live_rate(parts: PipelineParts, clock: Clock, seconds: float) -> tuple[floa
 
     marks: list[float] = []
 
-    def answered(answer: object) -> None:
-        marks.append(perf_counter())
+    def tell(event: object) -> None:
+        if isinstance(event, Decided):
+            marks.append(perf_counter())
 
     with parts.camera, parts.buttons:
-        pipeline = Pipeline(parts, clock, report, care=CameraPolicy(stuck_after_s=0), answered=answered)
+        pipeline = Pipeline(parts, clock, report, tell=tell, policy=CameraPolicy(stuck_after_s=0))
         pipeline.start()
-        pipeline.answering.wait(60)
+        pipeline.first_decision.wait(60)
         clock.sleep(seconds / 2)
         parts.buttons.press(BUTTON)  # type: ignore[attr-defined]
         clock.sleep(seconds / 2)

@@ -95,6 +95,25 @@ class Example(NamedTuple):
     before: Prediction | None = None
     """What was decided before it was learnt; None for one that was imported, and for one of an older edge-app."""
 
+    @property
+    def request(self) -> str | None:
+        """Mark of the request that taught it, None if it had none."""
+        return request_of(self.source)
+
+
+def source_with_request(source: str, request: str | None) -> str:
+    """Return the text stored as the source of an example that a request taught; `request_of` reads it back.
+
+    `request` is a mark of 16 hexadecimal digits. It has no column of its own because older versions must read the row.
+    """
+    return source if request is None else f"{source} #{request}"
+
+
+def request_of(source: str) -> str | None:
+    """Return the mark that `source_with_request` added, None if there is none."""
+    _, mark, request = source.rpartition(" #")
+    return request if mark and len(request) == 16 else None
+
 
 class Kind(Enum):
     """What a presentation of the journal is learnt as."""

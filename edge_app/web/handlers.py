@@ -103,14 +103,14 @@ def tray(control: Control, call: Call) -> schema.Moments:
 def tray_picture(control: Control, call: Call) -> Response:
     """Return the picture of an entry of the tray."""
     try:
-        return jpeg_response(control.moment_picture(call.id))
+        return jpeg_response(control.tray_picture(call.id))
     except InputError as error:
         raise ApiError(404, "unknown_moment", str(error)) from error
 
 
 def teach_tray(control: Control, call: Call) -> schema.TaughtMany:
     """Teach entries of the tray."""
-    done = control.teach_moments(call.body.ids, call.body.label, request=call.key, source=call.source)
+    done = control.teach_from_tray(call.body.ids, call.body.label, request=call.key, source=call.source)
     return schema.TaughtMany([translate.taught(one) for one in done])
 
 

@@ -26,8 +26,8 @@ def exposition(status: DeviceStatus, classes: Iterable[ClassReport], *, streams:
     add("frames_dropped_total", "counter", "Frames that came too fast.", ("", status.dropped))
     add("decisions_total", "counter", "Frames that were decided on.", ("", status.decided))
     add("decisions_per_second", "gauge", "Over the last decisions.", ("", status.fps or 0.0))
-    if status.answer is not None:
-        latency, sure = status.answer.latency_ms / 1e3, status.answer.confidence
+    if status.last_decision is not None:
+        latency, sure = status.last_decision.latency_ns / 1e9, status.last_decision.confidence
         add("decision_latency_seconds", "gauge", "From capture to decision, of the last.", ("", latency))
         add("decision_confidence", "gauge", "Of the last decision.", ("", sure))
     add("slowest_decision_seconds", "gauge", "The longest from capture to decision.", ("", status.slowest_ms / 1e3))
@@ -38,7 +38,7 @@ def exposition(status: DeviceStatus, classes: Iterable[ClassReport], *, streams:
     add("taught_total", "counter", "Examples taught since the start.", ("", status.learnt))
     named = [(f'{{class="{_escaped(one.label)}"}}', one) for one in reports]
     add("class_examples", "gauge", "Stored examples.", *((mark, one.examples) for mark, one in named))
-    add("class_enough", "gauge", "1 when shown enough.", *((mark, one.standing.enough) for mark, one in named))
+    add("class_enough", "gauge", "1 when shown enough.", *((mark, one.accuracy.enough) for mark, one in named))
     add("streams", "gauge", "Pages and programs that are sent pictures or events.", ("", streams))
     add("pictures_total", "counter", "Pictures made for them.", ("", pictures))
     return "\n".join(lines) + "\n"

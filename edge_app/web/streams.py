@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from edge_app.control import Answered, Control, Corrected, Event, FrameGone, Health, JpegFrame, Refused, Taught
+from edge_app.control import Control, Corrected, Decided, Event, FrameGone, Health, JpegFrame, Rejected, Taught
 from edge_app.control.pictures import SIDES
 from edge_app.web import translate
 from edge_app.web.access import close_code
@@ -93,7 +93,7 @@ class Streams:
         self._readers: set[EventReader] = set()
         self._log: deque[tuple[int, bytes]] = deque(maxlen=REPLAYED)
         self._number = int(time.time()) << 16  # higher after a restart, so that a client notices a gap
-        self._answer: Answered | None = None
+        self._answer: Decided | None = None
         self._moment = 0
         self._feeds = {side: PictureFeed(control, side) for side in SIDES}
         self.open = 0
@@ -161,7 +161,7 @@ class Streams:
 
     def _heard(self, event: Event) -> None:
         """Receive an event of the device; called from its threads."""
-        if isinstance(event, Answered):
+        if isinstance(event, Decided):
             self._answer = event
         else:
             with contextlib.suppress(RuntimeError):  # the server has stopped
@@ -175,7 +175,7 @@ class Streams:
             reader.put(message)
 
     async def _tell_decisions(self) -> None:
-        told: Answered | None = None
+        told: Decided | None = None
         while True:
             await asyncio.sleep(DECISION_S)
             answer = self._answer
@@ -183,7 +183,7 @@ class Streams:
                 told = answer
                 await self._tell_decision(answer)
 
-    async def _tell_decision(self, answer: Answered) -> None:
+    async def _tell_decision(self, answer: Decided) -> None:
         await in_thread(lambda: self._control.keep(answer.sequence))  # a client that sees it may teach it
         message = event_of("decision", translate.decision(answer))
         for reader in self._readers:
@@ -318,7 +318,7 @@ def described(event: Event) -> tuple[str, Any]:
             "action": translate.action(event.action),
             "source": event.source,
         }
-    if isinstance(event, Refused):
+    if isinstance(event, Rejected):
         return "refused", {"reason": event.reason, "source": event.source}
     assert isinstance(event, Health)
     fields = {name: value if isinstance(value, int | float) else str(value) for name, value in event.fields.items()}

@@ -10,30 +10,30 @@ from edge_app.web import schema
 NS_PER_MS = 1_000_000
 
 
-def decision(answer: control.Answered) -> schema.Decision:
+def decision(event: control.Decided) -> schema.Decision:
     """Return a decision."""
     return schema.Decision(
-        sequence=answer.sequence,
-        time_ms=answer.time_ns // NS_PER_MS,
-        label=answer.label,
-        confidence=round(answer.confidence, 4),
-        margin=answer.decision.margin,
-        spikes=answer.spikes,
-        first_spike=answer.first_spike,
-        latency_ms=round(answer.latency_ms, 2),
-        fresh=answer.fresh,
+        sequence=event.sequence,
+        time_ms=event.time_ns // NS_PER_MS,
+        label=event.label,
+        confidence=round(event.confidence, 4),
+        margin=event.decision.margin,
+        spikes=event.spikes,
+        first_spike=event.first_spike,
+        latency_ms=round(event.latency_ns / 1e6, 2),
+        fresh=event.fresh,
     )
 
 
 def state(status: control.DeviceStatus, role: Role) -> schema.State:
     """Return the state for a client with that role."""
-    answer = status.answer
+    event = status.last_decision
     return schema.State(
         version=status.version,
         uptime_s=round(status.uptime_s, 3),
         camera=schema.CameraState(cast(schema.CameraWord, status.camera), status.reopened),
         fps=None if status.fps is None else round(status.fps, 2),
-        latency_ms=None if answer is None else round(answer.latency_ms, 2),
+        latency_ms=None if event is None else round(event.latency_ns / 1e6, 2),
         slowest_ms=round(status.slowest_ms, 2),
         temperature_c=status.temperature_c,
         slowed=status.slowed,
@@ -44,7 +44,7 @@ def state(status: control.DeviceStatus, role: Role) -> schema.State:
         rebuild=None if status.rebuild_progress is None else schema.Rebuild(*status.rebuild_progress),
         health=health(status),
         role=role,
-        decision=None if answer is None else decision(answer),
+        decision=None if event is None else decision(event),
         classes=list(status.classes),
     )
 
@@ -59,10 +59,10 @@ def report(one: control.ClassReport) -> schema.ClassReport:
     return schema.ClassReport(
         label=one.label,
         examples=one.examples,
-        taught=one.standing.taught,
-        predicted=one.standing.predicted,
-        right=one.standing.right,
-        enough=one.standing.enough,
+        taught=one.accuracy.taught,
+        predicted=one.accuracy.predicted,
+        right=one.accuracy.right,
+        enough=one.accuracy.enough,
         confused_with=[schema.Confused(label, count) for label, count in one.confused_with],
         advice=one.advice,
     )

@@ -33,16 +33,11 @@ class Device:
         self.events: list[Any] = []
         self._came = threading.Condition()
 
-        def report(level: int, event: str, /, **fields: object) -> None:
-            self.reports(level, event, **fields)
-            self.hub.report(level, event, **fields)
-
         self.pipeline = Pipeline(
             PipelineParts(camera, self.buttons, None, make_preprocess, self.encoder, learner),
             self.clock,
-            report,
-            answered=self.hub.answered,
-            told=self.hub.told,
+            self.reports,
+            tell=self.hub.tell,
         )
         self.learner = learner
         pictures = Pictures(self.pipeline.recent, look, make_preprocess(), self.clock, max_fps=20)

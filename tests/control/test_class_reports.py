@@ -2,12 +2,12 @@
 
 import pytest
 
-from edge_app.control.class_reports import advice, ordered
+from edge_app.control.class_reports import advice, class_reports
 from edge_app.pipeline.accuracy import ClassAccuracy
 
 
 @pytest.mark.parametrize(
-    ("examples", "standing", "confused", "known", "wanted"),
+    ("examples", "accuracy", "confused", "known", "wanted"),
     [
         (1, ClassAccuracy(1, 0, 0), (), 1, "Teach a second thing"),
         (1, ClassAccuracy(1, 0, 0), (), 3, "Show it 5 more times: another side"),
@@ -17,13 +17,13 @@ from edge_app.pipeline.accuracy import ClassAccuracy
     ],
 )
 def test_advice(
-    examples: int, standing: ClassAccuracy, confused: tuple[tuple[str, int], ...], known: int, wanted: str
+    examples: int, accuracy: ClassAccuracy, confused: tuple[tuple[str, int], ...], known: int, wanted: str
 ) -> None:
-    assert advice("cup", examples, standing, confused, known).startswith(wanted)
+    assert advice("cup", examples, accuracy, confused, known).startswith(wanted)
 
 
 def test_a_report_names_the_classes_that_it_was_taken_for_not_the_unknown() -> None:
-    standing = ClassAccuracy(9, 9, 4, (("pen", 2), (None, 2), ("key", 1)))
-    found = ordered({"cup": 9, "pen": 1}, {"cup": standing})
+    accuracy = ClassAccuracy(9, 9, 4, (("pen", 2), (None, 2), ("key", 1)))
+    found = class_reports({"cup": 9, "pen": 1}, {"cup": accuracy})
     assert found[0].confused_with == (("pen", 2), ("key", 1))
-    assert found[1].standing == ClassAccuracy(0, 0, 0)
+    assert found[1].accuracy == ClassAccuracy(0, 0, 0)

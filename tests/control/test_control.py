@@ -1,4 +1,4 @@
-"""What someone outside asks is done once, on the frame that was seen, and told to all."""
+"""A client's request is carried out once, on the frame that was shown, and all listeners are told."""
 
 import io
 import threading
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from simple_network import SimpleFactory, SimpleNetwork, clean_replay, embedding, open_learner
 
 from edge_app.config import StateConfig
-from edge_app.control import Answered, Busy, Corrected, FrameGone, Health, Refused, RequestReused, Taught
+from edge_app.control import Busy, Corrected, FrameGone, Health, Rejected, RequestReused, Taught
 from edge_app.control.transfer import export_examples
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError, StateNotWritable, UnknownLabel
-from edge_app.pipeline.deeds import Errand
-from edge_app.pipeline.teaching import WAITING
+from edge_app.pipeline.commands import MAX_WAITING, ForgetExamples
 from edge_app.simulation.devices import Fault
+from edge_app.storage.records import Action
 
 
 def test_the_status_says_how_things_are(device: Device) -> None:
     status = device.control.status()
     assert (status.camera, status.classes, status.learnt, status.rebuilding) == ("good", (), 0, False)
     assert status.health == (True, ())
-    assert status.answer is not None
-    assert status.answer.sequence >= 0
+    assert status.last_decision is not None
+    assert status.last_decision.sequence >= 0
     assert status.uptime_s > 0
     assert status.decided >= 3
 
@@ -47,7 +47,7 @@ def test_the_picture_that_was_seen_is_taught_however_late_the_word_comes(device:
 
 
 def test_a_frame_that_someone_was_told_of_can_be_taught(device: Device) -> None:
-    answer = device.control.status().answer
+    answer = device.control.status().last_decision
     assert answer is not None
     device.control.keep(answer.sequence)
     device.wait_for(lambda events: events[-1].sequence > answer.sequence + 60)
@@ -90,35 +90,35 @@ def test_a_request_that_failed_can_be_tried_again(device: Device) -> None:
 
 
 def fill_tray(device: Device, count: int) -> list[int]:
-    """Let the device be unsure `count` times, without the seconds between; return the moments, the oldest first."""
-    tray, moments = device.control._tray, []
-    while len(moments) < count:
-        answer = device.control.status().answer
+    """Let the device be uncertain `count` times, without the seconds between; return the entries, the oldest first."""
+    tray, entries = device.control._tray, []
+    while len(entries) < count:
+        answer = device.control.status().last_decision
         assert answer is not None
         tray._last_ns = -(10**12)
-        moment = tray.consider(answer._replace(label=f"thing {len(moments)}", confidence=0.1, fresh=True))
-        if moment is not None:  # else a change of the scene was quicker
-            moments.append(moment.id)
+        entry = tray.consider(answer._replace(label=f"thing {len(entries)}", confidence=0.1, fresh=True))
+        if entry is not None:  # else a change of the scene was quicker
+            entries.append(entry.id)
     tray._last_ns = 10**30  # no more of the device's own
-    device.control.dismiss([moment.id for moment in tray.moments() if moment.id not in moments] or [10**6])
-    return moments
+    device.control.dismiss([entry.id for entry in tray.decisions() if entry.id not in entries] or [10**6])
+    return entries
 
 
-def test_moments_of_the_tray_are_taught_as_one_action(device: Device, tmp_path: Path) -> None:
+def test_entries_of_the_tray_are_taught_as_one_action(device: Device, tmp_path: Path) -> None:
     control = device.control
     control.teach("red")
     before = device.learner.network_state()
-    moments = fill_tray(device, 3)
-    done = control.teach_moments(moments[::-1], "mug", request="r")
-    assert control.teach_moments(moments, "mug", request="r") == done  # however they were picked
+    entries = fill_tray(device, 3)
+    done = control.teach_from_tray(entries[::-1], "mug", request="r")
+    assert control.teach_from_tray(entries, "mug", request="r") == done  # however they were picked
     assert [one.example for one in done] == [2, 3, 4]
     assert [one.sequence for one in done] == sorted(one.sequence or 0 for one in done)
     assert control.tray() == []
-    assert [one[:-1] for one in device.of(Taught)[-3:]] == [one[:-1] for one in done]
-    assert [len(action.changes) for action in control.history()] == [1, 3]
+    assert device.of(Taught)[-3:] == done
+    assert [len(action.changes) for action in device.learner.history()] == [1, 3]
     assert device.learner.examples()[2].before is not None  # tested, then trained, each of them
     assert device.learner.network_state() == clean_replay(tmp_path)
-    assert {one.label: one.standing.taught for one in control.classes()} == {"red": 1, "mug": 3}
+    assert {one.label: one.accuracy.taught for one in control.classes()} == {"red": 1, "mug": 3}
     control.undo()
     device.learner.wait()
     assert [example.id for example in device.learner.examples()] == [1]
@@ -128,16 +128,16 @@ def test_moments_of_the_tray_are_taught_as_one_action(device: Device, tmp_path: 
 def test_a_disk_that_fills_up_half_way_teaches_none_and_a_retry_all(device: Device, tmp_path: Path) -> None:
     control = device.control
     control.teach("red")
-    moments = fill_tray(device, 20)
+    entries = fill_tray(device, 20)
     before = device.learner.network_state(), control.tray(), control.classes()
     room_for(device, 1)
     with pytest.raises(StateNotWritable, match="the disk is full"):
-        control.teach_moments(moments, "mug", request="r")
+        control.teach_from_tray(entries, "mug", request="r")
     assert (device.learner.network_state(), control.tray(), control.classes()) == before
     assert [one.label for one in device.of(Taught)] == ["red"]
-    assert len(device.of(Refused)) == 1
+    assert len(device.of(Rejected)) == 1
     room_for(device, 1000)
-    assert len(control.teach_moments(moments, "mug", request="r")) == 20
+    assert len(control.teach_from_tray(entries, "mug", request="r")) == 20
     assert control.tray() == []
     assert device.learner.network_state() == clean_replay(tmp_path)
 
@@ -155,7 +155,7 @@ def test_everyone_is_told_what_was_done(device: Device) -> None:
     device.control.undo(source="page")
     with pytest.raises(InputError, match="nothing to undo"):
         device.control.undo()
-    (taught,), (corrected,), (refused,) = (device.of(kind) for kind in (Taught, Corrected, Refused))
+    (taught,), (corrected,), (refused,) = (device.of(kind) for kind in (Taught, Corrected, Rejected))
     assert (taught.label, taught.example, taught.source) == ("red", 1, "bus")
     assert (corrected.kind, corrected.labels, corrected.examples) == ("undone", ("red",), (1,))
     assert "nothing to undo" in refused.reason
@@ -166,11 +166,11 @@ def test_everyone_is_told_what_was_done(device: Device) -> None:
 def test_undo_of_a_named_action_never_takes_another_back(device: Device) -> None:
     device.control.teach("red")
     device.control.teach("blue")
-    last = device.control.history()[-1]
+    last = device.learner.history()[-1]
     assert device.control.undo(action=last.id) == last
     with pytest.raises(InputError, match="cannot be taken back now"):
         device.control.undo(action=last.id)
-    assert device.control.undo(action=device.control.history()[-1].id, request="k").kind == "teach"
+    assert device.control.undo(action=device.learner.history()[-1].id, request="k").kind == "teach"
     assert device.learner.examples() == []
 
 
@@ -208,7 +208,7 @@ def test_class_reports_say_what_is_confused_and_what_to_show(device: Device) -> 
     reports = {report.label: report for report in control.classes()}
     assert reports["red"].confused_with == (("thing", 1),)
     assert "taken for thing" in reports["red"].advice
-    assert (reports["thing"].standing.taught, reports["thing"].standing.predicted) == (2, 1)
+    assert (reports["thing"].accuracy.taught, reports["thing"].accuracy.predicted) == (2, 1)
     control.undo()
     assert {report.label: report.confused_with for report in control.classes()}["red"] == ()
 
@@ -220,7 +220,7 @@ def test_examples_come_newest_first_in_pages(device: Device) -> None:
     assert ([example.id for example in found], total) == ([2], 3)
     assert device.control.examples("red")[1] == 2
     assert device.control.thumbnail(1)
-    assert device.control.before(1) is None
+    assert device.learner.example(1).before.label is None
 
 
 def test_export_and_import_carry_classes(device: Device, tmp_path: Path) -> None:
@@ -291,29 +291,29 @@ def test_what_the_disk_refuses_is_said(tmp_path: Path) -> None:
         device.control.teach("red")
         with pytest.raises(StateNotWritable, match="class 'red' is full"):
             device.control.teach("red", request="r")
-        assert isinstance(device.of(Refused)[0], Refused)
+        assert isinstance(device.of(Rejected)[0], Rejected)
     assert clean_replay(tmp_path)
 
 
-def test_too_much_at_once_is_refused(device: Device) -> None:
+def test_too_many_commands_at_once_are_refused(device: Device) -> None:
     hold, entered = threading.Event(), threading.Event()
+    forget = device.learner.forget_examples
 
-    def work(_: object) -> None:
+    def slow(examples: Sequence[int], *, background: bool = False) -> Action:
         entered.set()
         assert hold.wait(30)
+        return forget(examples, background=background)
 
-    def wait(_: object) -> None:
-        return None
-
-    assert device.pipeline.submit(Errand(work, Future(), "test"))
+    device.learner.forget_examples = slow  # type: ignore[method-assign]
+    futures: list[Future[object]] = [Future() for _ in range(MAX_WAITING + 1)]
+    assert device.pipeline.submit(ForgetExamples((1,), source="test", done=futures[0]))
     assert entered.wait(30)
-    futures: list[Future[object]] = [Future() for _ in range(WAITING)]
-    for done in futures:
-        assert device.pipeline.submit(Errand(wait, done, "test"))
-    with pytest.raises(Busy, match="too much waits"):
+    for done in futures[1:]:
+        assert device.pipeline.submit(ForgetExamples((1,), source="test", done=done))
+    with pytest.raises(Busy, match="too many commands wait"):
         device.control.undo()
     hold.set()
-    assert futures[-1].result(30) is None
+    assert isinstance(futures[-1].exception(30), InputError)
 
 
 def test_without_a_camera_nothing_is_taught_and_health_says_why(tmp_path: Path) -> None:
@@ -335,13 +335,3 @@ def test_two_equal_frames_are_no_illness_and_a_dark_lens_is(tmp_path: Path) -> N
         assert device.control.status().health.ok
         device.wait_for(lambda _: not device.control.status().health.ok)
         assert "black" in device.control.status().health.reasons[0]
-
-
-def test_a_subscription_keeps_the_newest(device: Device) -> None:
-    with device.control.subscribe(4, only=(Answered,)) as reader:
-        device.wait_for(lambda events: len(events) > 20)
-        first = reader.get(30)
-        assert isinstance(first, Answered)
-        second = next(iter(reader))
-        assert second.sequence > first.sequence
-    assert list(reader) == []

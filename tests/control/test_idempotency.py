@@ -23,7 +23,7 @@ def test_the_newest_are_remembered() -> None:
 def test_a_name_stands_for_one_wish() -> None:
     requests = Requests()
     requests.once("a", ("teach", "cup"), lambda: 1)
-    with pytest.raises(RequestReused, match="'a' came before, for something else"):
+    with pytest.raises(RequestReused, match="'a' came before, with other content"):
         requests.once("a", ("teach", "cat"), lambda: 2)
     for name in ("", "x" * 201):
         with pytest.raises(RequestReused, match="characters"):

@@ -1,16 +1,13 @@
-"""What a person may want to label: unsure and changed decisions, few, and with their pictures."""
+"""The tray keeps uncertain and changed decisions: few, and with their pictures."""
 
-import numpy as np
 import pytest
-from parts import SIDE, frame, make_preprocess
+from parts import SIDE, decided, decision, frame, make_preprocess
 
-from edge_app.control.events import Answered
+from edge_app.control import NotInTray
 from edge_app.control.pictures import Pictures
 from edge_app.control.tray import KEPT, Tray
 from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.preprocess import Preprocessor
-from edge_app.errors import InputError
-from edge_app.messages import Decision
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.simulation.devices import SimulatedClock
 
@@ -31,12 +28,9 @@ class Rig:
         self.sequence += 1
         now_ns = self.clock.monotonic_ns()
         self.recent.add(frame("red", now_ns / NS_PER_S, self.sequence))
-        spikes = np.array([1], np.int32)
-        decision = Decision(label, ("a",), spikes, spikes, 1, spikes.astype(np.int64))
-        return (
-            self.tray.consider(Answered(label, confidence, decision, self.sequence, self.wall_ns, 1.0, True, changed))
-            is not None
-        )
+        fields = {"confidence": confidence, "time_ns": self.wall_ns, "changed": changed}
+        event = decided(label, self.sequence, decision=decision(label, ("a",)), **fields)
+        return self.tray.consider(event) is not None
 
 
 def test_unsure_and_changed_decisions_are_kept_with_their_picture() -> None:
@@ -45,15 +39,15 @@ def test_unsure_and_changed_decisions_are_kept_with_their_picture() -> None:
     assert rig.decide("a", 0.3)
     assert rig.decide(None, 0.0, changed=True)
     assert not rig.decide(None, 0.0)
-    moments = rig.tray.moments()
-    assert [(moment.id, moment.label, moment.why) for moment in moments] == [
+    entries = rig.tray.decisions()
+    assert [(entry.id, entry.label, entry.why) for entry in entries] == [
         (2, None, "changed"),
         (1, "a", "uncertain"),
     ]
-    assert [seen.sequence for seen in rig.tray.seen([1, 2])] == [2, 3]
+    assert [shown.sequence for shown in rig.tray.frames([1, 2])] == [2, 3]
     assert rig.tray.dismiss([1, 1, 7]) == 1
-    with pytest.raises(InputError, match="moment 1 is not in the tray"):
-        rig.tray.seen([1])
+    with pytest.raises(NotInTray, match="decision 1 is not in the tray"):
+        rig.tray.frames([1])
 
 
 def test_a_doubtful_scene_does_not_fill_it() -> None:
@@ -68,12 +62,12 @@ def test_it_is_bounded() -> None:
     rig = Rig()
     for number in range(3 * KEPT):
         assert rig.decide(f"class {number}", 0.3)
-    assert len(rig.tray.moments()) == KEPT
-    assert rig.tray.moments()[0].id == 3 * KEPT
+    assert len(rig.tray.decisions()) == KEPT
+    assert rig.tray.decisions()[0].id == 3 * KEPT
 
 
 @pytest.mark.parametrize("years", [-6, 6])
-def test_a_time_of_day_that_is_set_back_or_forward_changes_nothing_but_the_time_told(years: int) -> None:
+def test_a_wall_clock_that_is_set_back_or_forward_changes_only_the_time_shown(years: int) -> None:
     rig = Rig()
     assert rig.decide("a", 0.3)
     rig.wall_ns += years * 365 * 86_400 * NS_PER_S
@@ -81,10 +75,10 @@ def test_a_time_of_day_that_is_set_back_or_forward_changes_nothing_but_the_time_
     assert not rig.decide("a", 0.3, after_s=2.0), "too soon after its like"
     assert rig.decide("b", 0.3, after_s=0.1)
     assert rig.decide("a", 0.3, after_s=3.0)
-    assert [moment.time_ns for moment in rig.tray.moments()][:2] == [rig.wall_ns, rig.wall_ns - 3 * NS_PER_S]
+    assert [entry.time_ns for entry in rig.tray.decisions()][:2] == [rig.wall_ns, rig.wall_ns - 3 * NS_PER_S]
 
 
-def test_the_first_moment_after_the_machine_s_start_is_kept() -> None:
+def test_the_first_decision_after_the_machine_s_start_is_kept() -> None:
     """The monotonic clock begins near zero then."""
     rig = Rig(start_ns=0)
     assert rig.decide("a", 0.3, after_s=0.1)

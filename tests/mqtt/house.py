@@ -12,7 +12,7 @@ from mosquitto import WAIT_S
 from parts import Reports
 from simple_network import open_learner
 
-from edge_app.control import Answered
+from edge_app.control import Decided
 from edge_app.messages import Decision
 from edge_app.mqtt.backoff import BackOff
 from edge_app.mqtt.bridge import Bridge, BridgeSettings
@@ -23,11 +23,11 @@ QUICK = 0.02, 0.1
 """Shortest and longest wait before the next attempt."""
 
 
-def answered(label: str | None, sequence: int = 1, confidence: float = 0.9) -> Answered:
+def decided(label: str | None, sequence: int = 1, confidence: float = 0.9) -> Decided:
     spikes = np.array([5], np.int32) if label else np.zeros(0, np.int32)
     labels = (label,) if label else ()
     decision = Decision(label, labels, spikes, spikes, 5, spikes.astype(np.int64))
-    return Answered(label, confidence, decision, sequence, time.time_ns(), 5.0, True, True)
+    return Decided(label, decision, confidence, sequence, time.time_ns(), 0, 5_000_000, 0, fresh=True, changed=True)
 
 
 class House:
@@ -51,9 +51,9 @@ class House:
         )
 
     def decide(self, label: str | None, sequence: int = 1) -> None:
-        answer = answered(label, sequence)
-        self.device.hub.last = answer
-        self.device.hub.tell(answer)
+        event = decided(label, sequence)
+        self.device.pipeline.decide.last = event
+        self.device.hub.tell(event)
 
     def wait_connected(self) -> None:
         assert self.bridge.speaker.connected.wait(WAIT_S), self.reports.told

@@ -13,7 +13,7 @@ import pytest
 from house import House
 from mosquitto import Mosquitto, Observer
 
-from edge_app.control import Refused
+from edge_app.control import Rejected
 from edge_app.mqtt import connection
 from edge_app.mqtt.outbox import IN_FLIGHT
 
@@ -41,7 +41,7 @@ def test_it_tells_decisions_health_classes_and_that_it_is_there(
         health = json.loads(seen.last(own("health"), lambda payload: b'"ok":true' in payload))
         assert health["reasons"] == []
         assert health["events_lost"] == 0
-        house.device.hub.tell(Refused("no frame", "button cup", 5_000_000))
+        house.device.hub.tell(Rejected("no frame", "button cup", 5_000_000))
         refused = json.loads(seen.last(own("event"), lambda payload: b"refused" in payload))
         assert (refused["event_type"], refused["reason"], refused["time_ms"]) == ("refused", "no frame", 5)
         assert refused["event_number"] == 2, "after the decision"

@@ -2,9 +2,9 @@
 
 import json
 
-from house import answered
+from house import decided
 
-from edge_app.control import ClassReport, Condition, Corrected, DeviceStatus, Refused, Taught
+from edge_app.control import ClassReport, Condition, Corrected, DeviceStatus, Rejected, Taught
 from edge_app.mqtt import payloads
 from edge_app.pipeline.accuracy import ClassAccuracy
 from edge_app.storage.records import Action, ExampleChange
@@ -18,7 +18,7 @@ def test_json_is_compact_and_keeps_every_script() -> None:
 
 
 def test_a_decision_of_nothing_known_says_null() -> None:
-    told = payloads.decision(answered(None, 7), 3)
+    told = payloads.decision(decided(None, 7), 3)
     assert (told["label"], told["spikes"], told["frame"], told["number"]) == (None, {}, 7, 3)
     assert json.loads(payloads.to_json(told)) == told
 
@@ -32,7 +32,7 @@ def test_events_have_a_type_and_say_what_happened() -> None:
     kind, fields = payloads.event(Corrected("merged", action, "page", 5 * MS))
     assert (kind, fields["kind"], fields["labels"], fields["examples"]) == ("corrected", "merged", ["cup", "mug"], 2)
     assert payloads.event(Corrected("undone", action, "page", 5 * MS))[0] == "undone"
-    assert payloads.event(Refused("full", "mqtt", 5 * MS)) == (
+    assert payloads.event(Rejected("full", "mqtt", 5 * MS)) == (
         "refused",
         {"reason": "full", "source": "mqtt", "time_ms": 5},
     )
@@ -44,7 +44,7 @@ def test_classes_say_what_to_show_next() -> None:
     assert payloads.classes([report]) == {
         "cup": {
             "examples": 5,
-            "enough": report.standing.enough,
+            "enough": report.accuracy.enough,
             "confused_with": {"key": 1},
             "advice": "show it from the side",
         }
@@ -67,7 +67,7 @@ def test_health_is_split_into_what_changes_rarely_and_always() -> None:
         classes=("cup",),
         learnt=2,
         rebuilding=False,
-        answer=None,
+        last_decision=None,
         health=Condition(False, ("it is dark",)),
     )
     assert payloads.condition(status, 7) == {

@@ -3,14 +3,15 @@
 import logging
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.preprocess import Preprocessor
-from edge_app.messages import Frame
+from edge_app.messages import Decision, Frame
+from edge_app.pipeline.events import Decided
 
 SIDE = 16
 COLOURS = {"red": (210, 40, 30), "green": (30, 190, 60), "blue": (40, 50, 220)}
@@ -53,6 +54,18 @@ def colour(name: str, seed: int = 0, side: int = 32) -> NDArray[np.uint8]:
 
 def frame(name: str, time_s: float, sequence: int = 0) -> Frame:
     return Frame(colour(name, sequence), round(time_s * NS_PER_S), sequence)
+
+
+def decision(label: str | None, labels: tuple[str, ...] = ("red", "green", "blue")) -> Decision:
+    ones = np.ones(len(labels), np.int32)
+    return Decision(label, labels, ones, ones, 1, ones.astype(np.int64))
+
+
+def decided(label: str | None, sequence: int = 0, **fields: Any) -> Decided:
+    """An event as the pipeline makes it; `fields` instead of its own."""
+    labels = () if label is None else (label,)
+    event = Decided(label, decision(label, labels), 0.9, sequence, 7, 10, 2_000_000, 0, fresh=True, changed=False)
+    return event._replace(**fields)
 
 
 class ColourScene:

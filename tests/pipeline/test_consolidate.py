@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,12 +16,11 @@ from edge_app.errors import StateNotWritable
 from edge_app.learner import Learner
 from edge_app.learner.consolidation import ReplayPolicy, ReplayTask
 from edge_app.learner.pictures import thumbnail_of
+from edge_app.pipeline.commands import CommandQueue, Undo
 from edge_app.pipeline.consolidate import AFTER_FAILURE_NS, Consolidate, ConsolidationPolicy, IdleDetector
-from edge_app.pipeline.gestures import Undo
 from edge_app.pipeline.pace import Pace, Tuning
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.pipeline.stage import SLICE_S
-from edge_app.pipeline.teaching import CommandQueue
 from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock
 
 IDLE_S, SHARE = 30.0, 0.1
@@ -117,7 +117,7 @@ def test_whatever_happens_comes_first(learner: Learner, what: str) -> None:
     rig = Rig(learner)
     rig.idle()
     if what == "command":
-        assert rig.commands.put(Undo("test", 0))
+        assert rig.commands.put(Undo(source="test"))
     elif what == "too warm":
         rig.pace.slowed = True
     else:
@@ -174,11 +174,11 @@ def test_a_full_disk_is_told_and_tried_again_later(learner: Learner) -> None:
         def learn_dream(self, task: ReplayTask, embedding: np.ndarray) -> bool:
             raise StateNotWritable("the disk is full")
 
-    rig.stage._what = rig.stage._what._replace(learner=Full())
+    rig.stage._policy = rig.stage._policy._replace(learner=cast(Learner, Full()))
     assert rig.step(10) == 0
     assert rig.reports.events == ["dream_failed"]
     assert rig.reports.last("dream_failed") == {"reason": "the disk is full"}
-    rig.stage._what = rig.stage._what._replace(learner=learner)
+    rig.stage._policy = rig.stage._policy._replace(learner=learner)
     rig.clock.advance(AFTER_FAILURE_NS / NS_PER_S)
     assert rig.step() == 1
 

@@ -4,13 +4,14 @@ import threading
 
 import numpy as np
 import pytest
-from parts import PatchEncoder, Reports, colour, embedding_of, frame, make_preprocess
+from parts import PatchEncoder, Reports, colour, decision, embedding_of, frame, make_preprocess
 
 from edge_app.devices.ports import NS_PER_S
 from edge_app.messages import Decision, Frame
 from edge_app.pipeline.calibrator import ConfidenceCalibrator
-from edge_app.pipeline.decide import Answer, Decide, MajorityVote, SharedIndicator
+from edge_app.pipeline.decide import Decide, MajorityVote, SharedIndicator
 from edge_app.pipeline.encode import Encode, EncodedFrame, Prepare, PreparedFrame
+from edge_app.pipeline.events import Decided
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace, Tuning
 from edge_app.pipeline.recent import RecentFrames
@@ -26,7 +27,7 @@ class Rig:
         self.stop = threading.Event()
         self.prepare = Prepare(self.frames, self.prepared, make_preprocess(), self.pace, self.clock, self.stop)
         self.encode = Encode(self.prepared, self.encoded, self.encoder, self.recent, self.pace, self.clock)
-        self.answers: list[Answer] = []
+        self.events: list[Decided] = []
         self.indicator = SimulatedIndicator(self.clock)
         self.said: list[str | None] = []
         self.decide = Decide(
@@ -35,16 +36,15 @@ class Rig:
             SharedIndicator(self.indicator),
             self.pace,
             self.clock,
-            self.answers.append,
+            self.events.append,
             ConfidenceCalibrator(),
+            wall=lambda: 77,
         )
 
     def classify(self, embedding: np.ndarray) -> Decision:
         """Names the strongest colour of the first patch, or what a test has it say."""
         label = self.said.pop(0) if self.said else ("red", "green", "blue")[int(embedding[:3].argmax())]
-        return Decision(
-            label, ("red", "green", "blue"), np.ones(3, np.int32), np.ones(3, np.int32), 1, np.ones(3, np.int64)
-        )
+        return decision(label)
 
     def show(self, shown: Frame) -> EncodedFrame | None:
         self.frames.put(shown)
@@ -119,10 +119,10 @@ def test_the_end_is_passed_on_after_the_last_frame() -> None:
         pass
     assert rig.decide.step()
     assert not rig.decide.step()
-    assert [answer.label for answer in rig.answers] == ["blue"]
+    assert [event.label for event in rig.events] == ["blue"]
 
 
-def test_an_answer_says_how_long_its_frame_waited_for_the_encoder() -> None:
+def test_an_event_says_how_long_its_frame_waited_for_the_encoder() -> None:
     rig = Rig()
     rig.clock.advance(0.5)
     rig.frames.put(frame("red", 1.25, 3))
@@ -130,21 +130,22 @@ def test_an_answer_says_how_long_its_frame_waited_for_the_encoder() -> None:
         assert stage.step()
     rig.clock.advance(0.125)
     assert rig.decide.step()
-    answer = rig.decide.last
-    assert answer is not None
-    assert (answer.waited_ns, answer.latency_ns) == (NS_PER_S // 4, NS_PER_S * 3 // 8)
+    event = rig.decide.last
+    assert event is not None
+    assert (event.waited_ns, event.latency_ns) == (NS_PER_S // 4, NS_PER_S * 3 // 8)
 
 
-def test_an_answer_says_what_how_surely_and_how_late() -> None:
+def test_an_event_says_what_how_surely_when_and_how_late() -> None:
     rig = Rig()
     rig.clock.advance(1.25)
     rig.encoded.put(EncodedFrame(2 * NS_PER_S, 4, np.array([9, 1, 1], np.uint8), True))
     assert rig.decide.step()
-    answer = rig.decide.last
-    assert answer is not None
-    assert (answer.label, answer.sequence, answer.decision.margin, answer.fresh) == ("red", 4, 1, True)
-    assert 0 < answer.confidence < 1
-    assert answer.latency_ns == rig.decide.slowest_ns == NS_PER_S // 4
+    event = rig.decide.last
+    assert event is not None
+    assert (event.label, event.sequence, event.decision.margin, event.fresh) == ("red", 4, 1, True)
+    assert 0 < event.confidence < 1
+    assert (event.time_ns, event.captured_ns, event.changed) == (77, 2 * NS_PER_S, True)
+    assert event.latency_ns == rig.decide.slowest_ns == NS_PER_S // 4
     assert [label for _, label in rig.indicator.shown] == ["red"]
     assert rig.decide.fps() is None
 
@@ -165,8 +166,9 @@ def test_the_vote_shows_on_the_lights_and_keeps_the_frames_own_decision() -> Non
     for number in range(4):
         rig.encoded.put(EncodedFrame(number, number, np.zeros(3, np.uint8), True))
         rig.decide.step()
-    assert [answer.label for answer in rig.answers] == ["red", "red", "red", "blue"]
-    assert [answer.decision.label for answer in rig.answers] == ["red", "red", "blue", "blue"]
+    assert [event.label for event in rig.events] == ["red", "red", "red", "blue"]
+    assert [event.decision.label for event in rig.events] == ["red", "red", "blue", "blue"]
+    assert [event.changed for event in rig.events] == [True, False, False, True]
     assert [label for _, label in rig.indicator.shown] == ["red", "red", "red", "blue"]
 
 

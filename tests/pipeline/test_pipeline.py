@@ -14,7 +14,7 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.errors import InputError
 from edge_app.learner import Learner
 from edge_app.pipeline.capture import CameraPolicy
-from edge_app.pipeline.decide import Answer
+from edge_app.pipeline.events import Corrected, Decided, Event, Health
 from edge_app.pipeline.pace import Tuning
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.pipeline.stage import SLACK_S, CameraLost, Heartbeats, StageFailed
@@ -31,7 +31,7 @@ class Rig:
     """A pipeline of threads on the real clock, with a fast camera."""
 
     def __init__(
-        self, learner: Learner, *faults: Fault, care: CameraPolicy | None = None, tuning: Tuning | None = None
+        self, learner: Learner, *faults: Fault, policy: CameraPolicy | None = None, tuning: Tuning | None = None
     ) -> None:
         self.clock = MonotonicClock()
         self.encoder, self.reports = PatchEncoder(), Reports()
@@ -39,26 +39,33 @@ class Rig:
         self.camera.open()
         self.buttons = SimulatedButtons(("red", "green", "blue", "undo"), self.clock)
         self.indicator = SimulatedIndicator(self.clock)
-        self.answers: list[Answer] = []
+        self.events: list[Event] = []
         self._came = threading.Condition()
         self.pipeline = Pipeline(
             PipelineParts(self.camera, self.buttons, self.indicator, make_preprocess, self.encoder, learner),
             self.clock,
             self.reports,
-            care=care,
+            policy=policy,
             tuning=tuning,
-            answered=self._answered,
+            tell=self._keep,
         )
         self.changes = threading.Semaphore(0)
 
-    def _answered(self, answer: Answer) -> None:
+    def _keep(self, event: Event) -> None:
         with self._came:
-            self.answers.append(answer)
+            self.events.append(event)
             self._came.notify_all()
 
-    def wait_for_answers(self, right: Callable[[list[Answer]], bool]) -> None:
+    @property
+    def decided(self) -> list[Decided]:
+        return [event for event in self.events if isinstance(event, Decided)]
+
+    def wait_for(self, right: Callable[[list[Event]], bool]) -> None:
         with self._came:
-            assert self._came.wait_for(lambda: right(self.answers), 30)
+            assert self._came.wait_for(lambda: right(self.events), 30)
+
+    def wait_for_decided(self, right: Callable[[list[Decided]], bool]) -> None:
+        self.wait_for(lambda _: right(self.decided))
 
     def wait_for_end(self) -> None:
         while self.pipeline.running:
@@ -78,15 +85,15 @@ def learner(tmp_path: Path) -> Iterator[Learner]:
         yield learner
 
 
-def test_frames_become_answers_in_order_and_the_first_is_announced(learner: Learner) -> None:
+def test_frames_become_decisions_in_order_and_the_first_is_announced(learner: Learner) -> None:
     with Rig(learner) as rig:
-        assert rig.pipeline.answering.wait(30)
-        rig.wait_for_answers(lambda answers: len(answers) >= 20)
+        assert rig.pipeline.first_decision.wait(30)
+        rig.wait_for_decided(lambda decided: len(decided) >= 20)
         status = rig.pipeline.status()
-    assert [answer.sequence for answer in rig.answers] == sorted({answer.sequence for answer in rig.answers})
+    assert [event.sequence for event in rig.decided] == sorted({event.sequence for event in rig.decided})
     assert (status.camera, status.reopened, status.rebuilding, status.learnt) == ("good", 0, False, 0)
     assert status.encoded >= status.decided >= 20
-    assert status.answer is not None
+    assert status.last_decision is not None
     assert rig.pipeline.failure is None
     assert rig.reports.told == []
 
@@ -94,14 +101,35 @@ def test_frames_become_answers_in_order_and_the_first_is_announced(learner: Lear
 def test_a_press_is_learnt_while_decisions_go_on_and_is_there_after_the_end(tmp_path: Path) -> None:
     with open_learner(tmp_path) as learner:
         with Rig(learner) as rig:
-            rig.wait_for_answers(lambda answers: len(answers) >= 3)
+            rig.wait_for_decided(lambda decided: len(decided) >= 3)
             rig.buttons.press("red")
             rig.reports.wait_for(lambda events: events == ["learnt"])
-            rig.wait_for_answers(lambda answers: answers[-1].label == "red")
+            rig.wait_for_decided(lambda decided: decided[-1].label == "red")
         assert [signal for _, signal in rig.indicator.blinks] == ["learnt"]
         assert rig.reports.last("learnt")["frame_age_ms"] <= 20
         state = learner.network_state()
     assert state == clean_replay(tmp_path)
+
+
+def test_a_correction_tells_that_the_network_is_rebuilt_and_when_it_is_done(learner: Learner) -> None:
+    with Rig(learner) as rig:
+        rig.wait_for_decided(lambda decided: len(decided) >= 3)
+        rig.buttons.press("red")
+        rig.buttons.press("undo")
+        rig.wait_for(lambda events: any(isinstance(event, Health) and event.what == "rebuilt" for event in events))
+    told = [event for event in rig.events if not isinstance(event, Decided)]
+    assert [type(event).__name__ for event in told] == ["Taught", "Corrected", "Health", "Health"]
+    assert [event.what for event in told if isinstance(event, Health)] == ["rebuilding", "rebuilt"]
+    corrected = next(event for event in told if isinstance(event, Corrected))
+    assert (corrected.kind, corrected.labels, corrected.source) == ("undone", ("red",), "button undo")
+
+
+def test_a_fault_of_the_camera_is_logged_and_told(learner: Learner) -> None:
+    with Rig(learner, Fault("unplug", 0.2, float("inf"))) as rig:
+        rig.wait_for(lambda events: any(isinstance(event, Health) for event in events))
+    event = next(event for event in rig.events if isinstance(event, Health))
+    assert event.what in ("camera_fault", "camera_absent")
+    assert (event.what, dict(event.fields)) in [(one.event, one.fields) for one in rig.reports.told]
 
 
 def test_a_disk_that_makes_teaching_wait_does_not_make_decisions_wait(learner: Learner) -> None:
@@ -115,11 +143,11 @@ def test_a_disk_that_makes_teaching_wait_does_not_make_decisions_wait(learner: L
 
     store.commit = slow_commit  # type: ignore[method-assign, assignment]
     with Rig(learner) as rig:
-        rig.wait_for_answers(lambda answers: len(answers) >= 3)
+        rig.wait_for_decided(lambda decided: len(decided) >= 3)
         rig.buttons.press("red")
         assert storing.wait(30)
-        count = len(rig.answers)
-        rig.wait_for_answers(lambda answers: len(answers) >= count + 20)
+        count = len(rig.decided)
+        rig.wait_for_decided(lambda decided: len(decided) >= count + 20)
         assert rig.reports.told == []
         stored.set()
         rig.reports.wait_for(lambda events: events == ["learnt"])
@@ -127,10 +155,10 @@ def test_a_disk_that_makes_teaching_wait_does_not_make_decisions_wait(learner: L
 
 def test_a_slow_encoder_drops_frames_and_counts_them(learner: Learner) -> None:
     with Rig(learner, tuning=Tuning(max_fps=10)) as rig:
-        rig.wait_for_answers(lambda answers: len(answers) >= 5)
+        rig.wait_for_decided(lambda decided: len(decided) >= 5)
         status = rig.pipeline.status()
     assert status.dropped > 2 * status.encoded
-    assert rig.answers[4].sequence - rig.answers[1].sequence > 9
+    assert rig.decided[4].sequence - rig.decided[1].sequence > 9
 
 
 @pytest.mark.parametrize(
@@ -144,7 +172,7 @@ def test_a_stage_that_fails_stops_all_and_says_why(
     learner: Learner, error: Exception, status: int, message: str
 ) -> None:
     with Rig(learner) as rig:
-        rig.wait_for_answers(lambda answers: len(answers) >= 3)
+        rig.wait_for_decided(lambda decided: len(decided) >= 3)
         rig.encoder.fails = error
         rig.wait_for_end()
     failure = rig.pipeline.failure
@@ -156,14 +184,14 @@ def test_a_stage_that_fails_stops_all_and_says_why(
 
 
 def test_a_camera_that_is_lost_ends_the_pipeline(learner: Learner) -> None:
-    with Rig(learner, Fault("unplug", 0.2, float("inf")), care=CameraPolicy(give_up_after_s=1)) as rig:
+    with Rig(learner, Fault("unplug", 0.2, float("inf")), policy=CameraPolicy(give_up_after_s=1)) as rig:
         rig.wait_for_end()
     assert isinstance(rig.pipeline.failure, CameraLost)
 
 
 def test_a_frozen_stage_is_overdue_and_only_that_one(learner: Learner) -> None:
     with Rig(learner) as rig:
-        rig.wait_for_answers(lambda answers: len(answers) >= 3)
+        rig.wait_for_decided(lambda decided: len(decided) >= 3)
         rig.encoder.frozen = threading.Event()
         assert rig.encoder.entered.wait(30)
         clock = SimulatedClock(rig.clock.monotonic_ns())
@@ -181,7 +209,7 @@ def test_a_frozen_stage_is_overdue_and_only_that_one(learner: Learner) -> None:
 
 def test_a_press_that_was_queued_is_learnt_before_the_stop(learner: Learner) -> None:
     with Rig(learner) as rig:
-        rig.wait_for_answers(lambda answers: len(answers) >= 3)
+        rig.wait_for_decided(lambda decided: len(decided) >= 3)
         rig.encoder.frozen = threading.Event()
         rig.buttons.press("red")
         rig.buttons.press("green")
@@ -206,24 +234,24 @@ def test_a_recording_plays_to_its_end(learner: Learner, tmp_path: Path) -> None:
     clock, reports = MonotonicClock(), Reports()
     camera = DirectoryCamera(folder, clock, fps=50)
     camera.open()
-    answers: list[Answer] = []
+    events: list[Event] = []
     changes = threading.Semaphore(0)
     parts = PipelineParts(camera, SimulatedButtons((), clock), None, make_preprocess, PatchEncoder(), learner)
-    pipeline = Pipeline(parts, clock, reports, care=CameraPolicy(recording=True), answered=answers.append)
+    pipeline = Pipeline(parts, clock, reports, policy=CameraPolicy(recording=True), tell=events.append)
     pipeline.start(changes.release)
     while pipeline.running:
         assert changes.acquire(timeout=30)
     assert pipeline.failure is None
     assert pipeline.life.overdue() == []
     assert reports.events == ["recording_ended"]
-    assert answers[-1].sequence == 5
+    assert [event.sequence for event in events if isinstance(event, Decided)][-1] == 5
 
 
 def test_other_settings_are_taken_over_while_running(learner: Learner) -> None:
     with Rig(learner) as rig:
-        rig.wait_for_answers(lambda answers: len(answers) >= 10)
+        rig.wait_for_decided(lambda decided: len(decided) >= 10)
         rig.pipeline.retune(Tuning(idle_threshold=200))
-        rig.wait_for_answers(lambda answers: not answers[-1].fresh)
+        rig.wait_for_decided(lambda decided: not decided[-1].fresh)
 
 
 def test_signs_of_life() -> None:

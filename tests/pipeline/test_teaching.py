@@ -1,4 +1,4 @@
-"""Presses teach the frame that was shown at the press; what cannot be done is seen, and decisions go on."""
+"""Commands, from a press or from a client, are carried out in turn; what fails is shown, and decisions go on."""
 
 import threading
 from collections.abc import Iterator
@@ -15,11 +15,26 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError
 from edge_app.learner import Learner
+from edge_app.pipeline.commands import (
+    MAX_WAITING,
+    Command,
+    CommandQueue,
+    FollowImport,
+    ForgetClass,
+    ForgetExamples,
+    MergeClasses,
+    RelabelExamples,
+    RenameClass,
+    Teach,
+    TeachableFrame,
+    TeachPictures,
+    Undo,
+)
 from edge_app.pipeline.decide import SharedIndicator
-from edge_app.pipeline.deeds import Correction, Deed, Errand, Lesson, Refusal
-from edge_app.pipeline.gestures import ButtonMapping, Forget, Teach, Undo
+from edge_app.pipeline.events import Corrected, Event, Rejected, Taught
+from edge_app.pipeline.gestures import ButtonMapping, ButtonWatch
 from edge_app.pipeline.recent import RecentFrames
-from edge_app.pipeline.teaching import WAITING, ButtonWatch, CommandQueue, Teacher
+from edge_app.pipeline.teaching import Teacher
 from edge_app.simulation.devices import SimulatedButtons, SimulatedClock, SimulatedIndicator
 
 
@@ -30,7 +45,7 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 class Rig:
-    def __init__(self, learner: Learner, meaning: ButtonMapping | None = None) -> None:
+    def __init__(self, learner: Learner, mapping: ButtonMapping | None = None) -> None:
         self.clock, self.reports, self.recent = SimulatedClock(10 * NS_PER_S), Reports(), RecentFrames()
         self.encoder, self.commands, self.ended = PatchEncoder(), CommandQueue(), threading.Event()
         self.indicator = SimulatedIndicator(self.clock)
@@ -39,7 +54,7 @@ class Rig:
         self.pressed = SimulatedButtons(("red", "blue", "undo"), self.clock)
         self.watch = ButtonWatch(
             self.pressed,
-            meaning or ButtonMapping({}),
+            mapping or ButtonMapping({}),
             self.recent,
             self.commands,
             self.clock,
@@ -47,7 +62,7 @@ class Rig:
             self.reports,
             self.ended,
         )
-        self.deeds: list[Deed] = []
+        self.events: list[Event] = []
         self.teacher = Teacher(
             self.commands,
             learner,
@@ -57,7 +72,8 @@ class Rig:
             self.clock,
             lights,
             self.reports,
-            self.deeds.append,
+            self.events.append,
+            wall=lambda: 77,
         )
 
     def show(self, name: str, time_s: float, sequence: int) -> None:
@@ -138,47 +154,47 @@ def test_a_press_whose_frame_is_gone_is_refused_for_what_it_is(rig: Rig) -> None
 
 def teach(rig: Rig, name: str, sequence: int) -> None:
     shown = frame(name, 10 + sequence / 10, sequence)
-    assert rig.commands.put(Teach(name, shown.time_ns, "test", shown))
+    assert rig.commands.put(Teach(name, shown, shown.time_ns, source="test"))
     rig.teacher.step()
 
 
-def test_undo_and_forget_are_exact_and_the_standing_follows(rig: Rig) -> None:
+def test_undo_and_forget_are_exact_and_the_accuracy_follows(rig: Rig) -> None:
     for number, name in enumerate(("red", "blue", "red", "red")):
         teach(rig, name, number)
-    assert rig.teacher.progress.standings()["red"].taught == 3
-    rig.commands.put(Undo(seconds(12), "button undo"))
+    assert rig.teacher.accuracy.classes()["red"].taught == 3
+    rig.commands.put(Undo(source="button undo"))
     rig.teacher.step()
     assert rig.reports.last("undone") == {"examples": 1, "source": "button undo", "action": "teach"}
-    assert rig.teacher.progress.standings()["red"].taught == 2
-    rig.commands.put(Forget("red", seconds(13), "button red"))
+    assert rig.teacher.accuracy.classes()["red"].taught == 2
+    rig.commands.put(ForgetClass("red", source="button red"))
     rig.settle()
     assert rig.reports.last("forgotten") == {"examples": 2, "source": "button red", "label": "red"}
     assert rig.learner.classes() == {"blue": 1}
     assert rig.learner.labels == ("blue",)
-    assert list(rig.teacher.progress.standings()) == ["blue"]
+    assert list(rig.teacher.accuracy.classes()) == ["blue"]
     assert rig.blinks == ["learnt"] * 4 + ["undone"] * 2
 
 
 def test_how_a_class_is_doing_is_known_again_at_the_next_start(rig: Rig, tmp_path: Path) -> None:
     for number, name in enumerate(("red", "blue", "red", "blue", "red", "red")):
         teach(rig, name, number)
-    standings, asked = rig.teacher.progress.standings(), rig.learner.classify(rig.encoder.encode(colour("red", 0, 16)))
-    assert (standings["red"].taught, standings["red"].predicted) == (4, 3)
-    sure = rig.teacher.assurance.confidence(asked)
+    accuracies, asked = rig.teacher.accuracy.classes(), rig.learner.classify(rig.encoder.encode(colour("red", 0, 16)))
+    assert (accuracies["red"].taught, accuracies["red"].predicted) == (4, 3)
+    sure = rig.teacher.calibrator.confidence(asked)
     rig.learner.close()
     with open_learner(tmp_path) as learner:
         again = Rig(learner)
-        assert again.teacher.progress.standings() == standings
-        assert again.teacher.assurance.confidence(asked) == sure
-        again.commands.put(Undo(seconds(12), "button undo"))
+        assert again.teacher.accuracy.classes() == accuracies
+        assert again.teacher.calibrator.confidence(asked) == sure
+        again.commands.put(Undo(source="button undo"))
         again.teacher.step()
-        assert again.teacher.progress.standings()["red"].taught == 3
+        assert again.teacher.accuracy.classes()["red"].taught == 3
 
 
 def test_a_chord_adds_a_class_with_an_unused_name(rig: Rig) -> None:
     for number in range(2):
         shown = frame("red", 10 + number, number)
-        rig.commands.put(Teach(None, shown.time_ns, "buttons red and blue", shown))
+        rig.commands.put(Teach(None, shown, shown.time_ns, source="buttons red and blue"))
         rig.teacher.step()
     assert rig.learner.labels == ("class 1", "class 2")
 
@@ -202,12 +218,12 @@ def test_a_full_folder_refuses_and_the_device_goes_on(tmp_path: Path) -> None:
 
 def test_too_many_commands_are_refused_and_seen(rig: Rig) -> None:
     rig.show("red", 10.0, 0)
-    for number in range(WAITING + 1):
+    for number in range(MAX_WAITING + 1):
         rig.pressed.press("red", at_ns=seconds(10) + number)
     rig.clock.advance(1)
     rig.settle()
     assert rig.reports.events.count("command_refused") == 1
-    assert rig.reports.events.count("learnt") == WAITING
+    assert rig.reports.events.count("learnt") == MAX_WAITING
 
 
 def test_a_rebuild_that_fails_in_the_background_is_told_once(rig: Rig) -> None:
@@ -222,47 +238,99 @@ def test_a_rebuild_that_fails_in_the_background_is_told_once(rig: Rig) -> None:
     assert rig.reports.events == ["rebuild_failed"]
 
 
-def test_presses_are_told_of_as_deeds(rig: Rig) -> None:
+def test_presses_become_events(rig: Rig) -> None:
     rig.show("red", 10.0, 3)
     rig.pressed.press("red", at_ns=seconds(10.05))
     rig.pressed.press("undo", at_ns=seconds(10.1))
     rig.pressed.press("undo", at_ns=seconds(10.2))
     rig.clock.advance(0.4)
     rig.settle()
-    lesson, correction, refusal = rig.deeds
-    assert lesson == Lesson(1, "red", None, 0.0, "button red", 3)
-    assert isinstance(correction, Correction)
-    assert (correction.kind, correction.action.kind, correction.source) == ("undone", "teach", "button undo")
-    assert isinstance(refusal, Refusal)
-    assert "nothing to undo" in refusal.reason
+    taught, corrected, rejected = rig.events
+    assert taught == Taught(1, "red", None, 0.0, "button red", 3, 77)
+    assert isinstance(corrected, Corrected)
+    assert (corrected.kind, corrected.action.kind, corrected.source) == ("undone", "teach", "button undo")
+    assert isinstance(rejected, Rejected)
+    assert "nothing to undo" in rejected.reason
 
 
-def test_an_errand_is_carried_out_in_turn_and_its_outcome_told(rig: Rig) -> None:
-    picture = make_preprocess()(colour("red", 0)).copy()
-    done: Future[Lesson] = Future()
-    gone: Future[object] = Future()
+def pictures(*names: str) -> tuple[TeachableFrame, ...]:
+    return tuple(
+        TeachableFrame(7 + number, 0, make_preprocess()(colour(name, number)).copy(), None)
+        for number, name in enumerate(names)
+    )
+
+
+def test_the_sender_of_a_command_gets_its_outcome_and_a_cancelled_one_is_not_carried_out(rig: Rig) -> None:
+    done: Future[list[Taught]] = Future()
+    gone: Future[list[Taught]] = Future()
     assert gone.cancel()
-    rig.commands.put(
-        Errand(lambda teacher: teacher.teach("red", picture, None, source="page", sequence=7, asked_ns=0), done, "page")
-    )
-    rig.commands.put(
-        Errand(lambda teacher: teacher.teach("x", picture, None, source="", sequence=7, asked_ns=0), gone, "")
-    )
+    rig.commands.put(TeachPictures("red", pictures("red"), 0, "0123456789abcdef", source="page", done=done))
+    rig.commands.put(TeachPictures("x", pictures("red"), 0, source="", done=gone))
     rig.settle()
-    assert done.result(0) == rig.deeds[0] == Lesson(1, "red", None, 0.0, "page", 7)
-    assert len(rig.learner.examples()) == 1
+    assert done.result(0) == rig.events == [Taught(1, "red", None, 0.0, "page #0123456789abcdef", 7, 77)]
+    (example,) = rig.learner.examples()
+    assert (example.source, example.request) == ("page #0123456789abcdef", "0123456789abcdef")
     assert (rig.reports.last("learnt")["frame"], rig.teacher.learnt) == (7, 1)
 
 
-@pytest.mark.parametrize("error", [InputError("no such thing"), ValueError("a mistake in the program")])
-def test_an_errand_that_fails_tells_who_waits_and_the_teacher_goes_on(rig: Rig, error: Exception) -> None:
+def test_a_command_that_fails_tells_its_sender_and_everyone(rig: Rig) -> None:
     done: Future[object] = Future()
-
-    def work(_: Teacher) -> object:
-        raise error
-
-    rig.commands.put(Errand(work, done, "page"))
+    rig.commands.put(Undo(source="page", done=done))
     assert rig.teacher.step()
-    assert done.exception(0) is error
-    assert (rig.deeds == [Refusal("no such thing", "page")]) is isinstance(error, InputError)
+    assert isinstance(done.exception(0), InputError)
+    assert rig.events == [Rejected(str(done.exception(0)), "page", 77)]
+    assert rig.blinks == ["error"]
     assert rig.teacher.step()
+
+
+def test_a_mistake_in_the_program_is_given_to_the_sender_and_without_one_ends_the_stage(rig: Rig) -> None:
+    rig.encoder.fails = ValueError("a mistake in the program")
+    done: Future[object] = Future()
+    rig.commands.put(TeachPictures("red", pictures("red"), 0, source="page", done=done))
+    assert rig.teacher.step()
+    assert done.exception(0) is rig.encoder.fails
+    assert rig.events == []
+    shown = frame("red", 10, 0)
+    rig.commands.put(Teach("red", shown, shown.time_ns, source="button red"))
+    with pytest.raises(ValueError, match="a mistake"):
+        rig.teacher.step()
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "fields", "classes"),
+    [
+        (Undo(source="t"), "undone", {"examples": 1, "action": "teach"}, {"a": 2}),
+        (Undo(3, source="t"), "undone", {"examples": 1, "action": "teach"}, {"a": 2}),
+        (RelabelExamples((1,), "b", source="t"), "relabelled", {"examples": 1, "label": "b"}, {"b": 2, "a": 1}),
+        (ForgetExamples((1, 2), source="t"), "forgotten", {"examples": 2}, {"b": 1}),
+        (ForgetClass("a", source="t"), "forgotten", {"examples": 2, "label": "a"}, {"b": 1}),
+        (RenameClass("a", "c", source="t"), "renamed", {"examples": 2, "label": "a", "to": "c"}, {"c": 2, "b": 1}),
+        (MergeClasses("b", "a", source="t"), "merged", {"examples": 1, "label": "b", "into": "a"}, {"a": 3}),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str | dict) else "",
+)
+def test_every_correction_is_carried_out_logged_and_told(
+    rig: Rig, command: Command, kind: str, fields: dict[str, object], classes: dict[str, int]
+) -> None:
+    for number, name in enumerate("aab"):
+        shown = frame("red", 10 + number, number)
+        rig.commands.put(Teach(name, shown, shown.time_ns, source="test"))
+        rig.teacher.step()
+    rig.commands.put(command)
+    rig.settle()
+    assert rig.learner.classes() == classes
+    assert {label: found.taught for label, found in rig.teacher.accuracy.classes().items()} == classes
+    assert rig.reports.last(kind) == {"source": "t"} | fields
+    event = rig.events[-1]
+    assert isinstance(event, Corrected)
+    assert (event.kind, event.source, len(event.examples)) == (kind, "t", fields["examples"])
+
+
+def test_an_import_that_is_stored_is_followed_even_when_many_commands_wait(rig: Rig) -> None:
+    teach(rig, "red", 0)
+    action = rig.learner.history()[-1]
+    while rig.commands.put(Undo(99, source="test")):
+        pass
+    assert rig.commands.put(FollowImport(action, source="page"))
+    rig.settle()
+    assert rig.events[-1] == Corrected("imported", action, "page", 77)

@@ -95,7 +95,7 @@ def refusal(work: Callable[[], object], kind: type, otherwise: str) -> str:
 
 
 def what_was_taught(served: Served) -> Any:
-    return served.control.history(), [example[:4] for example in served.device.learner.examples()]
+    return served.device.learner.history(), [example[:4] for example in served.device.learner.examples()]
 
 
 BODIES = (
@@ -133,7 +133,7 @@ def test_bodies(served: Served, where: tuple[str, str], body: bytes) -> None:
         assert answer.json()["error"]["message"]
         assert what_was_taught(served) == before
     elif path.startswith(("/classes", "/undo", "/examples")):  # it was right: put things back
-        while len(served.control.history()) > len(before[0]):
+        while len(served.device.learner.history()) > len(before[0]):
             served.control.undo()
         if not served.device.learner.examples():
             served.control.teach("cup")

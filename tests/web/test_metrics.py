@@ -24,7 +24,7 @@ def test_prometheus_reads_them(served: Served) -> None:
 
 
 def test_before_anything_was_decided(served: Served) -> None:
-    status = served.control.status()._replace(answer=None, fps=None, temperature_c=51.5)
+    status = served.control.status()._replace(last_decision=None, fps=None, temperature_c=51.5)
     families = {
         family.name: family
         for family in parser.text_string_to_metric_families(exposition(status, [], streams=1, pictures=2))
