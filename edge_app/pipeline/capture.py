@@ -1,4 +1,4 @@
-"""The first stage: reads the camera, and mends it or gives it up when it stalls, fails or lies."""
+"""The first stage: reads the camera, and reopens it or gives it up when it stalls, fails or delivers garbage."""
 
 import contextlib
 import logging
@@ -16,28 +16,28 @@ from edge_app.pipeline.stage import SLICE_S, CameraLost
 
 READ_S = 1.0
 OPEN_S = 10.0
-"""How long a driver may take to open: what a stream over the network needs."""
+"""The longest opening of a driver: a stream over the network needs that long."""
 TRIES = 3
-"""Failed reads in a row before a live camera is opened again."""
+"""Failed reads in a row before a live camera is reopened."""
 RECORDING_TRIES = 20
-"""Damaged pictures in a row before a recording is given up."""
+"""Unreadable pictures in a row before a recording is given up."""
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
 STEADY_NS = 10 * NS_PER_S
-"""A camera that has worked for so long after it was opened again is well: the next fault begins with a short delay."""
+"""A reopened camera that has worked this long has recovered: the delays start again from the shortest."""
 
 
 class CameraPolicy(NamedTuple):
-    """When a camera counts as broken; see the keys of [camera] in the configuration."""
+    """When a camera counts as faulty; see [camera] in the configuration."""
 
     recording: bool = False
-    """Pictures or a video: it is never opened again, and may show the same picture for as long as it likes."""
+    """Pictures or a video: never reopened, and may repeat a picture for any time."""
     stall_after_s: float = 5.0
     stuck_after_s: float = 10.0
     give_up_after_s: float = 120.0
 
 
 class Capture:
-    """Camera -> newest frame. What the camera dropped, and what nobody took, is counted."""
+    """Camera -> newest frame. Counts the frames that the camera or this stage dropped."""
 
     name = "capture"
     longest_wait_s = READ_S + OPEN_S
@@ -50,19 +50,19 @@ class Capture:
         clock: Clock,
         stop: threading.Event,
         report: Report,
-        care: CameraPolicy | None = None,
+        policy: CameraPolicy | None = None,
         pace: Pace | None = None,
     ) -> None:
         self._pace = pace
-        self._looked_ns = 0
-        self._left_alone = 0
+        self._read_ns = 0
+        self._skipped = 0
         self._camera = camera
         self._frames = frames
         self._recent = recent
         self._clock = clock
         self._stop = stop
         self._report = report
-        self._care = care or CameraPolicy()
+        self._policy = policy or CameraPolicy()
         self._inspector = FrameInspector()
         self._verdict: Verdict = "good"
         self._verdict_ns = self._alive_ns = self._good_ns = self._opened_ns = clock.monotonic_ns()
@@ -71,47 +71,47 @@ class Capture:
         self._delay_s = FIRST_DELAY_S
         self._reopen_ns: int | None = None
         self.captured = 0
-        """Frames that arrived."""
+        """Frames read since the start."""
         self.reopened = 0
-        """How often the camera was opened again."""
+        """Times the camera was reopened."""
 
     @property
     def dropped(self) -> int:
-        """Frames that came too fast to be encoded: dropped by the camera, or displaced here by newer ones.
+        """Frames that came too fast to be encoded: dropped by the camera, or replaced here by newer ones.
 
-        Those that nobody looked at because the picture stood still do not count.
+        Frames skipped because the picture stood still do not count.
         """
-        return self._camera.dropped - self._left_alone + self._frames.dropped
+        return self._camera.dropped - self._skipped + self._frames.dropped
 
     @property
     def state(self) -> str:
-        """The camera's condition, a word for people."""
+        """The camera's condition: a verdict of the inspector, or "reopening"."""
         return "reopening" if self._reopen_ns is not None else self._verdict
 
     @property
     def lasted_s(self) -> float:
-        """How long the camera has delivered what it delivers now, seconds."""
+        """Time since the condition last changed, seconds."""
         return (self._clock.monotonic_ns() - self._verdict_ns) / NS_PER_S
 
     def step(self) -> bool:
-        """Read one frame, or mend the camera a little; False at the end of a recording. Raises CameraLost."""
+        """Read a frame, or try to reopen the camera; False at the end of a recording. Raises CameraLost."""
         if self._reopen_ns is not None:
-            return self._mend(self._reopen_ns)
+            return self._reopen(self._reopen_ns)
         period_ns = self._pace.watch_period_ns if self._pace is not None else 0
-        if period_ns and self._leave_alone(period_ns):
+        if period_ns and self._skip(period_ns):
             return True
         dropped = self._camera.dropped
         try:
-            frame = self._camera.read(min(READ_S, self._care.stall_after_s))
+            frame = self._camera.read(min(READ_S, self._policy.stall_after_s))
             if period_ns:
-                self._left_alone += self._camera.dropped - dropped
+                self._skipped += self._camera.dropped - dropped
             if frame is None:
                 self._report(logging.INFO, "recording_ended", camera=self._camera.uri, frames=self.captured)
                 self._frames.close()
                 return False
             check_form(frame, self._camera.uri)
         except CameraStalled as error:
-            if not self._care.recording and self._silent_for(self._alive_ns, self._care.stall_after_s):
+            if not self._policy.recording and self._silent_for(self._alive_ns, self._policy.stall_after_s):
                 self._fault("stalled", error)
         except DeviceError as error:
             self._unreadable(error)
@@ -119,12 +119,12 @@ class Capture:
             self._accept(frame)
         return True
 
-    def _leave_alone(self, period_ns: int) -> bool:
-        """Wait a little while it is too early for the next look at a picture that stands still; False when due."""
+    def _skip(self, period_ns: int) -> bool:
+        """Wait a little if it is too early to read a picture that stands still; False once it is time."""
         now_ns = self._clock.monotonic_ns()
-        wait_ns = self._looked_ns + period_ns - now_ns
+        wait_ns = self._read_ns + period_ns - now_ns
         if wait_ns <= 0:
-            self._looked_ns = now_ns
+            self._read_ns = now_ns
             return False
         self._clock.wait(self._stop, min(wait_ns / NS_PER_S, SLICE_S))
         return True
@@ -134,7 +134,7 @@ class Capture:
         self._alive_ns = now_ns
         self._errors = 0
         self.captured += 1
-        inspected = not self._care.recording and self._care.stuck_after_s > 0
+        inspected = not self._policy.recording and self._policy.stuck_after_s > 0
         verdict = self._inspector.judge(frame.image) if inspected else "good"
         if verdict != self._verdict:
             self._changed(verdict, now_ns)
@@ -145,12 +145,12 @@ class Capture:
         if verdict != "noise":
             self._recent.add(frame)
             self._frames.put(frame)
-        if verdict != "good" and self._silent_for(self._verdict_ns, self._care.stuck_after_s):
+        if verdict != "good" and self._silent_for(self._verdict_ns, self._policy.stuck_after_s):
             self._stuck(verdict, now_ns)
 
     def _changed(self, verdict: Verdict, now_ns: int) -> None:
         lasted_s = (now_ns - self._verdict_ns) / NS_PER_S
-        if verdict == "good" and lasted_s >= self._care.stuck_after_s:
+        if verdict == "good" and lasted_s >= self._policy.stuck_after_s:
             self._report(logging.INFO, "camera_well", camera=self._camera.uri, after=self._verdict, seconds=lasted_s)
         if verdict == "good":
             self._dark_reopened = False
@@ -158,16 +158,16 @@ class Capture:
 
     def _stuck(self, verdict: Verdict, now_ns: int) -> None:
         if verdict == "black" and self._dark_reopened:
-            return  # it is dark, or the lens is covered: nothing that opening it once more would mend
+            return  # it is dark, or the lens is covered: reopening again would not help
         self._dark_reopened = verdict == "black"
-        self._fault(verdict, f"only {verdict} frames for {self._care.stuck_after_s:g} s")
+        self._fault(verdict, f"only {verdict} frames for {self._policy.stuck_after_s:g} s")
 
     def _unreadable(self, error: DeviceError) -> None:
         self._errors += 1
-        if self._care.recording:
+        if self._policy.recording:
             self._report(logging.WARNING, "picture_unreadable", camera=self._camera.uri, reason=str(error))
             if self._errors >= RECORDING_TRIES:
-                raise CameraLost(f"{self._errors} pictures in a row cannot be read; the last: {error}") from error
+                raise CameraLost(f"{self._errors} pictures in a row cannot be read; the last error: {error}") from error
         elif self._errors >= TRIES:
             self._fault("failed", error)
 
@@ -181,11 +181,11 @@ class Capture:
         self._reopen_ns = self._clock.monotonic_ns() + round(self._delay_s * NS_PER_S)
         self._delay_s = min(2 * self._delay_s, LONGEST_DELAY_S)
 
-    def _mend(self, reopen_ns: int) -> bool:
-        if self._silent_for(self._good_ns, self._care.give_up_after_s):
+    def _reopen(self, reopen_ns: int) -> bool:
+        if self._silent_for(self._good_ns, self._policy.give_up_after_s):
             raise CameraLost(
-                f"{self._camera.uri}: no usable frame for {self._care.give_up_after_s:g} s, opened again "
-                f"{self.reopened} times; look at its cable and power"
+                f"{self._camera.uri}: no usable frame for {self._policy.give_up_after_s:g} s, reopened "
+                f"{self.reopened} times: check its cable and power supply"
             )
         wait_s = (reopen_ns - self._clock.monotonic_ns()) / NS_PER_S
         if wait_s > 0:

@@ -1,4 +1,4 @@
-"""Whether a camera's picture can be believed: black, noise, or the same bytes again are signs of a fault."""
+"""Detects pictures that a faulty camera delivers: black, noise, or the same bytes again."""
 
 from typing import Literal
 
@@ -11,25 +11,25 @@ from edge_app.messages import Frame
 Verdict = Literal["good", "black", "noise", "repeated"]
 
 BLACK_MEAN, BLACK_MAX = 6, 40
-"""Levels of 255 up to which a picture is black: a sensor in the dark still shows some noise."""
+"""Largest mean and maximum of a black picture, levels of 255: a sensor in the dark still shows some noise."""
 BLOCK = 64
-"""Side in pixels of the patch that is looked at for noise."""
+"""Side of the patch that is tested for noise, pixels."""
 ROUGH = 40
-"""Mean difference between neighbours, in levels, below which no picture is noise; random bytes have 85."""
+"""Noise has a larger mean difference between neighbouring pixels, in levels; random bytes have 85."""
 
 
 class FrameInspector:
-    """Judges one frame after another.
+    """Classifies one frame after another.
 
-    A lens blurs, so neighbouring pixels resemble one another more than distant ones do; in random bytes they do not. A
-    sensor is noisy, so two frames never have the same bytes.
+    A lens blurs, so neighbouring pixels are more alike than distant ones; random bytes are not. A sensor is noisy, so
+    two frames never have the same bytes.
     """
 
     def __init__(self) -> None:
         self._last: NDArray[np.uint8] | None = None
 
     def judge(self, image: NDArray[np.uint8]) -> Verdict:
-        """Return what an image, uint8 (height, width, 3), looks like."""
+        """Return the verdict on an image, (height, width, 3) uint8."""
         last, self._last = self._last, image
         height, width = image.shape[:2]
         rows, columns = max(1, height // 48), max(1, width // 64)
@@ -43,18 +43,18 @@ class FrameInspector:
         return "noise" if _is_noise(image) else "good"
 
     def forget(self) -> None:
-        """Start anew with a camera that was opened again."""
+        """Forget the last frame, after the camera was reopened."""
         self._last = None
 
 
 def check_form(frame: Frame, uri: str) -> None:
-    """Raise DeviceError unless a frame is what cameras must deliver."""
+    """Raise DeviceError unless a frame is a uint8 RGB image."""
     image = frame.image
     right = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
     if right and image.shape[2] == 3 and min(image.shape[:2]) >= 2:
         return
     found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-    raise DeviceError(f"{uri}: the camera delivered {found}, expected a picture, uint8 (height, width, 3)")
+    raise DeviceError(f"{uri}: the camera delivered {found}, expected uint8 (height, width, 3)")
 
 
 def _is_noise(image: NDArray[np.uint8]) -> bool:

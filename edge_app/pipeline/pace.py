@@ -1,4 +1,4 @@
-"""How often a frame is encoded: a rate cap, less when the processor is warm, and not at all while nothing changes."""
+"""How often a frame is encoded: a rate cap, a lower one while the processor is hot, and no encoding while idle."""
 
 import logging
 from pathlib import Path
@@ -11,14 +11,15 @@ from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.messages import Report
 
 LOOK_NS = 5 * NS_PER_S
-"""How often the temperature is read."""
+"""Between two readings of the temperature."""
 PATCHES = 14
+"""Patches per side over which a picture is averaged to detect a change."""
 STILL_NS = 2 * NS_PER_S
-"""How long a picture must not have changed until the camera is looked at less often."""
+"""A picture that has not changed for this long is read at the watch rate."""
 
 
 class Tuning(NamedTuple):
-    """What may change while the program runs; see [decision], [idle] and [temperature] in the configuration."""
+    """Settings that may change at run time; see [decision], [idle] and [temperature] in the configuration."""
 
     max_fps: float = 0.0
     vote: int = 1
@@ -31,7 +32,7 @@ class Tuning(NamedTuple):
 
 
 def read_temperature(sensor: Path) -> float | None:
-    """Return degrees Celsius from a thermal zone's file (millidegrees); None when it cannot be read."""
+    """Return degrees Celsius from a thermal zone's file (millidegrees); None if it cannot be read."""
     try:
         return int(sensor.read_text(encoding="ascii")) / 1000
     except (OSError, ValueError):
@@ -39,9 +40,10 @@ def read_temperature(sensor: Path) -> float | None:
 
 
 class Pace:
-    """Says when the next frame is due. Not thread-safe, but for `tuning`, which any thread may set, and for watching:
+    """Says when the next frame is due.
 
-    the encoder's stage says what it `saw`, and the camera's asks for `watch_period_ns`.
+    Used by the prepare stage. `tuning` may be set from any thread; the encode stage calls `saw`, the capture stage
+    reads `watch_period_ns`.
     """
 
     def __init__(self, tuning: Tuning, clock: Clock, report: Report) -> None:
@@ -54,12 +56,12 @@ class Pace:
         self._changed_ns: int | None = None
         self._still = False
         self.temperature_c: float | None = None
-        """At the last look; None: not known."""
+        """At the last reading; None: unknown."""
         self.slowed = False
         """Whether the rate is lowered because of the temperature."""
 
     def wait_s(self) -> float:
-        """Return the seconds until the next frame is due; zero or less when it is."""
+        """Return the seconds until the next frame is due; zero or less if it is due."""
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._look_ns:
             self._look_ns = now_ns + LOOK_NS
@@ -67,25 +69,25 @@ class Pace:
         return (self._next_ns - now_ns) / NS_PER_S
 
     def took(self) -> None:
-        """Note that a frame was taken now."""
+        """Record that a frame was taken now."""
         rates = [rate for rate in (self.tuning.max_fps, self.slowed * self.tuning.slow_fps) if rate > 0]
         now_ns = self._clock.monotonic_ns()
         if not rates:
             self._next_ns = now_ns
             return
         period_ns = round(NS_PER_S / min(rates))
-        # from the time it was due, so that the rate is kept; but what was missed is not caught up
+        # counted from the time it was due, so that the rate is kept; missed frames are not made up for
         self._next_ns = max(self._next_ns + period_ns, now_ns)
 
     def saw(self, time_ns: int, changed: bool) -> None:
-        """Note whether the picture of that time, monotonic ns, had changed."""
+        """Record whether the picture of that time, monotonic ns, had changed."""
         if changed or self._changed_ns is None:
             self._changed_ns = time_ns
         self._still = time_ns - self._changed_ns >= STILL_NS
 
     @property
     def watch_period_ns(self) -> int:
-        """The time between two looks at the camera while the picture stands still; 0: look all the time."""
+        """Time between two reads of the camera while the picture stands still; 0: read all the time."""
         tuning = self.tuning
         if not self._still or tuning.idle_threshold <= 0 or tuning.watch_fps <= 0:
             return 0
@@ -116,13 +118,13 @@ class Pace:
 
 
 class ChangeDetector:
-    """Whether a picture differs from the last one that was encoded: drift adds up until it does."""
+    """Detects that a picture differs from the last changed one; slow drift adds up until it counts."""
 
     def __init__(self) -> None:
         self._last: NDArray[np.float32] | None = None
 
     def changed(self, picture: NDArray[np.uint8], threshold: float) -> bool:
-        """Compare the patches' mean levels, picture (side, side, 3) uint8; a change is kept as the new reference.
+        """Compare the mean levels of patches of a picture, (side, side, 3) uint8; a change becomes the new reference.
 
         With a threshold of 0 every picture is a change.
         """

@@ -1,4 +1,4 @@
-"""The last half second: which frame was shown when a button went down, and what the encoder made of it."""
+"""The frames and embeddings of the last half second: finds the frame that was shown at a press."""
 
 import threading
 from collections import deque
@@ -12,7 +12,8 @@ from edge_app.messages import Frame
 
 KEEP_NS = NS_PER_S // 2
 KEEP_BYTES = 48 << 20
-AT_LEAST = 2
+MIN_FRAMES = 2
+"""Kept whatever their size and age."""
 EMBEDDINGS = 32
 
 
@@ -24,60 +25,60 @@ class NoFrame(NamedTuple):
 
 
 class RecentFrames:
-    """The newest frames, by reference, and the newest embeddings; bounded, and safe to use from any thread."""
+    """The newest frames (by reference) and embeddings; bounded, and safe to use from any thread."""
 
     def __init__(self, *, keep_ns: int = KEEP_NS, keep_bytes: int = KEEP_BYTES) -> None:
         self._keep_ns = keep_ns
         self._keep_bytes = keep_bytes
         self._frames: deque[Frame] = deque()
         self._bytes = 0
-        self._lost = self._full = False
-        """Whether frames were let go, and whether the last one was for want of room."""
+        self._dropped = self._full = False
+        """Whether any frame was dropped, and whether the last one was dropped for lack of room."""
         self._embeddings: deque[tuple[int, NDArray[np.uint8]]] = deque(maxlen=EMBEDDINGS)
-        self._came = threading.Condition()
+        self._added = threading.Condition()
 
     def add(self, frame: Frame) -> None:
-        """Take in the newest frame."""
-        with self._came:
+        """Add the newest frame."""
+        with self._added:
             self._frames.append(frame)
             self._bytes += frame.image.nbytes
-            while len(self._frames) > AT_LEAST and (
+            while len(self._frames) > MIN_FRAMES and (
                 self._bytes > self._keep_bytes or frame.time_ns - self._frames[0].time_ns > self._keep_ns
             ):
-                self._lost, self._full = True, self._bytes > self._keep_bytes
+                self._dropped, self._full = True, self._bytes > self._keep_bytes
                 self._bytes -= self._frames.popleft().image.nbytes
-            self._came.notify_all()
+            self._added.notify_all()
 
     def newer(self, sequence: int, wait_s: float) -> Frame | None:
-        """Return the newest frame when it is another than `sequence`, waiting up to `wait_s` for one; else None."""
-        with self._came:
-            self._came.wait_for(lambda: bool(self._frames) and self._frames[-1].sequence != sequence, wait_s)
+        """Return the newest frame other than `sequence`, waiting up to `wait_s` for one; None if there is none."""
+        with self._added:
+            self._added.wait_for(lambda: bool(self._frames) and self._frames[-1].sequence != sequence, wait_s)
             newest = self._frames[-1] if self._frames else None
             return newest if newest is not None and newest.sequence != sequence else None
 
     def numbered(self, sequence: int) -> Frame | None:
-        """Return the frame of that number, None when it is not kept (any more)."""
-        with self._came:
+        """Return the frame with that number, None if it is not kept."""
+        with self._added:
             return next((frame for frame in reversed(self._frames) if frame.sequence == sequence), None)
 
     def add_embedding(self, time_ns: int, embedding: NDArray[np.uint8]) -> None:
-        """Take in what the encoder made, or would make, of the frame of that time."""
-        with self._came:
+        """Add the embedding of the frame captured at that time."""
+        with self._added:
             self._embeddings.append((time_ns, embedding))
 
     def embedding(self, time_ns: int) -> NDArray[np.uint8] | None:
-        """Return the embedding of the frame of that time, None when there is none (any more)."""
-        with self._came:
+        """Return the embedding of the frame captured at that time, None if there is none."""
+        with self._added:
             return next((values for time, values in reversed(self._embeddings) if time == time_ns), None)
 
     def at(self, time_ns: int, *, max_age_ns: int, wait_s: float) -> Frame | NoFrame:
-        """Return the frame that was shown at a time: the newest that is not later.
+        """Return the frame that was shown at a time: the newest that was captured no later.
 
-        A frame may reach us after its time, so this waits up to `wait_s` for a later one, which makes it certain.
-        Unseen when the frame of that time is older than `max_age_ns`, not kept any more, or when there was none.
+        A frame arrives after its capture, so this waits up to `wait_s` for a later one, which proves the answer.
+        Returns NoFrame if the frame is older than `max_age_ns`, no longer kept, or if there was none.
         """
-        with self._came:
-            self._came.wait_for(lambda: bool(self._frames) and self._frames[-1].time_ns > time_ns, wait_s)
+        with self._added:
+            self._added.wait_for(lambda: bool(self._frames) and self._frames[-1].time_ns > time_ns, wait_s)
             shown = next((frame for frame in reversed(self._frames) if frame.time_ns <= time_ns), None)
             if shown is None and self._frames:
                 return self._missed(time_ns)
@@ -86,8 +87,8 @@ class RecentFrames:
         return shown
 
     def _missed(self, time_ns: int) -> NoFrame:
-        """Return why the frame of a time before the oldest one is not here."""
-        if not self._lost:
+        """Return why the frame of a time before the oldest kept one is missing."""
+        if not self._dropped:
             return NoFrame("the press came before the first frame")
         oldest, newest = self._frames[0], self._frames[-1]
         height, width = newest.image.shape[:2]

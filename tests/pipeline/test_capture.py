@@ -23,7 +23,7 @@ FPS = 10
 class Rig:
     """A capture stage before a simulated camera."""
 
-    def __init__(self, *faults: Fault, care: CameraPolicy | None = None) -> None:
+    def __init__(self, *faults: Fault, policy: CameraPolicy | None = None) -> None:
         self.clock = SimulatedClock()
         self.start_ns = self.clock.monotonic_ns()
         self.reports = Reports()
@@ -32,7 +32,7 @@ class Rig:
         self.camera = SimulatedCamera(ColourScene(), self.clock, fps=FPS, faults=faults)
         self.camera.open()
         self.capture = Capture(
-            self.camera, self.frames, self.recent, self.clock, threading.Event(), self.reports, care or CameraPolicy()
+            self.camera, self.frames, self.recent, self.clock, threading.Event(), self.reports, policy or CameraPolicy()
         )
         self.seen: list[Frame] = []
 
@@ -114,7 +114,7 @@ def test_an_unplugged_camera_is_tried_again_with_growing_pauses() -> None:
 
 
 def test_a_camera_that_stays_away_ends_the_program_with_a_status_of_its_own() -> None:
-    rig = Rig(Fault("unplug", 2, float("inf")), care=CameraPolicy(give_up_after_s=30))
+    rig = Rig(Fault("unplug", 2, float("inf")), policy=CameraPolicy(give_up_after_s=30))
     with pytest.raises(
         CameraLost, match=r"sim:: no usable frame for 30 s, opened again 0 times; look at its cable"
     ) as lost:
@@ -124,7 +124,7 @@ def test_a_camera_that_stays_away_ends_the_program_with_a_status_of_its_own() ->
 
 
 def test_a_camera_that_opens_but_never_delivers_is_given_up_too() -> None:
-    rig = Rig(Fault("stall", 2, float("inf")), care=CameraPolicy(give_up_after_s=60))
+    rig = Rig(Fault("stall", 2, float("inf")), policy=CameraPolicy(give_up_after_s=60))
     with pytest.raises(CameraLost):
         rig.run(300)
     assert rig.capture.reopened >= 2
@@ -132,7 +132,7 @@ def test_a_camera_that_opens_but_never_delivers_is_given_up_too() -> None:
 
 
 def test_noise_is_passed_to_nobody_and_mended() -> None:
-    rig = Rig(Fault("garbage", 2, 15), care=CameraPolicy(stuck_after_s=3))
+    rig = Rig(Fault("garbage", 2, 15), policy=CameraPolicy(stuck_after_s=3))
     rig.run(30)
     noisy = [frame for frame in rig.seen if 3 * NS_PER_S <= frame.time_ns < 18 * NS_PER_S]
     assert noisy == []
@@ -141,14 +141,14 @@ def test_noise_is_passed_to_nobody_and_mended() -> None:
 
 
 def test_the_same_bytes_again_and_again_are_a_fault_of_a_live_camera() -> None:
-    rig = Rig(Fault("repeat", 2, float("inf")), care=CameraPolicy(stuck_after_s=3))
+    rig = Rig(Fault("repeat", 2, float("inf")), policy=CameraPolicy(stuck_after_s=3))
     rig.run(10)
     assert rig.reports.told[0].fields["kind"] == "repeated"
     assert rig.capture.reopened >= 1
 
 
 def test_darkness_is_reported_once_and_the_camera_stays_in_use() -> None:
-    rig = Rig(Fault("black", 2, 600), care=CameraPolicy(stuck_after_s=3, give_up_after_s=20))
+    rig = Rig(Fault("black", 2, 600), policy=CameraPolicy(stuck_after_s=3, give_up_after_s=20))
     rig.run(590)
     assert rig.reports.events == ["camera_fault", "camera_reopened"]
     assert rig.reports.told[0].fields["kind"] == "black"
