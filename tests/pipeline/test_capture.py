@@ -116,7 +116,7 @@ def test_an_unplugged_camera_is_tried_again_with_growing_pauses() -> None:
 def test_a_camera_that_stays_away_ends_the_program_with_a_status_of_its_own() -> None:
     rig = Rig(Fault("unplug", 2, float("inf")), policy=CameraPolicy(give_up_after_s=30))
     with pytest.raises(
-        CameraLost, match=r"sim:: no usable frame for 30 s, opened again 0 times; look at its cable"
+        CameraLost, match=r"sim:: no usable frame for 30 s, reopened 0 times: check its cable"
     ) as lost:
         rig.run(120)
     assert lost.value.exit_status == 9
@@ -215,5 +215,5 @@ def test_a_damaged_picture_of_a_recording_is_reported_and_left_out(tmp_path: Pat
 
 
 def test_a_recording_of_damaged_pictures_is_given_up(tmp_path: Path) -> None:
-    with pytest.raises(CameraLost, match=r"20 pictures in a row cannot be read; the last: dir:.*damaged"):
+    with pytest.raises(CameraLost, match=r"20 pictures in a row cannot be read; the last error: dir:.*damaged"):
         play(make_recording(tmp_path, 1, 30), Reports())

@@ -59,6 +59,6 @@ def test_photographs_are_good() -> None:
     ],
 )
 def test_what_is_no_picture_is_refused(image: np.ndarray, found: str) -> None:
-    with pytest.raises(DeviceError, match=f"cam:: the camera delivered {found}.*, expected a picture"):
+    with pytest.raises(DeviceError, match=f"cam:: the camera delivered {found}.*, expected uint8"):
         check_form(Frame(image, 0, 0), "cam:")
     check_form(Frame(colour("red"), 0, 0), "cam:")
