@@ -1,6 +1,6 @@
 /**
- * The device's HTTP API, as functions. Every answer is JSON; what is wrong comes as an ApiError, or as Unreachable when
- * there is no answer at all.
+ * The device's HTTP API as functions. They throw ApiError when the device answers with an error, and Unreachable when it
+ * does not answer.
  *
  * @typedef {"view" | "teach" | "administer"} Role
  * @typedef {{state: string, reopened: number}} CameraState
@@ -21,26 +21,26 @@ const BASE = new URL("api/v1/", document.baseURI);
 const PATIENCE_MS = 20_000;
 const RETRY_MS = 300;
 const EXAMPLES_AT_ONCE = 500;
-/** Examples or moments that one request may name. */
+/** Most examples or tray entries in one request. */
 export const NAMED_AT_ONCE = 200;
 const ROLES = ["view", "teach", "administer"];
 
-/** The device understood, and said no. */
+/** The device answered with an error. */
 export class ApiError extends Error {
   /**
    * @param {number} status
    * @param {{code?: string, message?: string}} error
-   * @param {number} retryAfter seconds to wait, 0 when it did not say
+   * @param {number} retryAfter seconds to wait, 0 when the device gave none
    */
   constructor(status, error, retryAfter) {
-    super(error.message ?? `The device answered with ${status}.`);
+    super(error.message ?? `The device answered with status ${status}.`);
     this.status = status;
     this.code = error.code ?? "";
     this.retryAfter = retryAfter;
   }
 }
 
-/** No answer: the service or the way to it is gone. */
+/** The device did not answer: it, or the network, is down. */
 export class Unreachable extends Error {}
 
 /**
@@ -71,9 +71,9 @@ export function socketAddress(path) {
   return url;
 }
 
-/** A key by which the device knows a request that is sent twice. */
+/** An Idempotency-Key: the device carries out a request with the same key once. */
 function newKey() {
-  // crypto.randomUUID exists on secure origins only, and a device in the house may be spoken to without TLS
+  // crypto.randomUUID exists on secure origins only, and a device may be used without TLS
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
@@ -88,7 +88,7 @@ function errorFrom(response, text) {
   try {
     error = JSON.parse(text).error ?? {};
   } catch {
-    // a proxy's own page: the status has to do
+    // a proxy's own error page: only the status is known
   }
   return new ApiError(response.status, error, Number(header) || 0);
 }
@@ -102,7 +102,7 @@ function errorFrom(response, text) {
 async function call(method, path, { query, body, key } = {}) {
   /** @type {Record<string, string>} */
   const headers = {};
-  if (method !== "GET") headers["X-Edge-App"] = "1"; // no other site's page can send it
+  if (method !== "GET") headers["X-Edge-App"] = "1"; // pages of other sites cannot send it
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
   let response, text;
@@ -116,14 +116,14 @@ async function call(method, path, { query, body, key } = {}) {
     });
     text = await response.text();
   } catch (error) {
-    throw new Unreachable(`The device does not answer (${/** @type {Error} */ (error).message}).`);
+    throw new Unreachable(`The device is not responding (${/** @type {Error} */ (error).message}).`);
   }
   if (!response.ok) throw errorFrom(response, text);
   return text ? JSON.parse(text) : null;
 }
 
 /**
- * Change something; asked once more when no answer came, which the key makes harmless.
+ * Send a change, and once more when no answer came: its key keeps it from being carried out twice.
  * @param {string} method
  * @param {string} path
  * @param {any} [body]
@@ -154,7 +154,7 @@ export const signIn = (token) => call("POST", "session", { body: { token } });
 export const signOut = () => call("DELETE", "session");
 
 /**
- * Teach the frame with that sequence number; null: the newest.
+ * Teach the frame with that sequence number, or the newest for null.
  * @param {string} label
  * @param {number | null} frame
  * @returns {Promise<{example: number, label: string, before: {label: string | null}, frame: number}>}
@@ -175,8 +175,8 @@ export const forgetClass = async (label) => (await change("DELETE", classPath(la
 
 /**
  * Fetch the newest examples.
- * @param {string | null} label null: of all classes
- * @param {number} count how many, at most
+ * @param {string | null} label null for all classes
+ * @param {number} count at most so many
  * @returns {Promise<{examples: Example[], total: number}>}
  */
 export async function getExamples(label, count) {
@@ -211,9 +211,9 @@ export const teachMoments = (ids, label) => change("POST", "tray/teach", { ids, 
 export const dismissMoments = (ids) => change("POST", "tray/dismiss", { ids });
 
 /**
- * Fetch an export, telling how much has come.
- * @param {string[]} labels none: all classes
- * @param {(share: number | null) => void} progress 0..1, null while nobody can know
+ * Download an export and report the progress.
+ * @param {string[]} labels empty for all classes
+ * @param {(share: number | null) => void} progress 0..1, null while it is unknown
  * @returns {Promise<Blob>}
  */
 export async function exportClasses(labels, progress) {
@@ -233,14 +233,14 @@ export async function exportClasses(labels, progress) {
     }
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    throw new Unreachable("The device went away while the file was fetched. Try again.");
+    throw new Unreachable("The connection was lost during the download. Try again.");
   }
 }
 
 /**
- * Send an exported file. XMLHttpRequest, as fetch cannot tell how much was sent.
+ * Upload an exported file. Uses XMLHttpRequest because fetch does not report upload progress.
  * @param {File} file
- * @param {(share: number | null) => void} progress 0..1 while it is sent, null while the device learns it
+ * @param {(share: number | null) => void} progress 0..1 during the upload, null while the device imports it
  * @returns {Promise<{added: number, skipped: number}>}
  */
 export function importClasses(file, progress) {
@@ -257,7 +257,7 @@ export function importClasses(file, progress) {
       else reject(errorFrom(request, request.responseText));
     };
     request.onerror = () =>
-      reject(new Unreachable("The device went away while the file was sent. Nothing was taken in."));
+      reject(new Unreachable("The connection was lost during the upload. Nothing was imported."));
     request.send(file);
   });
 }

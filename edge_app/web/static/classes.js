@@ -1,4 +1,4 @@
-/** The classes as large buttons: tap or hold to teach, keys 1 to 9, and whether each was shown enough. */
+/** The classes as large buttons: tap or hold to teach, or press the keys 1 to 9. Shows how well each is recognised. */
 
 import { teach } from "./api.js";
 import { byId, make, setText, syncChildren } from "./dom.js";
@@ -12,10 +12,10 @@ export class Classes {
   #device;
   #picture;
   #toast;
-  #voice;
+  #announcer;
   #list = byId("class-list");
   #paused = () => false;
-  /** Examples taught in the present run of presses, by class. @type {Map<string, {count: number, timer: number}>} */
+  /** Examples taught in the current run of presses, by class. @type {Map<string, {count: number, timer: number}>} */
   #runs = new Map();
   /** @type {string | null} */
   #now = null;
@@ -24,14 +24,14 @@ export class Classes {
    * @param {import("./device.js").Device} device
    * @param {import("./live.js").LivePicture} picture
    * @param {import("./messages.js").Toast} toast
-   * @param {import("./messages.js").Voice} voice
+   * @param {import("./messages.js").Announcer} announcer
    * @param {{paused: () => boolean, undo: () => void, open: (label: string) => void}} options
    */
-  constructor(device, picture, toast, voice, { paused, undo, open }) {
+  constructor(device, picture, toast, announcer, { paused, undo, open }) {
     this.#device = device;
     this.#picture = picture;
     this.#toast = toast;
-    this.#voice = voice;
+    this.#announcer = announcer;
     this.#paused = paused;
     this.#open = open;
     device.on("classes", () => this.#render());
@@ -44,7 +44,7 @@ export class Classes {
     this.#useKeys(undo);
   }
 
-  /** Bring the list up to date, when the page was paused for example. */
+  /** Update the list, for example after a pause. */
   refresh() {
     this.#render();
   }
@@ -56,7 +56,8 @@ export class Classes {
     const teaching = this.#device.may("teach");
     const empty = byId("classes-empty");
     empty.hidden = classes.length > 0;
-    setText(empty, teaching ? "Nothing taught yet. Name the first thing that you hold up." : "Nothing taught yet.");
+    const hint = teaching ? " Show an object to the camera and enter a name for it." : "";
+    setText(empty, `Nothing taught yet.${hint}`);
     syncChildren(
       this.#list,
       classes,
@@ -102,7 +103,7 @@ export class Classes {
           role: "meter",
           "aria-valuemin": "0",
           "aria-valuemax": "100",
-          "aria-label": `${label}: named right`,
+          "aria-label": `${label}: recognised`,
         },
         make("span"),
       ),
@@ -111,7 +112,7 @@ export class Classes {
       make(
         "button",
         { type: "button", class: "quiet more", onclick: () => this.#open(label) },
-        "Pictures",
+        "Examples",
         make("span", { class: "unseen", text: ` of ${label}` }),
       ),
     );
@@ -148,7 +149,7 @@ export class Classes {
     for (const item of this.#list.children) item.classList.toggle("now", item.dataset.label === label);
   }
 
-  /** Teach one example; say false when no more should follow. */
+  /** Teach one example; return false when no more should follow. */
   async #teach(/** @type {string} */ label, /** @type {number | null} */ frame) {
     const done = await this.#toast.attempt(() => teach(label, frame));
     if (done) this.#count(label);
@@ -165,9 +166,9 @@ export class Classes {
     }, RUN_SHOWN_MS);
     this.#runs.set(label, run);
     const report = this.#device.classes.find((one) => one.label === label);
-    if (report) report.examples += 1; // at once; the device's own count follows
+    if (report) report.examples += 1; // shown at once; the device's count follows
     this.#render();
-    this.#voice.say(`${label}: ${counted(run.count, "example")} taught`);
+    this.#announcer.say(`${label}: ${counted(run.count, "example")} taught`);
   }
 
   async #teachNew() {
@@ -207,7 +208,7 @@ export class Classes {
   }
 }
 
-/** Whether a key is meant for something else than the page. @param {KeyboardEvent} event */
+/** Whether a key press belongs to a form field, a dialog or the browser. @param {KeyboardEvent} event */
 function isTyping(event) {
   const target = /** @type {Element} */ (event.target);
   return (

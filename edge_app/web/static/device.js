@@ -1,4 +1,4 @@
-/** What the page knows of the device, and whom it tells; and the connection that keeps that knowledge fresh. */
+/** The page's copy of the device's state, and the connection that keeps it current. */
 
 import * as api from "./api.js";
 import { EventStream, PictureStream, backOff } from "./streams.js";
@@ -7,8 +7,9 @@ const LOOK_EVERY_MS = 2_000;
 const SETTLE_MS = 250;
 
 /**
- * Tells, by name: `state` (api.State), `classes` (api.ClassReport[]), `decision` (api.Decision), `role`, `connection`
- * (null, or what is wrong), `picture` ({open, reason}), `examples` and `tray` (something changed: fetch them anew).
+ * Dispatches the events `state` (api.State), `classes` (api.ClassReport[]), `decision` (api.Decision), `role`,
+ * `connection` (null, or an error message), `picture` ({open, reason}), and `examples` and `tray` when they must be
+ * fetched again.
  */
 export class Device extends EventTarget {
   /** @type {api.State | null} */
@@ -34,7 +35,7 @@ export class Device extends EventTarget {
   }
 }
 
-/** Asks for the state again and again, opens the streams while that works, and backs off while it does not. */
+/** Polls the state and keeps the streams open; retries with increasing delays while the device does not answer. */
 export class Connection {
   #device;
   #askToken;
@@ -50,7 +51,7 @@ export class Connection {
   /**
    * @param {Device} device
    * @param {(sequence: number, jpeg: Blob) => void} frame
-   * @param {() => Promise<void>} askToken resolves when someone has signed in
+   * @param {() => Promise<void>} askToken resolves once someone has signed in
    */
   constructor(device, frame, askToken) {
     this.#device = device;
@@ -74,18 +75,18 @@ export class Connection {
     document.addEventListener("visibilitychange", () => this.#seen());
   }
 
-  /** Look at once instead of when it is due. */
+  /** Poll now instead of at the next interval. */
   retry() {
     this.#wake();
   }
 
-  /** Stop, or go on with, what moves on the page. @param {boolean} paused */
+  /** Stop or resume the streams. @param {boolean} paused */
   pause(paused) {
     this.#paused = paused;
     this.#seen();
   }
 
-  /** Keep the page up to date; never returns. */
+  /** Keep the state current; never returns. */
   async run() {
     for (let attempt = 0; ;) {
       let wait = LOOK_EVERY_MS;
@@ -112,16 +113,16 @@ export class Connection {
     }
   }
 
-  /** Fetch the classes, and let everyone know that examples may have changed. */
+  /** Fetch the classes, and dispatch that examples may have changed. */
   async refreshClasses() {
     const asked = ++this.#asked;
     let classes;
     try {
       classes = await api.getClasses();
     } catch {
-      return this.retry(); // the next look says what is wrong
+      return this.retry(); // the next poll reports the error
     }
-    if (asked !== this.#asked) return; // a newer answer is here or on its way
+    if (asked !== this.#asked) return; // a newer request was made meanwhile
     this.#device.classes = classes;
     this.#device.tell("classes", this.#device.classes);
     this.#device.tell("examples");
@@ -132,7 +133,8 @@ export class Connection {
     const first = !this.#up;
     this.#up = true;
     const device = this.#device;
-    if (device.state && device.state.version !== state.version) location.reload(); // it was updated: so must be the page
+    // the device was updated: load the new page
+    if (device.state && device.state.version !== state.version) location.reload();
     const known = device.classes
       .map((report) => report.label)
       .sort()
@@ -156,7 +158,7 @@ export class Connection {
     this.#events.stop();
   }
 
-  /** Fetch pictures and events only while someone looks: they cost the device work. */
+  /** Keep the streams open only while the page is visible: they cost the device work. */
   #seen() {
     if (this.#up && !document.hidden && !this.#paused) {
       this.#pictures.start();
@@ -168,7 +170,7 @@ export class Connection {
     if (!document.hidden) this.retry();
   }
 
-  /** Do it once things have settled: events come in bursts. @param {string} name @param {() => void} action */
+  /** Run an action once after a burst of events. @param {string} name @param {() => void} action */
   #settle(name, action) {
     clearTimeout(this.#timers[name]);
     this.#timers[name] = setTimeout(action, SETTLE_MS);

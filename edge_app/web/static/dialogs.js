@@ -1,4 +1,4 @@
-/** Questions that must be answered first: one modal dialog, filled anew for each. */
+/** Modal dialogs: one element, filled for each question. */
 
 import { ApiError, signIn } from "./api.js";
 import { byId, make } from "./dom.js";
@@ -7,14 +7,14 @@ const dialog = /** @type {HTMLDialogElement} */ (byId("dialog"));
 let unanswered = () => {};
 
 /**
- * Show a form in the dialog until it is answered.
+ * Show a form in the dialog until it is answered or cancelled.
  * @template T
  * @param {string} title
  * @param {Node[]} body
- * @param {{confirm: string, danger?: boolean, cancel?: boolean, must?: boolean}} buttons `must`: it cannot be called off
- * @param {(say: (problem: string) => void) => Promise<T | undefined> | T | undefined} answer what the form comes to;
+ * @param {{confirm: string, danger?: boolean, cancel?: boolean, must?: boolean}} buttons `must`: it cannot be cancelled
+ * @param {(say: (problem: string) => void) => Promise<T | undefined> | T | undefined} answer the form's value;
  *   undefined keeps the dialog open
- * @returns {Promise<T | null>} null: it was called off
+ * @returns {Promise<T | null>} null when it was cancelled
  */
 function ask(title, body, { confirm, danger = false, cancel = true, must = false }, answer) {
   unanswered();
@@ -50,7 +50,7 @@ function ask(title, body, { confirm, danger = false, cancel = true, must = false
       submit.disabled = false;
       if (value !== undefined) done(value);
     });
-    // the browser closes it at Escape, and nothing can keep it from that for good
+    // the browser closes it on Escape, and this cannot be prevented reliably
     dialog.onclose = () => (must ? dialog.showModal() : done(null));
     dialog.replaceChildren(form);
     dialog.showModal();
@@ -61,7 +61,7 @@ function ask(title, body, { confirm, danger = false, cancel = true, must = false
 const paragraph = (text) => make("p", { text });
 
 /**
- * Ask whether to go on.
+ * Ask for confirmation.
  * @param {string} title
  * @param {string[]} paragraphs
  * @param {string} confirm
@@ -89,9 +89,9 @@ export function askName(title, paragraphs, { label, value = "", confirm }) {
 }
 
 /**
- * Ask for one of several.
+ * Ask for one of several choices.
  * @param {string} title
- * @param {(choice: string) => string[]} paragraphs what happens with that choice
+ * @param {(choice: string) => string[]} paragraphs the consequences of a choice
  * @param {{label: string, choices: string[], confirm: string}} options
  * @returns {Promise<string | null>}
  */
@@ -106,7 +106,7 @@ export function askChoice(title, paragraphs, { label, choices, confirm }) {
 }
 
 /**
- * Ask for some of several; all are ticked at first.
+ * Ask for some of several choices; all are selected at first.
  * @param {string} title
  * @param {{choices: string[], confirm: string}} options
  * @returns {Promise<string[] | null>}
@@ -121,12 +121,12 @@ export function askSome(title, { choices, confirm }) {
   return ask(title, [list], { confirm }, (say) => {
     const some = boxes.filter((box) => box.checked).map((box) => box.value);
     if (some.length) return some;
-    say("Tick at least one.");
+    say("Select at least one.");
     return undefined;
   });
 }
 
-/** Ask for the token until it is right. */
+/** Ask for a token until it is accepted. */
 export async function askToken() {
   const input = make("input", {
     id: "dialog-input",
@@ -139,7 +139,11 @@ export async function askToken() {
   const body = [
     make("label", { for: "dialog-input", text: "Token" }),
     input,
-    make("p", { id: "dialog-help", class: "hint", text: "It was shown when the device was installed." }),
+    make("p", {
+      id: "dialog-help",
+      class: "hint",
+      text: "It was shown during installation. The command edge-app token make creates a new one.",
+    }),
   ];
   await ask("Sign in to this device", body, { confirm: "Sign in", cancel: false, must: true }, async (say) => {
     try {
@@ -154,30 +158,30 @@ export async function askToken() {
 
 /** @param {any} error */
 function refusal(error) {
-  if (!(error instanceof ApiError)) return "The device does not answer. Try again.";
-  if (error.status === 401) return "That token is not right.";
+  if (!(error instanceof ApiError)) return "The device is not responding. Try again.";
+  if (error.status === 401) return "Wrong token.";
   if (error.status === 429) {
     return error.retryAfter
       ? `Too many wrong tokens. Wait ${error.retryAfter} seconds.`
-      : "Too many wrong tokens. Wait a little.";
+      : "Too many wrong tokens. Try again later.";
   }
   return error.message;
 }
 
-/** Show how to use the page. @param {boolean} teaching whether this person may teach */
+/** Show the help. @param {boolean} teaching whether this person may teach */
 export function showHelp(teaching) {
   const keys = [
-    ["1 to 9", "teach the class with that number; hold it down for several examples"],
+    ["1 to 9", "teach the class with that number; hold the key for several examples"],
     ["U", "undo"],
     ["Shift and click", "select all pictures in between"],
   ];
   const words = teaching
     ? [
-        "Tap a class: the picture on the screen becomes one example. Hold it: several, one after the other.",
-        "Shown enough means: of the last examples four in five were named rightly before they were learnt.",
-        "Undo takes back the last thing, whatever it was, again and again. The device then decides as if it had never been.",
+        "Tap a class to teach the picture on the screen as an example of it. Hold it to teach several.",
+        "A class has enough examples when four in five of the latest ones were recognised before they were learnt.",
+        "Undo reverses the last action, and can be repeated. The device then decides as if it had never happened.",
       ]
-    : ["You may look, and not teach. For that, sign in with a token that may."];
+    : ["You can view this device, but not teach it. To teach, sign in with a token of the role teach or administer."];
   const body = words.map(paragraph);
   if (teaching) {
     body.push(

@@ -1,7 +1,7 @@
-/** Making and finding elements. Text from outside is only ever set as text, never read as markup. */
+/** Finds and creates elements. Text is always set as text, never parsed as markup. */
 
 /**
- * Find an element that the page must have.
+ * Return the element with an id; throw when there is none.
  * @param {string} id
  * @returns {any}
  */
@@ -12,7 +12,7 @@ export function byId(id) {
 }
 
 /**
- * Make an element.
+ * Create an element.
  * @param {string} tag
  * @param {Record<string, any>} [props] `class`, `text`, `onEVENT` listeners, `data` (an object); the rest are attributes,
  *   left out when false, null or undefined
@@ -34,7 +34,7 @@ export function make(tag, props = {}, ...children) {
 }
 
 /**
- * Set text only where it differs, so that a screen reader is not told the same twice.
+ * Set an element's text if it differs, so that a screen reader does not repeat it.
  * @param {Element} element
  * @param {string} text
  */
@@ -43,11 +43,11 @@ export function setText(element, text) {
 }
 
 /**
- * Bring the children of `parent` in line with `items`, keeping the elements (and the focus) of those that stay.
+ * Make the children of `parent` match `items`; elements of items that stay are kept, and with them the focus.
  * @template T
  * @param {Element} parent
  * @param {T[]} items
- * @param {(item: T) => string} keyOf what an item is known by
+ * @param {(item: T) => string} keyOf identifies an item
  * @param {(item: T) => Element} create
  * @param {(element: any, item: T, index: number) => void} update
  */

@@ -1,13 +1,13 @@
-/** What was taught, class by class: look, move to another class, delete; and what can be done with a class as a whole. */
+/** The stored examples of each class: view, move or delete them; rename, merge or forget a class. */
 
 import * as api from "./api.js";
 import { askChoice, askName, askSure } from "./dialogs.js";
 import { byId, make, setText, syncChildren } from "./dom.js";
 import { PictureGrid } from "./selection.js";
-import { counted, moment } from "./words.js";
+import { counted, timeText } from "./words.js";
 
 const PAGE = 24;
-const UNDOABLE = "Undo brings all of it back, exactly as it was.";
+const UNDOABLE = "Undo restores everything exactly as it was.";
 
 export class Gallery {
   #device;
@@ -26,7 +26,7 @@ export class Gallery {
     this.#device = device;
     this.#toast = toast;
     this.#grid = new PictureGrid(byId("gallery-grid"), {
-      name: "Pictures taught",
+      name: "Examples",
       question: "Move to",
       selectable: () => device.may("teach"),
       actions: [
@@ -46,7 +46,7 @@ export class Gallery {
     byId("class-forget").addEventListener("click", () => this.#forgetClass());
   }
 
-  /** Show a class's pictures, and go there. @param {string} label */
+  /** Show a class's examples and scroll to them. @param {string} label */
   open(label) {
     this.#select.value = label;
     this.#turnTo();
@@ -54,7 +54,7 @@ export class Gallery {
     byId("gallery").scrollIntoView({ block: "start" });
   }
 
-  /** The class on show, null for all. @returns {string | null} */
+  /** The class that is shown, null for all. @returns {string | null} */
   get #label() {
     return this.#select.value || null;
   }
@@ -96,20 +96,20 @@ export class Gallery {
     try {
       page = await api.getExamples(this.#label, this.#shown);
     } catch {
-      return; // the connection says what is wrong
+      return; // the connection reports the error
     }
-    if (asked !== this.#asked) return; // another class was chosen meanwhile
+    if (asked !== this.#asked) return; // another class was selected meanwhile
     const { examples, total } = page;
     const all = this.#label === null;
-    setText(byId("gallery-count"), total ? counted(total, "picture") : "");
+    setText(byId("gallery-count"), total ? counted(total, "example") : "");
     byId("gallery-empty").hidden = total > 0;
-    setText(byId("gallery-empty"), "Each example that is taught appears here, to look at or to put right.");
+    setText(byId("gallery-empty"), "Every example appears here. You can move examples to another class or delete them.");
     this.#more.hidden = examples.length >= total;
     this.#grid.show(
       examples.map((example) => ({
         id: example.id,
         source: example.thumbnail ? api.thumbnailAddress(example.id) : null,
-        title: all ? example.label : moment(example.time_ms),
+        title: all ? example.label : timeText(example.time_ms),
         note: noteOf(example),
       })),
     );
@@ -118,20 +118,20 @@ export class Gallery {
   async #relabel(/** @type {string} */ label) {
     const ids = this.#grid.selected;
     if (await this.#toast.attempt(() => api.relabel(ids, label))) {
-      this.#toast.show(`Moved ${counted(ids.length, "picture")} to ${label}`, { undo: true });
+      this.#toast.show(`Moved ${counted(ids.length, "example")} to ${label}`, { undo: true });
     }
     this.#done();
   }
 
   async #relabelNew() {
-    const label = await askName("New class", [], { label: "What are they?", confirm: "Move there" });
+    const label = await askName("New class", [], { label: "Class name", confirm: "Move" });
     if (label) await this.#relabel(label);
   }
 
   async #forgetExamples() {
     const ids = this.#grid.selected;
     if (await this.#toast.attempt(() => api.forgetExamples(ids))) {
-      this.#toast.show(`Deleted ${counted(ids.length, "picture")}`, { undo: true });
+      this.#toast.show(`Deleted ${counted(ids.length, "example")}`, { undo: true });
     }
     this.#done();
   }
@@ -139,14 +139,14 @@ export class Gallery {
   async #rename() {
     const label = this.#label;
     if (!label) return;
-    const to = await askName(`Rename ${label}`, ["Its pictures and all that was learnt of it stay."], {
+    const to = await askName(`Rename ${label}`, ["Its examples and everything learnt from them are kept."], {
       label: "New name",
       value: label,
       confirm: "Rename",
     });
     if (!to || to === label) return;
     if (await this.#toast.attempt(() => api.renameClass(label, to))) {
-      this.#toast.show(`${label} is now called ${to}`, { undo: true });
+      this.#toast.show(`Renamed ${label} to ${to}`, { undo: true });
     }
     this.#done();
   }
@@ -157,12 +157,12 @@ export class Gallery {
     const count = counted(this.#examplesOf(label), "example");
     const into = await askChoice(
       `Merge ${label}`,
-      (choice) => [`The ${count} of ${label} will belong to ${choice}, and ${label} is no longer a class.`, UNDOABLE],
+      (choice) => [`The ${count} of ${label} will move to ${choice}, and ${label} will no longer be a class.`, UNDOABLE],
       { label: "Merge into", choices: this.#others(label), confirm: "Merge" },
     );
     if (!into) return;
     if (await this.#toast.attempt(() => api.mergeClass(label, into))) {
-      this.#toast.show(`${label} is part of ${into} now`, { undo: true });
+      this.#toast.show(`Merged ${label} into ${into}`, { undo: true });
     }
     this.#done();
   }
@@ -173,7 +173,7 @@ export class Gallery {
     const count = counted(this.#examplesOf(label), "example");
     const sure = await askSure(
       `Forget ${label}?`,
-      [`Its ${count} will go, and the device decides as if ${label} had never been taught.`, UNDOABLE],
+      [`This removes ${count}. The device will decide as if ${label} had never been taught.`, UNDOABLE],
       "Forget",
     );
     if (!sure) return;
@@ -199,6 +199,6 @@ export class Gallery {
 
 /** @param {api.Example} example */
 function noteOf(example) {
-  if (example.before && example.before !== example.label) return `was taken for ${example.before}`;
-  return example.source.replace(/ #[0-9a-f]{16}$/, ""); // the mark of a request is for programs
+  if (example.before && example.before !== example.label) return `recognised as ${example.before}`;
+  return example.source.replace(/ #[0-9a-f]{16}$/, ""); // without the hash of the Idempotency-Key
 }

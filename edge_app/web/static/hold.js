@@ -1,12 +1,12 @@
-/** A button that is tapped or held, by finger, mouse or key. */
+/** Buttons that can be tapped or held, by finger, mouse or key. */
 
 const HELD_AFTER_MS = 450;
 const EVERY_MS = 350;
 
 /**
- * One press of a button, tap or hold. `once(mark)` is called for a tap, and again and again while held, until it says
- * false; it is awaited, so that presses never pile up on a slow line. `mark` is what `look()` gave when the button went
- * down, later what it gives now.
+ * One press of a button. `once(mark)` is called once for a tap, and repeatedly while the button is held, until it
+ * returns false; each call is awaited, so that presses do not pile up on a slow network. `mark` is the result of
+ * `look()` when the button went down, and of a new call each time after that.
  */
 export class Press {
   #held = false;
@@ -18,9 +18,9 @@ export class Press {
   #once;
 
   /**
-   * @param {() => any} look what is to be remembered of the moment
+   * @param {() => any} look returns the current mark
    * @param {(mark: any) => Promise<boolean>} once
-   * @param {boolean} atOnce act when the button goes down; a finger may be about to scroll, so there it is the lifting
+   * @param {boolean} atOnce act when the button goes down; for a finger, which may start to scroll, when it is lifted
    */
   constructor(look, once, atOnce) {
     this.#look = look;
@@ -30,13 +30,13 @@ export class Press {
     this.#timer = setTimeout(() => this.#hold(), HELD_AFTER_MS);
   }
 
-  /** The button was let go. */
+  /** The button was released. */
   release() {
     if (!this.#over && !this.#held) this.#takeFirst();
     this.cancel();
   }
 
-  /** The press is taken back, as far as nothing has happened yet. */
+  /** Cancel the press, unless it has acted already. */
   cancel() {
     this.#over = true;
     clearTimeout(this.#timer);
@@ -60,16 +60,16 @@ export class Press {
 }
 
 /**
- * Let a button be tapped and held.
+ * Make a button respond to taps and holds.
  * @param {HTMLElement} button
  * @param {() => any} look
  * @param {(mark: any) => Promise<boolean>} once
- * @param {(down: boolean) => void} [changed] told when it goes down and up
+ * @param {(down: boolean) => void} [changed] called when the button goes down and up
  */
 export function holdable(button, look, once, changed = () => {}) {
   /** @type {Press | null} */
   let press = null;
-  let handled = false; // a click follows a pointer, and must not count twice
+  let handled = false; // a click follows the pointer events, and must not count again
 
   const begin = (/** @type {boolean} */ atOnce) => {
     if (press || button.getAttribute("aria-disabled") === "true") return;

@@ -1,9 +1,9 @@
-/** The live picture, the decision on it, and how the device is doing. */
+/** The live picture, the decision and the device's status. */
 
 import { byId, make, setText, syncChildren } from "./dom.js";
 import { percent, sureness } from "./words.js";
 
-/** Draws the newest picture, and knows which one is on the screen. */
+/** Draws the newest picture, and knows its sequence number. */
 export class LivePicture {
   #canvas = byId("picture");
   #note = byId("picture-note");
@@ -18,7 +18,7 @@ export class LivePicture {
     return this.#sequence;
   }
 
-  /** Take in a frame; one that comes while another is decoded takes the place of any that waits. */
+  /** Show a frame; while one is decoded, only the newest of those that follow waits. */
   async show(/** @type {number} */ sequence, /** @type {Blob} */ jpeg) {
     this.#next = { sequence, jpeg };
     if (this.#decoding) return;
@@ -31,13 +31,13 @@ export class LivePicture {
         this.#draw(frame.sequence, image);
         image.close();
       } catch {
-        // a damaged picture: the one before stays, and so does its number
+        // a damaged picture: the previous one stays, with its number
       }
     }
     this.#decoding = false;
   }
 
-  /** Say why the picture stands still; "" when it does not. @param {string} text */
+  /** Show why the picture is not live; "" when it is. @param {string} text */
   note(text) {
     setText(this.#note, text);
     this.#note.hidden = !text;
@@ -56,19 +56,19 @@ export class LivePicture {
   }
 }
 
-/** The class in words, and how sure the device is of it. */
+/** The decision as a word, and its confidence. */
 export class DecisionView {
   #label = byId("decision");
   #meter = byId("confidence");
   #words = byId("confidence-words");
-  #voice;
+  #announcer;
 
-  /** @param {import("./messages.js").Voice} voice */
-  constructor(voice) {
-    this.#voice = voice;
+  /** @param {import("./messages.js").Announcer} announcer */
+  constructor(announcer) {
+    this.#announcer = announcer;
   }
 
-  /** @param {import("./api.js").Decision | null} decision @param {number} classes how many there are */
+  /** @param {import("./api.js").Decision | null} decision @param {number} classes the number of classes */
   show(decision, classes) {
     const known = decision?.label ?? null;
     const text = known ?? (classes === 0 ? "Nothing taught yet" : "Unknown");
@@ -80,8 +80,8 @@ export class DecisionView {
     this.#meter.firstElementChild.style.setProperty("inline-size", `${share * 100}%`);
     this.#meter.classList.toggle("low", share < 0.6);
     if (known !== null) setText(this.#words, `${percent(share)}, ${sureness(share)}`);
-    else setText(this.#words, classes === 0 ? "Teach a class, and it begins to decide." : "No class's column spiked.");
-    this.#voice.say(known === null ? text : `${known}, ${sureness(share)}`);
+    else setText(this.#words, classes === 0 ? "Teach a class to start." : "No class recognised.");
+    this.#announcer.say(known === null ? text : `${known}, ${sureness(share)}`);
   }
 }
 
@@ -90,16 +90,16 @@ export class DecisionView {
  * @param {import("./api.js").State} state
  */
 export function showVitals(state) {
-  const vitals = [["health", state.health.ok ? "Well" : "Not well", "", state.health.reasons.join("; ")]];
-  if (state.fps !== null) vitals.push(["fps", state.fps.toFixed(1), "frames/s", "Decisions a second"]);
+  const vitals = [["health", state.health.ok ? "OK" : "Problem", "", state.health.reasons.join("; ")]];
+  if (state.fps !== null) vitals.push(["fps", state.fps.toFixed(1), "frames/s", "Decisions per second"]);
   if (state.latency_ms !== null)
-    vitals.push(["latency", Math.round(state.latency_ms).toString(), "ms", "From the picture to the decision"]);
+    vitals.push(["latency", Math.round(state.latency_ms).toString(), "ms", "Time from picture to decision"]);
   if (state.temperature_c !== null)
-    vitals.push(["temperature", Math.round(state.temperature_c).toString(), "°C", "Processor"]);
-  if (state.slowed) vitals.push(["slowed", "Slowed", "to cool off", "Too warm: it decides less often"]);
+    vitals.push(["temperature", Math.round(state.temperature_c).toString(), "°C", "Processor temperature"]);
+  if (state.slowed) vitals.push(["slowed", "Slowed", "too hot", "The processor is too hot: fewer decisions per second"]);
   if (state.rebuilding) {
     const far = state.rebuild?.total ? percent(state.rebuild.done / state.rebuild.total) : "";
-    vitals.push(["rebuilding", "Relearning", far, "Decisions come from before the last correction"]);
+    vitals.push(["rebuilding", "Relearning", far, "Decisions do not yet reflect the last correction"]);
   }
   syncChildren(
     byId("vitals"),

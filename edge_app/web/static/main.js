@@ -1,4 +1,4 @@
-/** Where the page is put together. */
+/** Connects the parts of the page. */
 
 import { signOut, undo } from "./api.js";
 import { Classes } from "./classes.js";
@@ -6,55 +6,55 @@ import { Connection, Device } from "./device.js";
 import { askToken, showHelp } from "./dialogs.js";
 import { byId, setText } from "./dom.js";
 import { Gallery } from "./gallery.js";
-import { Keep } from "./keep.js";
 import { DecisionView, LivePicture, showVitals } from "./live.js";
-import { Toast, Voice } from "./messages.js";
+import { Announcer, Toast } from "./messages.js";
 import { Columns } from "./spikes.js";
+import { Transfer } from "./transfer.js";
 import { Tray } from "./tray.js";
-import { sentences, tookBack } from "./words.js";
+import { sentences, undone } from "./words.js";
 
 const WELCOMED = "edge-app.welcomed";
 const SIGNED_IN = "edge-app.signed-in";
 
 const device = new Device();
-const voice = new Voice();
-const toast = new Toast(() => takeBack());
+const announcer = new Announcer();
+const toast = new Toast(() => undoLast());
 const picture = new LivePicture();
-const decision = new DecisionView(voice);
+const decision = new DecisionView(announcer);
 const columns = new Columns();
 const connection = new Connection(device, (sequence, jpeg) => picture.show(sequence, jpeg), signIn);
 const gallery = new Gallery(device, toast);
-const classes = new Classes(device, picture, toast, voice, {
+const classes = new Classes(device, picture, toast, announcer, {
   paused: () => paused,
-  undo: () => takeBack(),
+  undo: () => undoLast(),
   open: (label) => gallery.open(label),
 });
 new Tray(device, toast);
-new Keep(device, toast);
+new Transfer(device, toast);
 
 let paused = false;
 /** @type {string | null} */
 let unreachable = null;
 let pictureLost = "";
 
-async function takeBack() {
+async function undoLast() {
   const action = await toast.attempt(undo);
-  if (action) toast.show(tookBack(action));
+  if (action) toast.show(undone(action));
 }
 
-/** Ask for the token; the cookie cannot be seen from here, so it is remembered that there is one to give up. */
+/** Ask for a token. Scripts cannot see the cookie, so remember that there is one to sign out of. */
 async function signIn() {
   await askToken();
   localStorage.setItem(SIGNED_IN, "yes");
   byId("sign-out").hidden = false;
 }
 
-/** Say plainly what is wrong: first the service, then the camera, then the rest. */
-function tellTrouble() {
+/** Show what is wrong: the connection, or else the reasons that the device gives. */
+function showTrouble() {
   const { state } = device;
   const text = unreachable ?? (state && !state.health.ok ? sentences(state.health.reasons) : "");
   const box = byId("trouble");
-  setText(byId("trouble-text"), unreachable ? `${unreachable} This page keeps trying.` : text);
+  setText(byId("trouble-text"), unreachable ? `${unreachable} Reconnecting.` : text);
   box.hidden = !text;
   byId("trouble-retry").hidden = !unreachable;
   document.body.classList.toggle("lost", unreachable !== null);
@@ -73,16 +73,16 @@ function welcome() {
 
 device.on("connection", (problem) => {
   unreachable = problem;
-  tellTrouble();
+  showTrouble();
 });
 device.on("picture", ({ open, reason }) => {
-  pictureLost = open ? "" : reason || "No picture at the moment";
-  tellTrouble();
+  pictureLost = open ? "" : reason || "No picture";
+  showTrouble();
 });
 device.on("state", (state) => {
   showVitals(state);
   if (!state.decision || paused) decision.show(state.decision, state.classes.length);
-  tellTrouble();
+  showTrouble();
 });
 device.on("decision", (made) => {
   if (paused) return;
@@ -95,7 +95,7 @@ device.on("role", () => {
   }
 });
 
-byId("undo").addEventListener("click", takeBack);
+byId("undo").addEventListener("click", undoLast);
 byId("trouble-retry").addEventListener("click", () => connection.retry());
 byId("help-open").addEventListener("click", () => showHelp(device.may("teach")));
 byId("sign-out").addEventListener("click", async () => {
@@ -109,7 +109,7 @@ byId("pause").addEventListener("click", () => {
   byId("pause").setAttribute("aria-pressed", String(paused));
   connection.pause(paused);
   classes.refresh();
-  tellTrouble();
+  showTrouble();
 });
 
 welcome();

@@ -1,4 +1,4 @@
-/** Telling the person: a message at the bottom for a while, and a quiet voice for screen readers. */
+/** Messages: a toast at the bottom of the page, and announcements for screen readers. */
 
 import { Unreachable } from "./api.js";
 import { byId } from "./dom.js";
@@ -6,14 +6,14 @@ import { byId } from "./dom.js";
 const SHOWN_MS = 8_000;
 const SPOKEN_EVERY_MS = 3_000;
 
-/** The message at the bottom of the page, with an undo where there is something to undo. */
+/** A message at the bottom of the page, with an Undo button where there is something to undo. */
 export class Toast {
   #box = byId("toast");
   #text = byId("toast-text");
   #undo = byId("toast-undo");
   #timer = 0;
 
-  /** @param {() => void} undo what the message's undo does */
+  /** @param {() => void} undo runs when Undo is pressed */
   constructor(undo) {
     this.#undo.addEventListener("click", undo);
     byId("toast-close").addEventListener("click", () => this.#hide());
@@ -43,25 +43,25 @@ export class Toast {
   }
 
   /**
-   * Do something that may be refused, and say so when it is.
+   * Run an action, and show the error when it fails.
    * @template T
    * @param {() => Promise<T>} action
-   * @returns {Promise<T | null>} null when it was refused
+   * @returns {Promise<T | null>} null when it failed
    */
   async attempt(action) {
     try {
       return await action();
     } catch (error) {
       const words =
-        error instanceof Unreachable ? "The device does not answer. Nothing was changed, as far as is known." : null;
+        error instanceof Unreachable ? "The device is not responding. The change may not have been made." : null;
       this.show(words ?? /** @type {Error} */ (error).message, { bad: true });
       return null;
     }
   }
 }
 
-/** Says things to screen readers, the newest only, and never faster than one can listen. */
-export class Voice {
+/** Announces text to screen readers: the newest only, and at most every few seconds. */
+export class Announcer {
   #element = byId("spoken");
   #last = 0;
   #timer = 0;

@@ -1,4 +1,4 @@
-/** A grid of pictures to tick, and what can be done with those that are; the tray and the gallery are made of it. */
+/** A grid of pictures with checkboxes, and actions on those selected; used by the tray and the gallery. */
 
 import { NAMED_AT_ONCE } from "./api.js";
 import { make, setText, syncChildren } from "./dom.js";
@@ -22,10 +22,9 @@ export class PictureGrid {
   #anchor = null;
 
   /**
-   * @param {HTMLElement} host where it goes
+   * @param {HTMLElement} host the element that it is added to
    * @param {{name: string, question: string, selectable: () => boolean, actions: Node[], loading?: "lazy" | "eager"}} options
-   *   `name` of the list; `question` before the choice of classes; `loading` of the pictures, eager when they will not
-   *   be there for long
+   *   `name` of the list; `question` before the choice of classes
    */
   constructor(host, { name, question, selectable, actions, loading = "lazy" }) {
     this.#loading = loading;
@@ -43,28 +42,28 @@ export class PictureGrid {
     host.append(this.#tools, this.#grid);
   }
 
-  /** The pictures that are ticked. */
+  /** The ids of the selected pictures. */
   get selected() {
     return this.#tiles.filter((tile) => this.#selected.has(tile.id)).map((tile) => tile.id);
   }
 
-  /** Whether someone is choosing: nothing should move under their finger then. */
+  /** Whether someone is selecting: nothing should move under the pointer then. */
   get busy() {
     return this.#selected.size > 0 || this.#grid.matches(":hover, :focus-within");
   }
 
-  /** All pictures on show. */
+  /** All pictures that are shown. */
   get tiles() {
     return this.#tiles;
   }
 
-  /** Tick none. */
+  /** Select none. */
   clear() {
     this.#selected.clear();
     this.#render();
   }
 
-  /** @param {Tile[]} tiles those that were ticked and are still there stay so */
+  /** @param {Tile[]} tiles those selected before stay selected */
   show(tiles) {
     this.#tiles = tiles;
     const there = new Set(tiles.map((tile) => tile.id));
@@ -73,7 +72,7 @@ export class PictureGrid {
   }
 
   /**
-   * Offer classes for the ticked pictures.
+   * Offer classes for the selected pictures.
    * @param {string[]} labels
    * @param {(label: string) => void} choose
    * @param {() => void} chooseNew
@@ -114,8 +113,8 @@ export class PictureGrid {
     for (const button of this.#tools.querySelectorAll("button")) button.disabled = count === 0;
     this.#all.checked = count > 0 && count === this.#tiles.length;
     this.#all.indeterminate = count > 0 && count < this.#tiles.length;
-    const most = count === NAMED_AT_ONCE ? ", the most at once" : "";
-    setText(this.#count, count ? `${counted(count, "picture")} selected${most}` : "Tick pictures to name them");
+    const most = count === NAMED_AT_ONCE ? ", the maximum" : "";
+    setText(this.#count, count ? `${counted(count, "picture")} selected${most}` : "Select pictures to label them");
   }
 
   #tile(/** @type {Tile} */ tile, /** @type {boolean} */ selectable) {
@@ -150,14 +149,14 @@ export class PictureGrid {
     this.#cap();
   }
 
-  /** Tick no more than one request may name, so that one undo takes all of it back. */
+  /** Select no more than one request may name, so that one undo reverses all of it. */
   #cap() {
     this.#selected = new Set([...this.#selected].slice(0, NAMED_AT_ONCE));
     this.#render();
   }
 }
 
-/** What stands in a picture's place. @param {string} text */
+/** The placeholder of a missing picture. @param {string} text */
 function missing(text) {
   return make("span", { class: "no-picture", text });
 }

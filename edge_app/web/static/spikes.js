@@ -1,4 +1,4 @@
-/** The columns' spikes as they happen: a row a class, the last decisions from left to right, the newest as a number. */
+/** Spikes per class: a row for each class, the last decisions from left to right, the newest as a number. */
 
 import { byId, make, setText, syncChildren } from "./dom.js";
 
@@ -16,7 +16,7 @@ export class Columns {
   #calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   constructor() {
-    if (matchMedia("(max-width: 47.99rem)").matches) byId("spikes").open = false; // a phone's room is for the buttons
+    if (matchMedia("(max-width: 47.99rem)").matches) byId("spikes").open = false; // on a phone the buttons need the space
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", () => this.#readColours());
     this.#readColours();
@@ -28,7 +28,7 @@ export class Columns {
     if (this.#calm.matches && performance.now() - this.#drawn < CALM_MS) return;
     this.#drawn = performance.now();
     const columns = Object.entries(decision.spikes);
-    this.#list.tabIndex = columns.length > IN_VIEW ? 0 : -1; // so that keys can scroll it
+    this.#list.tabIndex = columns.length > IN_VIEW ? 0 : -1; // lets the keyboard scroll it
     this.#most = Math.max(this.#most, ...columns.map(([, spikes]) => spikes));
     syncChildren(
       this.#list,
@@ -53,7 +53,7 @@ export class Columns {
     );
   }
 
-  /** Move a row's picture to the left and draw its newest tick. */
+  /** Scroll a row's canvas to the left and draw the newest tick. */
   #tick(/** @type {HTMLCanvasElement} */ canvas, /** @type {number} */ share, /** @type {boolean} */ own) {
     const context = canvas.getContext("2d");
     if (!context) return;

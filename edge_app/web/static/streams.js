@@ -1,4 +1,4 @@
-/** What the device sends by itself: pictures over a WebSocket, events over server-sent events. Both come back alone. */
+/** The streams of the device: pictures over a WebSocket, and server-sent events. Both reconnect by themselves. */
 
 import { address, socketAddress } from "./api.js";
 
@@ -6,15 +6,16 @@ const SHORTEST_MS = 500;
 const LONGEST_MS = 15_000;
 
 /**
- * How long to wait before try number `attempt` (from 0): doubled each time, spread so that many pages do not come at once.
+ * Return the delay before attempt number `attempt` (from 0), in ms: doubled each time, with jitter so that many pages do
+ * not reconnect at once.
  * @param {number} attempt
  */
 export function backOff(attempt) {
   return Math.min(LONGEST_MS, SHORTEST_MS * 2 ** attempt) * (0.8 + 0.4 * Math.random());
 }
 
-/** Something that is kept open, and opened again after a while when it closes. */
-class Kept {
+/** A stream that is opened again after a delay when it closes. */
+class Reconnecting {
   #wanted = false;
   #attempt = 0;
   #timer = 0;
@@ -32,12 +33,12 @@ class Kept {
     this.shut();
   }
 
-  /** To be called when it works. */
-  well() {
+  /** Call when data arrives. */
+  received() {
     this.#attempt = 0;
   }
 
-  /** To be called when it has closed. */
+  /** Call when the stream has closed. */
   lost() {
     if (!this.#wanted) return;
     clearTimeout(this.#timer);
@@ -48,8 +49,8 @@ class Kept {
   shut() {}
 }
 
-/** Pictures, each with its sequence number: 8 bytes big-endian, then a JPEG. */
-export class PictureStream extends Kept {
+/** Pictures with their sequence numbers: 8 bytes big-endian, then a JPEG. */
+export class PictureStream extends Reconnecting {
   /** @type {WebSocket | null} */
   #socket = null;
   #frame;
@@ -70,7 +71,7 @@ export class PictureStream extends Kept {
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
       if (!(data instanceof ArrayBuffer) || data.byteLength < 10) return;
-      this.well();
+      this.received();
       this.#state(true, "");
       this.#frame(
         Number(new DataView(data).getBigUint64(0)),
@@ -93,15 +94,15 @@ export class PictureStream extends Kept {
   }
 }
 
-/** Events, as the device names them. */
-export class EventStream extends Kept {
+/** The device's events, by name. */
+export class EventStream extends Reconnecting {
   /** @type {EventSource | null} */
   #source = null;
   #opened;
   #listeners;
 
   /**
-   * @param {() => void} opened told at each opening: what happened before it was missed
+   * @param {() => void} opened called at each opening: earlier events were missed
    * @param {Record<string, (data: any) => void>} listeners by the event's name
    */
   constructor(opened, listeners) {
@@ -113,12 +114,12 @@ export class EventStream extends Kept {
   open() {
     const source = new EventSource(address("events"));
     source.onopen = () => {
-      this.well();
+      this.received();
       this.#opened();
     };
     source.onerror = () => {
       if (this.#source !== source) return;
-      // the browser's own retry has no back-off, and gives up for good after some answers
+      // the browser's own retry has no back-off, and gives up for good on some statuses
       this.shut();
       this.lost();
     };

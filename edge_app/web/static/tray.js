@@ -1,4 +1,4 @@
-/** The tray: pictures of which the device was unsure, or changed its mind, to be named in one go. */
+/** The tray: pictures of uncertain or changed decisions, to be labelled together. */
 
 import { ApiError, dismissMoments, getTray, momentAddress, teachMoments } from "./api.js";
 import { byId, make, setText } from "./dom.js";
@@ -24,7 +24,7 @@ export class Tray {
       question: "These are",
       selectable: () => device.may("teach"),
       loading: "eager",
-      actions: [make("button", { type: "button", class: "quiet", text: "Leave out", onclick: () => this.#dismiss() })],
+      actions: [make("button", { type: "button", class: "quiet", text: "Dismiss", onclick: () => this.#dismiss() })],
     });
     device.on("tray", () => this.#grid.busy || this.#refresh());
     for (const left of ["pointerleave", "focusout"]) {
@@ -40,7 +40,7 @@ export class Tray {
     try {
       moments = await getTray();
     } catch {
-      return; // the connection says what is wrong
+      return; // the connection reports the error
     }
     if (asked !== this.#asked) return;
     byId("tray-empty").hidden = moments.length > 0;
@@ -50,7 +50,7 @@ export class Tray {
         id,
         source: momentAddress(id),
         title: label ?? "unknown",
-        note: why === "changed" ? "changed its mind" : label === null ? "not sure" : `not sure: ${percent(confidence)}`,
+        note: why === "changed" ? "decision changed" : label === null ? "not sure" : `not sure: ${percent(confidence)}`,
       })),
     );
     this.#offer();
@@ -67,16 +67,16 @@ export class Tray {
   }
 
   async #teach(/** @type {string} */ label) {
-    const done = await this.#toast.attempt(() => this.#teachThoseLeft(this.#grid.selected, label));
+    const done = await this.#toast.attempt(() => this.#teachRemaining(this.#grid.selected, label));
     if (done) {
-      const gone = done.gone ? `, ${done.gone} had gone from the tray` : "";
+      const gone = done.gone ? `, ${counted(done.gone, "picture")} no longer in the tray` : "";
       this.#toast.show(`Taught ${label}: ${counted(done.taught, "example")}${gone}`, { undo: done.taught > 0 });
     }
     this.#done();
   }
 
-  /** Teach moments; the tray holds the newest only, and some may have left it while one looked at them. */
-  async #teachThoseLeft(/** @type {number[]} */ ids, /** @type {string} */ label) {
+  /** Teach entries. The tray holds only the newest, so some may have left it since it was shown. */
+  async #teachRemaining(/** @type {number[]} */ ids, /** @type {string} */ label) {
     try {
       await teachMoments(ids, label);
       return { taught: ids.length, gone: 0 };
@@ -91,7 +91,7 @@ export class Tray {
   }
 
   async #teachNew() {
-    const label = await askName("New class", [], { label: "What are they?", confirm: "Teach it" });
+    const label = await askName("New class", [], { label: "Class name", confirm: "Teach" });
     if (label) await this.#teach(label);
   }
 

@@ -1,4 +1,4 @@
-/** How things are said: short, plain, and in one place. */
+/** Texts that are made of data. */
 
 /**
  * @param {number} count
@@ -11,7 +11,7 @@ export function counted(count, one, many = `${one}s`) {
 
 /**
  * @param {number} confidence 0..1
- * @returns {string} how sure that is
+ * @returns {string} the confidence in words
  */
 export function sureness(confidence) {
   if (confidence >= 0.95) return "very sure";
@@ -25,13 +25,13 @@ export function sureness(confidence) {
  * @param {number} share 0..1
  */
 export function percent(share) {
-  return `${Math.round(share * 100)} %`;
+  return `${Math.round(share * 100)}%`;
 }
 
 /**
  * @param {number} timeMs milliseconds since 1970
  */
-export function moment(timeMs) {
+export function timeText(timeMs) {
   const time = new Date(timeMs);
   const today = time.toDateString() === new Date().toDateString();
   const clock = time.toLocaleTimeString("en-GB");
@@ -39,17 +39,17 @@ export function moment(timeMs) {
 }
 
 /**
- * Say how the last examples of a class were named before they were learnt.
+ * Describe how the latest examples of a class were recognised before they were learnt.
  * @param {import("./api.js").ClassReport} report
  */
 export function standing(report) {
-  if (!report.predicted) return report.examples > 1 ? "Not tried since the start" : "Not tried yet";
+  if (!report.predicted) return report.examples > 1 ? "Not tested since the start" : "Not tested yet";
   const taken = report.confused_with.map(({ label, count }) => `${label} (${count})`).join(", ");
-  return `${report.right} of the last ${report.predicted} named right${taken && `, taken for ${taken}`}`;
+  return `${report.right} of the last ${report.predicted} recognised${taken && `, mistaken for ${taken}`}`;
 }
 
 /**
- * Make sentences of what the device says in half sentences.
+ * Join the device's reasons as sentences.
  * @param {string[]} reasons
  */
 export function sentences(reasons) {
@@ -57,26 +57,26 @@ export function sentences(reasons) {
 }
 
 /**
- * Say what undo took back.
+ * Describe the action that undo reversed.
  * @param {import("./api.js").Action} action
  */
-export function tookBack(action) {
+export function undone(action) {
   const labels = (action.labels ?? []).join(", ");
   const examples = counted(action.examples ?? 0, "example");
   switch (action.kind) {
     case "teach":
-      return `Took back: ${examples} of ${labels}`;
+      return `Removed ${examples} of ${labels}`;
     case "forget":
-      return `Brought back: ${examples} of ${labels}`;
+      return `Restored ${examples} of ${labels}`;
     case "relabel":
-      return `Took back the new class of ${examples}`;
+      return `Moved ${examples} back`;
     case "rename":
-      return `Took back the new name: ${labels}`;
+      return `Undid the renaming: ${labels}`;
     case "merge":
-      return `Took the merged classes apart: ${labels}`;
+      return `Undid the merge: ${labels}`;
     case "import":
-      return `Took back the import of ${examples}`;
+      return `Removed ${examples} that were imported`;
     default:
-      return `Took back: ${action.kind}, ${examples}`;
+      return `Undid ${action.kind}: ${examples}`;
   }
 }

@@ -129,7 +129,7 @@ def test_everything_is_reached_and_done_by_keyboard(page, device):
     page.open(device)
     page.wait_ready()
     page.press(Keys.TAB)
-    assert page.focus.text == "Go to the classes"
+    assert page.focus.text == "Skip to classes"
     page.press(Keys.ENTER)
     reached = []
     while (active := page.focus).get_attribute("id") != "new-class-name":
@@ -139,7 +139,7 @@ def test_everything_is_reached_and_done_by_keyboard(page, device):
     page.press("thing" + Keys.ENTER)
     page.wait(lambda: page.labels == ["thing"], "the class")
     page.actions.key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform()
-    assert "Pictures" in page.focus.text
+    assert "Examples" in page.focus.text
     page.run("document.querySelector('.class-button').focus()")
     page.press(Keys.SPACE)
     page.wait(lambda: page.count("thing") == 2, "one more by the space bar")

@@ -27,7 +27,7 @@ def test_the_gallery_shows_a_class(taught, device):
     page = taught
     page.wait(lambda: len(page.all("#gallery-grid li")) == 6, "all pictures")
     open_gallery(page, "ring", 2)
-    assert page.text("#gallery-count") == "2 pictures"
+    assert page.text("#gallery-count") == "2 examples"
     page.run("document.querySelector('#gallery-grid img').scrollIntoView()")
     page.wait(lambda: page.run("return document.querySelector('#gallery-grid img').naturalWidth") > 0, "a thumbnail")
 
@@ -40,11 +40,11 @@ def test_several_pictures_are_moved_to_another_class(taught, device):
     page.actions.key_down(Keys.SHIFT).click(boxes[2]).key_up(Keys.SHIFT).perform()
     page.wait_text("#gallery-grid .tools", "3 pictures selected")
     page.click_text("#gallery-grid .chip", "ring")
-    page.wait_toast("Moved 3 pictures to ring")
+    page.wait_toast("Moved 3 examples to ring")
     page.wait(lambda: device.counts() == {"disc": 1, "ring": 5}, "the device to follow")
     page.wait(lambda: len(page.all("#gallery-grid li")) == 1, "one picture of disc")
     page.click("#undo")
-    page.wait_toast("Took back the new class of 3 examples")
+    page.wait_toast("Moved 3 examples back")
     assert device.counts() == {"disc": 4, "ring": 2}
 
 
@@ -54,7 +54,7 @@ def test_pictures_are_moved_to_a_new_class(taught, device):
     page.all("#gallery-grid .tile input")[0].click()
     page.click_text("#gallery-grid .chip", "New class")
     page.find("#dialog-input").send_keys("hoop", Keys.ENTER)
-    page.wait_toast("Moved 1 picture to hoop")
+    page.wait_toast("Moved 1 example to hoop")
     assert device.counts() == {"disc": 4, "ring": 1, "hoop": 1}
 
 
@@ -64,8 +64,8 @@ def test_pictures_are_deleted_and_the_message_offers_them_back(taught, device):
     page.click("#gallery-grid .tick input")
     page.wait_text("#gallery-grid .tools", "4 pictures selected")
     page.click("#gallery-grid .danger")
-    page.undo_in_toast("Deleted 4 pictures")
-    page.wait_toast("Brought back: 4 examples of disc")
+    page.undo_in_toast("Deleted 4 examples")
+    page.wait_toast("Restored 4 examples of disc")
     page.wait(lambda: sorted(page.labels) == ["disc", "ring"], "both classes again")
     assert device.counts() == {"disc": 4, "ring": 2}
 
@@ -76,7 +76,7 @@ def test_a_class_is_renamed(taught, device):
     page.click("#class-rename")
     page.type("#dialog-input", "round thing")
     page.press(Keys.ENTER)
-    page.wait_toast("disc is now called round thing")
+    page.wait_toast("Renamed disc to round thing")
     assert device.counts() == {"round thing": 4, "ring": 2}
 
 
@@ -84,14 +84,14 @@ def test_classes_are_merged_after_a_word_on_what_happens(taught, device):
     page = taught
     open_gallery(page, "ring", 2)
     page.click("#class-merge")
-    assert "The 2 examples of ring will belong to disc" in page.text("#dialog")
-    assert "Undo brings all of it back" in page.text("#dialog")
+    assert "The 2 examples of ring will move to disc" in page.text("#dialog")
+    assert "Undo restores everything" in page.text("#dialog")
     page.click("#dialog .primary")
-    page.wait_toast("ring is part of disc now")
+    page.wait_toast("Merged ring into disc")
     page.wait(lambda: page.labels == ["disc"], "one class")
     assert device.counts() == {"disc": 6}
     page.click("#undo")
-    page.wait_toast("Took the merged classes apart")
+    page.wait_toast("Undid the merge")
     assert device.counts() == {"disc": 4, "ring": 2}
 
 
@@ -103,12 +103,12 @@ def test_a_class_is_forgotten_when_one_is_sure(taught, device):
     page.wait(lambda: not page.is_shown("#dialog"), "the dialog to close")
     assert device.counts() == {"disc": 4, "ring": 2}
     page.click("#class-forget")
-    page.wait_text("#dialog", "Its 4 examples will go")
+    page.wait_text("#dialog", "This removes 4 examples")
     page.click("#dialog .solid")
     page.wait_toast("Forgot disc (4 examples)")
     page.wait(lambda: page.labels == ["ring"], "one class")
     page.click("#undo")
-    page.wait_toast("Brought back: 4 examples of disc")
+    page.wait_toast("Restored 4 examples of disc")
 
 
 def test_changed_decisions_are_named_in_one_go(taught, device):
@@ -130,6 +130,6 @@ def test_moments_are_left_out(taught, device):
     page.wait(lambda: page.all("#tray-grid li"), "a moment in the tray")
     moment = device.ask("GET", "tray")["moments"][0]["id"]
     page.click("#tray-grid .tick input")
-    page.click_text("#tray-grid button", "Leave out")
+    page.click_text("#tray-grid button", "Dismiss")
     page.wait(lambda: moment not in [one["id"] for one in device.ask("GET", "tray")["moments"]], "the tray to shrink")
     assert device.counts() == {"disc": 4, "ring": 2}

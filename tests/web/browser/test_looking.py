@@ -16,7 +16,7 @@ def test_pictures_move_and_their_numbers_are_known(page, device):
 def test_the_device_says_how_it_is(page, device):
     page.open(device)
     page.wait_ready()
-    page.wait_text("#vitals .health", "Well")
+    page.wait_text("#vitals .health", "OK")
     page.wait_text("#vitals .fps", "frames/s")
     page.wait(lambda: "ms" in page.text("#vitals .latency"), "the latency")
     assert not page.is_shown("#trouble")

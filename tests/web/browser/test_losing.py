@@ -12,10 +12,10 @@ def test_the_service_goes_and_comes_back(start_device, page):
     page.add_class("thing")
     page.expected |= {"net::ERR_", "WebSocket"}
     device.stop()
-    page.wait_text("#trouble-text", "The device does not answer")
+    page.wait_text("#trouble-text", "The device is not responding")
     page.wait_text("#picture-note", "No connection")
     page.click(page.class_button("thing"))
-    page.wait_toast("does not answer")
+    page.wait_toast("not responding")
     before = page.sequence
     device.start()
     page.wait(lambda: not page.is_shown("#trouble"), "the page to find it again")
@@ -31,7 +31,7 @@ def test_try_now_does_not_wait(page, device):
     network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
     page.browser.execute_cdp_cmd("Network.enable", {})
     page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", network | {"offline": True})
-    page.wait_text("#trouble-text", "The device does not answer")
+    page.wait_text("#trouble-text", "The device is not responding")
     page.run("Math.random = () => 1e6")  # the next try by itself would be far away
     page.click("#trouble-retry")
     tries = "return performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/state')).length"
@@ -46,7 +46,7 @@ def test_the_camera_goes_and_comes_back(start_device, page):
     device = start_device(camera="sim:scene=shapes,size=320x240,fps=15,unplug=4+5")
     page.open(device)
     page.wait_text("#trouble-text", "camera")
-    page.wait_text("#vitals .health", "Not well")
+    page.wait_text("#vitals .health", "Problem")
     assert page.is_shown("#trouble")
     page.wait(lambda: not page.is_shown("#trouble"), "the camera to come back")
-    page.wait_text("#vitals .health", "Well")
+    page.wait_text("#vitals .health", "OK")

@@ -45,7 +45,7 @@ def test_nothing_is_shown_without_the_token(page, locked):
 def test_a_wrong_token_is_refused_and_the_right_one_lets_in(page, locked):
     page.open(locked)
     sign_in(page, "edge-wrong")
-    page.wait_text("#dialog .problem", "That token is not right.")
+    page.wait_text("#dialog .problem", "Wrong token.")
     sign_in(page, locked.tokens["administer"])
     page.wait_ready()
     assert not page.is_shown("#dialog")
@@ -72,7 +72,7 @@ def test_who_may_only_view_is_offered_nothing_else(page, locked):
     sign_in(page, locked.tokens["view"])
     page.wait_ready()
     page.wait(lambda: page.labels == ["thing"], "the class")
-    for selector in ("#undo", "#new-class", "#keys", "#tray", "#keep", "#class-actions", "#gallery-grid .tools"):
+    for selector in ("#undo", "#new-class", "#keys", "#tray", "#export-import", "#class-actions", "#gallery-grid .tools"):
         assert not page.is_shown(selector), selector
     assert page.find(page.class_button("thing")).tag_name == "div"
     page.press("1")
@@ -89,5 +89,5 @@ def test_who_may_teach_is_not_offered_to_administer(page, locked):
     page.click('.class[data-label="thing"] .more')
     for selector in ("#undo", "#new-class", "#tray", "#gallery-grid .tools"):
         assert page.is_shown(selector), selector
-    for selector in ("#keep", "#class-actions"):
+    for selector in ("#export-import", "#class-actions"):
         assert not page.is_shown(selector), selector

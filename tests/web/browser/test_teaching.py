@@ -126,7 +126,7 @@ def test_undo_says_what_it_took_back(page, device):
     page.click(page.class_button("thing"))
     page.wait(lambda: page.count("thing") == 2, "the second example")
     page.click("#undo")
-    page.wait_toast("Took back: 1 example of thing")
+    page.wait_toast("Removed 1 example of thing")
     page.wait(lambda: page.count("thing") == 1, "one example")
     page.press("u")
     page.wait(lambda: page.labels == [], "no class")

@@ -1,11 +1,11 @@
-/** Export and import of classes, with their progress. */
+/** Export and import of classes, with progress. */
 
 import { exportClasses, importClasses } from "./api.js";
 import { askSome } from "./dialogs.js";
 import { byId } from "./dom.js";
 import { counted, percent } from "./words.js";
 
-export class Keep {
+export class Transfer {
   #device;
   #toast;
   #box = byId("transfer");
@@ -25,7 +25,7 @@ export class Keep {
     file.addEventListener("change", async () => {
       const chosen = file.files[0];
       if (chosen) await this.#import(chosen);
-      file.value = ""; // so that the same file can be chosen again
+      file.value = ""; // so that the same file can be selected again
     });
     device.on("classes", (classes) => (byId("export").disabled = classes.length === 0));
   }
@@ -35,7 +35,7 @@ export class Keep {
     const labels = await askSome("Export classes", { choices, confirm: "Export" });
     if (!labels) return;
     const some = labels.length < choices.length ? labels : [];
-    const blob = await this.#transfer("Fetching", (progress) => exportClasses(some, progress));
+    const blob = await this.#transfer("Downloading", (progress) => exportClasses(some, progress));
     if (!blob) return;
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
@@ -47,9 +47,9 @@ export class Keep {
 
   /** @param {File} file */
   async #import(file) {
-    const done = await this.#transfer("Sending", (progress) => importClasses(file, progress));
+    const done = await this.#transfer("Uploading", (progress) => importClasses(file, progress));
     if (!done) return;
-    const known = done.skipped ? `, ${done.skipped} were here already` : "";
+    const known = done.skipped ? `, ${counted(done.skipped, "duplicate")} skipped` : "";
     this.#toast.show(`Imported ${counted(done.added, "example")}${known}`, { undo: done.added > 0 });
   }
 
@@ -72,7 +72,7 @@ export class Keep {
   #progress(/** @type {string} */ verb, /** @type {number | null} */ share) {
     if (share === null) {
       this.#bar.removeAttribute("value");
-      this.#text.textContent = "The device is at work";
+      this.#text.textContent = "Processing";
     } else {
       this.#bar.value = share;
       this.#text.textContent = `${verb}: ${percent(share)}`;

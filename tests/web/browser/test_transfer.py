@@ -26,7 +26,7 @@ def test_classes_are_exported_and_imported(page, device, tmp_path):
     page.wait_toast("Imported 1 example")
     page.wait(lambda: page.labels == ["key"], "the class to be back")
     page.find("#import-file").send_keys(str(path))
-    page.wait_toast("Imported 0 examples, 1 were here already")
+    page.wait_toast("Imported 0 examples, 1 duplicate skipped")
     assert not page.is_shown("#transfer")
     assert device.counts() == {"key": 1}
 
@@ -57,5 +57,5 @@ def test_progress_is_shown_while_a_file_is_sent(page, device, tmp_path):
     page.find("#import-file").send_keys(str(path))
     page.wait(lambda: page.is_shown("#toast.bad"), "the refusal")
     seen = page.run("return window.seen")
-    assert "Sending: 0 %" in seen
-    assert seen[-1] in ("Sending: 100 %", "The device is at work")
+    assert "Uploading: 0%" in seen
+    assert seen[-1] in ("Uploading: 100%", "Processing")
