@@ -1,4 +1,4 @@
-"""A small device that is served over real sockets, and a client that speaks to it."""
+"""Fixtures: a small device served over real sockets, and a client for it."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Serve a device with some keys of [web]."""
+    """Serve a device with these keys of [web]."""
     with ExitStack() as stack:
 
         def make(**web: object) -> Served:
@@ -43,5 +43,5 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 
 @pytest.fixture
 def served(serve: Callable[..., Served]) -> Served:
-    """A device that serves this machine, which may do everything."""
+    """A device with the default configuration: this machine may do everything."""
     return serve()

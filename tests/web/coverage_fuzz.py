@@ -1,9 +1,9 @@
-"""Coverage-guided fuzzing of what reads files from outside: exports, offers, configurations, tokens. Needs atheris.
+"""Coverage-guided fuzzing of the readers of exports, offers, configurations and token files. Needs atheris.
 
     pip install atheris; PYTHONPATH=tests python tests/web/coverage_fuzz.py -runs=100000 -max_len=4096
 
-What this program raises on purpose is right; anything else stops the run, and so does 16 MB for a file whose directory
-lies. libFuzzer keeps the input.
+EdgeAppError is an expected result; any other exception stops the run, and so do more than 16 MB for a file with a wrong
+directory. libFuzzer saves the input.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""The program as it is run, in a process of its own: simulated camera, real encoder and classifier."""
+"""Runs `edge-app run` in a process of its own, with a simulated camera and the real encoder and classifier."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from pathlib import Path
 def running(
     folder: Path, *, camera: str = "sim:scene=shapes,fps=15", config: str = "", pids: list[int] | None = None
 ) -> Iterator[str]:
-    """Run `edge-app run` with its page on a free port; yield the page's address. Its process goes into `pids`."""
+    """Run `edge-app run` with its page on a free port; yield the page's address. Its process id is added to `pids`."""
     file = folder / "config.toml"
     file.write_text(f"[web]\nenabled = true\nport = 0\n{config}")
     (folder / "state").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A device behind its server, and what a test says to it."""
+"""A device with its server, and HTTP clients for it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +15,7 @@ CHANGE = {"X-Edge-App": "1"}
 
 
 class Served:
-    """Everything of a served device that a test may look at."""
+    """A served device, with its parts."""
 
     def __init__(self, device: Device, config: WebConfig, tokens: Path) -> None:
         self.device = device
@@ -35,7 +35,7 @@ class Served:
         assert self.server.failure is None
 
     def client(self, token: str | None = None, **options: Any) -> httpx.Client:
-        """A client, with a token or without."""
+        """Return a client, with a token or without."""
         headers = {"Authorization": f"Bearer {token}"} if token else CHANGE
         return httpx.Client(
             base_url=self.server.url, headers=headers, timeout=30, verify=options.pop("verify", False), **options
@@ -43,7 +43,7 @@ class Served:
 
     @contextmanager
     def events(self, client: httpx.Client | None = None, **headers: str) -> Iterator[Iterator[tuple[str, str, str]]]:
-        """Server-sent events as (name, data, id)."""
+        """Yield server-sent events as (name, data, id)."""
         with (client or self.http).stream("GET", "/api/v1/events", headers=headers) as answer:
             assert answer.status_code == 200, answer.read()
             yield parsed(answer.iter_lines())

@@ -1,8 +1,9 @@
-"""Whatever comes in: no crash, and nothing that was taught changes. EDGE_APP_FUZZ says how many inputs of each kind."""
+"""Random and damaged input neither crashes the device nor changes what was taught; EDGE_APP_FUZZ sets the number."""
 
 import io
 import json
 import os
+import re
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
@@ -35,9 +36,7 @@ fuzzed = settings(
 )
 
 SHIPPED = (Path(__file__).parents[2] / "systemd" / "config.toml").read_text(encoding="utf-8")
-UNCOMMENTED = "\n".join(
-    line.removeprefix("#") if line.startswith("#") and " = " in line else line for line in SHIPPED.splitlines()
-)
+UNCOMMENTED = re.sub(r"(?m)^#(\w+ = )", r"\1", SHIPPED)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=120),
@@ -54,7 +53,7 @@ toml_values = (
 
 @st.composite
 def mutated(draw: st.DrawFn, data: bytes) -> bytes:
-    """Some bytes, cut, overwritten, repeated and joined."""
+    """Return some bytes with bits flipped, parts cut, inserted and copied."""
     found = bytearray(data)
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.integers(0, max(0, len(found) - 1)))
@@ -86,7 +85,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def refusal(work: Callable[[], object], kind: type, otherwise: str) -> str:
-    """What an error says that this program raises on purpose; `otherwise` where it is none."""
+    """Return the message of the EdgeAppError that `work` raises, or `otherwise` when it raises none."""
     try:
         assert isinstance(work(), kind)
     except EdgeAppError as error:
@@ -187,7 +186,7 @@ def test_import_files(served: Served, data: st.DataObject) -> None:
 @fuzzed
 @given(st.data())
 def test_forged_import_files(served: Served, data: st.DataObject) -> None:
-    """Whole zip files with right checksums, and a manifest that is not what it should be."""
+    """Complete zip files with right checksums and an invalid manifest."""
     import hashlib
 
     before = what_was_taught(served)
@@ -220,7 +219,7 @@ def test_forged_import_files(served: Served, data: st.DataObject) -> None:
 
 @pytest.fixture(scope="module")
 def bombs(served: Served) -> dict[str, bytes]:
-    """The export with, by the name of the entry, 64 MB in it."""
+    """Return exports with 64 MB in one entry, by the name of the entry."""
     with zipfile.ZipFile(io.BytesIO(exported(served))) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
     made = {}
@@ -233,7 +232,7 @@ def bombs(served: Served) -> dict[str, bytes]:
 @fuzzed
 @given(st.data())
 def test_import_files_whose_directory_lies(served: Served, bombs: dict[str, bytes], data: st.DataObject) -> None:
-    """What unpacks to 64 MB says that it is small; or what is small says that it is anything."""
+    """The directory claims another size than the entry unpacks to, up to 64 MB."""
     before = what_was_taught(served)
     honest = exported(served)
     with zipfile.ZipFile(io.BytesIO(honest)) as archive:
@@ -284,7 +283,7 @@ def picture(kind: str) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # what Pillow says of damaged tags
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of damaged tags
 @fuzzed
 @given(
     st.sampled_from(("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")).map(picture).flatmap(mutated)

@@ -1,4 +1,4 @@
-"""Who asks too much waits, who guesses is locked out, and the tables stay small whoever comes."""
+"""Rate limit and lockout; their tables have a fixed size."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The figures are what Prometheus reads."""
+"""Prometheus's parser reads the metrics."""
 
 import pytest
 from served import Served, api

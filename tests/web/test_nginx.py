@@ -1,4 +1,4 @@
-"""Behind the real nginx, with the configuration that docs/api.md shows."""
+"""The device behind nginx, with the configuration that docs/api.md shows."""
 
 import re
 import shutil
@@ -26,7 +26,7 @@ def nginx() -> str:
 
 
 def documented() -> str:
-    """The server block of the documentation."""
+    """Return the server block of the documentation."""
     found = re.search(r"```nginx\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.S)
     assert found
     return found[1]
@@ -34,7 +34,7 @@ def documented() -> str:
 
 @contextmanager
 def proxy(nginx: str, folder: Path, server: str, port: int) -> Iterator[str]:
-    """Run nginx with the documented block, its names and numbers changed to this test's."""
+    """Run nginx with a server block like the documented one; yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         listen = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The description says what the API is, all of it, in valid OpenAPI 3.1."""
+"""The OpenAPI document is valid and describes every route."""
 
 import json
 import re

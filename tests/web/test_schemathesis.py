@@ -1,4 +1,4 @@
-"""The description against the running program: what schemathesis makes of it is answered as it says."""
+"""Schemathesis checks the running program against the OpenAPI document."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def test_the_running_program_answers_as_described(tmp_path: Path) -> None:
 def check(url: str, token: str, examples: int, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run schemathesis on a served device.
 
-    What has no end, files, and wrong tokens, for which the door locks (429), are tested elsewhere.
+    Endless responses, files, and wrong tokens, which lock the client out (429), are tested elsewhere.
     """
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}api/v1/openapi.json"]
     options = ["--max-examples", str(examples), "--seed", "1", "--generation-database", "none"]

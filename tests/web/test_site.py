@@ -1,4 +1,4 @@
-"""The API over real sockets: what is asked is done, what is wrong is said, in one form."""
+"""The API over real sockets: operations, errors, roles, sessions, TLS and limits."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Events and pictures arrive as they come; who is slow, gone or one too many costs the others nothing."""
+"""Streams of events and pictures; slow, lost and surplus clients do not affect the others."""
 
 import asyncio
 import json
@@ -169,7 +169,7 @@ def test_who_does_not_read_is_dropped_and_the_others_go_on(
 
 
 def connected(served: Served) -> list[int]:
-    """The ports of the clients that the server knows."""
+    """Return the ports of the connected clients."""
     assert served.server._server is not None
     return [one.client[1] for one in served.server._server.server_state.connections if one.client is not None]
 

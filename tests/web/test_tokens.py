@@ -1,4 +1,4 @@
-"""Tokens and sessions: shown once, kept hashed, gone when they are taken away."""
+"""Tokens and sessions: shown once, stored as hashes, invalid once removed."""
 
 import json
 import os

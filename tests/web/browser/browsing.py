@@ -1,4 +1,4 @@
-"""A real device in a process of its own, and its page in a real browser."""
+"""A device in a process of its own, and its page in Chromium."""
 
 import json
 import os
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CAMERA = "sim:scene=shapes,size=320x240,fps=10"
-"""A disc, a square, a ring and a cross in turn, a second each: red, blue, yellow, green."""
+"""A disc, a square, a ring and a cross (red, blue, yellow, green) in turn, a second each."""
 WAIT_S = 40.0
 POLL_S = 0.05
 
@@ -41,11 +41,11 @@ for (const [name, colour] of Object.entries(colours)) {
 }
 return best;
 """
-"""What the picture on the screen shows, by its colour."""
+"""Script that returns the shape in the picture on the screen, by its colour."""
 
 
 RACES = ("/api/v1/tray/",)
-"""What may be missing by good right: the picture of a moment that has left the tray since it was listed."""
+"""Paths that may be missing: the picture of an entry that has left the tray since it was listed."""
 
 
 class Keys:
@@ -92,7 +92,7 @@ class LiveDevice:
             self._process = None
 
     def ask(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> Any:
-        """Speak to its API as another program does."""
+        """Call its API."""
         headers = {"Content-Type": "application/json", "X-Edge-App": "1"} | (
             {"Authorization": f"Bearer {token}"} if token else {}
         )
@@ -117,10 +117,10 @@ class Page:
     def __init__(self, browser: "Chrome") -> None:
         self.browser = browser
         self.expected: set[str] = set()
-        """Parts of console messages that a test brings about on purpose."""
+        """Parts of console messages that a test causes on purpose."""
 
     def open(self, device: LiveDevice, *, welcomed: bool = True) -> None:
-        """Go there, as someone who has been there before or not."""
+        """Open the page; `welcomed`: as someone who has seen the introduction."""
         if welcomed:
             script = "if (location.port) localStorage.setItem('edge-app.welcomed', 'yes')"
             added = self.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
@@ -242,7 +242,7 @@ class Page:
 
     @property
     def focus(self) -> "WebElement":
-        """What has the keyboard."""
+        """The focused element."""
         return self.browser.switch_to.active_element
 
     def add_class(self, label: str, *, when: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A device and a browser for each worker; a page that must leave the console clean for each test."""
+"""Fixtures: a device and a browser per worker, and per test a page that must leave the console clean."""
 
 import shutil
 import sys
@@ -45,7 +45,7 @@ def browser() -> Iterator["Chrome"]:
 
 @pytest.fixture(scope="session")
 def shared_device(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterator[LiveDevice]:
-    """One device for all tests of a worker; `browser` so that it is not started for nothing."""
+    """One device for all tests of a worker; `browser` is requested so that it is not started in vain."""
     device = LiveDevice(tmp_path_factory.mktemp("device"))
     device.start()
     yield device
@@ -77,7 +77,7 @@ def start_device(tmp_path: Path, browser: object) -> Iterator[Callable[..., Live
 
 @pytest.fixture
 def page(browser: "Chrome") -> Iterator[Page]:
-    """A fresh page on a desk; afterwards the console must hold no error and no violation of the content policy."""
+    """A new page of desktop size; afterwards the console must hold no error and no violation of the content policy."""
     page = Page(browser)
     page.show()
     yield page

@@ -1,6 +1,6 @@
-"""Make the pictures of docs/page.md: a real device on the simulated camera, taught through its page.
+"""Makes the pictures of docs/page.md: a device with the simulated camera, taught through its page.
 
-`make screenshots` runs it; it takes two minutes. The scene is known, so that whoever presses is never wrong.
+`make screenshots` runs it; it takes two minutes. The scene is known, so every press is right.
 """
 
 import base64
@@ -23,7 +23,7 @@ PRESSES, EXAMPLES = 3, 7
 PATIENCE_S = 300.0
 SURE = 70
 SETTLED = (0.6, 2.6)
-"""Seconds into a shot within which one may trust that it is on the screen."""
+"""Seconds into a shot between which it is certainly on the screen."""
 
 
 class Show:

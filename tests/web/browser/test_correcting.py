@@ -1,4 +1,4 @@
-"""Putting right what was taught: the gallery, whole classes, and the tray."""
+"""Corrections: examples, whole classes, and the tray."""
 
 import pytest
 from browsing import Keys

@@ -1,4 +1,4 @@
-"""What one sees without doing anything."""
+"""What the page shows before anyone teaches."""
 
 import pytest
 

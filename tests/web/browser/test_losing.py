@@ -1,4 +1,4 @@
-"""What is said when the service or the camera is gone, and how the page comes back by itself."""
+"""Loss of the service or the camera, and reconnection."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Signing in with a token, and what each role is offered."""
+"""Signing in with a token, and what each role sees."""
 
 import pytest
 from browsing import Keys, LiveDevice
@@ -72,7 +72,15 @@ def test_who_may_only_view_is_offered_nothing_else(page, locked):
     sign_in(page, locked.tokens["view"])
     page.wait_ready()
     page.wait(lambda: page.labels == ["thing"], "the class")
-    for selector in ("#undo", "#new-class", "#keys", "#tray", "#export-import", "#class-actions", "#gallery-grid .tools"):
+    for selector in (
+        "#undo",
+        "#new-class",
+        "#keys",
+        "#tray",
+        "#export-import",
+        "#class-actions",
+        "#gallery-grid .tools",
+    ):
         assert not page.is_shown(selector), selector
     assert page.find(page.class_button("thing")).tag_name == "div"
     page.press("1")

@@ -1,4 +1,4 @@
-"""Teaching by pointer, finger and key, and taking it back."""
+"""Teaching by pointer, finger and key, and undo."""
 
 import pytest
 

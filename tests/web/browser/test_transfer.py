@@ -1,4 +1,4 @@
-"""Exporting classes to a file and importing them, with their progress."""
+"""Export to a file and import, with progress."""
 
 import zipfile
 

@@ -1,4 +1,4 @@
-"""For everyone: phone and desk, light and dark, keyboard and screen reader."""
+"""Accessibility: phone and desktop, light and dark, keyboard and screen reader."""
 
 from importlib import resources
 from itertools import pairwise
