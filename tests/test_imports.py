@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "config": GROUND | {"devices"},
     "logs": set(),
     "learner": GROUND | {"colanet", "confidence", "config", "encoder", "storage"},
+    "spiking": GROUND | {"encoder"},
     "evaluation": GROUND | {"colanet", "confidence", "encoder", "learner"},
     "profiling": GROUND
     | {"colanet", "encoder", "devices", "evaluation", "learner", "machine"}
@@ -56,7 +57,7 @@ MAY_IMPORT = {
     | {"mqtt", "pipeline", "service", "storage", "web"},
     "commands": GROUND
     | {"app", "profiling", "client", "colanet", "config", "confidence", "demo", "devices", "doctor"}
-    | {"encoder", "evaluation", "kernel_cache", "learner", "logs", "machine", "pipeline", "storage", "web"},
+    | {"encoder", "evaluation", "kernel_cache", "learner", "logs", "machine", "pipeline", "spiking", "storage", "web"},
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
     "__init__": set(),

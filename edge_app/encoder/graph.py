@@ -7,7 +7,7 @@ ai-edge-litert ships.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from edge_app.errors import InputError, RuntimeMissing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
+_Number = TypeVar("_Number", bound=np.number[Any])
 _TAILS = ("SOFTMAX", "LOGISTIC", "QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "LOG_SOFTMAX", "CAST")
 """Operators that may stand between a classifier's last layer and its output."""
 
@@ -36,7 +39,7 @@ def cut_at_embedding(content: bytes, tensor: str | None = None, name: str = "mod
     Without `tensor`, a model that ends in a fully connected layer (what a classifier does) is cut before it, and any
     other is returned as it is. Raises InputError when the tensor is not there, not unique, or is no embedding.
     """
-    graph = _Graph(content, name)
+    graph = Graph(content, name)
     if tensor is None and len(graph.outputs) > 1:
         raise InputError(
             f"{name} has {len(graph.outputs)} outputs; choose one with --embedding: "
@@ -52,15 +55,18 @@ def cut_at_embedding(content: bytes, tensor: str | None = None, name: str = "mod
     return EmbeddingModel(graph.pack(chosen, kept), label, removed)
 
 
-class _Graph:
-    """The main subgraph of a TFLite file, by the schema's object interface."""
+class Graph:
+    """The one subgraph of a TFLite file, by the schema's object interface; tensors are known by their index.
+
+    Raises RuntimeMissing without ai-edge-litert, InputError when the content is no TFLite file of one subgraph.
+    """
 
     def __init__(self, content: bytes, name: str) -> None:
         try:
             from ai_edge_litert import schema_py_generated as schema
         except ImportError as error:
             raise RuntimeMissing(
-                "cutting a model at its embedding needs ai-edge-litert (pip install ai-edge-litert); "
+                "reading a model's graph needs ai-edge-litert (pip install ai-edge-litert); "
                 "do it on another machine and copy the result"
             ) from error
         if content[4:8] != b"TFL3":
@@ -76,21 +82,41 @@ class _Graph:
         self._types = {v: k.lower() for k, v in vars(schema.TensorType).items() if isinstance(v, int)}
         self._graph: Any = self._model.subgraphs[0]
         self.operators: list[Any] = self._graph.operators or []
+        self.inputs = [int(index) for index in self._graph.inputs]
         self.outputs = [int(index) for index in self._graph.outputs]
         self._producer = {int(t): index for index, op in enumerate(self.operators) for t in op.outputs}
 
     def name(self, tensor: int) -> str:
+        """Return a tensor's name."""
         return (self._graph.tensors[tensor].name or b"").decode(errors="replace")
 
+    def dtype(self, tensor: int) -> str:
+        """Return a tensor's element type, as in "int8"."""
+        return str(self._types.get(self._graph.tensors[tensor].type, "?"))
+
+    def quantisation(self, tensor: int) -> Any:
+        """Return a tensor's scales and zero points (arrays `scale` and `zeroPoint`)."""
+        return self._graph.tensors[tensor].quantization
+
+    def values(self, tensor: int, dtype: type[_Number]) -> NDArray[_Number]:
+        """Return a constant tensor. Raises InputError when it has another type, or another size than its shape says."""
+        found = self._model.buffers[self._graph.tensors[tensor].buffer].data
+        shape, wanted = self.shape(tensor), np.dtype(dtype)
+        if self.dtype(tensor) != wanted.name or found is None or len(found) != np.prod(shape) * wanted.itemsize:
+            raise InputError(f"{self.model_name}: {self.label(tensor)} is no constant tensor of {wanted.name}")
+        return np.frombuffer(bytes(found), wanted.newbyteorder("<")).astype(wanted).reshape(shape)
+
     def shape(self, tensor: int) -> tuple[int, ...]:
+        """Return a tensor's shape."""
         shape = self._graph.tensors[tensor].shape
         return () if shape is None else tuple(int(n) for n in shape)
 
     def label(self, tensor: int) -> str:
-        kind = self._types.get(self._graph.tensors[tensor].type, "?")
-        return f"{self.name(tensor)!r} ({kind} {list(self.shape(tensor))})"
+        """Return a tensor's name, type and shape, for messages."""
+        return f"{self.name(tensor)!r} ({self.dtype(tensor)} {list(self.shape(tensor))})"
 
     def kind(self, operator: Any) -> str:
+        """Return an operator's kind, as in "CONV_2D"."""
         code = self._model.operatorCodes[operator.opcodeIndex]
         # Files older than schema 3a have only the first, an 8-bit field.
         return str(self._kinds.get(max(code.deprecatedBuiltinCode, code.builtinCode), "?"))

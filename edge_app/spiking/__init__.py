@@ -1,0 +1,1 @@
+"""Spiking encoders, read from their TFLite files and simulated step by step, in integers."""
