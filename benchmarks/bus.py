@@ -99,6 +99,7 @@ def device(folder: Path, fps: int) -> Iterator[tuple[Pipeline, Hub, Control]]:
             PipelineParts(camera, buttons, None, preprocess, encoder, learner),
             clock,
             lambda *_, **__: None,
+            Config(),
             tell=hub.tell,
         )
         yield pipeline, hub, app.make_control(Config(), folder, manifest, pipeline, learner, hub, clock)

@@ -21,11 +21,8 @@ from edge_app.devices.ports import Clock
 from edge_app.devices.uri import without_password
 from edge_app.devices.view import Region, View
 from edge_app.errors import EdgeAppError, InputError
-from edge_app.pipeline.capture import CameraPolicy
 from edge_app.pipeline.consolidate import ConsolidationPolicy
 from edge_app.pipeline.events import Listener
-from edge_app.pipeline.gestures import ButtonMapping
-from edge_app.pipeline.pace import Tuning
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts, PipelineStatus
 from edge_app.pipeline.stage import StageFailed, longest_waits
 from edge_app.service import Notifier, Signals, Supervisor, check_waits, watchdog_s
@@ -115,21 +112,6 @@ def run(source: ConfigSource, *, listener: Listener = lambda _: None, seconds: f
         return status
 
 
-def tuning_of(config: Config) -> Tuning:
-    """Return what a running pipeline can take over."""
-    heat = config.temperature
-    return Tuning(
-        max_fps=config.decision.max_fps,
-        vote=config.decision.vote,
-        idle_threshold=config.idle.threshold,
-        watch_fps=config.idle.watch_fps,
-        sensor=heat.sensor,
-        slow_at_c=heat.slow_at_c,
-        resume_at_c=heat.resume_at_c,
-        slow_fps=heat.slow_fps,
-    )
-
-
 def _open(
     stack: ExitStack, config: Config, clock: MonotonicClock, notifier: Notifier, listener: Listener
 ) -> "tuple[Pipeline, Learner, Control | None]":
@@ -172,15 +154,12 @@ def _open(
 
     hub = Hub()
     hub.listen(listener)
-    press = config.buttons
     pipeline = Pipeline(
         PipelineParts(camera, buttons, indicator, make_preprocess, encoder, learner),
         clock,
         logs.report,
+        config,
         tell=hub.tell,
-        policy=CameraPolicy(look.recording, look.stall_after_s, look.stuck_after_s, look.give_up_after_s),
-        mapping=ButtonMapping(press.classes, press.undo, press.hold_to_forget_s, press.chord_s),
-        tuning=tuning_of(config),
         consolidation=_consolidation(config, learner, manifest.input_size),
     )
     if not config.web.enabled and not config.mqtt.enabled:
@@ -328,6 +307,6 @@ def _reload(source: ConfigSource, running: Config, pipeline: Pipeline) -> None:
         logs.report(logging.ERROR, "reload_refused", reason=str(error))
         return
     logs.set_level(config.log.level)
-    pipeline.retune(tuning_of(config))
+    pipeline.reconfigure(config)
     waiting = running.needs_restart(config)
     logs.report(logging.INFO, "reloaded", file=str(source.path or ""), needs_restart=",".join(waiting) or None)

@@ -17,7 +17,7 @@ from mjpeg_server import serving
 from simple_network import open_learner
 
 from edge_app import app, logs
-from edge_app.config import Config, load_config
+from edge_app.config import Config
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import DeviceError, InputError
 from edge_app.learner.manifest import find_manifest
@@ -147,15 +147,6 @@ def test_a_stage_that_hangs_stops_the_pings_and_the_stop_still_saves_the_state(
 def test_a_watchdog_that_is_too_short_is_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="WatchdogSec = 5 s is too short: the stage capture"):
         app.run(source(tmp_path, WATCHDOG_USEC="5000000"), seconds=1)
-
-
-def test_what_a_running_pipeline_takes_over_is_what_the_file_says(tmp_path: Path) -> None:
-    path = tmp_path / "c.toml"
-    path.write_text(
-        "[decision]\nmax_fps = 7\nvote = 3\n[idle]\nthreshold = 2.5\nwatch_fps = 4\n"
-        '[temperature]\nsensor = "/x"\nslow_at_c = 60\nresume_at_c = 50\nslow_fps = 1\n'
-    )
-    assert app.tuning_of(load_config(path, {})) == (7.0, 3, 2.5, 4.0, "/x", 60.0, 50.0, 1.0)
 
 
 def test_a_reading_again_keeps_what_the_command_line_says(tmp_path: Path) -> None:

@@ -43,10 +43,10 @@ MAY_IMPORT = {
     "spiking": GROUND | {"encoder"},
     "evaluation": GROUND | {"colanet", "confidence", "encoder", "learner"},
     "profiling": GROUND
-    | {"colanet", "encoder", "devices", "evaluation", "learner", "machine"}
+    | {"colanet", "config", "encoder", "devices", "evaluation", "learner", "machine"}
     | {"pipeline", "simulation", "storage"},
     "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner", "pipeline", "simulation", "storage"},
-    "pipeline": GROUND | {"confidence", "devices", "learner", "storage"},
+    "pipeline": GROUND | {"confidence", "config", "devices", "learner", "storage"},
     "control": GROUND | {"devices", "learner", "pipeline", "storage"},
     "mqtt": GROUND | {"config", "control", "storage"},
     "web": GROUND | {"config", "control", "storage"},

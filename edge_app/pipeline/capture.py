@@ -3,8 +3,8 @@
 import contextlib
 import logging
 import threading
-from typing import NamedTuple
 
+from edge_app.config import CameraConfig
 from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled, Clock
 from edge_app.errors import DeviceError
 from edge_app.messages import Frame, Report
@@ -26,16 +26,6 @@ STEADY_NS = 10 * NS_PER_S
 """A reopened camera that has worked this long has recovered: the delays start again from the shortest."""
 
 
-class CameraPolicy(NamedTuple):
-    """When a camera counts as faulty; see [camera] in the configuration."""
-
-    recording: bool = False
-    """Pictures or a video: never reopened, and may repeat a picture for any time."""
-    stall_after_s: float = 5.0
-    stuck_after_s: float = 10.0
-    give_up_after_s: float = 120.0
-
-
 class Capture:
     """Camera -> newest frame. Counts the frames that the camera or this stage dropped."""
 
@@ -50,8 +40,8 @@ class Capture:
         clock: Clock,
         stop: threading.Event,
         report: Report,
-        policy: CameraPolicy | None = None,
-        pace: Pace | None = None,
+        config: CameraConfig,
+        pace: Pace,
     ) -> None:
         self._pace = pace
         self._read_ns = 0
@@ -62,7 +52,7 @@ class Capture:
         self._clock = clock
         self._stop = stop
         self._report = report
-        self._policy = policy or CameraPolicy()
+        self._config = config
         self._inspector = FrameInspector()
         self._verdict: Verdict = "good"
         self._verdict_ns = self._alive_ns = self._good_ns = self._opened_ns = clock.monotonic_ns()
@@ -97,12 +87,12 @@ class Capture:
         """Read a frame, or try to reopen the camera; False at the end of a recording. Raises CameraLost."""
         if self._reopen_ns is not None:
             return self._reopen(self._reopen_ns)
-        period_ns = self._pace.watch_period_ns if self._pace is not None else 0
+        period_ns = self._pace.watch_period_ns
         if period_ns and self._skip(period_ns):
             return True
         dropped = self._camera.dropped
         try:
-            frame = self._camera.read(min(READ_S, self._policy.stall_after_s))
+            frame = self._camera.read(min(READ_S, self._config.stall_after_s))
             if period_ns:
                 self._skipped += self._camera.dropped - dropped
             if frame is None:
@@ -111,7 +101,7 @@ class Capture:
                 return False
             check_form(frame, self._camera.uri)
         except CameraStalled as error:
-            if not self._policy.recording and self._silent_for(self._alive_ns, self._policy.stall_after_s):
+            if not self._config.recording and self._silent_for(self._alive_ns, self._config.stall_after_s):
                 self._fault("stalled", error)
         except DeviceError as error:
             self._unreadable(error)
@@ -134,7 +124,7 @@ class Capture:
         self._alive_ns = now_ns
         self._errors = 0
         self.captured += 1
-        inspected = not self._policy.recording and self._policy.stuck_after_s > 0
+        inspected = not self._config.recording and self._config.stuck_after_s > 0
         verdict = self._inspector.judge(frame.image) if inspected else "good"
         if verdict != self._verdict:
             self._changed(verdict, now_ns)
@@ -145,12 +135,12 @@ class Capture:
         if verdict != "noise":
             self._recent.add(frame)
             self._frames.put(frame)
-        if verdict != "good" and self._silent_for(self._verdict_ns, self._policy.stuck_after_s):
+        if verdict != "good" and self._silent_for(self._verdict_ns, self._config.stuck_after_s):
             self._stuck(verdict, now_ns)
 
     def _changed(self, verdict: Verdict, now_ns: int) -> None:
         lasted_s = (now_ns - self._verdict_ns) / NS_PER_S
-        if verdict == "good" and lasted_s >= self._policy.stuck_after_s:
+        if verdict == "good" and lasted_s >= self._config.stuck_after_s:
             self._report(logging.INFO, "camera_well", camera=self._camera.uri, after=self._verdict, seconds=lasted_s)
         if verdict == "good":
             self._dark_reopened = False
@@ -160,11 +150,11 @@ class Capture:
         if verdict == "black" and self._dark_reopened:
             return  # it is dark, or the lens is covered: reopening again would not help
         self._dark_reopened = verdict == "black"
-        self._fault(verdict, f"only {verdict} frames for {self._policy.stuck_after_s:g} s")
+        self._fault(verdict, f"only {verdict} frames for {self._config.stuck_after_s:g} s")
 
     def _unreadable(self, error: DeviceError) -> None:
         self._errors += 1
-        if self._policy.recording:
+        if self._config.recording:
             self._report(logging.WARNING, "picture_unreadable", camera=self._camera.uri, reason=str(error))
             if self._errors >= RECORDING_TRIES:
                 raise CameraLost(f"{self._errors} pictures in a row cannot be read; the last error: {error}") from error
@@ -182,9 +172,9 @@ class Capture:
         self._delay_s = min(2 * self._delay_s, LONGEST_DELAY_S)
 
     def _reopen(self, reopen_ns: int) -> bool:
-        if self._silent_for(self._good_ns, self._policy.give_up_after_s):
+        if self._silent_for(self._good_ns, self._config.give_up_after_s):
             raise CameraLost(
-                f"{self._camera.uri}: no usable frame for {self._policy.give_up_after_s:g} s, reopened "
+                f"{self._camera.uri}: no usable frame for {self._config.give_up_after_s:g} s, reopened "
                 f"{self.reopened} times: check its cable and power supply"
             )
         wait_s = (reopen_ns - self._clock.monotonic_ns()) / NS_PER_S

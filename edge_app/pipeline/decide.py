@@ -104,7 +104,7 @@ class Decide:
         if encoded is None:
             return not self._encoded.over
         decision = self._classifier.classify(encoded.embedding)
-        label = self._vote.cast(decision.label, self._pace.tuning.vote)
+        label = self._vote.cast(decision.label, self._pace.config.decision.vote)
         now_ns = self._clock.monotonic_ns()
         event = Decided(
             label,

@@ -135,7 +135,7 @@ class Encode:
         self._observe(prepared.picture)
         embedding = self._embedding
         # compared here, with the last encoded picture: a changed one may have been replaced on its way
-        fresh = self._detector.changed(prepared.picture, self._pace.tuning.idle_threshold)
+        fresh = self._detector.changed(prepared.picture, self._pace.config.idle.threshold)
         self._pace.saw(prepared.time_ns, fresh)
         if embedding is None or fresh:
             embedding = self._embedding = self._encoder.encode(prepared.picture)

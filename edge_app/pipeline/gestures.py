@@ -2,9 +2,10 @@
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from edge_app.config import ButtonsConfig
 from edge_app.devices.ports import NS_PER_S, ButtonEdge, Buttons, Clock
 from edge_app.messages import Frame, Report
 from edge_app.pipeline.commands import Command, CommandQueue, ForgetClass, Teach, Undo
@@ -21,16 +22,6 @@ MAX_AGE_NS = 2 * NS_PER_S
 NOT_LOOKED_UP = NoFrame("no frame was looked up")
 
 
-class ButtonMapping(NamedTuple):
-    """The meaning of each button; see [buttons] in the configuration."""
-
-    classes: Mapping[str, str]
-    """Button -> class; a button that is not listed teaches the class of its own name."""
-    undo: str = "undo"
-    hold_s: float = 0.0
-    chord_s: float = 0.0
-
-
 class _Held(NamedTuple):
     edge: ButtonEdge
     frame: Frame | NoFrame
@@ -39,8 +30,8 @@ class _Held(NamedTuple):
 class Gestures:
     """Turns button edges into commands, in order. It has no clock of its own: every time is passed in."""
 
-    def __init__(self, mapping: ButtonMapping) -> None:
-        self._mapping = mapping
+    def __init__(self, config: ButtonsConfig) -> None:
+        self._config = config
         self._waiting: dict[str, _Held] = {}
         """Pressed; a second button may still make it a chord."""
         self._down: dict[str, ButtonEdge] = {}
@@ -49,16 +40,16 @@ class Gestures:
     @property
     def pending(self) -> bool:
         """Whether `due` may return commands soon."""
-        return bool(self._waiting or (self._mapping.hold_s and self._down))
+        return bool(self._waiting or (self._config.hold_to_forget_s and self._down))
 
     def edge(self, edge: ButtonEdge, frame: Frame | NoFrame = NOT_LOOKED_UP) -> list[Command]:
         """Process an edge, with the frame that was shown at it; a release and the undo button need none."""
         commands = self.due(edge.time_ns)
         if not edge.pressed:
             self._down.pop(edge.name, None)
-        elif edge.name == self._mapping.undo:
+        elif edge.name == self._config.undo:
             commands.append(Undo(source=_source(edge)))
-        elif not self._mapping.chord_s:
+        elif not self._config.chord_s:
             self._down[edge.name] = edge
             commands.append(self._teach(_Held(edge, frame)))
         elif self._waiting.keys() - {edge.name}:
@@ -74,7 +65,7 @@ class Gestures:
     def due(self, now_ns: int) -> list[Command]:
         """Return the commands that waiting has decided: a press that was no chord, a hold that was long enough."""
         commands: list[Command] = []
-        chord_ns, hold_ns = self._mapping.chord_s * NS_PER_S, self._mapping.hold_s * NS_PER_S
+        chord_ns, hold_ns = self._config.chord_s * NS_PER_S, self._config.hold_to_forget_s * NS_PER_S
         for name, held in list(self._waiting.items()):
             if now_ns - held.edge.time_ns >= chord_ns:
                 commands.append(self._teach(self._waiting.pop(name)))
@@ -94,7 +85,7 @@ class Gestures:
         return Teach(self._label(held.edge.name), held.frame, held.edge.time_ns, source=_source(held.edge))
 
     def _label(self, name: str) -> str:
-        return self._mapping.classes.get(name, name)
+        return self._config.classes.get(name, name)
 
 
 class ButtonWatch:
@@ -106,7 +97,7 @@ class ButtonWatch:
     def __init__(
         self,
         buttons: Buttons,
-        mapping: ButtonMapping,
+        config: ButtonsConfig,
         recent: RecentFrames,
         commands: CommandQueue,
         clock: Clock,
@@ -116,8 +107,8 @@ class ButtonWatch:
     ) -> None:
         """`ended` is set when the camera's recording is over."""
         self._buttons = buttons
-        self._gestures = Gestures(mapping)
-        self._undo = mapping.undo
+        self._gestures = Gestures(config)
+        self._undo = config.undo
         self._recent = recent
         self._commands = commands
         self._clock = clock

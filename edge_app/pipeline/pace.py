@@ -2,11 +2,11 @@
 
 import logging
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.config import Config, TemperatureConfig
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.messages import Report
 
@@ -16,19 +16,6 @@ PATCHES = 14
 """Patches per side over which a picture is averaged to detect a change."""
 STILL_NS = 2 * NS_PER_S
 """A picture that has not changed for this long is read at the watch rate."""
-
-
-class Tuning(NamedTuple):
-    """Settings that may change at run time; see [decision], [idle] and [temperature] in the configuration."""
-
-    max_fps: float = 0.0
-    vote: int = 1
-    idle_threshold: float = 0.0
-    watch_fps: float = 0.0
-    sensor: str = ""
-    slow_at_c: float = 75.0
-    resume_at_c: float = 70.0
-    slow_fps: float = 2.0
 
 
 def read_temperature(sensor: Path) -> float | None:
@@ -42,12 +29,13 @@ def read_temperature(sensor: Path) -> float | None:
 class Pace:
     """Says when the next frame is due.
 
-    Used by the prepare stage. `tuning` may be set from any thread; the encode stage calls `saw`, the capture stage
+    Used by the prepare stage. `config` may be set from any thread; the encode stage calls `saw`, the capture stage
     reads `watch_period_ns`.
     """
 
-    def __init__(self, tuning: Tuning, clock: Clock, report: Report) -> None:
-        self.tuning = tuning
+    def __init__(self, config: Config, clock: Clock, report: Report) -> None:
+        self.config = config
+        """Its sections [decision], [idle] and [temperature] are used."""
         self._clock = clock
         self._report = report
         self._next_ns = clock.monotonic_ns()
@@ -65,12 +53,13 @@ class Pace:
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._look_ns:
             self._look_ns = now_ns + LOOK_NS
-            self._look(self.tuning)
+            self._look(self.config.temperature)
         return (self._next_ns - now_ns) / NS_PER_S
 
     def took(self) -> None:
         """Record that a frame was taken now."""
-        rates = [rate for rate in (self.tuning.max_fps, self.slowed * self.tuning.slow_fps) if rate > 0]
+        caps = (self.config.decision.max_fps, self.slowed * self.config.temperature.slow_fps)
+        rates = [cap for cap in caps if cap > 0]
         now_ns = self._clock.monotonic_ns()
         if not rates:
             self._next_ns = now_ns
@@ -88,21 +77,21 @@ class Pace:
     @property
     def watch_period_ns(self) -> int:
         """Time between two reads of the camera while the picture stands still; 0: read all the time."""
-        tuning = self.tuning
-        if not self._still or tuning.idle_threshold <= 0 or tuning.watch_fps <= 0:
+        idle = self.config.idle
+        if not self._still or idle.threshold <= 0 or idle.watch_fps <= 0:
             return 0
-        return round(NS_PER_S / tuning.watch_fps)
+        return round(NS_PER_S / idle.watch_fps)
 
-    def _look(self, tuning: Tuning) -> None:
-        self.temperature_c = read_temperature(Path(tuning.sensor)) if tuning.sensor else None
+    def _look(self, config: TemperatureConfig) -> None:
+        self.temperature_c = read_temperature(Path(config.sensor)) if config.sensor else None
         if self.temperature_c is None:
-            if tuning.sensor and self._unreadable != tuning.sensor:
-                self._report(logging.INFO, "temperature_unknown", sensor=tuning.sensor)
-                self._unreadable = tuning.sensor
+            if config.sensor and self._unreadable != config.sensor:
+                self._report(logging.INFO, "temperature_unknown", sensor=config.sensor)
+                self._unreadable = config.sensor
             self._slow(False)
-        elif self.temperature_c >= tuning.slow_at_c:
+        elif self.temperature_c >= config.slow_at_c:
             self._slow(True)
-        elif self.temperature_c < tuning.resume_at_c:
+        elif self.temperature_c < config.resume_at_c:
             self._slow(False)
 
     def _slow(self, slowed: bool) -> None:
@@ -113,7 +102,7 @@ class Pace:
                 logging.WARNING if slowed else logging.INFO,
                 event,
                 temperature_c=self.temperature_c,
-                fps=self.tuning.slow_fps if slowed else self.tuning.max_fps or None,
+                fps=self.config.temperature.slow_fps if slowed else self.config.decision.max_fps or None,
             )
 
 

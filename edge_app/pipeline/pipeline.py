@@ -6,19 +6,20 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from edge_app.config import Config
 from edge_app.devices.ports import NS_PER_S, Buttons, Camera, Clock, Indicator
 from edge_app.errors import EdgeAppError
 from edge_app.learner import Learner
 from edge_app.messages import Frame, Report
-from edge_app.pipeline.capture import CameraPolicy, Capture
+from edge_app.pipeline.capture import Capture
 from edge_app.pipeline.commands import Command, CommandQueue
 from edge_app.pipeline.consolidate import Consolidate, ConsolidationPolicy, IdleDetector
 from edge_app.pipeline.decide import Decide, SharedIndicator
 from edge_app.pipeline.encode import Encode, EncodedFrame, FrameEncoder, Prepare, PreparedFrame, Preprocess
 from edge_app.pipeline.events import HEALTH_REPORTS, Corrected, Decided, Event, Health, Listener
-from edge_app.pipeline.gestures import ButtonMapping, ButtonWatch
+from edge_app.pipeline.gestures import ButtonWatch
 from edge_app.pipeline.latest import Latest
-from edge_app.pipeline.pace import Pace, Tuning
+from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.stage import Heartbeats, Stage, StageFailed, drive
 from edge_app.pipeline.teaching import Teacher
@@ -77,11 +78,9 @@ class Pipeline:
         parts: PipelineParts,
         clock: Clock,
         report: Report,
+        config: Config,
         *,
         tell: Listener = lambda _: None,
-        policy: CameraPolicy | None = None,
-        mapping: ButtonMapping | None = None,
-        tuning: Tuning | None = None,
         consolidation: ConsolidationPolicy | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -103,8 +102,8 @@ class Pipeline:
         self.life = Heartbeats(clock)
         self.recent = RecentFrames()
         self._commands = CommandQueue()
-        self._pace = Pace(tuning or Tuning(), clock, self._report)
-        stages = self._build(parts, clock, policy, mapping or ButtonMapping({}), consolidation)
+        self._pace = Pace(config, clock, self._report)
+        stages = self._build(parts, clock, config, consolidation)
         self.stages: Mapping[str, Stage] = {stage.name: stage for stage in stages}
         self._threads = [
             threading.Thread(target=self._drive, args=(stage,), name=stage.name, daemon=True) for stage in stages
@@ -114,14 +113,13 @@ class Pipeline:
         self,
         parts: PipelineParts,
         clock: Clock,
-        policy: CameraPolicy | None,
-        mapping: ButtonMapping,
+        config: Config,
         consolidation: ConsolidationPolicy | None,
     ) -> list[Stage]:
         recent, commands, pace, report = self.recent, self._commands, self._pace, self._report
         stop, ended, encoder, lights = self._stop, self._ended, parts.encoder, SharedIndicator(parts.indicator)
         frames, prepared, encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
-        self.capture = Capture(parts.camera, frames, recent, clock, stop, report, policy, pace)
+        self.capture = Capture(parts.camera, frames, recent, clock, stop, report, config.camera, pace)
         self.prepare = Prepare(frames, prepared, parts.make_preprocess(), pace, clock, stop)
         observe = self._idle.look if consolidation is not None else lambda _: None
         self.encode = Encode(prepared, encoded, encoder, recent, pace, clock, observe)
@@ -139,7 +137,7 @@ class Pipeline:
         )
         calibrator = self.teacher.calibrator
         self.decide = Decide(encoded, parts.learner, lights, pace, clock, self._decided, calibrator, wall=self._wall)
-        self.buttons = ButtonWatch(parts.buttons, mapping, recent, commands, clock, lights, report, ended)
+        self.buttons = ButtonWatch(parts.buttons, config.buttons, recent, commands, clock, lights, report, ended)
         self.consolidate: Consolidate | None = None
         stages: list[Stage] = [self.capture, self.prepare, self.encode, self.decide, self.buttons, self.teacher]
         if consolidation is not None:
@@ -172,9 +170,9 @@ class Pipeline:
                 thread.join(max(0.0, deadline - time.monotonic()))
         return [thread.name for thread in self._threads if thread.is_alive()]
 
-    def retune(self, tuning: Tuning) -> None:
-        """Use other settings from the next frame on."""
-        self._pace.tuning = tuning
+    def reconfigure(self, config: Config) -> None:
+        """Apply [decision], [idle] and [temperature] from the next frame on."""
+        self._pace.config = config
 
     def submit(self, command: Command) -> bool:
         """Queue a command, as a button does; False if too many wait, or the pipeline stops."""

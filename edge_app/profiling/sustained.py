@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.config import CameraConfig, Config, TemperatureConfig
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import Clock
 from edge_app.evaluation.trial import percentiles
-from edge_app.pipeline.capture import CameraPolicy
 from edge_app.pipeline.events import Decided
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.simulation.devices import SimulatedButtons
@@ -146,8 +146,9 @@ def _live_rate(parts: PipelineParts, clock: Clock, seconds: float) -> tuple[floa
         if isinstance(event, Decided):
             marks.append(perf_counter())
 
+    config = Config(camera=CameraConfig(stuck_after_s=0), temperature=TemperatureConfig(sensor=""))
     with parts.camera, parts.buttons:
-        pipeline = Pipeline(parts, clock, report, tell=tell, policy=CameraPolicy(stuck_after_s=0))
+        pipeline = Pipeline(parts, clock, report, config, tell=tell)
         pipeline.start()
         pipeline.first_decision.wait(60)
         clock.sleep(seconds / 2)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from parts import SIDE, ColourScene, PatchEncoder, Reports, make_preprocess
+from support.configs import quiet_config
 
 from edge_app.control import Control, Hub
 from edge_app.control.control import Identity
@@ -37,6 +38,7 @@ class Device:
             PipelineParts(camera, self.buttons, None, make_preprocess, self.encoder, learner),
             self.clock,
             self.reports,
+            quiet_config(),
             tell=self.hub.tell,
         )
         self.learner = learner

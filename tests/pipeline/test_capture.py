@@ -6,13 +6,15 @@ from pathlib import Path
 import cv2
 import pytest
 from parts import ColourScene, Reports, colour
+from support.configs import quiet_config
 
+from edge_app.config import CameraConfig, IdleConfig
 from edge_app.devices.files import DirectoryCamera
 from edge_app.devices.ports import NS_PER_S
 from edge_app.messages import Frame
-from edge_app.pipeline.capture import CameraPolicy, Capture
+from edge_app.pipeline.capture import Capture
 from edge_app.pipeline.latest import Latest
-from edge_app.pipeline.pace import Pace, Tuning
+from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.stage import CameraLost
 from edge_app.simulation.devices import Fault, SimulatedCamera, SimulatedClock
@@ -23,7 +25,7 @@ FPS = 10
 class Rig:
     """A capture stage before a simulated camera."""
 
-    def __init__(self, *faults: Fault, policy: CameraPolicy | None = None) -> None:
+    def __init__(self, *faults: Fault, config: CameraConfig | None = None) -> None:
         self.clock = SimulatedClock()
         self.start_ns = self.clock.monotonic_ns()
         self.reports = Reports()
@@ -31,8 +33,16 @@ class Rig:
         self.recent = RecentFrames()
         self.camera = SimulatedCamera(ColourScene(), self.clock, fps=FPS, faults=faults)
         self.camera.open()
+        self.pace = Pace(quiet_config(idle=IdleConfig(3, 2)), self.clock, self.reports)
         self.capture = Capture(
-            self.camera, self.frames, self.recent, self.clock, threading.Event(), self.reports, policy or CameraPolicy()
+            self.camera,
+            self.frames,
+            self.recent,
+            self.clock,
+            threading.Event(),
+            self.reports,
+            config or CameraConfig(),
+            self.pace,
         )
         self.seen: list[Frame] = []
 
@@ -71,21 +81,17 @@ def test_newest_frame_wins_and_drops_are_counted() -> None:
 
 def test_a_picture_that_stands_still_is_looked_at_less_often_and_at_once_again_when_it_changes() -> None:
     rig = Rig()
-    pace = Pace(Tuning(idle_threshold=3, watch_fps=2), rig.clock, rig.reports)
-    rig.capture = Capture(
-        rig.camera, rig.frames, rig.recent, rig.clock, threading.Event(), rig.reports, CameraPolicy(), pace=pace
-    )
     rig.run(1)
     awake = len(rig.seen)
-    pace.saw(0, True)
-    pace.saw(9 * NS_PER_S, False)
+    rig.pace.saw(0, True)
+    rig.pace.saw(9 * NS_PER_S, False)
     rig.run(5)
     assert awake == FPS + 1
     assert len(rig.seen) - awake == pytest.approx(4 * 2, abs=1)
     assert rig.capture.dropped == 0, "nobody wanted those frames"
     assert rig.camera.dropped > 20
     watched = len(rig.seen)
-    pace.saw(10 * NS_PER_S, True)
+    rig.pace.saw(10 * NS_PER_S, True)
     rig.run(6)
     assert len(rig.seen) - watched == pytest.approx(FPS, abs=1)
 
@@ -114,17 +120,15 @@ def test_an_unplugged_camera_is_tried_again_with_growing_pauses() -> None:
 
 
 def test_a_camera_that_stays_away_ends_the_program_with_a_status_of_its_own() -> None:
-    rig = Rig(Fault("unplug", 2, float("inf")), policy=CameraPolicy(give_up_after_s=30))
-    with pytest.raises(
-        CameraLost, match=r"sim:: no usable frame for 30 s, reopened 0 times: check its cable"
-    ) as lost:
+    rig = Rig(Fault("unplug", 2, float("inf")), config=CameraConfig(give_up_after_s=30))
+    with pytest.raises(CameraLost, match=r"sim:: no usable frame for 30 s, reopened 0 times: check its cable") as lost:
         rig.run(120)
     assert lost.value.exit_status == 9
     assert 30 <= rig.seconds < 65
 
 
 def test_a_camera_that_opens_but_never_delivers_is_given_up_too() -> None:
-    rig = Rig(Fault("stall", 2, float("inf")), policy=CameraPolicy(give_up_after_s=60))
+    rig = Rig(Fault("stall", 2, float("inf")), config=CameraConfig(give_up_after_s=60))
     with pytest.raises(CameraLost):
         rig.run(300)
     assert rig.capture.reopened >= 2
@@ -132,7 +136,7 @@ def test_a_camera_that_opens_but_never_delivers_is_given_up_too() -> None:
 
 
 def test_noise_is_passed_to_nobody_and_mended() -> None:
-    rig = Rig(Fault("garbage", 2, 15), policy=CameraPolicy(stuck_after_s=3))
+    rig = Rig(Fault("garbage", 2, 15), config=CameraConfig(stuck_after_s=3))
     rig.run(30)
     noisy = [frame for frame in rig.seen if 3 * NS_PER_S <= frame.time_ns < 18 * NS_PER_S]
     assert noisy == []
@@ -141,14 +145,14 @@ def test_noise_is_passed_to_nobody_and_mended() -> None:
 
 
 def test_the_same_bytes_again_and_again_are_a_fault_of_a_live_camera() -> None:
-    rig = Rig(Fault("repeat", 2, float("inf")), policy=CameraPolicy(stuck_after_s=3))
+    rig = Rig(Fault("repeat", 2, float("inf")), config=CameraConfig(stuck_after_s=3))
     rig.run(10)
     assert rig.reports.told[0].fields["kind"] == "repeated"
     assert rig.capture.reopened >= 1
 
 
 def test_darkness_is_reported_once_and_the_camera_stays_in_use() -> None:
-    rig = Rig(Fault("black", 2, 600), policy=CameraPolicy(stuck_after_s=3, give_up_after_s=20))
+    rig = Rig(Fault("black", 2, 600), config=CameraConfig(stuck_after_s=3, give_up_after_s=20))
     rig.run(590)
     assert rig.reports.events == ["camera_fault", "camera_reopened"]
     assert rig.reports.told[0].fields["kind"] == "black"
@@ -187,7 +191,8 @@ def play(camera: DirectoryCamera, reports: Reports) -> int:
     clock = camera._clock
     frames = Latest[Frame]()
     camera.open()
-    capture = Capture(camera, frames, RecentFrames(), clock, threading.Event(), reports, CameraPolicy(recording=True))
+    config, pace = CameraConfig(uri="dir:pictures"), Pace(quiet_config(), clock, reports)
+    capture = Capture(camera, frames, RecentFrames(), clock, threading.Event(), reports, config, pace)
     while capture.step():
         pass
     assert capture.reopened == 0

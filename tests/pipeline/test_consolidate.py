@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from parts import SIDE, PatchEncoder, Reports, colour, make_preprocess
 from simple_network import clean_replay, folder_in_memory, open_learner
+from support.configs import quiet_config
 
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import NS_PER_S
@@ -18,7 +19,7 @@ from edge_app.learner.consolidation import ReplayPolicy, ReplayTask
 from edge_app.learner.pictures import thumbnail_of
 from edge_app.pipeline.commands import CommandQueue, Undo
 from edge_app.pipeline.consolidate import AFTER_FAILURE_NS, Consolidate, ConsolidationPolicy, IdleDetector
-from edge_app.pipeline.pace import Pace, Tuning
+from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.pipeline.stage import SLICE_S
 from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock
@@ -48,7 +49,7 @@ class Rig:
     def __init__(self, learner: Learner) -> None:
         self.clock, self.stop, self.ended = SimulatedClock(), threading.Event(), threading.Event()
         self.encoder, self.reports, self.commands = PatchEncoder(), Reports(), CommandQueue()
-        self.calm, self.pace = IdleDetector(self.clock), Pace(Tuning(), self.clock, self.reports)
+        self.calm, self.pace = IdleDetector(self.clock), Pace(quiet_config(), self.clock, self.reports)
         self.stage = Consolidate(
             ConsolidationPolicy(learner, SIDE, BOUNDS, IDLE_S, SHARE),
             self.encoder,
@@ -215,6 +216,7 @@ def test_a_whole_pipeline_dreams_says_so_and_stops_in_time(learner: Learner, tmp
         PipelineParts(camera, buttons, None, make_preprocess, PatchEncoder(), learner),
         clock,
         reports,
+        quiet_config(),
         consolidation=ConsolidationPolicy(learner, SIDE, BOUNDS, 0.05, 1.0),
     )
     pipeline.start()

@@ -5,7 +5,9 @@ import threading
 import numpy as np
 import pytest
 from parts import PatchEncoder, Reports, colour, decision, embedding_of, frame, make_preprocess
+from support.configs import quiet_config
 
+from edge_app.config import Config, DecisionConfig, IdleConfig
 from edge_app.devices.ports import NS_PER_S
 from edge_app.messages import Decision, Frame
 from edge_app.pipeline.calibrator import ConfidenceCalibrator
@@ -13,17 +15,17 @@ from edge_app.pipeline.decide import Decide, MajorityVote, SharedIndicator
 from edge_app.pipeline.encode import Encode, EncodedFrame, Prepare, PreparedFrame
 from edge_app.pipeline.events import Decided
 from edge_app.pipeline.latest import Latest
-from edge_app.pipeline.pace import Pace, Tuning
+from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.simulation.devices import SimulatedClock, SimulatedIndicator
 
 
 class Rig:
-    def __init__(self, tuning: Tuning | None = None) -> None:
+    def __init__(self, config: Config | None = None) -> None:
         self.clock = SimulatedClock()
         self.frames, self.prepared, self.encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
         self.encoder, self.recent = PatchEncoder(), RecentFrames()
-        self.pace = Pace(tuning or Tuning(), self.clock, Reports())
+        self.pace = Pace(config or quiet_config(), self.clock, Reports())
         self.stop = threading.Event()
         self.prepare = Prepare(self.frames, self.prepared, make_preprocess(), self.pace, self.clock, self.stop)
         self.encode = Encode(self.prepared, self.encoded, self.encoder, self.recent, self.pace, self.clock)
@@ -63,7 +65,7 @@ def test_a_frame_becomes_the_embedding_of_its_picture() -> None:
 
 
 def test_a_capped_stage_takes_the_frame_that_is_newest_when_its_turn_comes() -> None:
-    rig = Rig(Tuning(max_fps=2))
+    rig = Rig(quiet_config(decision=DecisionConfig(max_fps=2)))
     assert rig.show(frame("red", 1, 1)) is not None
     for number in range(2, 6):
         rig.frames.put(frame("red", number, number))
@@ -75,7 +77,7 @@ def test_a_capped_stage_takes_the_frame_that_is_newest_when_its_turn_comes() -> 
 
 
 def test_a_changed_picture_that_was_displaced_does_not_hide_the_change() -> None:
-    rig = Rig(Tuning(idle_threshold=3))
+    rig = Rig(quiet_config(idle=IdleConfig(threshold=3)))
     rig.show(frame("red", 1))
     for number in (1, 2):
         rig.frames.put(frame("blue", 1 + number, number))
@@ -89,7 +91,7 @@ def test_a_changed_picture_that_was_displaced_does_not_hide_the_change() -> None
 
 
 def test_an_unchanged_picture_is_not_encoded_again_but_still_decided_on() -> None:
-    rig = Rig(Tuning(idle_threshold=3))
+    rig = Rig(quiet_config(idle=IdleConfig(threshold=3)))
     shown = [rig.show(frame("red", 1 + n / 10, n)) for n in range(5)] + [rig.show(frame("blue", 2, 9))]
     assert [encoded.fresh for encoded in shown] == [True, False, False, False, False, True]
     assert [encoded.sequence for encoded in shown] == [0, 1, 2, 3, 4, 9]
@@ -98,18 +100,18 @@ def test_an_unchanged_picture_is_not_encoded_again_but_still_decided_on() -> Non
 
 
 def test_idle_mode_can_be_switched_off_while_running() -> None:
-    rig = Rig(Tuning(idle_threshold=3))
+    rig = Rig(quiet_config(idle=IdleConfig(threshold=3)))
     rig.show(frame("red", 1))
-    rig.pace.tuning = Tuning()
+    rig.pace.config = quiet_config()
     assert rig.show(frame("red", 2, 1)).fresh
     assert rig.show(frame("blue", 3, 2)).fresh
-    rig.pace.tuning = Tuning(idle_threshold=3)
+    rig.pace.config = quiet_config(idle=IdleConfig(threshold=3))
     assert rig.show(frame("red", 4, 3)).fresh, "what was seen before it was off is no reference any more"
     assert not rig.show(frame("red", 5, 4)).fresh
 
 
 def test_the_end_is_passed_on_after_the_last_frame() -> None:
-    rig = Rig(Tuning(max_fps=1))
+    rig = Rig(quiet_config(decision=DecisionConfig(max_fps=1)))
     rig.show(frame("red", 1))
     rig.frames.put(frame("blue", 2, 1))
     rig.frames.close()
@@ -161,7 +163,7 @@ def test_the_rate_is_that_of_the_last_decisions() -> None:
 
 
 def test_the_vote_shows_on_the_lights_and_keeps_the_frames_own_decision() -> None:
-    rig = Rig(Tuning(vote=3))
+    rig = Rig(quiet_config(decision=DecisionConfig(vote=3)))
     rig.said = ["red", "red", "blue", "blue"]
     for number in range(4):
         rig.encoded.put(EncodedFrame(number, number, np.zeros(3, np.uint8), True))

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 from parts import Reports, colour
+from support.configs import quiet_config
 
+from edge_app.config import Config, DecisionConfig, IdleConfig, TemperatureConfig
 from edge_app.devices.ports import NS_PER_S
-from edge_app.pipeline.pace import ChangeDetector, Pace, Tuning, read_temperature
+from edge_app.pipeline.pace import ChangeDetector, Pace, read_temperature
 from edge_app.simulation.devices import SimulatedClock
 
 
@@ -23,18 +25,20 @@ def frames_in(pace: Pace, clock: SimulatedClock, seconds: int, step_s: float = 0
 
 def test_without_a_cap_every_frame_is_due() -> None:
     clock = SimulatedClock()
-    assert frames_in(Pace(Tuning(), clock, Reports()), clock, 2) == 200
+    assert frames_in(Pace(quiet_config(), clock, Reports()), clock, 2) == 200
 
 
 @pytest.mark.parametrize("fps", [1.0, 7.0, 30.0])
 def test_the_cap_is_kept_on_average(fps: float) -> None:
     clock = SimulatedClock()
-    assert frames_in(Pace(Tuning(max_fps=fps), clock, Reports()), clock, 10) == pytest.approx(10 * fps, abs=1)
+    assert frames_in(
+        Pace(quiet_config(decision=DecisionConfig(max_fps=fps)), clock, Reports()), clock, 10
+    ) == pytest.approx(10 * fps, abs=1)
 
 
 def test_what_was_missed_is_not_caught_up() -> None:
     clock = SimulatedClock()
-    pace = Pace(Tuning(max_fps=10), clock, Reports())
+    pace = Pace(quiet_config(decision=DecisionConfig(max_fps=10)), clock, Reports())
     pace.took()
     clock.advance(5)
     assert frames_in(pace, clock, 1) <= 12
@@ -42,11 +46,11 @@ def test_what_was_missed_is_not_caught_up() -> None:
 
 def test_too_warm_lowers_the_rate_until_it_is_cool_again(tmp_path: Path) -> None:
     sensor = tmp_path / "temp"
-    tuning = Tuning(sensor=str(sensor), slow_at_c=75, resume_at_c=70, slow_fps=2)
+    config = Config(temperature=TemperatureConfig(str(sensor), slow_at_c=75, resume_at_c=70, slow_fps=2))
     clock, reports = SimulatedClock(), Reports()
     rates = []
     sensor.write_text("60000\n")
-    pace = Pace(tuning, clock, reports)
+    pace = Pace(config, clock, reports)
     for degrees in (60, 74, 75, 72, 70, 69, 74):
         sensor.write_text(f"{degrees}000\n")
         frames_in(pace, clock, 6)
@@ -62,13 +66,17 @@ def test_a_cap_below_the_slow_rate_stays(tmp_path: Path) -> None:
     sensor = tmp_path / "temp"
     sensor.write_text("90000")
     clock = SimulatedClock()
-    pace = Pace(Tuning(max_fps=1, sensor=str(sensor), slow_fps=5), clock, Reports())
+    pace = Pace(
+        Config(decision=DecisionConfig(max_fps=1), temperature=TemperatureConfig(str(sensor), slow_fps=5)),
+        clock,
+        Reports(),
+    )
     assert frames_in(pace, clock, 10) == pytest.approx(10, abs=1)
 
 
 def test_a_sensor_that_cannot_be_read_is_told_once_and_lowers_nothing(tmp_path: Path) -> None:
     clock, reports = SimulatedClock(), Reports()
-    pace = Pace(Tuning(sensor=str(tmp_path / "none")), clock, reports)
+    pace = Pace(Config(temperature=TemperatureConfig(str(tmp_path / "none"))), clock, reports)
     assert frames_in(pace, clock, 30) == 3000
     assert reports.events == ["temperature_unknown"]
     assert pace.temperature_c is None
@@ -76,9 +84,9 @@ def test_a_sensor_that_cannot_be_read_is_told_once_and_lowers_nothing(tmp_path: 
 
 def test_other_settings_are_taken_over_while_it_runs() -> None:
     clock = SimulatedClock()
-    pace = Pace(Tuning(), clock, Reports())
+    pace = Pace(quiet_config(), clock, Reports())
     frames_in(pace, clock, 1)
-    pace.tuning = Tuning(max_fps=5)
+    pace.config = quiet_config(decision=DecisionConfig(max_fps=5))
     assert frames_in(pace, clock, 10) == pytest.approx(50, abs=2)
 
 
@@ -108,18 +116,18 @@ def test_drift_adds_up_until_it_is_a_change() -> None:
 
 
 def test_a_picture_that_stands_still_is_looked_at_less_often() -> None:
-    pace = Pace(Tuning(idle_threshold=3, watch_fps=5), SimulatedClock(), Reports())
+    pace = Pace(quiet_config(idle=IdleConfig(3, 5)), SimulatedClock(), Reports())
     for tenth in range(20):
         pace.saw(tenth * NS_PER_S // 10, tenth == 0)
         assert pace.watch_period_ns == 0
     pace.saw(2 * NS_PER_S, False)
     assert pace.watch_period_ns == NS_PER_S // 5
-    pace.tuning = Tuning(idle_threshold=3)
+    pace.config = quiet_config(idle=IdleConfig(3, 0))
     assert pace.watch_period_ns == 0
-    pace.tuning = Tuning(idle_threshold=3, watch_fps=10)
+    pace.config = quiet_config(idle=IdleConfig(3, 10))
     assert pace.watch_period_ns == NS_PER_S // 10
     pace.saw(3 * NS_PER_S, True)
     assert pace.watch_period_ns == 0
-    pace.tuning = Tuning(watch_fps=5)
+    pace.config = quiet_config(idle=IdleConfig(0, 5))
     pace.saw(9 * NS_PER_S, False)
     assert pace.watch_period_ns == 0, "without idle mode every frame is looked at"

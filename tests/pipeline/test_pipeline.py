@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from parts import ColourScene, PatchEncoder, Reports, make_preprocess
 from simple_network import clean_replay, folder_in_memory, open_learner
+from support.configs import quiet_config
 
+from edge_app.config import CameraConfig, Config, DecisionConfig, IdleConfig
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.files import DirectoryCamera
 from edge_app.devices.ports import NS_PER_S
 from edge_app.errors import InputError
 from edge_app.learner import Learner
-from edge_app.pipeline.capture import CameraPolicy
 from edge_app.pipeline.events import Corrected, Decided, Event, Health
-from edge_app.pipeline.pace import Tuning
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.pipeline.stage import SLACK_S, CameraLost, Heartbeats, StageFailed
 from edge_app.simulation.devices import Fault, SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
@@ -30,9 +30,7 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 class Rig:
     """A pipeline of threads on the real clock, with a fast camera."""
 
-    def __init__(
-        self, learner: Learner, *faults: Fault, policy: CameraPolicy | None = None, tuning: Tuning | None = None
-    ) -> None:
+    def __init__(self, learner: Learner, *faults: Fault, config: Config | None = None) -> None:
         self.clock = MonotonicClock()
         self.encoder, self.reports = PatchEncoder(), Reports()
         self.camera = SimulatedCamera(ColourScene(), self.clock, fps=100, faults=faults)
@@ -45,8 +43,7 @@ class Rig:
             PipelineParts(self.camera, self.buttons, self.indicator, make_preprocess, self.encoder, learner),
             self.clock,
             self.reports,
-            policy=policy,
-            tuning=tuning,
+            config or quiet_config(),
             tell=self._keep,
         )
         self.changes = threading.Semaphore(0)
@@ -154,7 +151,7 @@ def test_a_disk_that_makes_teaching_wait_does_not_make_decisions_wait(learner: L
 
 
 def test_a_slow_encoder_drops_frames_and_counts_them(learner: Learner) -> None:
-    with Rig(learner, tuning=Tuning(max_fps=10)) as rig:
+    with Rig(learner, config=quiet_config(decision=DecisionConfig(max_fps=10))) as rig:
         rig.wait_for_decided(lambda decided: len(decided) >= 5)
         status = rig.pipeline.status()
     assert status.dropped > 2 * status.encoded
@@ -184,7 +181,9 @@ def test_a_stage_that_fails_stops_all_and_says_why(
 
 
 def test_a_camera_that_is_lost_ends_the_pipeline(learner: Learner) -> None:
-    with Rig(learner, Fault("unplug", 0.2, float("inf")), policy=CameraPolicy(give_up_after_s=1)) as rig:
+    with Rig(
+        learner, Fault("unplug", 0.2, float("inf")), config=quiet_config(camera=CameraConfig(give_up_after_s=1))
+    ) as rig:
         rig.wait_for_end()
     assert isinstance(rig.pipeline.failure, CameraLost)
 
@@ -234,10 +233,11 @@ def test_a_recording_plays_to_its_end(learner: Learner, tmp_path: Path) -> None:
     clock, reports = MonotonicClock(), Reports()
     camera = DirectoryCamera(folder, clock, fps=50)
     camera.open()
+    config = quiet_config(camera=CameraConfig(uri=f"dir:{folder}"))
     events: list[Event] = []
     changes = threading.Semaphore(0)
     parts = PipelineParts(camera, SimulatedButtons((), clock), None, make_preprocess, PatchEncoder(), learner)
-    pipeline = Pipeline(parts, clock, reports, policy=CameraPolicy(recording=True), tell=events.append)
+    pipeline = Pipeline(parts, clock, reports, config, tell=events.append)
     pipeline.start(changes.release)
     while pipeline.running:
         assert changes.acquire(timeout=30)
@@ -250,7 +250,7 @@ def test_a_recording_plays_to_its_end(learner: Learner, tmp_path: Path) -> None:
 def test_other_settings_are_taken_over_while_running(learner: Learner) -> None:
     with Rig(learner) as rig:
         rig.wait_for_decided(lambda decided: len(decided) >= 10)
-        rig.pipeline.retune(Tuning(idle_threshold=200))
+        rig.pipeline.reconfigure(quiet_config(idle=IdleConfig(threshold=200)))
         rig.wait_for_decided(lambda decided: not decided[-1].fresh)
 
 

@@ -10,7 +10,7 @@ import pytest
 from parts import PatchEncoder, Reports, colour, embedding_of, frame, make_preprocess
 from simple_network import folder_in_memory, open_learner
 
-from edge_app.config import StateConfig
+from edge_app.config import ButtonsConfig, StateConfig
 from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError
@@ -32,7 +32,7 @@ from edge_app.pipeline.commands import (
 )
 from edge_app.pipeline.decide import SharedIndicator
 from edge_app.pipeline.events import Corrected, Event, Rejected, Taught
-from edge_app.pipeline.gestures import ButtonMapping, ButtonWatch
+from edge_app.pipeline.gestures import ButtonWatch
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.teaching import Teacher
 from edge_app.simulation.devices import SimulatedButtons, SimulatedClock, SimulatedIndicator
@@ -45,7 +45,7 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 class Rig:
-    def __init__(self, learner: Learner, mapping: ButtonMapping | None = None) -> None:
+    def __init__(self, learner: Learner, config: ButtonsConfig | None = None) -> None:
         self.clock, self.reports, self.recent = SimulatedClock(10 * NS_PER_S), Reports(), RecentFrames()
         self.encoder, self.commands, self.ended = PatchEncoder(), CommandQueue(), threading.Event()
         self.indicator = SimulatedIndicator(self.clock)
@@ -54,7 +54,7 @@ class Rig:
         self.pressed = SimulatedButtons(("red", "blue", "undo"), self.clock)
         self.watch = ButtonWatch(
             self.pressed,
-            mapping or ButtonMapping({}),
+            config or ButtonsConfig(),
             self.recent,
             self.commands,
             self.clock,
