@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "profiling": GROUND
     | {"colanet", "config", "encoder", "devices", "evaluation", "learner", "machine"}
     | {"pipeline", "simulation", "storage"},
-    "demo": GROUND | {"devices", "encoder", "kernel_cache", "learner", "pipeline", "simulation", "storage"},
+    "demo": GROUND | {"config", "devices", "encoder", "kernel_cache", "learner", "pipeline", "simulation", "storage"},
     "pipeline": GROUND | {"confidence", "config", "devices", "learner", "storage"},
     "control": GROUND | {"devices", "learner", "pipeline", "storage"},
     "mqtt": GROUND | {"config", "control", "storage"},

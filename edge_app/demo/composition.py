@@ -1,4 +1,4 @@
-"""Where the demo's parts are put together, opened and closed."""
+"""Opens the demo's parts, runs it and closes them."""
 
 import tempfile
 import time
@@ -6,12 +6,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from edge_app.demo.device import Device, Event, run_demo
+from edge_app.demo.run import DemoEvent, DemoRun
 from edge_app.demo.script import FPS, NEW, SHOT_S, TAUGHT, UNDO, Script, write_script
 from edge_app.demo.sheet import ContactSheet
 from edge_app.demo.tally import Tally
 from edge_app.demo.transcript import DIM, Transcript
 from edge_app.errors import InputError
+from edge_app.pipeline.pipeline import PipelineParts
 from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 from edge_app.simulation.photographs import Photographs, load_photographs
 from edge_app.simulation.scene import PhotographScene
@@ -23,20 +24,20 @@ PICTURE = "demo.png"
 
 
 class Options(NamedTuple):
-    """What a person may choose."""
+    """Options of `edge-app demo`."""
 
     seed: int = 0
     shots: int = 4
     frames: int = 64
     out: Path = Path()
-    """Folder of the picture; made when it is missing."""
+    """Folder of the picture; created if missing."""
     state: Path | None = None
-    """Folder of what is learnt; None: a temporary one."""
+    """State folder; None: a temporary one."""
     model: str | None = None
 
 
 def play(options: Options, stream: TextIO) -> dict[str, Any]:
-    """Run the demo, write its transcript to `stream` and its picture to a file; return the result for a program.
+    """Run the demo, write its transcript to `stream` and its contact sheet to a file; return the result as JSON values.
 
     Raises RuntimeMissing without scikit-image or a TFLite runtime, InputError for an option out of range, a folder
     that cannot be written or a state that is not empty, and what encoder and learner raise.
@@ -52,13 +53,14 @@ def play(options: Options, stream: TextIO) -> dict[str, Any]:
     transcript = Transcript(stream, tally, script.start_ns)
     sheet = ContactSheet(options.shots)
 
-    def report(event: Event) -> None:
+    def tell(event: DemoEvent) -> None:
         tally.add(event)
         transcript.add(event)
         sheet.add(event)
 
     with ExitStack() as stack:
-        run_demo(_open_device(stack, options, photographs, script, clock, transcript), script, report)
+        parts = _open_parts(stack, options, photographs, script, clock, transcript)
+        DemoRun(parts, clock, script, tell).play()
     transcript.summary()
     sheet.save(path, tally)
     seconds = time.perf_counter() - started
@@ -68,14 +70,14 @@ def play(options: Options, stream: TextIO) -> dict[str, Any]:
     return {**result, "picture": str(path), "seconds": round(seconds, 2)}
 
 
-def _open_device(
+def _open_parts(
     stack: ExitStack,
     options: Options,
     photographs: Photographs,
     script: Script,
     clock: SimulatedClock,
     transcript: Transcript,
-) -> Device:
+) -> PipelineParts:
     """Open the real parts and the simulated ones; the stack closes them."""
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.preprocess import Preprocessor
@@ -96,12 +98,15 @@ def _open_device(
     camera = stack.enter_context(SimulatedCamera(scene, clock, fps=FPS))
     buttons = stack.enter_context(SimulatedButtons((*TAUGHT, NEW, UNDO), clock))
     script.press_all(buttons)
-    preprocess = Preprocessor(manifest.input_size, crop=manifest.crop)
-    return Device(camera, buttons, SimulatedIndicator(clock), preprocess, encoder, learner)
+
+    def make_preprocess() -> Preprocessor:
+        return Preprocessor(manifest.input_size, crop=manifest.crop)
+
+    return PipelineParts(camera, buttons, SimulatedIndicator(clock), make_preprocess, encoder, learner)
 
 
 def _writable(folder: Path) -> Path:
-    """Make the folder and try it before a minute's work is spent; raises InputError."""
+    """Create the folder and check that it can be written, before a minute is spent; raises InputError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -112,7 +117,7 @@ def _writable(folder: Path) -> Path:
 
 
 def _warm_up(manifest: "ModelManifest", transcript: Transcript) -> None:
-    """Let numba compile, or load what it compiled before, while no frame is being timed."""
+    """Compile the kernels, or load them from numba's cache, before a frame is timed."""
     from edge_app.kernel_cache import compile_all
 
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The demo's one picture: what was taught, what was seen, what the device said, and how its columns voted."""
+"""The demo's contact sheet: taught frames, decisions, and the OUT spikes of each column."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.demo.canvas import Canvas
-from edge_app.demo.device import Event, Learnt, Named, Undone
+from edge_app.demo.run import DecidedShot, DemoEvent, TaughtShot, UndoneShot
 from edge_app.demo.script import ADDED, SLIP, STRANGER, TAUGHT
 from edge_app.demo.tally import Score, Tally
 from edge_app.errors import InputError
@@ -28,7 +28,7 @@ Picture = NDArray[np.uint8]
 
 
 class Tile(NamedTuple):
-    """One photograph with the device's answer."""
+    """One frame with the decision on it."""
 
     image: Picture
     truth: str
@@ -38,7 +38,7 @@ class Tile(NamedTuple):
 
 
 class ContactSheet:
-    """Keeps small copies of the frames that events bring, and draws them when the demo is over."""
+    """Collects small copies of the frames from the events, and draws them at the end."""
 
     def __init__(self, shots: int) -> None:
         self._shots = shots
@@ -48,11 +48,11 @@ class ContactSheet:
         self._slip: list[Tile] = []
         self._stranger: list[Tile] = []
 
-    def add(self, event: Event) -> None:
-        """Keep what the picture may need of an event."""
-        if isinstance(event, Learnt):
-            self._add_learnt(event)
-        elif isinstance(event, Undone):
+    def add(self, event: DemoEvent) -> None:
+        """Keep the frame and the decision of an event."""
+        if isinstance(event, TaughtShot):
+            self._add_taught(event)
+        elif isinstance(event, UndoneShot):
             image = _small(event.frame.image)
             mark = "undone: as before" if event.exact else "undone: NOT as before"
             colour = GREEN if event.exact else RED
@@ -60,21 +60,22 @@ class ContactSheet:
                 Tile(image, SLIP[0], event.taught, AMBER, f"now {event.taught.label or 'unknown'}"),
                 Tile(image, SLIP[0], event.after, colour, mark),
             ]
-        elif event.chapter == "name":
-            self._named[event.truth or ""].append(_answer(event))
-        elif event.chapter == "add" and event.truth == ADDED and ADDED in event.decision.labels:
-            self._added.append(_answer(event))
-        elif event.chapter == "stranger":
-            colour = GREEN if event.decision.label is None else AMBER
-            self._stranger.append(_answer(event)._replace(colour=colour))
+        elif event.beat.chapter == "name":
+            self._named[event.beat.shot.name or ""].append(_decided(event))
+        elif event.beat.chapter == "add" and event.beat.shot.name == ADDED and ADDED in event.event.decision.labels:
+            self._added.append(_decided(event))
+        elif event.beat.chapter == "stranger":
+            colour = GREEN if event.event.label is None else AMBER
+            self._stranger.append(_decided(event)._replace(colour=colour))
 
-    def _add_learnt(self, event: Learnt) -> None:
-        if event.chapter == "teach":
-            self._taught[event.label].append(_small(event.frame.image))
+    def _add_taught(self, event: TaughtShot) -> None:
+        label, image = event.event.label, _small(event.frame.image)
+        if event.beat.chapter == "teach":
+            self._taught[label].append(image)
             return
-        said = event.before.label or "unknown"
-        tile = Tile(_small(event.frame.image), event.truth or "", event.before, AMBER, f"{said}?  press: {event.label}")
-        (self._added if event.label == ADDED else self._slip).append(tile)
+        caption = f"{event.before.label or 'unknown'}?  press: {label}"
+        tile = Tile(image, event.beat.shot.name or "", event.before, AMBER, caption)
+        (self._added if label == ADDED else self._slip).append(tile)
 
     def save(self, path: Path, tally: Tally) -> None:
         """Draw the picture into a PNG file; raises InputError when it cannot be written."""
@@ -188,9 +189,9 @@ def _heading(canvas: Canvas, y: int, title: str, note: str, *, x: int = MARGIN, 
     return y + 36
 
 
-def _answer(event: Named) -> Tile:
-    colour = GREEN if event.right else RED
-    return Tile(_small(event.frame.image), event.truth or "", event.decision, colour, event.decision.label or "unknown")
+def _decided(event: DecidedShot) -> Tile:
+    colour, caption = GREEN if event.right else RED, event.event.label or "unknown"
+    return Tile(_small(event.frame.image), event.beat.shot.name or "", event.event.decision, colour, caption)
 
 
 def _percent(score: Score) -> str:

@@ -1,16 +1,16 @@
-"""What the demo's events add up to."""
+"""Counts the demo's events."""
 
 from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from edge_app.demo.device import Event, Learnt, Named, Undone
+from edge_app.demo.run import DecidedShot, DemoEvent, TaughtShot, UndoneShot
 from edge_app.demo.script import ADDED
 
 
 class Score(NamedTuple):
-    """So many right of so many."""
+    """Right decisions of a total."""
 
     right: int = 0
     total: int = 0
@@ -35,65 +35,66 @@ class Tally:
 
     def __init__(self) -> None:
         self.test_then_train = Score()
-        """Each taught example was first named; those of a class not known before are left out: nobody could."""
+        """Decisions on taught examples before they were learnt; without the first example of a class."""
         self.named = Score()
+        """Decisions on the frames of the chapter "name"."""
         self.per_class: dict[str, Score] = {}
         self.confused: Counter[tuple[str, str | None]] = Counter()
-        """(truth, label) of the frames that were not named right."""
+        """(truth, label) of the wrong decisions among them."""
         self.unknown = 0
-        """Of the frames to name, those that were called unknown."""
+        """Unknown decisions among them."""
         self.added = Score()
-        """The class that was added by one press."""
+        """Decisions on the class that was added by one press."""
         self.others = Score()
-        """The other classes, meanwhile."""
+        """Decisions on the other classes after that press."""
         self.stranger: Counter[str | None] = Counter()
-        """What the thing that was never taught was called."""
-        self._leads: dict[bool, list[int]] = {True: [], False: []}
+        """Decisions on the object that was never taught."""
+        self._margins: dict[bool, list[int]] = {True: [], False: []}
         self.undo_exact: bool | None = None
         self.examples = 0
         self._ms: list[tuple[float, ...]] = []
         self._learn_ms: list[float] = []
 
-    def add(self, event: Event) -> None:
+    def add(self, event: DemoEvent) -> None:
         """Count one event."""
-        if isinstance(event, Named):
+        if isinstance(event, DecidedShot):
             self._ms.append((*event.ms, event.ms.total))
-            self._add_named(event)
-        elif isinstance(event, Learnt):
+            self._add_decided(event)
+        elif isinstance(event, TaughtShot):
             self._learn_ms.append(event.ms)
             self.examples += 1
-            if event.chapter == "teach" and not event.new:
-                self.test_then_train = self.test_then_train.plus(event.before.label == event.label)
-        elif isinstance(event, Undone):
+            if event.beat.chapter == "teach" and not event.new:
+                self.test_then_train = self.test_then_train.plus(event.before.label == event.event.label)
+        elif isinstance(event, UndoneShot):
             self.examples -= 1
             self.undo_exact = event.exact
 
-    def _add_named(self, event: Named) -> None:
-        truth = event.truth or ""
-        if event.chapter == "name":
+    def _add_decided(self, event: DecidedShot) -> None:
+        truth, label, decision = event.beat.shot.name or "", event.event.label, event.event.decision
+        if event.beat.chapter == "name":
             self.named = self.named.plus(event.right)
             self.per_class[truth] = self.per_class.get(truth, Score()).plus(event.right)
-            self._leads[True] += [event.decision.margin] if event.right else []
-            self.unknown += event.decision.label is None
+            self._margins[True] += [decision.margin] if event.right else []
+            self.unknown += label is None
             if not event.right:
-                self.confused[truth, event.decision.label] += 1
-        elif event.chapter == "add" and ADDED in event.decision.labels:
+                self.confused[truth, label] += 1
+        elif event.beat.chapter == "add" and ADDED in decision.labels:
             if truth == ADDED:
                 self.added = self.added.plus(event.right)
             else:
                 self.others = self.others.plus(event.right)
-        elif event.chapter == "stranger":
-            self.stranger[event.decision.label] += 1
-            self._leads[False].append(event.decision.margin)
+        elif event.beat.chapter == "stranger":
+            self.stranger[label] += 1
+            self._margins[False].append(decision.margin)
 
-    def leads(self) -> tuple[float, float] | None:
-        """Return the median lead in OUT spikes of right names, and of those given to what was never taught."""
-        right, stranger = self._leads[True], self._leads[False]
+    def margins(self) -> tuple[float, float] | None:
+        """Return the median margins, in OUT spikes, of right decisions and of those on the object never taught."""
+        right, stranger = self._margins[True], self._margins[False]
         return (float(np.median(right)), float(np.median(stranger))) if right and stranger else None
 
     def milliseconds(self) -> dict[str, dict[str, float]]:
         """Return median and 95th percentile of each stage, of the whole frame, and of a press, in ms."""
-        stages = dict(zip(("preprocess", "encode", "decide", "frame"), np.array(self._ms).T, strict=False))
+        stages = dict(zip(("prepare", "encode", "decide", "frame"), np.array(self._ms).T, strict=False))
         if self._learn_ms:
             stages["learn"] = np.array(self._learn_ms)
         return {
@@ -102,7 +103,7 @@ class Tally:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it for a program to read; rates are fractions."""
+        """Return everything as JSON values; rates are fractions."""
         return {
             "test_then_train": _score(self.test_then_train),
             "naming": {
@@ -113,7 +114,7 @@ class Tally:
             "added_class": {"label": ADDED, **_score(self.added), "others": _score(self.others)},
             "undo_exact": self.undo_exact,
             "never_taught": {label or "unknown": count for label, count in self.stranger.most_common()},
-            "median_lead": dict(zip(("right", "never_taught"), self.leads() or (None, None), strict=True)),
+            "median_margin": dict(zip(("right", "never_taught"), self.margins() or (None, None), strict=True)),
             "examples": self.examples,
             "ms": self.milliseconds(),
         }

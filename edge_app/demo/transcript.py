@@ -1,10 +1,10 @@
-"""The demo's running transcript: one line an event."""
+"""The demo's transcript: one line per event."""
 
 import os
 from collections.abc import Mapping
 from typing import TextIO
 
-from edge_app.demo.device import Event, Learnt, Named, Undone
+from edge_app.demo.run import DecidedShot, DemoEvent, TaughtShot, UndoneShot
 from edge_app.demo.script import ADDED, SLIP, STRANGER
 from edge_app.demo.tally import Tally
 from edge_app.devices.ports import NS_PER_S
@@ -36,22 +36,23 @@ class Transcript:
         self._stream.write(self._styled(text, style) + "\n")
         self._stream.flush()
 
-    def add(self, event: Event) -> None:
+    def add(self, event: DemoEvent) -> None:
         """Write the line of an event, after the tally has counted it; a new chapter gets its heading first."""
-        if event.chapter != self._chapter:
-            self._chapter = event.chapter
+        chapter = event.beat.chapter
+        if chapter != self._chapter:
+            self._chapter = chapter
             self.say()
-            self.say(CHAPTERS[event.chapter], BOLD)
+            self.say(CHAPTERS[chapter], BOLD)
         when = f"{(event.frame.time_ns - self._start_ns) / NS_PER_S:7.1f} s  "
-        if isinstance(event, Learnt):
-            self.say(when + self._learnt(event))
-        elif isinstance(event, Undone):
+        if isinstance(event, TaughtShot):
+            self.say(when + self._taught(event))
+        elif isinstance(event, UndoneShot):
             self.say(when + self._undone(event))
-        elif event.chapter != "teach":
-            self.say(when + self._named(event))
+        elif chapter != "teach":
+            self.say(when + self._decided(event))
 
     def summary(self) -> None:
-        """Write what it all came to."""
+        """Write the summary."""
         tally, ms = self._tally, self._tally.milliseconds()
         self.say()
         self.say("Summary", BOLD)
@@ -65,47 +66,48 @@ class Transcript:
         self.say(f"  undo             the decision is {exact}", "" if tally.undo_exact else RED)
         called = ", ".join(f"{_name(label)} {count} x" for label, count in tally.stranger.most_common())
         self.say(f"  never taught     {STRANGER}: called {called}")
-        if (leads := tally.leads()) is not None:
+        if (margins := tally.margins()) is not None:
             self.say(
-                f"                   median lead {leads[1]:.1f} spikes; {leads[0]:.1f} where a name was right", DIM
+                f"                   median margin {margins[1]:.1f} spikes; {margins[0]:.1f} of right decisions", DIM
             )
         frame = ms["frame"]
-        stages = ", ".join(f"{stage} {ms[stage]['p50']:.1f}" for stage in ("preprocess", "encode", "decide"))
+        stages = ", ".join(f"{stage} {ms[stage]['p50']:.1f}" for stage in ("prepare", "encode", "decide"))
         self.say(f"  a frame          {frame['p50']:.1f} ms median, {frame['p95']:.1f} ms p95 (medians: {stages})")
         self.say(f"  a press          {ms['learn']['p50']:.1f} ms median until it is learnt and safe on disk")
 
-    def _learnt(self, event: Learnt) -> str:
-        right = event.label == event.truth
+    def _taught(self, event: TaughtShot) -> str:
+        truth, label, example = event.beat.shot.name, event.event.label, event.event.example
         if event.new:
             thought = f"it thought {_name(event.before.label)}" if event.before.labels else "it knew nothing"
-            verdict = f"new class, learnt as example {event.example_id}"
+            verdict = f"new class, learnt as example {example}"
         else:
             thought = f"it thought {_name(event.before.label)}"
-            verdict = f"learnt as example {event.example_id}"
-        style = "" if event.new else GREEN if event.before.label == event.truth else RED
-        line = f"{event.truth:<13} pressed {event.label:<12} " + self._styled(f"{thought:<25}", style) + verdict
-        if not right:
+            verdict = f"learnt as example {example}"
+        style = "" if event.new else GREEN if event.before.label == truth else RED
+        line = f"{truth:<13} pressed {label:<12} " + self._styled(f"{thought:<25}", style) + verdict
+        if label != truth:
             return line + self._styled("  (a wrong press)", RED)
         score = self._tally.test_then_train
-        return line + (f"   test then train {score}" if event.chapter == "teach" and score.total else "")
+        return line + (f"   test then train {score}" if event.beat.chapter == "teach" and score.total else "")
 
-    def _undone(self, event: Undone) -> str:
+    def _undone(self, event: UndoneShot) -> str:
         verdict = "exactly as before" if event.exact else "NOT as before"
         return (
             f"{SLIP[0]:<13} pressed undo         before {_votes(event.before)}, taught {_votes(event.taught)}, "
             f"now {_votes(event.after)}: " + self._styled(verdict, GREEN if event.exact else RED)
         )
 
-    def _named(self, event: Named) -> str:
-        known = event.truth in event.decision.labels
+    def _decided(self, event: DecidedShot) -> str:
+        truth, decision = event.beat.shot.name, event.event.decision
+        known = truth in decision.labels
         verdict = ("ok   " if event.right else "WRONG") if known else "     "
         style = (GREEN if event.right else RED) if known else DIM
-        score = {"name": self._tally.named, "add": self._tally.added if event.truth == ADDED else self._tally.others}
-        so_far = score.get(event.chapter)
+        score = {"name": self._tally.named, "add": self._tally.added if truth == ADDED else self._tally.others}
+        so_far = score.get(event.beat.chapter)
         return (
-            f"{event.truth:<13} -> "
-            + self._styled(f"{_name(event.decision.label):<13} {verdict}", style)
-            + f"  {_lead(event.decision):<28} {event.ms.total:6.1f} ms"
+            f"{truth:<13} -> "
+            + self._styled(f"{_name(event.event.label):<13} {verdict}", style)
+            + f"  {_margin(decision):<28} {event.ms.total:6.1f} ms"
             + (f"   right so far {so_far}" if so_far is not None and so_far.total else "")
         )
 
@@ -117,7 +119,7 @@ def _name(label: str | None) -> str:
     return "unknown" if label is None else label
 
 
-def _lead(decision: Decision) -> str:
+def _margin(decision: Decision) -> str:
     if decision.label is None:
         return "no spike"
     count = int(decision.spikes[decision.labels.index(decision.label)])

@@ -174,6 +174,11 @@ class Pipeline:
         """Apply [decision], [idle] and [temperature] from the next frame on."""
         self._pace.config = config
 
+    @property
+    def commands_waiting(self) -> bool:
+        """Whether a command has not been taken by the teacher yet."""
+        return self._commands.waiting
+
     def submit(self, command: Command) -> bool:
         """Queue a command, as a button does; False if too many wait, or the pipeline stops."""
         return self._commands.put(command)

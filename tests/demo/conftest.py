@@ -1,83 +1,59 @@
-"""Small parts with the real ones' interfaces, so that the demo's loop is tested without a model and in no time."""
+"""The demo with an encoder that needs no model: everything else is real."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from simple_network import folder_in_memory, rate_code
 
-from edge_app.demo.device import Device, Event, run_demo
+from edge_app.colanet.params import Params
+from edge_app.demo.run import DemoEvent, DemoRun
 from edge_app.demo.script import FPS, NEW, SHOT_S, TAUGHT, UNDO, Script, write_script
-from edge_app.messages import Decision
+from edge_app.learner import Learner
+from edge_app.learner.state import CoLaNETFactory
+from edge_app.pipeline.pipeline import PipelineParts
 from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 from edge_app.simulation.photographs import Photographs, load_photographs
 from edge_app.simulation.scene import PhotographScene
+from edge_app.storage.folder import database_path, snapshots_path
+from edge_app.storage.records import Binding
+from edge_app.storage.snapshots import Snapshots
+from edge_app.storage.store import Store
 
-STEPS = 10
+SIDE = 8
 
 
 class ColourEncoder:
     """Embeds an image as its 8 x 8 colours."""
 
-    runtime = "none"
-
     def encode(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA).reshape(-1)
-
-
-class Taught(NamedTuple):
-    example_id: int
-    label: str
-    before: Decision
-
-
-class NearestMean:
-    """A learner that keeps examples in a list and calls the class with the nearest mean."""
-
-    def __init__(self) -> None:
-        self.examples: list[tuple[str, NDArray[np.float64]]] = []
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(label for label, _ in self.examples))
-
-    def teach(self, embedding: NDArray[np.uint8], label: str, *, source: str, thumbnail: bytes | None = None) -> Taught:
-        assert source.startswith("button ")
-        assert thumbnail is not None
-        assert thumbnail[:2] == b"\xff\xd8"
-        before = self.classify(embedding)
-        self.examples.append((label, embedding.astype(float)))
-        return Taught(len(self.examples), label, before)
-
-    def undo(self) -> None:
-        self.examples.pop()
-
-    def classify(self, embedding: NDArray[np.uint8]) -> Decision:
-        labels = self.labels
-        distances = []
-        for label in labels:
-            mean = np.mean([value for name, value in self.examples if name == label], axis=0)
-            distances.append(float(np.linalg.norm(embedding - mean)) / len(embedding) ** 0.5)
-        spikes = np.array([max(0, 150 - round(distance)) for distance in distances], np.int32)
-        first = np.where(spikes > 0, STEPS - spikes // 4, STEPS).astype(np.int32)
-        if not spikes.any():
-            return Decision(None, labels, spikes, first, 0, spikes.astype(np.int64) << 10)
-        order = np.sort(spikes)[::-1]
-        margin = int(order[0] - order[1:2].sum())
-        return Decision(labels[int(np.argmax(spikes))], labels, spikes, first, margin, spikes.astype(np.int64) << 10)
+        return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA).reshape(-1)
 
 
 class Setup(NamedTuple):
-    """A demo put together from simulated parts."""
+    """A demo, not played yet."""
 
-    device: Device
+    run: DemoRun
     script: Script
-    learner: NearestMean
+    learner: Learner
     indicator: SimulatedIndicator
-    buttons: SimulatedButtons
+    events: list[DemoEvent]
+
+    def play(self) -> list[DemoEvent]:
+        self.run.play()
+        return self.events
+
+
+@pytest.fixture(scope="session")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    yield from folder_in_memory(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -86,29 +62,38 @@ def photographs() -> Photographs:
     return load_photographs()
 
 
-@pytest.fixture
-def make_setup(photographs: Photographs) -> Callable[..., Setup]:
-    def make(*, seed: int = 0, shots: int = 2, frames: int = 8) -> Setup:
-        clock = SimulatedClock()
-        script = write_script(photographs, seed=seed, shots=shots, frames=frames, start_ns=clock.monotonic_ns())
-        scene = PhotographScene(photographs, script.shot, shot_s=SHOT_S, size=(64, 48))
-        camera = SimulatedCamera(scene, clock, fps=FPS)
-        camera.open()
-        buttons = SimulatedButtons((*TAUGHT, NEW, UNDO), clock)
-        script.press_all(buttons)
-        indicator, learner = SimulatedIndicator(clock), NearestMean()
-        ticks = count(0, 2_000_000)  # two milliseconds between any two looks at the stopwatch
-        device = Device(
-            camera, buttons, indicator, lambda image: image, ColourEncoder(), learner, timer=lambda: next(ticks)
-        )
-        return Setup(device, script, learner, indicator, buttons)
-
-    return make
+def open_learner(stack: ExitStack, folder: Path) -> Learner:
+    n = 3 * SIDE * SIDE
+    params = Params()
+    bound = Binding("colours", "c" * 64, n, "r" * 64, params.digest, params.to_dict())
+    store = Store.create(database_path(folder), bound)
+    return stack.enter_context(Learner(store, Snapshots(snapshots_path(folder)), rate_code, CoLaNETFactory(params, n)))
 
 
-@pytest.fixture
-def events(make_setup: Callable[..., Setup]) -> list[Event]:
+@pytest.fixture(scope="session")
+def make_setup(photographs: Photographs, memory: Path) -> Iterator[Callable[..., Setup]]:
+    with ExitStack() as stack:
+
+        def make(*, seed: int = 0, shots: int = 2, frames: int = 8) -> Setup:
+            clock = SimulatedClock()
+            script = write_script(photographs, seed=seed, shots=shots, frames=frames, start_ns=clock.monotonic_ns())
+            scene = PhotographScene(photographs, script.shot, shot_s=SHOT_S, size=(64, 48))
+            camera = SimulatedCamera(scene, clock, fps=FPS)
+            camera.open()
+            buttons = SimulatedButtons((*TAUGHT, NEW, UNDO), clock)
+            script.press_all(buttons)
+            indicator = SimulatedIndicator(clock)
+            learner = open_learner(stack, Path(tempfile.mkdtemp(dir=memory)))
+            ticks = count(0, 2_000_000)  # two milliseconds between any two looks at the stopwatch
+            parts = PipelineParts(camera, buttons, indicator, lambda: lambda image: image, ColourEncoder(), learner)
+            events: list[DemoEvent] = []
+            run = DemoRun(parts, clock, script, events.append, timer=lambda: next(ticks))
+            return Setup(run, script, learner, indicator, events)
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def events(make_setup: Callable[..., Setup]) -> list[DemoEvent]:
     """All events of one run."""
-    setup, seen = make_setup(), []
-    run_demo(setup.device, setup.script, seen.append)
-    return seen
+    return make_setup().play()
