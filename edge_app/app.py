@@ -142,7 +142,8 @@ def _open(
     thumbnail_of(np.zeros((manifest.input_size, manifest.input_size, 3), np.uint8))
     notifier.send(STATUS="opening camera, buttons and lights")
     look = config.camera
-    camera = open_camera(look.uri, clock, View(Region(*look.region), look.rotation, look.mirror))
+    view = View(Region(*look.region), look.rotation, look.mirror)
+    camera = open_camera(look.uri, clock, view, stall_after_s=look.stall_after_s)
     stack.callback(camera.close)
     buttons = stack.enter_context(open_buttons(config.buttons.uri, clock))
     indicator = open_indicator(config.lights.uri, clock) if config.lights.uri else None

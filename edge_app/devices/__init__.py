@@ -3,6 +3,7 @@
 import importlib
 from typing import Any, cast
 
+from edge_app.devices.live import LiveCamera
 from edge_app.devices.ports import Buttons, Camera, Clock, Indicator
 from edge_app.devices.uri import split_scheme, without_password
 from edge_app.devices.view import View, ViewedCamera
@@ -11,7 +12,7 @@ from edge_app.errors import InputError
 CAMERAS = {
     "sim": "edge_app.simulation.devices:camera_from_uri",
     "dir": "edge_app.devices.files:directory_from_uri",
-    "file": "edge_app.devices.files:video_from_uri",
+    "file": "edge_app.devices.video:video_from_uri",
     "v4l2": "edge_app.devices.v4l2:camera_from_uri",
     "picamera2": "edge_app.devices.picamera:camera_from_uri",
     "gst": "edge_app.devices.gstreamer:camera_from_uri",
@@ -32,13 +33,17 @@ INDICATORS = {
 """Scheme -> "module:factory"; a factory takes the URI and a clock and returns an indicator ready to be used."""
 
 
-def open_camera(uri: str, clock: Clock, view: View | None = None) -> Camera:
+def open_camera(uri: str, clock: Clock, view: View | None = None, *, stall_after_s: float | None = None) -> Camera:
     """Open the camera that `uri` names; its frames are as `view` shows them.
+
+    `stall_after_s`: seconds without a frame after which the caller will close it; None: the driver's default.
 
     Raises InputError for an unknown scheme or option, DeviceError when the driver cannot open, RuntimeMissing when the
     driver's library is not installed. Never another camera than the one that was asked for.
     """
     camera = cast(Camera, _factory("camera", CAMERAS, uri)(uri, clock))
+    if stall_after_s is not None and isinstance(camera, LiveCamera):
+        camera.patience_s = stall_after_s
     if view is not None and view != View():
         camera = ViewedCamera(camera, view)
     camera.open()

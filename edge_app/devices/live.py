@@ -70,6 +70,10 @@ class _Feed:
                 packet = self.source.next()
                 if packet is not None:
                     self._put(packet)
+        except CameraStalled as caught:
+            # this thread has ended: to the reader the camera is gone, not silent for a while
+            error = DeviceError(str(caught))
+            error.__cause__ = caught
         except EdgeAppError as caught:
             error = caught
         except Exception as caught:  # noqa: BLE001  whatever a driver's library raises ends in the reader's thread
@@ -110,6 +114,12 @@ class LiveCamera(Opening):
     A frame is decoded when it is handed out, in the reader's thread: what is dropped costs no decoding. The clock gives
     the time stamps; waiting is in real time.
     """
+
+    patience_s = 5.0
+    """Seconds of silence after which the reader closes the camera (`stall_after_s` in [camera]). A driver whose wait
+    cannot be ended early gives up by itself soon after that."""
+    repeats = False
+    period_s = 0.0
 
     def __init__(self, uri: str, clock: Clock) -> None:
         self._uri = without_password(uri)

@@ -1,4 +1,4 @@
-"""What the cameras share that produce a picture at every tick of a clock: simulations and recordings."""
+"""The base of cameras that produce their pictures on a schedule: simulations and recordings."""
 
 from abc import abstractmethod
 
@@ -12,7 +12,7 @@ from edge_app.messages import Frame
 
 
 class PacedCamera(Opening):
-    """A camera whose frame of tick i is due at opening time + i / fps on the clock it was given.
+    """A camera whose frame of tick i is due at opening time + i / fps on the clock it was given (`_due_ns`).
 
     A read hands out the newest frame that is due; earlier ones that nobody asked for are dropped. With a simulated
     clock time stands still between reads, so nothing is ever dropped and every run sees the same frames.
@@ -24,6 +24,7 @@ class PacedCamera(Opening):
         self._uri = uri
         self._clock = clock
         self._period_ns = round(NS_PER_S / fps)
+        self.repeats = False
         self._opened_ns: int | None = None
         self._tick = -1
         self._produced = 0
@@ -38,6 +39,11 @@ class PacedCamera(Opening):
     def dropped(self) -> int:
         """Return how many frames fell due that nobody read."""
         return self._dropped
+
+    @property
+    def period_s(self) -> float:
+        """Return the seconds between two frames."""
+        return self._period_ns / NS_PER_S
 
     def open(self) -> None:
         """Start the clock of the recording or simulation. Raises DeviceError."""
@@ -61,29 +67,34 @@ class PacedCamera(Opening):
             opened_ns = self._opened_ns
             due = self._newest_due(opened_ns)
             if due is not None:
-                image = self._image(due, opened_ns + due * self._period_ns)
+                tick, time_ns = due
+                image = self._image(tick, time_ns)
                 if image is None:
                     return None
                 image.flags.writeable = False
-                return Frame(image, opened_ns + due * self._period_ns, self._produced - 1)
+                return Frame(image, time_ns, self._produced - 1)
             now_ns = self._clock.monotonic_ns()
-            next_ns = opened_ns + (self._tick + 1) * self._period_ns
+            next_ns = opened_ns + self._due_ns(self._tick + 1)
             if next_ns > deadline_ns:
                 self._clock.sleep((deadline_ns - now_ns) / NS_PER_S)
                 raise CameraStalled(f"{self._uri}: no frame within {timeout_s:g} s")
             self._clock.sleep((next_ns - now_ns) / NS_PER_S)
 
-    def _newest_due(self, opened_ns: int) -> int | None:
-        """Take every tick up to now; return the newest that produced a frame, None when none did."""
+    def _newest_due(self, opened_ns: int) -> tuple[int, int] | None:
+        """Take every tick up to now; return the newest that produced a frame and its time, None when none did."""
         newest = None
-        now_tick = (self._clock.monotonic_ns() - opened_ns) // self._period_ns
-        for tick in range(self._tick + 1, now_tick + 1):
-            if self._produces(opened_ns + tick * self._period_ns):
+        now_ns = self._clock.monotonic_ns()
+        while (time_ns := opened_ns + self._due_ns(self._tick + 1)) <= now_ns:
+            self._tick += 1
+            if self._produces(time_ns):
                 self._produced += 1
                 self._dropped += newest is not None
-                newest = tick
-        self._tick = max(self._tick, now_tick)
+                newest = self._tick, time_ns
         return newest
+
+    def _due_ns(self, tick: int) -> int:
+        """Return when a tick is due, nanoseconds after opening; asked in order, the newest one repeatedly."""
+        return tick * self._period_ns
 
     @abstractmethod
     def _start(self) -> None:

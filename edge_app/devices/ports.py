@@ -54,6 +54,14 @@ class Camera(Protocol):
     def dropped(self) -> int:
         """Return how many frames the camera has produced that nobody read, over all openings."""
 
+    @property
+    def period_s(self) -> float:
+        """Return the seconds between two frames; 0 where the camera does not say."""
+
+    @property
+    def repeats(self) -> bool:
+        """Return whether equal frames in a row are in order, as of a recording; elsewhere they are a fault."""
+
     def open(self) -> None:
         """Start delivering frames; nothing happens when it is open. Raises DeviceError."""
 

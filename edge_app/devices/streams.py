@@ -1,37 +1,47 @@
-"""Cameras on the network, through OpenCV's FFmpeg: `rtsp://HOST/PATH#transport=udp`, `http://HOST/stream.mjpg#timeout=2`.
+"""Cameras on the network: `rtsp://HOST/PATH#transport=udp`, `http://HOST/stream.mjpg`, `http://HOST/shot.jpg#fps=0.5`.
 
-Options stand after a "#", as addresses have a "?" of their own; a "#" is never sent to the camera.
+Motion JPEG and single pictures are read by `mjpeg`, everything else by OpenCV's FFmpeg. Options follow a "#", because
+addresses have a "?" of their own; a "#" is never sent to the camera.
 """
 
-import base64
-import http.client
 import os
 import socket
 import threading
-import urllib.error
-import urllib.request
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.devices import mjpeg
 from edge_app.devices.live import FrameSource, LiveCamera, Packet
-from edge_app.devices.ports import NS_PER_S, CameraStalled, Clock
-from edge_app.devices.uri import Reader, read_options, read_seconds, split_options, without_password
+from edge_app.devices.ports import NS_PER_S, Clock
+from edge_app.devices.uri import (
+    Reader,
+    read_flag,
+    read_fps,
+    read_options,
+    read_seconds,
+    split_options,
+    without_password,
+)
 from edge_app.errors import DeviceError, InputError
 
-PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 TRANSPORTS = ("tcp", "udp")
 DEFAULT_TIMEOUT_S = 3.0
 LONGEST_TIMEOUT_S = 5.0
+OPEN_S = 9.0
+"""All questions to a camera while it is opened take no longer than that: the capture stage allows 10 s."""
 ASK_S = 2.0
-"""How long either question may take that finds out why a stream cannot be opened; all stays within 10 s."""
+"""How long each request may take that finds out why a stream cannot be opened."""
+STILL_FPS = 1.0
+NOT_VIDEO = ("text/", "application/json", "application/xml", "application/pdf")
+"""Content types that are refused without asking FFmpeg."""
 _environment = threading.Lock()
 
 
 class StreamCamera(LiveCamera):
-    """A stream that FFmpeg can read. It is given up after `timeout_s` without a frame, and has to be opened again then.
+    """A camera at an address. After `patience_s` without a frame its connection is closed, and it must be reopened.
 
     Messages show the address without its password. A frame's time is when it had arrived and was decoded: the delay of
     camera and network before that cannot be known.
@@ -44,8 +54,13 @@ class StreamCamera(LiveCamera):
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         transport: str = "tcp",
+        fps: float = STILL_FPS,
+        verify: bool = True,
         uri: str | None = None,
     ) -> None:
+        """`timeout_s`: seconds that the camera may take for each answer while it is opened; `transport`: RTSP over tcp
+        or udp; `fps`: how often a single picture is requested; `verify`: check the certificate of https.
+        """
         super().__init__(uri or address, clock)
         parts = urlsplit(address)
         if not parts.hostname:
@@ -53,46 +68,90 @@ class StreamCamera(LiveCamera):
         self._address = address
         self._timeout_s = timeout_s
         self._transport = transport
+        self._still_period_s = 1 / fps
+        self._verify = verify
 
     def _connect(self) -> FrameSource:
+        start_ns = self._clock.monotonic_ns()
+        kind = "video"
+        if urlsplit(self._address).scheme.lower().startswith("http"):
+            response = self._ask()
+            if response.kind.startswith("multipart/"):
+                return mjpeg.MultipartSource(self._uri, response, self._clock)
+            if response.kind.startswith("image/"):
+                self.period_s, self.repeats = self._still_period_s, True
+                return mjpeg.StillSource(self._uri, response, self._ask, self._clock, self._still_period_s)
+            response.body.close()
+            kind = response.kind
+            if kind.startswith(NOT_VIDEO):
+                raise DeviceError(
+                    f"{self._uri}: this address gives {kind}, expected a picture (image/jpeg) or a stream "
+                    "(multipart/x-mixed-replace, video/...); look up the stream's address in the camera's manual"
+                )
+        left_s = OPEN_S - (self._clock.monotonic_ns() - start_ns) / NS_PER_S
+        capture = self._open_ffmpeg(min(self._timeout_s, max(0.1, left_s)))
+        if not capture.isOpened():
+            capture.release()
+            left_s = OPEN_S - (self._clock.monotonic_ns() - start_ns) / NS_PER_S
+            raise DeviceError(f"{self._uri}: {why_not(self._address, min(ASK_S, self._timeout_s, left_s), kind)}")
+        return _FfmpegSource(self._uri, capture, self._clock, self.patience_s)
+
+    def _ask(self) -> mjpeg.Response:
+        try:
+            return mjpeg.request(self._address, self._timeout_s, verify=self._verify)
+        except DeviceError as error:
+            raise DeviceError(f"{self._uri}: {error}") from None
+
+    def _open_ffmpeg(self, timeout_s: float) -> Any:
         import cv2
 
-        limit_ms = max(1, round(self._timeout_s * 1000))
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit_ms]
+        # FFmpeg's wait cannot be ended early: it ends by itself after the reader has given the camera up
+        limits = [
+            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+            max(1, round(timeout_s * 1000)),
+            cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+            round((self.patience_s + 1) * 1000),
+        ]
         with _environment:  # OpenCV takes FFmpeg's options from the environment only
             before = os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS")
-            os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = (
-                f"rtsp_transport;{self._transport}|fflags;nobuffer|flags;low_delay"
-            )
+            # not fflags;nobuffer: it drops the packets read while probing, the first key frame among them, and the next
+            # one may be many seconds away. What was buffered is read at once, faster than new frames come.
+            os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"rtsp_transport;{self._transport}|flags;low_delay"
             try:
-                capture = cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, limits)
+                return cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, limits)
             finally:
                 if before is None:
                     del os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"]
                 else:
                     os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = before
-        if not capture.isOpened():
-            capture.release()
-            raise DeviceError(f"{self._uri}: {why_not(self._address, min(ASK_S, self._timeout_s))}")
-        return _StreamSource(self._uri, capture, self._clock, self._timeout_s)
 
 
-class _StreamSource:
-    def __init__(self, uri: str, capture: Any, clock: Clock, timeout_s: float) -> None:
+class _FfmpegSource:
+    def __init__(self, uri: str, capture: Any, clock: Clock, patience_s: float) -> None:
         self._uri = uri
         self._capture = capture
         self._clock = clock
-        self._timeout_s = timeout_s
+        self._patience_s = patience_s
+        self._decoded = 0
 
     def next(self) -> Packet | None:
         start_ns = self._clock.monotonic_ns()
         if not self._capture.grab():
-            if self._clock.monotonic_ns() - start_ns >= 0.9 * self._timeout_s * NS_PER_S:
-                raise CameraStalled(f"{self._uri}: no frame within {self._timeout_s:g} s; the connection was given up")
-            raise DeviceError(f"{self._uri}: the stream ended: the camera closed the connection")
+            raise DeviceError(f"{self._uri}: {self._why_ended((self._clock.monotonic_ns() - start_ns) / NS_PER_S)}")
         time_ns = self._clock.monotonic_ns()
         read, bgr = self._capture.retrieve()
+        self._decoded += read
         return Packet(bgr, time_ns) if read else None
+
+    def _why_ended(self, waited_s: float) -> str:
+        if waited_s >= self._patience_s:
+            return f"no frame within {waited_s:.0f} s; the connection was closed"
+        if not self._decoded:
+            return (
+                f"no frame can be decoded: the stream is {codec_of(self._capture)}, which OpenCV's FFmpeg may not be "
+                "able to decode; set the camera to H.264 or motion JPEG"
+            )
+        return f"the stream ended, or its {codec_of(self._capture)} data is damaged: FFmpeg reads no further"
 
     def decode(self, data: Any) -> NDArray[np.uint8]:
         import cv2
@@ -101,26 +160,32 @@ class _StreamSource:
         return rgb
 
     def interrupt(self) -> None:
-        """Nothing ends FFmpeg's wait early; it lasts the time-out at most."""
+        """FFmpeg's wait cannot be ended early; it lasts a second longer than `patience_s` at most."""
 
     def close(self) -> None:
         self._capture.release()
 
 
-def why_not(address: str, timeout_s: float) -> str:
-    """Say why FFmpeg could not open `address`, by asking for it once more with the standard library."""
+def codec_of(capture: Any) -> str:
+    """Return the codec that an OpenCV capture names, such as h264 or av01; "of an unknown codec" where it does not."""
+    import cv2
+
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=False)
+    name = code.decode("ascii", "replace").strip("\0 ").lower()
+    return name if name.isalnum() else "of an unknown codec"
+
+
+def why_not(address: str, timeout_s: float, kind: str = "video") -> str:
+    """Say why FFmpeg could not open `address`, by asking for it once more; `kind`: the content type by HTTP."""
     parts = urlsplit(address)
-    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme.lower()]
+    timeout_s = max(0.1, timeout_s)
+    host, port = parts.hostname or "", parts.port or mjpeg.PORTS[parts.scheme.lower()]
     try:
         socket.create_connection((host, port), timeout_s).close()
-    except socket.gaierror:
-        return f"no host is called {host!r}; check the address and the network"
-    except TimeoutError:
-        return f"{host} does not answer at port {port} within {timeout_s:g} s; is the camera on?"
-    except OSError as error:
-        return f"no connection to {host} at port {port}: {error.strerror}; is the camera on, and the port right?"
+    except (OSError, UnicodeError) as error:
+        return mjpeg.no_connection(address, timeout_s, error)
     if parts.scheme.lower().startswith("http"):
-        return _http_answer(address, timeout_s)
+        return f"this address gives {kind}, which FFmpeg cannot read as video"
     if parts.scheme.lower() == "rtsps":
         return f"{host} answers, but gives no video that FFmpeg can read; check path, user and password"
     return _rtsp_answer(address, host, port, timeout_s)
@@ -128,7 +193,7 @@ def why_not(address: str, timeout_s: float) -> str:
 
 def _rtsp_answer(address: str, host: str, port: int, timeout_s: float) -> str:
     # without the password, which FFmpeg may send as a digest only
-    lines = [f"DESCRIBE {_request(address).full_url} RTSP/1.0", "CSeq: 1", "Accept: application/sdp"]
+    lines = [f"DESCRIBE {mjpeg.without_credentials(address)} RTSP/1.0", "CSeq: 1", "Accept: application/sdp"]
     try:
         with socket.create_connection((host, port), timeout_s) as connection:
             connection.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -142,33 +207,6 @@ def _rtsp_answer(address: str, host: str, port: int, timeout_s: float) -> str:
         return f"{host} offers a stream that FFmpeg cannot read; try another of the camera's streams, or transport=udp"
     hint = "check user and password, then the path" if status in ("401", "403") else "check the path"
     return f"the camera answers {status} {without_password(reason)}; {hint}"
-
-
-def _http_answer(address: str, timeout_s: float) -> str:
-    try:
-        with urllib.request.urlopen(_request(address), timeout=timeout_s) as answer:  # noqa: S310  http(s) only
-            kind = answer.headers.get_content_type()
-    except urllib.error.HTTPError as error:
-        hint = "check user and password" if error.code in (401, 403) else "check the path"
-        return f"the camera answers {error.code} {without_password(str(error.reason))}; {hint}"
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return f"the camera answers, but not as a web server: {error}"
-    return (
-        f"this address gives {kind}, which FFmpeg cannot read as video; a camera's stream is multipart/x-mixed-replace"
-    )
-
-
-def _request(address: str) -> urllib.request.Request:
-    """Return what asks for an address as FFmpeg does: with user and password in a header, not in the host's name."""
-    parts = urlsplit(address)
-    user, at, host = parts.netloc.rpartition("@")
-    # FFmpeg takes a space or an umlaut; the standard library would quote the whole address in its refusal
-    path, query = (quote(part, safe="/%:=&?~+!$,;'@()*[]") for part in (parts.path, parts.query))
-    request = urllib.request.Request(parts._replace(netloc=host, path=path, query=query).geturl())  # noqa: S310
-    if at:
-        token = base64.b64encode(unquote(user).encode()).decode("ascii")
-        request.add_unredirected_header("Authorization", f"Basic {token}")  # not to where the camera may send us
-    return request
 
 
 def _read_timeout(text: str) -> float:
@@ -185,9 +223,14 @@ def _read_transport(text: str) -> str:
 
 
 def camera_from_uri(uri: str, clock: Clock) -> StreamCamera:
-    """Make the camera of `rtsp://...`, `http://...`, with `#timeout=3s,transport=tcp|udp`; raises InputError."""
+    """Make the camera of `rtsp://...#timeout=3s,transport=tcp|udp` or `http://...#timeout=3s,fps=1,verify=no`.
+
+    Raises InputError.
+    """
     address, _, text = split_options(uri)
     readers: dict[str, Reader] = {"timeout": _read_timeout, "transport": _read_transport}
+    if uri.lower().startswith("http"):
+        readers |= {"fps": read_fps, "verify": read_flag}
     try:
         _ = urlsplit(address).port
         split = "@" in text  # no option has one: it is the rest of a password that has a "#"

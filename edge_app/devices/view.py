@@ -61,6 +61,16 @@ class ViewedCamera(Opening):
         """Return how many frames nobody read."""
         return self._camera.dropped
 
+    @property
+    def period_s(self) -> float:
+        """Return the seconds between two frames; see `Camera.period_s`."""
+        return self._camera.period_s
+
+    @property
+    def repeats(self) -> bool:
+        """Return whether equal frames are in order; see `Camera.repeats`."""
+        return self._camera.repeats
+
     def open(self) -> None:
         """Open the camera; see `Camera.open`."""
         self._camera.open()

@@ -22,6 +22,7 @@ TRIES = 3
 RECORDING_TRIES = 20
 """Unreadable pictures in a row before a recording is given up."""
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
+SLOW_PERIODS = 3
 STEADY_NS = 10 * NS_PER_S
 """A reopened camera that has worked this long has recovered: the delays start again from the shortest."""
 
@@ -92,7 +93,7 @@ class Capture:
             return True
         dropped = self._camera.dropped
         try:
-            frame = self._camera.read(min(READ_S, self._config.stall_after_s))
+            frame = self._camera.read(min(READ_S, self._stall_s))
             if period_ns:
                 self._skipped += self._camera.dropped - dropped
             if frame is None:
@@ -101,13 +102,18 @@ class Capture:
                 return False
             check_form(frame, self._camera.uri)
         except CameraStalled as error:
-            if not self._config.recording and self._silent_for(self._alive_ns, self._config.stall_after_s):
+            if not self._config.recording and self._silent_for(self._alive_ns, self._stall_s):
                 self._fault("stalled", error)
         except DeviceError as error:
             self._unreadable(error)
         else:
             self._accept(frame)
         return True
+
+    @property
+    def _stall_s(self) -> float:
+        """Seconds of silence that are a fault; a camera that is slow by its settings may take three of its periods."""
+        return max(self._config.stall_after_s, SLOW_PERIODS * self._camera.period_s)
 
     def _skip(self, period_ns: int) -> bool:
         """Wait a little if it is too early to read a picture that stands still; False once it is time."""
@@ -124,7 +130,7 @@ class Capture:
         self._alive_ns = now_ns
         self._errors = 0
         self.captured += 1
-        inspected = not self._config.recording and self._config.stuck_after_s > 0
+        inspected = not self._camera.repeats and self._config.stuck_after_s > 0
         verdict = self._inspector.judge(frame.image) if inspected else "good"
         if verdict != self._verdict:
             self._changed(verdict, now_ns)

@@ -1,7 +1,10 @@
 """A camera on the network that behaves: motion JPEG by HTTP, on the loopback."""
 
 import base64
+import hashlib
+import ssl
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +27,7 @@ def jpeg(index: int) -> bytes:
 class MjpegServer(ThreadingHTTPServer):
     """Serves /stream as motion JPEG, /page as a web page; `stall` and `hang_up` are its faults.
 
-    What begins with /secret is for the user "me" with the password "s3cret" alone: /secret/stream, /secret/page.
+    /shot.jpg is a single picture. Paths below /secret (Basic) and /digest need the user "me", password "s3cret".
     """
 
     daemon_threads = True
@@ -45,31 +48,54 @@ class Handler(BaseHTTPRequestHandler):
     server: MjpegServer
 
     def do_GET(self) -> None:
-        if self.path.startswith("/secret"):
-            right = "Basic " + base64.b64encode(b"me:s3cret").decode()
-            if self.headers.get("Authorization") != right:
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", 'Basic realm="camera"')
-                self.end_headers()
-                return
-            self.path = self.path.removeprefix("/secret")
-        if self.path.startswith("/elsewhere"):
-            self.send_response(302)
-            self.send_header("Location", "/seen")
-            self.end_headers()
+        if not self.is_allowed():
             return
-        if self.path.startswith("/seen"):
-            self.send_error(404 if self.headers.get("Authorization") is None else 500)
+        page = self.path[1:].partition("?")[0].partition("/")[0]
+        answers = {"elsewhere": self.redirect, "seen": self.tell_authorisation, "page": self.send_page}
+        answers |= {"shot.jpg": self.send_picture, "stream": self.send_stream}
+        answers.get(page, lambda: self.send_error(404))()
+
+    def is_allowed(self) -> bool:
+        """Check the password where the path asks for one, and remove that part of the path."""
+        for lead, right, asked in (
+            ("/secret", self.basic_is_right, 'Basic realm="camera"'),
+            ("/digest", self.digest_is_right, 'Digest realm="camera", nonce="17", qop="auth", algorithm=MD5'),
+        ):
+            if self.path.startswith(lead):
+                if not right():
+                    self.send_response(401)
+                    self.send_header("WWW-Authenticate", asked)
+                    self.end_headers()
+                    return False
+                self.path = self.path.removeprefix(lead)
+        return True
+
+    def redirect(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", "/seen")
+        self.end_headers()
+
+    def tell_authorisation(self) -> None:
+        self.send_error(404 if self.headers.get("Authorization") is None else 500)
+
+    def send_page(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<html>no camera</html>")
+
+    def send_picture(self) -> None:
+        if self.server.hang_up.is_set():
+            self.send_error(503)
             return
-        if self.path.startswith("/page"):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(b"<html>no camera</html>")
-            return
-        if not self.path.startswith("/stream"):
-            self.send_error(404)
-            return
+        data = jpeg(0)
+        self.send_response(200)
+        self.send_header("Content-Type", "image/jpeg")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def send_stream(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
@@ -85,13 +111,29 @@ class Handler(BaseHTTPRequestHandler):
                 return
             index += 1
 
+    def basic_is_right(self) -> bool:
+        return self.headers.get("Authorization") == "Basic " + base64.b64encode(b"me:s3cret").decode()
+
+    def digest_is_right(self) -> bool:
+        """Whether the request proves the password (RFC 7616, qop=auth)."""
+        kind, _, fields = self.headers.get("Authorization", "").partition(" ")
+        if kind != "Digest":
+            return False
+        given = urllib.request.parse_keqv_list(urllib.request.parse_http_list(fields))
+        secret = hashlib.md5(b"me:camera:s3cret").hexdigest()
+        request = hashlib.md5(f"GET:{given['uri']}".encode()).hexdigest()
+        proof = ":".join([secret, given["nonce"], given["nc"], given["cnonce"], given["qop"], request])
+        return hashlib.md5(proof.encode()).hexdigest() == given["response"]
+
     def log_message(self, *arguments: object) -> None:
         """Keep the test's output clean."""
 
 
 @contextmanager
-def serving() -> Iterator[MjpegServer]:
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[MjpegServer]:
     server = MjpegServer()
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

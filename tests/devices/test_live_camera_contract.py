@@ -14,7 +14,8 @@ from mjpeg_server import serving
 
 from edge_app.devices import CAMERAS, open_camera
 from edge_app.devices.clock import MonotonicClock
-from edge_app.devices.ports import NS_PER_S, Camera
+from edge_app.devices.live import LiveCamera
+from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled
 from edge_app.devices.v4l2 import V4l2Camera
 from edge_app.errors import DeviceError
 
@@ -143,3 +144,29 @@ def test_opening_twice_does_not_start_again(camera: Camera) -> None:
     first = camera.read(PATIENCE_S)
     camera.open()
     assert camera.read(PATIENCE_S).sequence > first.sequence
+
+
+class _Silent:
+    """A device whose driver gives up by itself."""
+
+    def next(self) -> None:
+        raise CameraStalled("camera: no frame within 3 s; the connection was closed")
+
+    def interrupt(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class _SilentCamera(LiveCamera):
+    def _connect(self) -> _Silent:
+        return _Silent()
+
+
+def test_what_ended_the_drivers_thread_is_never_told_as_a_pause() -> None:
+    with _SilentCamera("silent:", CLOCK) as camera:
+        for _ in range(2):
+            with pytest.raises(DeviceError, match="the connection was closed") as error:
+                camera.read(PATIENCE_S)
+            assert not isinstance(error.value, CameraStalled)

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,8 @@ def serving(port: int = 0, *how: str) -> Iterator[tuple[subprocess.Popen[str], i
         line = process.stdout.readline()
         if not line:
             pytest.skip(
-                "no RTSP server: apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good"
+                "no RTSP server: apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good "
+                "gstreamer1.0-plugins-ugly"
             )
         yield process, int(line)
     finally:
@@ -63,6 +65,17 @@ def test_frames_come_as_they_are_shown(port: int, path: str) -> None:
     assert red > 200
     assert max(green, blue) < 60
     assert frames[0].time_ns < frames[1].time_ns < frames[2].time_ns
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_the_first_frame_does_not_wait_for_the_second_key_frame(transport: str) -> None:
+    with (
+        serving(0, "h264") as (_, port),
+        open_camera(f"rtsp://127.0.0.1:{port}/red#transport={transport}", CLOCK) as camera,
+    ):
+        start = time.monotonic()
+        assert camera.read(15.0).image.shape == (240, 320, 3)
+        assert time.monotonic() - start < 15.0, "the next key frame comes after 20 s"
 
 
 def test_user_and_password_are_used_and_not_shown(guarded: int) -> None:

@@ -11,6 +11,7 @@ from support.configs import quiet_config
 from edge_app.config import CameraConfig, IdleConfig
 from edge_app.devices.files import DirectoryCamera
 from edge_app.devices.ports import NS_PER_S
+from edge_app.errors import DeviceError
 from edge_app.messages import Frame
 from edge_app.pipeline.capture import Capture
 from edge_app.pipeline.latest import Latest
@@ -25,13 +26,13 @@ FPS = 10
 class Rig:
     """A capture stage before a simulated camera."""
 
-    def __init__(self, *faults: Fault, config: CameraConfig | None = None) -> None:
+    def __init__(self, *faults: Fault, config: CameraConfig | None = None, fps: float = FPS) -> None:
         self.clock = SimulatedClock()
         self.start_ns = self.clock.monotonic_ns()
         self.reports = Reports()
         self.frames = Latest[Frame]()
         self.recent = RecentFrames()
-        self.camera = SimulatedCamera(ColourScene(), self.clock, fps=FPS, faults=faults)
+        self.camera = SimulatedCamera(ColourScene(), self.clock, fps=fps, faults=faults)
         self.camera.open()
         self.pace = Pace(quiet_config(idle=IdleConfig(3, 2)), self.clock, self.reports)
         self.capture = Capture(
@@ -222,3 +223,49 @@ def test_a_damaged_picture_of_a_recording_is_reported_and_left_out(tmp_path: Pat
 def test_a_recording_of_damaged_pictures_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(CameraLost, match=r"20 pictures in a row cannot be read; the last error: dir:.*damaged"):
         play(make_recording(tmp_path, 1, 30), Reports())
+
+
+def test_a_camera_of_one_picture_in_ten_seconds_is_in_order() -> None:
+    rig = Rig(fps=0.1)
+    rig.run(100)
+    assert rig.capture.captured >= 9
+    assert rig.reports.told == []
+
+
+def test_a_slow_camera_is_reopened_after_three_periods_of_silence() -> None:
+    rig = Rig(Fault("stall", 15, 600), fps=0.1)
+    rig.run(60)
+    fault = next(told for told in rig.reports.told if told[1] == "camera_fault")
+    assert fault[2]["kind"] == "stalled"
+
+
+class _GivenUp(SimulatedCamera):
+    """A camera whose driver has given the connection up: every read fails at once until it is reopened."""
+
+    broken = False
+
+    def read(self, timeout_s: float) -> Frame | None:
+        if self.broken:
+            raise DeviceError("camera: no frame within 6 s; the connection was closed")
+        return super().read(timeout_s)
+
+    def open(self) -> None:
+        self.broken = False
+        super().open()
+
+
+def test_a_connection_that_the_driver_gave_up_is_reopened_whatever_stall_after_s_says() -> None:
+    rig = Rig(config=CameraConfig(stall_after_s=600))
+    rig.camera = camera = _GivenUp(ColourScene(), rig.clock, fps=FPS)
+    camera.open()
+    config = CameraConfig(stall_after_s=600)
+    rig.capture = Capture(camera, rig.frames, rig.recent, rig.clock, threading.Event(), rig.reports, config, rig.pace)
+    rig.run(1)
+    camera.broken = True
+    steps = 0
+    while rig.capture.reopened == 0:
+        rig.capture.step()
+        steps += 1
+    assert steps < 20, "it spins"
+    rig.run(rig.seconds + 1)
+    assert rig.capture.state == "good"

@@ -1,0 +1,392 @@
+"""Pictures over HTTP: motion JPEG, and single pictures that are requested again and again.
+
+Cameras are careless with multipart/x-mixed-replace: the first boundary is missing, the boundary is declared with its
+dashes, Content-Length is absent or wrong, parts carry text. `PartReader` takes all of that as browsers do.
+"""
+
+import http.client
+import io
+import re
+import socket
+import ssl
+import threading
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.devices.live import Packet
+from edge_app.devices.ports import NS_PER_S, Clock
+from edge_app.devices.uri import without_password
+from edge_app.errors import DeviceError
+
+MAX_PICTURE = 32 << 20
+"""Bytes of one picture; a camera of 50 megapixels stays below."""
+MAX_PIXELS = 64_000_000
+"""Pixels of a picture, checked on its header before memory is taken for them."""
+MAX_BETWEEN = 1 << 20
+"""Bytes without a picture that are skipped before the stream is given up."""
+BLOCK = 1 << 16
+PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
+JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+class Response(NamedTuple):
+    """An answer whose headers have been read."""
+
+    kind: str
+    """Content type without parameters, in lower case."""
+    boundary: bytes
+    """The boundary parameter of a multipart type; empty where there is none."""
+    body: http.client.HTTPResponse
+    connection: socket.socket
+
+
+class HttpError(DeviceError):
+    """The camera answered a request with an error, or did not answer in HTTP."""
+
+
+def request(address: str, timeout_s: float, *, verify: bool = True) -> Response:
+    """Request `address` and return the answer once its headers are there; the caller closes `body`.
+
+    User and password in the address are sent by Basic or Digest authentication, whichever the camera asks for, and only
+    to the host that the address names. `verify`: check the certificate of an https address. Raises HttpError.
+    """
+    plain = without_credentials(address)
+    credentials = urlsplit(address).netloc.rpartition("@")[0]
+    opener = _Opener(plain, credentials, verify)
+    try:
+        body = opener.open(plain, timeout_s)
+    except urllib.error.HTTPError as error:
+        error.close()
+        hint = "check user and password" if error.code in (401, 403) else "check the path"
+        raise HttpError(f"the camera answers {error.code} {without_password(str(error.reason))}; {hint}") from None
+    except urllib.error.URLError as error:
+        raise HttpError(_unreachable(plain, timeout_s, error.reason)) from None
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: an unknown way to authenticate
+        raise HttpError(f"the camera answers, but not as a web server: {without_password(str(error))}") from None
+    boundary = body.headers.get_param("boundary") or ""
+    return Response(
+        body.headers.get_content_type(),
+        str(boundary).encode("latin-1", "ignore"),
+        body,
+        opener.connection,
+    )
+
+
+def without_credentials(address: str) -> str:
+    """Return `address` as it stands in a request: without user and password, spaces and umlauts quoted."""
+    parts = urlsplit(address)
+    path, query = (quote(part, safe="/%:=&?~+!$,;'@()*[]") for part in (parts.path, parts.query))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path, query=query, fragment="").geturl()
+
+
+def _unreachable(address: str, timeout_s: float, reason: object) -> str:
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return (
+            f"the camera's certificate cannot be verified ({reason.verify_message}); "
+            "if it is the camera's own, append #verify=no to the address"
+        )
+    if isinstance(reason, ssl.SSLError):
+        return f"the camera does not speak TLS at this port ({reason.reason}); try http:// or another port"
+    if isinstance(reason, OSError):
+        return no_connection(address, timeout_s, reason)
+    return f"the camera cannot be asked: {reason}"
+
+
+def no_connection(address: str, timeout_s: float, error: Exception) -> str:
+    """Say why there is no connection to the host and port of `address`."""
+    parts = urlsplit(address)
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme.lower()]
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return f"no host is called {host!r}; check the address and the network"
+    if isinstance(error, TimeoutError):
+        return f"{host} does not answer at port {port} within {timeout_s:g} s; is the camera on?"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return f"no connection to {host} at port {port}: {reason}; is the camera on, and the port right?"
+
+
+class _Opener:
+    """urllib with authentication, and with the connection at hand: a blocked read is ended by shutting it down."""
+
+    def __init__(self, address: str, credentials: str, verify: bool) -> None:
+        user, _, password = credentials.partition(":")
+        handlers: list[urllib.request.BaseHandler] = [_PlainHandler(self._keep), _TlsHandler(self._keep, verify)]
+        if credentials:
+            passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+            passwords.add_password(None, address, unquote(user), unquote(password))
+            handlers += [
+                urllib.request.HTTPBasicAuthHandler(passwords),
+                urllib.request.HTTPDigestAuthHandler(passwords),
+            ]
+        self._opener = urllib.request.build_opener(*handlers)
+        self._answers: list[tuple[http.client.HTTPResponse, socket.socket]] = []
+
+    @property
+    def connection(self) -> socket.socket:
+        """The connection of the last answer."""
+        return self._answers[-1][1]
+
+    def open(self, address: str, timeout_s: float) -> http.client.HTTPResponse:
+        last = None
+        try:
+            last = self._opener.open(address, timeout=timeout_s)
+        finally:
+            for other, _ in self._answers:  # urllib leaves open what asked for a password or sent us elsewhere
+                if other is not last:
+                    other.close()
+        answer: http.client.HTTPResponse = last
+        return answer
+
+    def _keep(self, answer: http.client.HTTPResponse, connection: socket.socket) -> http.client.HTTPResponse:
+        self._answers.append((answer, connection))
+        return answer
+
+
+Keep = Callable[[http.client.HTTPResponse, socket.socket], http.client.HTTPResponse]
+
+
+class _PlainHandler(urllib.request.HTTPHandler):
+    def __init__(self, keep: Keep) -> None:
+        super().__init__()
+        self._keep = keep
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        opened: list[socket.socket] = []
+
+        class Connection(http.client.HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                opened.append(self.sock)
+
+        return self._keep(self.do_open(Connection, req), opened[-1])
+
+
+class _TlsHandler(urllib.request.HTTPSHandler):
+    def __init__(self, keep: Keep, verify: bool) -> None:
+        context = ssl.create_default_context()
+        if not verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        super().__init__(context=context)
+        self._tls = context
+        self._keep = keep
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        opened: list[socket.socket] = []
+
+        class Connection(http.client.HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                opened.append(self.sock)
+
+        return self._keep(self.do_open(Connection, req, context=self._tls), opened[-1])
+
+
+class PartReader:
+    """Takes pictures out of a multipart body. `read` returns what has come, b"" at the end of the stream."""
+
+    def __init__(self, read: Callable[[], bytes], boundary: bytes) -> None:
+        self._read = read
+        self._buffer = bytearray()
+        # some cameras declare the dashes as part of the boundary, some declare none: the name decides
+        self._boundary = boundary.strip(b'-"')
+        # without a name only a picture's end tells a boundary from two dashes inside a picture
+        lead = rb"\r?\n-{2,}" if self._boundary else rb"(?<=\xff\xd9)\r?\n?-{2,}"
+        self._delimiter = re.compile(lead + re.escape(self._boundary))
+
+    def next(self) -> bytes:
+        """Return the next picture, JPEG or PNG as the camera sent it. Raises EOFError, DeviceError."""
+        skipped = 0
+        while True:
+            length, noise = self._read_head()
+            part = self._read_part(length)
+            if part.startswith((JPEG_START, PNG_START)):
+                return part
+            skipped += noise + len(part)
+            if skipped > MAX_BETWEEN:
+                raise DeviceError(f"the stream carries no pictures: {skipped} bytes without a JPEG")
+
+    def _read_head(self) -> tuple[int | None, int]:
+        """Skip to the next part's content; return its Content-Length (None: not said), and the bytes skipped."""
+        length, in_head, noise = None, False, 0
+        while True:
+            if not in_head and self._starts_picture():
+                return None, noise  # a part without headers
+            line = self._read_line()
+            noise += len(line)
+            if noise > MAX_BETWEEN:
+                raise DeviceError(f"the stream carries no pictures: {noise} bytes without the start of a part")
+            text = line.strip()
+            if not text:
+                if in_head:
+                    return length, noise
+            elif text.startswith(b"--") or (self._boundary and text.strip(b"-") == self._boundary):
+                length, in_head = None, False
+            elif b":" in text:
+                in_head = True
+                name, _, value = text.partition(b":")
+                if name.strip().lower() == b"content-length" and value.strip().isdigit():
+                    length = min(int(value), MAX_PICTURE + 1)
+
+    def _starts_picture(self) -> bool:
+        while len(self._buffer) < 2:
+            self._fill()
+        return self._buffer.startswith(JPEG_START)
+
+    def _read_line(self) -> bytes:
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            if len(self._buffer) > BLOCK:
+                return self._take(len(self._buffer))
+            searched = len(self._buffer)
+            self._fill()
+        return self._take(end + 1)
+
+    def _read_part(self, length: int | None) -> bytes:
+        if length is not None:
+            self._check_size(length)
+            while len(self._buffer) < length:
+                self._fill()
+            if (end := self._delimiter.search(self._buffer, 0, length)) is not None:
+                return self._take(end.start())  # more was declared than sent
+            if not self._buffer.startswith(JPEG_START) or self._ends_picture(length):
+                return self._take(length)
+        searched = 0
+        while (end := self._delimiter.search(self._buffer, searched)) is None:
+            self._check_size(len(self._buffer))
+            searched = max(0, len(self._buffer) - len(self._boundary) - 16)
+            self._fill()
+        return self._take(end.start())
+
+    def _ends_picture(self, length: int) -> bool:
+        """Whether a JPEG ends within the declared length; cameras pad it with zeros or a line's end."""
+        return bytes(self._buffer[max(0, length - 64) : length]).rstrip(b"\0\r\n ").endswith(JPEG_END)
+
+    def _check_size(self, length: int) -> None:
+        if length > MAX_PICTURE:
+            raise DeviceError(f"the camera sends a part of {length} bytes or more, expected at most {MAX_PICTURE}")
+
+    def _take(self, length: int) -> bytes:
+        taken = bytes(self._buffer[:length])
+        del self._buffer[:length]
+        return taken
+
+    def _fill(self) -> None:
+        data = self._read()
+        if not data:
+            raise EOFError
+        self._buffer += data
+
+
+class MultipartSource:
+    """A motion JPEG stream."""
+
+    def __init__(self, uri: str, response: Response, clock: Clock) -> None:
+        self._uri = uri
+        self._response = response
+        self._clock = clock
+        self._parts = PartReader(lambda: response.body.read1(BLOCK), response.boundary)
+        # from here on the reader of frames decides how long the camera may be silent; `interrupt` ends the wait
+        response.connection.settimeout(None)
+
+    def next(self) -> Packet | None:
+        try:
+            part = self._parts.next()
+        except EOFError:
+            raise DeviceError(f"{self._uri}: the stream ended: the camera closed the connection") from None
+        except DeviceError as error:
+            raise DeviceError(f"{self._uri}: {error}") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise DeviceError(f"{self._uri}: the stream broke off: {error}") from error
+        return Packet(part, self._clock.monotonic_ns())
+
+    def decode(self, data: Any) -> NDArray[np.uint8]:
+        return decode_picture(self._uri, data)
+
+    def interrupt(self) -> None:
+        with suppress(OSError):
+            self._response.connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._response.body.close()
+
+
+class StillSource:
+    """A camera that answers with one picture: requested again every `period_s` seconds.
+
+    A camera may answer with the same picture more than once; each answer is a frame.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        response: Response,
+        ask: Callable[[], Response],
+        clock: Clock,
+        period_s: float,
+    ) -> None:
+        self._uri = uri
+        self._response: Response | None = response
+        self._ask = ask
+        self._clock = clock
+        self._period_ns = round(period_s * NS_PER_S)
+        self._due_ns = clock.monotonic_ns()
+        self._stop = threading.Event()
+
+    def next(self) -> Packet | None:
+        wait_s = (self._due_ns - self._clock.monotonic_ns()) / NS_PER_S
+        if wait_s > 0 and self._clock.wait(self._stop, min(wait_s, 1.0)):
+            return None
+        if self._clock.monotonic_ns() < self._due_ns:
+            return None
+        self._due_ns = max(self._due_ns + self._period_ns, self._clock.monotonic_ns())
+        response, self._response = self._response, None
+        try:
+            response = response or self._ask()
+            with response.body as body:
+                data = body.read(MAX_PICTURE + 1)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise DeviceError(f"{self._uri}: no picture: {error}") from error
+        if len(data) > MAX_PICTURE:
+            raise DeviceError(f"{self._uri}: the camera sends a picture of more than {MAX_PICTURE} bytes")
+        return Packet(data, self._clock.monotonic_ns())
+
+    def decode(self, data: Any) -> NDArray[np.uint8]:
+        return decode_picture(self._uri, data)
+
+    def interrupt(self) -> None:
+        self._stop.set()
+
+    def close(self) -> None:
+        if self._response is not None:
+            self._response.body.close()
+
+
+def decode_picture(uri: str, data: bytes) -> NDArray[np.uint8]:
+    """Return a JPEG or PNG picture as (height, width, 3) uint8 RGB. Raises DeviceError, naming the camera."""
+    import cv2
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as head:
+                pixels = head.width * head.height
+        # a damaged header is found here, a damaged rest by OpenCV, which decodes in a third of Pillow's time
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if pixels <= MAX_PIXELS else None
+    except Exception as error:
+        raise DeviceError(f"{uri}: a frame of {len(data)} bytes is not a picture: {error}") from error
+    if pixels > MAX_PIXELS:
+        raise DeviceError(f"{uri}: a frame has {pixels} pixels, expected at most {MAX_PIXELS}")
+    if bgr is None:
+        raise DeviceError(f"{uri}: a frame of {len(data)} bytes is damaged and cannot be decoded")
+    rgb: NDArray[np.uint8] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return rgb
