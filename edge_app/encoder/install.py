@@ -1,4 +1,4 @@
-"""Add a model to the user's folder, and remove one: checked first, then whole or not at all."""
+"""Add a model to the user's folder, checked first and whole or not at all; remove one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HOW = "https://ai.google.dev/edge/litert/models/post_training_integer_quant tel
 
 
 class ModelFacts(NamedTuple):
-    """What a person knows of a model and its file does not say; free text, but for `crop`, a fraction."""
+    """Facts about a model that its file does not contain; free text, except `crop`, a fraction."""
 
     source: str = ""
     licence: str = ""
@@ -47,11 +47,11 @@ def add_model(
     folder: Path | None = None,
     replace: bool = False,
 ) -> tuple[ModelManifest, EmbeddingModel]:
-    """Copy a TFLite model into the user's folder with a manifest of its own; return both, the cut for what it removed.
+    """Copy a TFLite model into the user's folder with a manifest of its own; return both.
 
     `name` is the file's stem unless given, `embedding` the tensor to cut at (see graph.cut_at_embedding), `folder`
-    the folder to write to. The model runs once before anything is kept. Raises InputError when the model will not do,
-    and says why; StateNotWritable when the folder cannot be written.
+    the folder to write to. The model is run once before anything is stored. Raises InputError, with the reason, when
+    the model cannot be used; StateNotWritable when the folder cannot be written.
     """
     name = file.stem if name is None else name
     folder = _user_folder() if folder is None else folder
@@ -75,18 +75,20 @@ def add_model(
 
 
 def remove_model(name: str, *, folder: Path | None = None) -> list[Path]:
-    """Delete a model of the user's folder; return the files that went. Raises ModelNotFound, InputError if shipped."""
+    """Delete a model of the user's folder; return its files. Raises ModelNotFound, InputError for a shipped model."""
     folder = _user_folder() if folder is None else folder
     path = folder / f"{name}.toml"
     if not path.is_file():
         if name in find_models():
-            raise InputError(f"model {name!r} is shipped with edge-app ({find_models()[name]}); only added models go")
+            raise InputError(
+                f"model {name!r} is shipped with edge-app ({find_models()[name]}); only added models can be removed"
+            )
         there = ", ".join(sorted(p.stem for p in folder.glob("*.toml"))) or "none"
         raise ModelNotFound(f"no model {name!r} in {folder}; added models: {there}")
     manifest = read_manifest(path)
     files = [path, manifest.path, *([manifest.rate_code_path] if manifest.rate_code_path else [])]
     try:
-        for file in files:  # the manifest first: a model without one is not seen
+        for file in files:  # the manifest first: a model without one is ignored
             file.unlink(missing_ok=True)
     except OSError as error:
         raise StateNotWritable(f"{error.filename} cannot be removed: {error.strerror or error}") from error
@@ -96,19 +98,19 @@ def remove_model(name: str, *, folder: Path | None = None) -> list[Path]:
 def _user_folder() -> Path:
     folder = user_models_dir()
     if folder is None:
-        raise InputError("this account has no home folder: name the folder for models in EDGE_APP_MODELS")
+        raise InputError("this account has no home folder: set EDGE_APP_MODELS to the folder for models")
     return folder
 
 
 def _check_name(name: str, folder: Path, replace: bool) -> None:
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"model name {name!r} must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or a digit; "
-            "give one with --name"
+            f"model name {name!r} is not valid, expected 1 to 64 letters, digits, '.', '_' or '-', the first a letter "
+            "or a digit; give one with --name"
         )
     path = folder / f"{name}.toml"
     if path.is_file() and not replace:
-        raise InputError(f"there is a model {name!r} already ({path}); choose another --name, or --replace it")
+        raise InputError(f"a model {name!r} exists already ({path}); choose another --name, or use --replace")
     if not path.is_file() and name in find_models():
         raise InputError(f"{name!r} is the name of a model shipped with edge-app; choose another --name")
 
@@ -124,7 +126,7 @@ def _read(file: Path) -> bytes:
 
 
 def _table(name: str, cut: EmbeddingModel, facts: ModelFacts, shown: str) -> dict[str, Any]:
-    """Return the manifest's table, or raise InputError with what is wrong with the model."""
+    """Return the manifest's table. Raises InputError with the reason when the model cannot be used."""
     tensors = describe(cut.content, shown)
     if len(tensors.inputs) != 1 or len(tensors.outputs) != 1:
         raise InputError(
@@ -137,7 +139,7 @@ def _table(name: str, cut: EmbeddingModel, facts: ModelFacts, shown: str) -> dic
     sha256 = hashlib.sha256(cut.content).hexdigest()
     return {
         "name": name,
-        "file": f"{name}-{sha256[:12]}.tflite",  # so that a replaced model and its manifest change in one step
+        "file": f"{name}-{sha256[:12]}.tflite",  # a replaced model then changes in one step, with its manifest
         "sha256": sha256,
         "architecture": facts.architecture,
         "source": facts.source,
@@ -182,7 +184,7 @@ def _check_shapes(source: TensorInfo, sink: TensorInfo, shown: str) -> None:
 
 
 def _try_out(manifest: ModelManifest) -> dict[str, str]:
-    """Run the model; return the manifest's [self_check], by which other machines see whether they compute the same."""
+    """Run the model; return [self_check] of its manifest, which tells other machines whether they compute the same."""
     size = manifest.input_size
     pictures = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     pictures[1] >>= 2
@@ -193,7 +195,9 @@ def _try_out(manifest: ModelManifest) -> dict[str, str]:
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{manifest.name}: the model does not run: {error}") from error
     if np.array_equal(first, second):
-        raise InputError(f"{manifest.name}: two different pictures give the same output; this is no embedding")
+        raise InputError(
+            f"{manifest.name}: two different pictures give the same output; the output is not an embedding"
+        )
     return digests
 
 

@@ -1,4 +1,4 @@
-"""The learned state and its one owner: teach, correct, classify; memory and network kept in step."""
+"""The learner: teach, correct and classify; keeps stored examples and network in step."""
 
 from edge_app.learner.learner import Learner, LearntExample
 

@@ -1,4 +1,4 @@
-"""What is dreamt next: bounded, and decided by what is stored alone."""
+"""The choice of the next dream or rehearsal, from the stored examples alone."""
 
 import zlib
 from collections import Counter
@@ -14,14 +14,14 @@ MOST_DREAMS = 16
 
 @dataclass(frozen=True, slots=True)
 class ReplayPolicy:
-    """How much is dreamt. Raises InputError for a value out of its range."""
+    """Limits on dreams and rehearsals. Raises InputError for a value out of range."""
 
     per_example: int = 1
     """Dreams of one example."""
     per_class: int = 60
-    """Examples and dreams of a class from which on it is rehearsed instead: it has been seen from enough sides."""
+    """A class with this many examples and dreams is rehearsed instead: it varies enough."""
     rehearsals: int = 4
-    """Of one example, dreams of it counted."""
+    """Rehearsals of one example, including dreams."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.per_example <= MOST_DREAMS:
@@ -32,26 +32,26 @@ class ReplayPolicy:
             raise InputError(f"rehearsals = {self.rehearsals}, expected 0..{MOST_DREAMS} of each example")
 
     def wants(self, dreams: int, seen: int) -> bool:
-        """Whether an example with so many dreams, of a class seen so often, is to be dreamt of, or rehearsed."""
+        """Whether an example with `dreams` dreams, of a class presented `seen` times, gets another one."""
         return dreams < (self.per_example if seen < self.per_class else self.rehearsals)
 
 
 class ReplayTask(NamedTuple):
-    """A dream that is yet to be made, or a rehearsal."""
+    """A dream or a rehearsal to learn."""
 
     example: int
     number: int
     thumbnail: bytes | None
-    """What the dream is made from, JPEG; None: the example is rehearsed as it was."""
+    """The picture to alter, JPEG; None: rehearse the example unchanged."""
 
 
 class ReplayChoice(NamedTuple):
-    """Whose turn it is."""
+    """The example that is next."""
 
     example: int
     number: int
     altered: bool
-    """Whether it is dreamt of; else it is rehearsed."""
+    """True: a dream; False: a rehearsal."""
 
 
 def schedule(
@@ -101,5 +101,5 @@ def schedule_new(labels: Sequence[str], policy: ReplayPolicy) -> list[ReplayChoi
 
 
 def scattered(example: int) -> int:
-    """Return a number that orders examples as if they had been shuffled, no two of 2^32 alike."""
+    """Return a number that orders examples as if shuffled; different for all examples below 2^32."""
     return zlib.crc32(example.to_bytes(8))

@@ -1,4 +1,4 @@
-"""What a correction means for the stored examples: the new label of each one that it touches, None to forget it."""
+"""Corrections as new labels of the stored examples; None forgets an example."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ Labels = dict[int, str | None]
 
 
 def relabel(store: Store, example: int, label: str) -> Labels:
-    """One example belongs to another class. Raises InputError."""
+    """Give one example another class. Raises InputError."""
     label = check_label(label)
     if store.example(example).label == label:
         raise InputError(f"example {example} is of class {label!r} already")
@@ -18,7 +18,7 @@ def relabel(store: Store, example: int, label: str) -> Labels:
 
 
 def relabel_examples(store: Store, examples: Sequence[int], label: str) -> Labels:
-    """Some examples belong to another class; those that do already stay as they are. Raises InputError."""
+    """Give examples another class; those that have it already are left out. Raises InputError."""
     label = check_label(label)
     changed = [example for example in dict.fromkeys(examples) if store.example(example).label != label]
     if not changed:
@@ -27,24 +27,24 @@ def relabel_examples(store: Store, examples: Sequence[int], label: str) -> Label
 
 
 def forget_examples(store: Store, examples: Sequence[int]) -> Labels:
-    """Some examples go. Raises InputError."""
+    """Forget examples. Raises InputError."""
     if not examples:
         raise InputError("no example was named: give the numbers of those to forget")
     return {store.example(example).id: None for example in examples}
 
 
 def forget_example(store: Store, example: int) -> Labels:
-    """One example goes. Raises InputError."""
+    """Forget one example. Raises InputError."""
     return {store.example(example).id: None}
 
 
 def forget_class(store: Store, label: str) -> Labels:
-    """A class goes. Raises UnknownLabel."""
+    """Forget a class. Raises UnknownLabel."""
     return dict.fromkeys(members(store, label))
 
 
 def rename_class(store: Store, old: str, new: str) -> Labels:
-    """A class gets a name that no other has. Raises UnknownLabel, InputError."""
+    """Give a class a name that is not in use. Raises UnknownLabel, InputError."""
     new = check_label(new)
     examples = members(store, old)
     if store.oldest(new):
@@ -53,7 +53,7 @@ def rename_class(store: Store, old: str, new: str) -> Labels:
 
 
 def merge_classes(store: Store, into: str, other: str) -> Labels:
-    """The examples of one class belong to another. Raises UnknownLabel, InputError."""
+    """Move the examples of class `other` to class `into`. Raises UnknownLabel, InputError."""
     members(store, into)
     if into == other:
         raise InputError(f"class {into!r} cannot be merged with itself")

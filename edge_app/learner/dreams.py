@@ -1,6 +1,6 @@
-"""Dreams: a stored picture seen a little closer, off its middle, or in a mirror. The same bits on every machine.
+"""Dreams: a stored picture enlarged, shifted or mirrored. The same bits on every machine.
 
-An alteration follows from the picture and a number alone, so that a dream that was lost can be dreamt again.
+An alteration depends on the picture and a number only, so a dream that was lost can be made again.
 """
 
 import hashlib
@@ -10,24 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMALLEST, LARGEST = 0.75, 0.95
-"""Part of the picture's side that a dream shows."""
+"""Side of that square as a fraction of the picture's side."""
 
 
 class Alteration(NamedTuple):
-    """What is done to a picture: a square of it is enlarged to the whole."""
+    """A square of a picture that is enlarged to the whole picture."""
 
     left: int
     top: int
     side: int
     """Pixels."""
     mirror: bool
-    """Whether left and right are swapped after that."""
+    """Whether left and right are swapped afterwards."""
 
 
 def alteration(jpeg: bytes, number: int, size: int) -> Alteration:
     """Return alteration `number`, counted from 0, of a picture that is `size` pixels wide and high.
 
-    Every second one is mirrored. Place and size are drawn by blake2b of the picture's bytes and the number.
+    Every second one is mirrored. Place and size come from blake2b of the picture's bytes and the number.
     """
     digest = hashlib.blake2b(jpeg, digest_size=12, person=number.to_bytes(16, "little")).digest()
     draws = [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 12, 4)]

@@ -1,13 +1,13 @@
-"""The one owner of learned state: what a person taught, and the network that follows from it, kept in step.
+"""The learner: owns the stored examples and the network that follows from them, and keeps the two in step.
 
-Threads: every method may be called from any thread. The lock `_writing` is held for a whole change, its commit to disk
-included, and serialises the store; the lock of the network in use (live.py) for one decision, one step of learning or
-one swap, never across disk access. So `classify` waits for a few presentations at most, never for an fsync, nor for a
-rebuild. Order of locks: the saver's, `_writing`, the network's.
+Threads: every method may be called from any thread. The lock `_writing` serialises the store; it is held for a whole
+change, including its commit to disk. The lock of the network in use (live.py) is held for one decision, one step of
+learning or one replacement, never across disk access. So `classify` waits for a few presentations at most, never for an
+fsync or a rebuild. Order of locks: the saver's, `_writing`, the network's.
 
-A correction (undo, relabel, forget, rename, merge) is stored at once; the network is then rebuilt by replay beside the
-one in use and swapped in at its end. Examples taught meanwhile are stored, and learnt by both. An import goes the same
-way: the lock is not held while its examples are learnt.
+A correction (undo, relabel, forget, rename, merge) is stored at once; then the network is rebuilt by replay beside the
+one in use, and replaces it. Examples taught meanwhile are stored, and learnt by both. An import goes the same way: the
+lock is not held while its examples are learnt.
 """
 
 import logging
@@ -45,15 +45,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SNAPSHOT_EVERY = 500
-"""Presentations after which a snapshot is saved while teaching goes on: what a start has to replay at most, about."""
+"""Presentations between two snapshots: about the most that a start has to replay."""
 
 PATIENCE_S = 8.0
-"""How long a change waits for another that is being stored. A large import on a slow card takes longer, and the stages
-that wait for it have to give a sign of life every ten seconds."""
+"""Longest wait of a change for another one that is being stored: a stage must report within ten seconds."""
 
 
 class Sample(NamedTuple):
-    """What is to be taught."""
+    """An example to teach."""
 
     embedding: NDArray[np.uint8]
     """(n,)"""
@@ -67,15 +66,15 @@ class LearntExample(NamedTuple):
     example_id: int
     label: str
     before: Decision
-    """What the network said of it before it learnt it (test, then train)."""
+    """The network's decision before it learnt the example (test, then train)."""
     prediction: Prediction
-    """The same as it is stored with the example."""
+    """The same decision as it is stored with the example."""
 
 
 class Learner(Closing):
-    """Teach, classify, and everything a person does with what was taught. A context manager; `open` composes it.
+    """Teach, correct and classify. A context manager; `open` creates one for a state folder.
 
-    A change raises StateBusy when the disk is still storing another one after some seconds; then nothing was changed.
+    A change raises StateBusy when another one is still being stored after some seconds; then nothing was changed.
     """
 
     def __init__(
@@ -91,9 +90,9 @@ class Learner(Closing):
         progress: Progress | None = None,
         snapshot_every: int = SNAPSHOT_EVERY,
     ) -> None:
-        """Bring the network to where the journal is; takes over `store` and `lock` and closes them in the end.
+        """Replay the journal; takes ownership of `store` and `lock`.
 
-        `clock` gives the wall clock in nanoseconds since 1970, for display only. `progress(done, total)` is called
+        `clock` returns the wall clock in nanoseconds since 1970, only displayed. `progress(done, total)` is called
         while a network is rebuilt. Raises StateCorrupt.
         """
         self.limits = limits or StateConfig()
@@ -107,30 +106,29 @@ class Learner(Closing):
         self._patience_s = PATIENCE_S
         self._closing = threading.Event()
         self._closed = False
+        self.notices: tuple[str, ...] = ()
+        """Faults that were found and repaired when the state was opened."""
         try:
-            if not store.read_only:
-                snapshots.clean()
-            trained, notices = resume(store.binding, snapshots, factory, store.journal)
-            start = trained.key(store.binding)
-            replay(trained, rate_code, store.journal, store.count_presentations(), progress)
+            trained, saved = self._resume(progress)
         except BaseException:
             self._release()
             raise
         self._live = LiveNetwork(trained, rate_code)
-        self._saver = Saver(snapshots, self._freeze, every=snapshot_every, saved=start)
+        self._saver = Saver(snapshots, self._freeze, every=snapshot_every, saved=saved)
         self._rebuilder = Rebuilder(
-            store,
-            snapshots,
-            rate_code,
-            factory,
-            self._swap,
-            writing=self._writing,
-            saving=self._saver.lock,
-            progress=progress,
+            store, snapshots, rate_code, factory, self._swap, self._writing, self._saver.lock, progress
         )
-        self.notices: tuple[str, ...] = tuple(notices)
-        """What was wrong, and mended, when the state was opened."""
-        self._saver.learnt(trained.journal.count - start.presentations)
+        self._saver.learnt(trained.journal.count - saved.presentations)
+
+    def _resume(self, progress: Progress | None) -> tuple[Trained, SnapshotKey]:
+        """Return the network as the journal says, and the key of the snapshot that the replay began with."""
+        if not self._store.read_only:
+            self._snapshots.clean()
+        trained, notices = resume(self._store.binding, self._snapshots, self._factory, self._store.journal)
+        self.notices = tuple(notices)
+        saved = trained.key(self._store.binding)
+        replay(trained, self._rate_code, self._store.journal, self._store.count_presentations(), progress)
+        return trained, saved
 
     @classmethod
     def open(
@@ -145,10 +143,10 @@ class Learner(Closing):
         read_only: bool = False,
         progress: Progress | None = None,
     ) -> Self:
-        """Open the state in `folder`, creating it where it is missing, with CoLaNET and the model's rate code.
+        """Open the state in `folder`, or create it, with CoLaNET and the model's rate code.
 
-        `params` None means those that the state was taught with, or the default for a new state. With `read_only`
-        the state is read once, as it is now, without a lock: a running service is neither disturbed nor followed.
+        `params` None means those stored with the state, or the defaults for a new one. With `read_only` the state is
+        read once, as it is now, without a lock: a running service is not disturbed, and its changes are not seen.
 
         Raises ModelMismatch when the state was taught with another encoder, rate code or parameters, StateBusy when
         another process holds the folder, StateCorrupt, StateNotWritable, and InputError for a missing state to read.
@@ -262,12 +260,12 @@ class Learner(Closing):
         self._rebuilder.run(background=background)
         return action
 
-    # Consolidation: dreams are stored with their embeddings, and go wherever their examples go
+    # Consolidation: a dream is stored with its embedding, and removed with its example
 
     def next_dream(self, bounds: consolidation.ReplayPolicy) -> consolidation.ReplayTask | None:
-        """Return what should be dreamt of next, None when all is dreamt, or the folder is half full of its cap.
+        """Return the next dream or rehearsal; None when none is left, or when the folder is half full.
 
-        Examples are dearer than dreams: these leave half of the room to those. Raises StateCorrupt, StateNotWritable.
+        The other half is kept free for examples. Raises StateCorrupt, StateNotWritable.
         """
         with self._hold():
             self._check_writable()
@@ -280,9 +278,9 @@ class Learner(Closing):
             return consolidation.ReplayTask(example, number, self._store.thumbnail(example) if altered else None)
 
     def learn_dream(self, task: consolidation.ReplayTask, embedding: NDArray[np.uint8] | None) -> bool:
-        """Store a dream, (n,) uint8, durably, and learn it; False when its example has gone, or was dreamt of, since.
+        """Store a dream, (n,) uint8, durably, and learn it; None: a rehearsal. Return False if `task` is out of date.
 
-        None: a rehearsal. Undo knows neither: they go with their example. Raises InputError, StateNotWritable.
+        Undo does not take these back; they are removed with their example. Raises InputError, StateNotWritable.
         """
         if embedding is not None:
             self._check_embedding(embedding)
@@ -296,7 +294,7 @@ class Learner(Closing):
         return True
 
     def dreams(self, bounds: consolidation.ReplayPolicy) -> tuple[int, int]:
-        """Return how many dreams are learnt, and how many are left to be made within `bounds`."""
+        """Return the number of dreams learnt, and of those left within `bounds`."""
         with self._hold():
             left = consolidation.left(self._store.dreamers(), self._store.classes(), bounds)
             return self._store.count_dreams(), left
@@ -309,8 +307,8 @@ class Learner(Closing):
             self._rebuilder.outdate()
         self._rebuilder.run(background=background)
 
-    # Corrections: exact, as if it had never been otherwise. They return when the network has followed; with
-    # `background` at once, while it follows in a thread (`wait`, `rebuilding`, `failure`).
+    # Corrections: the result is as if it had been taught that way. They return when the network is rebuilt; with
+    # `background` at once, while it is rebuilt in a thread (`wait`, `rebuilding`, `failure`).
 
     def undo(self, *, background: bool = False) -> Action:
         """Take back the last action, whatever it was, and return it. Raises InputError when there is none."""
@@ -341,11 +339,11 @@ class Learner(Closing):
         return self._relabel("rename", lambda: corrections.rename_class(self._store, old, new), background)
 
     def merge_classes(self, into: str, other: str, *, background: bool = False) -> Action:
-        """Let the examples of class `other` belong to class `into`. Raises UnknownLabel, InputError."""
+        """Move the examples of class `other` to class `into`. Raises UnknownLabel, InputError."""
         return self._relabel("merge", lambda: corrections.merge_classes(self._store, into, other), background)
 
     def purge(self, examples: Sequence[int], *, background: bool = False) -> None:
-        """Delete examples for good, and the snapshots, which may have learnt them; undo cannot bring them back."""
+        """Delete examples for good, and the snapshots, which may include them; undo cannot bring them back."""
         with self._hold():
             self._check_writable()
         self._saver.clear()  # first: on a full disk it makes the room in which the deletion can be written
@@ -356,33 +354,33 @@ class Learner(Closing):
 
     @property
     def rebuilding(self) -> bool:
-        """Whether decisions still come from the network before the last correction."""
+        """Whether decisions come from a network without the last correction."""
         return self._rebuilder.stale
 
     @property
     def rebuild_progress(self) -> tuple[int, int] | None:
-        """Presentations that the network being rebuilt has learnt, and how many there are; None when none is."""
+        """(learnt, total) presentations of a rebuild in progress; None: none is in progress."""
         return self._rebuilder.progress
 
     @property
     def failure(self) -> Exception | None:
-        """Why the last rebuild in the background failed; None when all is well."""
+        """The error of the last rebuild in the background; None: it succeeded."""
         return self._rebuilder.failure
 
     def wait(self) -> None:
-        """Wait until a rebuild in the background is done; raises what made it fail."""
+        """Wait for a rebuild in the background; raises its error."""
         self._rebuilder.wait()
 
-    # Looking
+    # Reading
 
     def examples(self, label: str | None = None) -> list[Example]:
-        """Return what is stored, in the order in which it was taught, all or of one class."""
+        """Return the stored examples in the order in which they were taught, all or of one class."""
         with self._writing:
             return self._store.examples(label)
 
     @property
     def binding(self) -> Binding:
-        """What the state is taught with."""
+        """The encoder and the parameters of the state."""
         return self._store.binding
 
     def example(self, example: int) -> Example:
@@ -410,22 +408,22 @@ class Learner(Closing):
         with self._writing:
             return self._store.thumbnail(example)
 
-    # Keeping
+    # Saving and closing
 
     def save(self) -> None:
-        """Write a snapshot, when there is something new; a start is then quick. Raises StateNotWritable."""
+        """Write a snapshot if anything was learnt since the last. Raises StateNotWritable."""
         self._saver.save()
 
     def network_state(self) -> bytes:
-        """Return the network as bytes: equal for equal parameters, rate code and journal."""
+        """Return the network as bytes: the same for the same parameters, rate code and journal."""
         return self._live.state()
 
     def refuse_imports(self) -> None:
-        """Take no import from now on, and refuse the one that is being stored: a stop must not wait for it."""
+        """Refuse imports from now on, including one that is being stored: a stop must not wait for it."""
         self._closing.set()
 
     def close(self) -> None:
-        """Save a snapshot and let the folder go; a rebuild under way is given up, the next start does it."""
+        """Save a snapshot and release the folder; a rebuild in progress is abandoned, the next start replays."""
         self.refuse_imports()
         with self._writing:
             if self._closed:
@@ -436,7 +434,7 @@ class Learner(Closing):
         with self._writing:
             self._release()
 
-    # Inside
+    # Internal
 
     @contextmanager
     def _hold(self) -> Iterator[None]:
@@ -453,7 +451,7 @@ class Learner(Closing):
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Hold the lock of the store for a change; what it deletes for good goes from the snapshots too."""
+        """Hold the lock of the store for a change; afterwards remove snapshots of examples deleted for good."""
         purged_by: int | None = None
         try:
             with self._hold():
@@ -469,10 +467,10 @@ class Learner(Closing):
                 try:
                     self._saver.clear(purged_by)
                 except EdgeAppError as error:
-                    logger.warning("%s; they may have learnt what was deleted, until the next two are saved", error)
+                    logger.warning("%s; they may include deleted examples, until the next two are saved", error)
 
     def _copy(self) -> LiveNetwork:
-        """Return a network like the one in use, that nobody decides with."""
+        """Return a copy of the network in use."""
         return LiveNetwork(Trained(self._factory.load(self._live.state())), self._rate_code)
 
     def _correct(self, change: Callable[[], Action], background: bool) -> Action:
@@ -486,13 +484,13 @@ class Learner(Closing):
         return self._correct(lambda: self._store.commit(kind, self._clock(), labels=labels()), background)
 
     def _catch_up(self) -> None:
-        """Learn what was stored since; the caller holds `_writing`."""
+        """Learn the journal's new entries; the caller holds `_writing`."""
         try:
             while entries := self._store.journal(self._live.seq, CHUNK):
                 self._live.learn(entries)
                 self._saver.learnt(len(entries))
         except BaseException:
-            self._rebuilder.outdate()  # it is stored, but perhaps half learnt: a replay puts that right
+            self._rebuilder.outdate()  # possibly half learnt; rebuild from the journal
             self._rebuilder.run(background=True)
             raise
 
@@ -538,9 +536,9 @@ class Learner(Closing):
 
     def _check_writable(self) -> None:
         if self._closed:
-            raise StateNotWritable(f"{self._store.path.parent} was closed: open it again to change what it holds")
+            raise StateNotWritable(f"{self._store.path.parent} was closed: open it again")
         if self._store.read_only:
-            raise StateNotWritable(f"{self._store.path.parent} was opened to be read only: nothing can be changed")
+            raise StateNotWritable(f"{self._store.path.parent} was opened read-only: it cannot be changed")
 
     def _release(self) -> None:
         self._store.close()

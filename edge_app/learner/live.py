@@ -1,4 +1,4 @@
-"""The network in use: it decides for one thread while another teaches it, and is replaced as a whole."""
+"""The network in use: one thread decides while another teaches; a rebuilt network replaces it as a whole."""
 
 import threading
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from edge_app.storage.records import Binding, Entry
 from edge_app.storage.snapshots import SnapshotKey
 
 STEP = 32
-"""Presentations learnt at a time: a decision waits for so many at most."""
+"""Presentations learnt at a time: a decision waits for at most this many."""
 
 
 class LiveNetwork:
-    """A trained network behind a lock that is held for one decision, one step of learning, or one swap."""
+    """A trained network with a lock, held for one decision, one step of learning, or one replacement."""
 
     def __init__(self, trained: Trained, rate_code: RateCoder) -> None:
         self._trained = trained
@@ -41,13 +41,13 @@ class LiveNetwork:
             return self._trained.network.predict_one(counts)
 
     def learn(self, entries: Sequence[Entry]) -> None:
-        """Learn further presentations; decisions come in between."""
+        """Learn further presentations; decisions are made in between."""
         for start in range(0, len(entries), STEP):
             with self._deciding:
                 self._trained.learn(entries[start : start + STEP], self._rate_code)
 
     def pass_over(self, seq: int) -> None:
-        """Leave out what the journal holds up to a sequence number: another network learns it, and takes the place."""
+        """Skip the journal up to a sequence number: the network that is being rebuilt learns it."""
         self._trained.seq = seq
 
     def replace(self, trained: Trained) -> None:
@@ -56,10 +56,10 @@ class LiveNetwork:
             self._trained = trained
 
     def key(self, binding: Binding) -> SnapshotKey:
-        """Return what identifies a snapshot of the network as it is."""
+        """Return the key of a snapshot of the network."""
         return self._trained.key(binding)
 
     def state(self) -> bytes:
-        """Return all that was learnt."""
+        """Return the network as bytes."""
         with self._deciding:
             return self._trained.network.snapshot()

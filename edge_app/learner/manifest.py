@@ -1,4 +1,4 @@
-"""Which encoder model goes with a state folder."""
+"""The encoder model of a state folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +41,7 @@ def installed(encoder_sha256: str) -> list[Path]:
 
 
 def preprocessing_of(manifest: "ModelManifest") -> str:
-    """Return how a frame becomes the model's input, as a state is bound to it."""
+    """Return the description of a model's preprocessing that is part of a binding."""
     from edge_app.encoder.preprocess import METHOD
 
     return f"{METHOD}, crop {manifest.crop:g}"

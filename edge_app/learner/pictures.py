@@ -1,4 +1,4 @@
-"""From a picture to what is taught: its embedding, and a thumbnail from which another encoder can learn it again."""
+"""A picture to its embedding, and to a thumbnail from which another encoder can learn it."""
 
 import io
 from pathlib import Path
@@ -17,7 +17,7 @@ THUMBNAIL_QUALITY = 90
 
 
 class EncodedPicture(NamedTuple):
-    """A picture as it is taught."""
+    """A picture, ready to be taught."""
 
     embedding: NDArray[np.uint8]
     """(n,)"""
@@ -56,11 +56,11 @@ class PictureEncoder(Closing):
         return EncodedPicture(self._encoder.encode(image).copy(), thumbnail_of(image))
 
     def encode_thumbnail(self, jpeg: bytes) -> NDArray[np.uint8]:
-        """Return the embedding, (n,) uint8, of a thumbnail, of whatever size. Raises InputError when it is damaged."""
+        """Return the embedding, (n,) uint8, of a thumbnail of any size. Raises InputError when it is damaged."""
         from edge_app.encoder.preprocess import decode_image
 
         return self._encoder.encode(self._resize(decode_image(jpeg))).copy()
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Close the model."""
         self._encoder.close()

@@ -1,4 +1,4 @@
-"""Moves a state to another encoder, rate code or set of parameters; the old one stays until the new one is whole.
+"""Moves a state to another encoder, rate code or set of parameters; the old state stays until the new one is complete.
 
 Same encoder: the stored embeddings are replayed, nothing is lost. Another encoder: every example is encoded anew from
 its thumbnail (the old encoder's input as JPEG), the examples without one are lost, and the old database is kept aside.
@@ -30,14 +30,14 @@ Encode = Callable[[bytes], NDArray[np.uint8]]
 
 
 class Rebuilt(NamedTuple):
-    """What a rebuild did."""
+    """The result of a rebuild."""
 
     examples: int
     reencoded: bool
     lost: int
-    """Examples that had no thumbnail; the old database has them."""
+    """Examples without a thumbnail; they are in the old database."""
     kept: Path | None
-    """Where the old database is, when the encoder changed."""
+    """Path of the old database, if the encoder changed."""
 
 
 def rebuild(
@@ -50,7 +50,7 @@ def rebuild(
     accept_loss: bool = False,
     progress: Progress | None = None,
 ) -> Rebuilt:
-    """Bind the state to `binding`, encode anew where the encoder is another, and learn everything again.
+    """Bind the state to `binding`, encode the examples again if the encoder changed, and replay the journal.
 
     Raises ModelMismatch when examples would be lost and `accept_loss` is false, StateBusy, StateCorrupt,
     StateNotWritable, InputError.
@@ -76,13 +76,13 @@ def _reencode(
     store: Store, binding: Binding, encode: Encode | None, accept_loss: bool, progress: Progress | None
 ) -> tuple[int, Path]:
     if encode is None:
-        raise InputError("another encoder needs the model itself, to encode the thumbnails with")
+        raise InputError("another encoder needs its model, to encode the thumbnails")
     examples = store.examples()
     without = [example.id for example in examples if not example.has_thumbnail]
     if without and not accept_loss:
         raise ModelMismatch(
-            f"{len(without)} of {len(examples)} examples have no thumbnail, so that {binding.encoder_name} cannot "
-            "encode them: they would be lost. Say that they may be (--accept-loss); the old database is kept aside"
+            f"{len(without)} of {len(examples)} examples have no thumbnail, so {binding.encoder_name} cannot encode "
+            "them and they would be lost. Accept that with --accept-loss; the old database is kept"
         )
     kept = _keep(store)
     done = 0
@@ -103,7 +103,7 @@ def _reencode(
 
 
 def _keep(store: Store) -> Path:
-    """Copy the database to a name that says which encoder it is of; return it."""
+    """Copy the database to a name that identifies its encoder; return the path."""
     mark = hashlib.sha256(store.binding.to_json().encode()).hexdigest()[:8]
     number = 1
     while (target := store.path.with_name(f"before-rebuild-{number}-{mark}.sqlite")).exists():

@@ -1,4 +1,4 @@
-"""Rebuilds the network beside the one in use after a correction, in the caller's thread or in one of its own."""
+"""Rebuilds the network after a correction, beside the one in use, in the caller's thread or in the background."""
 
 import logging
 import threading
@@ -14,15 +14,15 @@ logger = logging.getLogger(__name__)
 
 
 class Superseded(Exception):
-    """The journal was corrected again, or the learner is being closed: this replay leads nowhere."""
+    """The journal was corrected again, or the learner is closing: this replay is abandoned."""
 
 
 class Rebuilder:
-    """Counts the corrections of a journal, and brings the network to the newest of them.
+    """Counts the corrections of a journal, and rebuilds the network until it includes all of them.
 
-    `writing` is the lock of the store: it is held while a chunk of the journal is read, and for the last step, in which
-    the rest of the journal is learnt and `swap(trained, replayed)` puts the network in place. `saving` keeps snapshots
-    from being replaced while one is read.
+    `writing` is the lock of the store. It is held while a chunk of the journal is read, and for the last step, in which
+    the rest of the journal is learnt and `swap(trained, replayed)` puts the network in place. `saving` is held while a
+    snapshot is read.
     """
 
     def __init__(
@@ -32,7 +32,6 @@ class Rebuilder:
         rate_code: RateCoder,
         factory: NetworkFactory,
         swap: Callable[[Trained, int], None],
-        *,
         writing: threading.RLock,
         saving: threading.Lock,
         progress: Progress | None = None,
@@ -52,9 +51,9 @@ class Rebuilder:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self.progress: tuple[int, int] | None = None
-        """Presentations that the network being rebuilt has learnt, and how many there are; None when none is."""
+        """(learnt, total) presentations of a rebuild in progress; None: none is in progress."""
         self.failure: Exception | None = None
-        """Why the last rebuild in the background failed; the network in use is then older than the journal."""
+        """The error of the last rebuild in the background; the network in use is then older than the journal."""
 
     @property
     def stale(self) -> bool:
@@ -66,7 +65,7 @@ class Rebuilder:
         self._corrections += 1
 
     def run(self, *, background: bool) -> None:
-        """Bring the network up to date: before this returns, or in a thread."""
+        """Bring the network up to date, before this returns or in the background."""
         if not background:
             self._catch_up()
             return
@@ -84,12 +83,12 @@ class Rebuilder:
             raise self.failure
 
     def stop(self) -> None:
-        """Give up a rebuild that is under way; the next start does it again."""
+        """Abandon a rebuild in progress; the next start replays the journal."""
         self._stopping.set()
         thread = self._thread
         if thread is not None:
             thread.join()
-        with self._running:  # one in the thread of whoever waits for it gives up after its chunk, too
+        with self._running:  # one in a caller's thread is abandoned after its chunk as well
             pass
 
     def _work(self) -> None:
@@ -97,7 +96,7 @@ class Rebuilder:
             try:
                 self._catch_up()
                 self.failure = None
-            except Exception as error:  # noqa: BLE001 whatever it is, the owner must learn of it, and the thread must end
+            except Exception as error:  # noqa: BLE001 any error is reported by the owner, and must end the thread
                 self.failure = error
                 level = logging.ERROR if isinstance(error, EdgeAppError) else logging.CRITICAL
                 logger.log(level, "the network could not be rebuilt, the old one stays in use: %s", error)

@@ -1,8 +1,8 @@
 """From the journal to the network: network = f(program, parameters, rate code, ordered journal), to the bit.
 
 A class exists from its first presentation on, in that order. A replay may start from a snapshot whose part of the
-journal is, by its digest, the beginning of today's journal; what a correction changed makes older snapshots fit or not
-fit by itself.
+journal is, by its digest, the beginning of the current journal. So a correction needs no further step: snapshots that
+it made wrong do not match any more.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,16 +19,16 @@ from edge_app.storage.records import Binding, Entry, JournalDigest, Kind
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 
 CHUNK = 256
-"""Presentations that are read and learnt at a time: a replay can be given up, and reports, between two chunks."""
+"""Presentations that are read and learnt at a time; between chunks a replay reports and can be abandoned."""
 
 Progress = Callable[[int, int], None]
-"""Told the presentations learnt so far, and how many there are."""
+"""Called with the presentations learnt so far and their total."""
 ReadJournal = Callable[[int, int], list[Entry]]
 """(after, limit) -> entries, as `Store.journal`."""
 
 
 class Network(Protocol):
-    """What the learner needs of a classifier; CoLaNET is one."""
+    """The classifier as the learner uses it; implemented by CoLaNET."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -52,13 +52,13 @@ class Network(Protocol):
 
 @runtime_checkable
 class Varying(Protocol):
-    """A network that can consolidate; one that is no such network learns nothing from dreams and rehearsals."""
+    """A network that learns from dreams and rehearsals; others ignore them."""
 
     def learn_variation(self, counts: NDArray[np.uint8], label: str) -> None:
         """Learn that an example of a class could also look like counts (n_inputs,)."""
 
     def rehearse_one(self, counts: NDArray[np.uint8], label: str) -> None:
-        """Go again through an example that was learnt, (n_inputs,)."""
+        """Correct what was learnt by a stored example, (n_inputs,)."""
 
 
 class NetworkFactory(Protocol):

@@ -1,4 +1,4 @@
-"""Saves snapshots: now and then in a thread of its own, so that teaching never waits for one, and at the end."""
+"""Saves snapshots in a thread of its own, so that teaching never waits, and when the state is closed."""
 
 import logging
 import threading
@@ -11,14 +11,14 @@ from edge_app.storage.snapshots import SnapshotKey, Snapshots
 logger = logging.getLogger(__name__)
 
 Freeze = Callable[[SnapshotKey | None], tuple[SnapshotKey, bytes, int] | None]
-"""Returns key and bytes of the network, and the last action that it follows; or None when its key is the one given, or
-when it must not be saved."""
+"""Returns key and bytes of the network and the last action that it includes; None when the key is the given one, or
+when the network must not be saved."""
 
 
 class Saver:
     """Counts what was learnt since the last snapshot, and saves the next one after `every` presentations.
 
-    `lock` keeps the files from changing under a rebuild that reads one.
+    `lock` is held while the files change; a rebuild holds it while it reads one.
     """
 
     def __init__(self, snapshots: Snapshots, freeze: Freeze, *, every: int, saved: SnapshotKey) -> None:
@@ -28,12 +28,12 @@ class Saver:
         self._every = every
         self._saved: SnapshotKey | None = saved
         self._follows: dict[Path, int] = {}
-        """The last action that each snapshot of this process follows."""
+        """Snapshot of this process -> the last action that it includes."""
         self._unsaved = 0
         self._thread: threading.Thread | None = None
 
     def learnt(self, presentations: int) -> None:
-        """Note that the network has learnt more than its last snapshot; the caller holds the lock of the store."""
+        """Count presentations that the last snapshot does not include; the caller holds the lock of the store."""
         self._unsaved += presentations
         if self._unsaved >= self._every and (self._thread is None or not self._thread.is_alive()):
             self._unsaved = 0
@@ -41,7 +41,7 @@ class Saver:
             self._thread.start()
 
     def save(self) -> None:
-        """Save a snapshot when there is something new. Raises StateNotWritable."""
+        """Save a snapshot if anything was learnt since the last. Raises StateNotWritable."""
         with self.lock:
             frozen = self._freeze(self._saved)
             if frozen is not None:
@@ -50,7 +50,7 @@ class Saver:
                 self._saved = key
 
     def clear(self, action: int | None = None) -> None:
-        """Remove every snapshot, or only those that may not follow an action. Raises StateNotWritable."""
+        """Remove all snapshots, or only those that may not include an action. Raises StateNotWritable."""
         with self.lock:
             kept = [path for path, follows in self._follows.items() if action is not None and follows >= action]
             self._snapshots.clear(kept)
@@ -59,13 +59,13 @@ class Saver:
                 self._saved = None
 
     def wait(self) -> None:
-        """Wait for a save that is under way."""
+        """Wait for a save in progress."""
         thread = self._thread
         if thread is not None:
             thread.join()
 
     def close(self) -> None:
-        """Save for the last time; what keeps it from that is logged, since a replay makes up for it."""
+        """Save a last snapshot. A failure is only logged: without a snapshot the next start replays the journal."""
         self.wait()
         self._save_or_tell()
 

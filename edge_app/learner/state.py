@@ -1,4 +1,4 @@
-"""Opens a state folder for one encoder, rate code and set of parameters, and refuses it for others."""
+"""Opens a state folder, and refuses one that belongs to another encoder, rate code or set of parameters."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,7 +41,7 @@ class CoLaNETFactory:
 
 
 class LearnerParts(NamedTuple):
-    """What a learner is made of."""
+    """The parts of a learner."""
 
     store: Store
     snapshots: Snapshots
@@ -77,7 +77,7 @@ def open_parts(
             wanted = binding_of(manifest, rate_code, params)
             check_binding(store, wanted)
             if store.binding.preprocessing is None and not read_only:
-                store.rebind(wanted)  # a state of before it was written down: from now on it is
+                store.rebind(wanted)  # a state created before this field existed
         except BaseException:
             store.close()
             raise
@@ -90,7 +90,7 @@ def open_parts(
 
 
 def binding_of(manifest: "ModelManifest", rate_code: "RateCode", params: "Params") -> Binding:
-    """Return what a state is bound to that is taught with these."""
+    """Return the binding of a state that is taught with these."""
     return Binding(
         encoder_name=manifest.name,
         encoder_sha256=manifest.sha256,
@@ -103,7 +103,7 @@ def binding_of(manifest: "ModelManifest", rate_code: "RateCode", params: "Params
 
 
 def stored_params(values: Mapping[str, Any]) -> "Params":
-    """Return the parameters that a state was taught with. Raises ParameterError when one is not known any more."""
+    """Return the parameters stored with a state. Raises ParameterError when one is unknown."""
     from edge_app.colanet.params import Params
 
     return Params.from_dict(dict(values))

@@ -1,7 +1,7 @@
-"""The SQLite file under the store: how it is opened, its schema, and transactions that keep the ledger.
+"""The SQLite file of a state: how it is opened, and its schema.
 
-WAL with synchronous=FULL: a commit has reached the disk when it returns. One writer (see folder.py); readers see a
-consistent state and neither wait for the writer nor keep it waiting.
+WAL with synchronous=FULL: a commit is on the disk when it returns. One writer (see folder.py); readers see a
+consistent state, and neither wait for the writer nor make it wait.
 """
 
 import shutil
@@ -69,12 +69,12 @@ CREATE TABLE predictions (
 );
 """,
 )
-"""Tables that each later version added, in order; only new tables, so that a reader can stand in empty ones."""
+"""The table that each later version added, in order. A reader replaces a missing table by an empty one in memory."""
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
 
 
 def create(path: Path, binding: Binding, version: int = SCHEMA_VERSION) -> None:
-    """Make a new, empty database at `path`, whole or not at all, of a version. Raises StateNotWritable."""
+    """Create an empty database of a schema version at `path`, whole or not at all. Raises StateNotWritable."""
     fresh = path.with_name(path.name + ".new")
     with os_errors(path.parent, "create the database"):
         for leftover in (fresh, fresh.with_name(fresh.name + "-wal"), fresh.with_name(fresh.name + "-shm")):
@@ -93,7 +93,7 @@ def create(path: Path, binding: Binding, version: int = SCHEMA_VERSION) -> None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the database for its one writer, and bring it to today's schema. Raises StateNotWritable, StateCorrupt."""
+    """Open the database for its one writer, and update its schema. Raises StateNotWritable, StateCorrupt."""
     with sqlite_errors(path, "open the database"):
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
@@ -117,13 +117,13 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     db = _connect_reader(path)
     with sqlite_errors(path, "read the database"):
         db.execute("PRAGMA temp_store = MEMORY")
-        for table in _missing(db):  # of an older edge-app: what it did not know is empty, and only in memory
+        for table in _missing(db):  # of an older schema: an empty table in memory stands in
             db.execute(table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
     return db
 
 
 def _missing(db: sqlite3.Connection) -> tuple[str, ...]:
-    """Return what creates the tables that the database's version lacks."""
+    """Return the statements that create the tables missing in the database's version."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     return MIGRATIONS[max(version - 1, 0) :]
 
@@ -136,14 +136,14 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
                 raise
-        # SQLite wants to put its shared index beside the file; where it may not, nobody writes the file either
+        # SQLite cannot create its index beside the file; then nobody writes the database either
         if not wal.exists() or wal.stat().st_size == 0:
             return _readable(f"{path.absolute().as_uri()}?mode=ro&immutable=1", path)
         return _copied_to_memory(path, wal)
 
 
 def _copied_to_memory(path: Path, wal: Path) -> sqlite3.Connection:
-    """Return the database with what its write-ahead log holds, for a read-only disk after a power cut."""
+    """Return a copy in memory of the database and its write-ahead log, for a read-only disk after a power cut."""
     with tempfile.TemporaryDirectory(prefix="edge-app-") as folder, os_errors(Path(folder), "copy the database"):
         copy = Path(folder) / path.name
         shutil.copyfile(path, copy)
@@ -175,11 +175,11 @@ def _check_kind(db: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer edge-app (schema {version}, known is {SCHEMA_VERSION}): update edge-app"
         )
     if version < 1:
-        raise corrupt(path, f"its schema is numbered {version}, and the first that was ever released is 1")
+        raise corrupt(path, f"its schema version is {version}, expected at least 1")
 
 
 def _check_length(path: Path) -> None:
-    """Refuse a file that is shorter than its header says; with a log beside it, that may still be in the log."""
+    """Refuse a file that is shorter than its header says, unless the missing pages may be in the log."""
     wal = path.with_name(path.name + "-wal")
     with os_errors(path, "read the database"), path.open("rb") as file:
         header = file.read(100)
@@ -187,25 +187,25 @@ def _check_length(path: Path) -> None:
     page = int.from_bytes(header[16:18]) or 1
     pages = int.from_bytes(header[28:32])
     if length < pages * (65536 if page == 1 else page) and not (wal.exists() and wal.stat().st_size):
-        raise corrupt(path, f"it is cut off: {length} bytes are there of {pages * page}")
+        raise corrupt(path, f"it is cut off: it has {length} of {pages * page} bytes")
 
 
 @contextmanager
 def transaction(db: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
-    """Commit what the body does, or nothing of it."""
+    """Commit the changes that the body makes, or none of them."""
     db.execute(f"BEGIN {kind}")
     try:
         yield
         db.execute("COMMIT")
     except BaseException:
-        with suppress(sqlite3.Error):  # SQLite rolls back by itself when the disk is full
+        with suppress(sqlite3.Error):  # SQLite has rolled back itself when the disk is full
             db.execute("ROLLBACK")
         raise
 
 
 def read_binding(db: sqlite3.Connection, path: Path) -> Binding:
-    """Return what the state was taught with. Raises StateCorrupt."""
-    with sqlite_errors(path, "read what the state was taught with"):
+    """Return the binding of the state. Raises StateCorrupt."""
+    with sqlite_errors(path, "read the binding"):
         row = db.execute("SELECT json, checksum FROM binding WHERE id = 1").fetchone()
     if row is None or checksum("binding", row[0]) != row[1]:
         raise corrupt(path, "the row that names the encoder fails its checksum")
@@ -213,7 +213,7 @@ def read_binding(db: sqlite3.Connection, path: Path) -> Binding:
 
 
 def write_binding(db: sqlite3.Connection, binding: Binding) -> None:
-    """Store what the state is taught with; inside a transaction."""
+    """Store the binding; inside a transaction."""
     text = binding.to_json()
     db.execute("INSERT OR REPLACE INTO binding VALUES (1, ?, ?)", (text, checksum("binding", text)))
 

@@ -1,4 +1,4 @@
-"""Turns what SQLite and the operating system report into errors that say which file, what happened, and the way out."""
+"""Errors of SQLite and of the operating system, as errors that name the file, the cause and the way out."""
 
 import errno
 import sqlite3
@@ -12,7 +12,7 @@ NOT_WRITABLE = {
     errno.ENOSPC: "the disk is full: free some space",
     errno.EDQUOT: "the disk quota is used up: free some space",
     errno.EFBIG: "the file may not grow further (a file-size limit, `ulimit -f`): raise the limit",
-    errno.EROFS: "it is on a read-only file system: remount it writable (`mount -o remount,rw`), or look at why it "
+    errno.EROFS: "it is on a read-only file system: remount it writable (`mount -o remount,rw`), or see why it "
     "became read-only (`dmesg`)",
     errno.EACCES: "permission denied: run as the user that owns it, or change its permissions",
     errno.EPERM: "permission denied: run as the user that owns it, or change its permissions",
@@ -32,7 +32,7 @@ RECOVER = "`edge-app recover --state {folder}` sets the file aside and keeps eve
 
 @contextmanager
 def os_errors(path: Path, doing: str) -> Iterator[None]:
-    """Raise StateNotWritable for the operating system's refusals to write below `path`."""
+    """Raise StateNotWritable for an OSError while something is written below `path`."""
     try:
         yield
     except EdgeAppError:
@@ -44,19 +44,19 @@ def os_errors(path: Path, doing: str) -> Iterator[None]:
 
 @contextmanager
 def sqlite_errors(path: Path, doing: str) -> Iterator[None]:
-    """Raise StateNotWritable, StateBusy or StateCorrupt for what SQLite reports of the database at `path`."""
+    """Raise StateNotWritable, StateBusy or StateCorrupt for an error of SQLite in the database at `path`."""
     try:
         yield
     except sqlite3.ProgrammingError:
-        raise  # a mistake of ours, and none of the file's
+        raise  # a mistake in this program, not a fault of the file
     except sqlite3.Error as error:
         raise translated(error, path, doing) from error
-    except UnicodeDecodeError as error:  # sqlite3 chokes on its own message when that quotes damaged bytes
-        raise corrupt(path, f"it holds text that is none (while trying to {doing})") from error
+    except UnicodeDecodeError as error:  # sqlite3 cannot decode its own message when that quotes damaged bytes
+        raise corrupt(path, f"it holds text that is not valid UTF-8 (while trying to {doing})") from error
 
 
 def translated(error: sqlite3.Error, path: Path, doing: str) -> EdgeAppError:
-    """Return the error of edge-app that says what `error` means for the person at the device."""
+    """Return the error of edge-app for an error of SQLite."""
     name = getattr(error, "sqlite_errorname", None) or ""
     family = "_".join(name.split("_")[:2])
     if family in {"SQLITE_BUSY", "SQLITE_LOCKED"}:

@@ -1,11 +1,11 @@
-"""Examples as one zip file, to keep or to carry to another device.
+"""Examples as one zip file, for a backup or for another device.
 
-    manifest.json      what is in it: encoder, examples (label, time, source, prediction), order, checksums
+    manifest.json      the contents: encoder, examples (label, time, source, prediction), order, checksums
     manifest.sha256    SHA-256 of manifest.json
     embeddings.bin     the embeddings, one after the other
     thumbnails/N.jpg   the picture of example N (from 0), where there is one
 
-A file that comes from outside is checked from end to end before anything of it is used.
+A file from outside is checked completely before any of it is used.
 """
 
 import hashlib
@@ -28,15 +28,15 @@ from edge_app.storage.unzip import check_count, unzip
 FORMAT, VERSION = "edge-app examples", 1
 MANIFEST, MANIFEST_SUM, EMBEDDINGS = "manifest.json", "manifest.sha256", "embeddings.bin"
 ROOM_LIVE, ROOM = 5000, 1 << 15
-"""For how many examples there is room in memory: beside a running device, and in a process of its own."""
+"""Number of examples that may be held in memory: in a running device, and in a process of its own."""
 MANIFEST_FLOOR, MANIFEST_EACH = 64 << 10, 1 << 10
-"""Bytes that a manifest may have in any case, and else for each example that there is room for: one takes some 300, and
-900 with names of 100 characters of three bytes. As objects a forged manifest takes up to 33 times its bytes."""
+"""A manifest may have this many bytes, or this many for each example that may be held. An example takes 300 bytes,
+900 with names of 100 three-byte characters. Parsed, a forged manifest takes up to 33 times its size in memory."""
 MAX_EMBEDDING = 1 << 16
 ENTRIES_EACH = 4
-"""Entries of the zip file for each example that there is room for; an example with a picture has one."""
+"""Entries of the zip file for each example that may be held; an example with a picture has one."""
 EMBEDDING_EACH = 1 << 12
-"""Bytes of embeddings for each example that there is room for; the shipped encoder's have 1280."""
+"""Bytes of embeddings for each example that may be held; the shipped encoder's have 1280."""
 MAX_THUMBNAIL = 4 << 20
 MAX_TOTAL = 4 << 30
 MAX_SOURCE = 1000
@@ -58,7 +58,7 @@ def write_archive(
         named = f" of class {', '.join(map(repr, wanted))}" if wanted else ""
         raise InputError(f"nothing to export: no examples{named} in {store.path.parent}")
     if target.exists() and not overwrite:
-        raise InputError(f"{target} exists already: choose another name, or say that it may be replaced (--force)")
+        raise InputError(f"{target} exists already: choose another name, or replace it with --force")
     with os_errors(target.parent, f"write {target.name}"), replacing(target) as file:
         _write(store, examples, file)
     return len(examples)
@@ -166,16 +166,16 @@ class Archive(Closing):
 
     @property
     def pictures(self) -> int:
-        """How many examples have a thumbnail."""
+        """Number of examples with a thumbnail."""
         return sum(mark is not None for mark in self._thumbnails)
 
     @property
     def unpacked_bytes(self) -> int:
-        """Size of all that is in the file, unpacked."""
+        """Total size of the entries, unpacked."""
         return sum(info.file_size for info in self._infos.values())
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._zip.close()
 
     def _check_entries(self) -> dict[str, zipfile.ZipInfo]:
@@ -205,7 +205,7 @@ class Archive(Closing):
         except (ValueError, RecursionError) as error:
             self._refuse(f"{MANIFEST} cannot be read ({error})")
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            self._refuse("it is no export of edge-app")
+            self._refuse("it is not an export of edge-app")
         if manifest.get("version") != VERSION:
             self._refuse(f"it has version {manifest.get('version')!r}, this edge-app reads {VERSION}: update edge-app")
         return manifest
@@ -232,7 +232,7 @@ class Archive(Closing):
         except EdgeAppError as error:
             self._refuse(f"{MANIFEST}: {error}")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            self._refuse(f"{MANIFEST} lacks something or holds something unexpected ({error!r})")
+            self._refuse(f"{MANIFEST} has a missing or an unexpected value ({error!r})")
         if list(dict.fromkeys(self.order)) != list(range(len(rows))):
             self._refuse(f"{MANIFEST}: the order of presentation does not agree with the examples")
         self._check_names()
@@ -240,7 +240,7 @@ class Archive(Closing):
         self._check_room(EMBEDDINGS, len(rows) * size, EMBEDDING_EACH * self._room)
         data = self._content(EMBEDDINGS, len(rows) * size)
         if len(data) != len(rows) * size or hashlib.sha256(data).hexdigest() != wanted:
-            self._refuse(f"{EMBEDDINGS} fails its checksum, or has not the right length")
+            self._refuse(f"{EMBEDDINGS} fails its checksum, or has the wrong length")
         self.examples = [
             NewExample(data[index * size : (index + 1) * size], label, time_ns, source, None, before)
             for index, (label, time_ns, source, before) in enumerate(heads)
@@ -250,12 +250,12 @@ class Archive(Closing):
         pictures = {thumbnail_name(index) for index, mark in enumerate(self._thumbnails) if mark is not None}
         expected = {MANIFEST, MANIFEST_SUM, EMBEDDINGS} | pictures
         for name in sorted(expected ^ self._infos.keys()):
-            self._refuse(f"{name!r} {'is missing' if name in expected else 'does not belong into it'}")
+            self._refuse(f"{name!r} {'is missing' if name in expected else 'is not expected in it'}")
 
     def _content(self, name: str, limit: int) -> bytes:
         info = self._infos.get(name)
         if info is None:
-            self._refuse(f"{name!r} is missing: it is no export of edge-app")
+            self._refuse(f"{name!r} is missing: it is not an export of edge-app")
         try:
             return unzip(self._zip, info, limit)
         except InputError as error:
@@ -284,11 +284,11 @@ def _prediction(value: Any) -> Prediction | None:
 
 def _text(value: object, limit: int) -> str:
     if not isinstance(value, str) or len(value) > limit:
-        raise ValueError(f"{str(value)[:40]!r} is no text of at most {limit} characters")
+        raise ValueError(f"{str(value)[:40]!r} is not a text of at most {limit} characters")
     return value
 
 
 def _whole(value: object, least: int, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(f"{str(value)[:40]} is no whole number of {least}..{most}")
+        raise ValueError(f"{str(value)[:40]} is not a whole number from {least} to {most}")
     return value

@@ -1,4 +1,4 @@
-"""The state folder: where its files are, and the lock that lets one process at a time write it."""
+"""The state folder: the paths of its files, and the lock that admits one writing process."""
 
 import contextlib
 import errno
@@ -15,17 +15,17 @@ LOCK = "lock"
 
 
 def database_path(folder: Path) -> Path:
-    """Return where the examples of a state folder are."""
+    """Return the path of the database of a state folder."""
     return folder / DATABASE
 
 
 def snapshots_path(folder: Path) -> Path:
-    """Return where the snapshots of a state folder are."""
+    """Return the path of the snapshots of a state folder."""
     return folder / SNAPSHOTS
 
 
 def require_state(folder: Path) -> None:
-    """Raise InputError when nothing was ever taught into `folder`."""
+    """Raise InputError when `folder` has no database."""
     if not database_path(folder).is_file():
         raise InputError(
             f"no state in {folder}: {database_path(folder)} does not exist; "
@@ -34,10 +34,10 @@ def require_state(folder: Path) -> None:
 
 
 class FolderLock:
-    """The right to write a state folder, from construction to `release`; the kernel takes it back with the process.
+    """The lock of a state folder, held from construction to `release` or to the end of the process.
 
     flock(2) on the file `lock` in the folder: it belongs to the open file, so a second holder in the same process is
-    refused as well. The file stays when the lock is released; the process id in it is for messages only.
+    refused as well. The file stays when the lock is released; the process id in it is only used in messages.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,12 +62,12 @@ class FolderLock:
                 f"{folder} is in use by {f'process {holder}' if holder else 'another process'}: "
                 "stop it first, or use another folder (classify, examples and export work beside it)"
             ) from error
-        with contextlib.suppress(OSError):  # a full disk must not keep anyone from correcting or exporting
+        with contextlib.suppress(OSError):  # a full disk must not prevent corrections or an export
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode("ascii"), 0)
 
     def release(self) -> None:
-        """Give the folder up; safe to call twice."""
+        """Release the lock; may be called twice."""
         if self._file is None:
             return
         with contextlib.suppress(OSError):

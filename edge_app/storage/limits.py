@@ -1,4 +1,4 @@
-"""How much a state folder may hold, and what goes first when it is full."""
+"""Limits on a state folder, and the policy when it is full."""
 
 from collections import Counter
 from collections.abc import Sequence

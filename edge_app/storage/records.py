@@ -1,7 +1,7 @@
-"""What the state folder stores, as values, and the checksums that guard each row.
+"""The values that the state folder stores, and the checksum of each row.
 
 A row's checksum is blake2b-128 over its table's name and all its values. The ledger holds the number of rows and the
-sum of their checksums modulo 2^128, so that a row that vanished with a damaged page is noticed too.
+sum of their checksums modulo 2^128: so a row that is lost with a damaged page is noticed as well.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ MODULUS = 1 << (8 * CHECKSUM_BYTES)
 
 
 class Binding(NamedTuple):
-    """What the state was taught with; the network is a function of this and of the journal."""
+    """The encoder and the parameters of a state; the network is a function of these and of the journal."""
 
     encoder_name: str
     encoder_sha256: str
@@ -24,12 +24,12 @@ class Binding(NamedTuple):
     rate_code_digest: str
     params_digest: str
     params: dict[str, Any]
-    """The classifier's parameters as its own `to_dict` gives them; must survive JSON."""
+    """The classifier's parameters as its own `to_dict` gives them; must be JSON values."""
     preprocessing: str | None = None
-    """How a frame becomes the encoder's input; None: a state of before it was written down."""
+    """How a frame becomes the encoder's input; None: a state created before this field existed."""
 
     def decides_otherwise(self, other: "Binding") -> bool:
-        """Whether a network with this binding is another function of the same journal than one with `other`."""
+        """Whether the same journal gives another network with this binding than with `other`."""
         return (self.encoder_sha256, self.rate_code_digest, self.params_digest) != (
             other.encoder_sha256,
             other.rate_code_digest,
@@ -47,18 +47,18 @@ class Binding(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What was decided of an example before it was learnt: with the class that was then said, an outcome."""
+    """The decision on an example before it was learnt."""
 
     label: str | None
     """None: unknown."""
     example: int | None
-    """The newest example of that class then, by which a class that was renamed since is known again."""
+    """The newest example of that class at that time: identifies a class that was renamed since."""
     excitation: int
     """Of the winning column, in 1/1024 of a firing threshold; 0 for unknown."""
     lead: int
-    """Its excitation less the runner-up's; 0 for unknown."""
+    """The winner's excitation minus that of the next column; 0 for unknown."""
     classes: int
-    """Classes known then."""
+    """Number of classes at that time."""
 
     def to_json(self) -> str:
         """Return it as a JSON list."""
@@ -71,17 +71,17 @@ class Prediction(NamedTuple):
 
 
 class NewExample(NamedTuple):
-    """An example that is about to be stored."""
+    """An example to store."""
 
     embedding: bytes
     label: str
     time_ns: int
-    """Wall clock, nanoseconds since 1970; for people only, the order never depends on it."""
+    """Wall clock, nanoseconds since 1970; only displayed: the order of examples does not depend on it."""
     source: str
     thumbnail: bytes | None = None
-    """The model's input as JPEG, so that another encoder can learn from it."""
+    """The encoder's input as JPEG, from which another encoder can learn the example."""
     before: Prediction | None = None
-    """What was decided before it was learnt, where it was."""
+    """The decision before it was learnt; None: not known."""
 
 
 class Example(NamedTuple):
@@ -93,7 +93,7 @@ class Example(NamedTuple):
     source: str
     has_thumbnail: bool
     before: Prediction | None = None
-    """What was decided before it was learnt; None for one that was imported, and for one of an older edge-app."""
+    """The decision before it was learnt; None for an imported example, and for one of an older edge-app."""
 
     @property
     def request(self) -> str | None:
@@ -116,13 +116,13 @@ def request_of(source: str) -> str | None:
 
 
 class Kind(Enum):
-    """What a presentation of the journal is learnt as."""
+    """How a presentation of the journal is learnt."""
 
     EXAMPLE = b""
     DREAM = b"\xff" * 4
     """A variation of an example."""
     REHEARSAL = b"\xfe" * 4
-    """An example once more, which it is only to be corrected by."""
+    """A stored example again; it only corrects what was learnt."""
 
 
 class Entry(NamedTuple):
@@ -135,26 +135,26 @@ class Entry(NamedTuple):
 
 
 class Dream(NamedTuple):
-    """A presentation that idle time added: of a stored example's altered thumbnail, or of the example as it was."""
+    """A presentation added in idle time: an altered thumbnail of a stored example, or the example itself."""
 
     example: int
     number: int
-    """Which alteration, counted from 0; example and number tell dreams apart."""
+    """Index of the alteration, from 0; with the example it identifies the dream."""
     embedding: bytes
-    """Of the altered thumbnail; empty for a rehearsal, which is of the example's own."""
+    """Embedding of the altered thumbnail; empty for a rehearsal, which uses the example's own."""
 
 
 class ReplayCandidate(NamedTuple):
-    """A stored example that has a thumbnail, as what may be dreamt of."""
+    """A stored example with a thumbnail, from which a dream can be made."""
 
     example: int
     label: str
     dreams: int
-    """Dreams and rehearsals of it so far; their numbers are 0 to that less one."""
+    """Dreams and rehearsals of it so far, numbered from 0."""
 
 
 class ExampleChange(NamedTuple):
-    """What an action did to one example; label None means "not there"."""
+    """The effect of an action on one example; label None: not there."""
 
     example: int
     before: str | None
@@ -162,7 +162,7 @@ class ExampleChange(NamedTuple):
 
 
 class Action(NamedTuple):
-    """One thing a person did, as undo sees it."""
+    """A change that undo takes back as a whole."""
 
     id: int
     time_ns: int
@@ -172,7 +172,7 @@ class Action(NamedTuple):
 
 
 class Ledger(NamedTuple):
-    """How many rows there are, and the sum of their checksums."""
+    """Number of rows, and the sum of their checksums."""
 
     rows: int
     total: int
@@ -182,12 +182,12 @@ class Ledger(NamedTuple):
         return Ledger(self.rows + 1, (self.total + int.from_bytes(checksum)) % MODULUS)
 
     def minus(self, checksum: bytes) -> "Ledger":
-        """Return the ledger with one row less."""
+        """Return the ledger without one row."""
         return Ledger(self.rows - 1, (self.total - int.from_bytes(checksum)) % MODULUS)
 
 
 def checksum(table: str, *values: str | int | bytes | None) -> bytes:
-    """Return the 16-byte checksum of a row; values of different types or lengths never run into one another."""
+    """Return the 16-byte checksum of a row; values of different types or lengths give different checksums."""
     digest = hashlib.blake2b(digest_size=CHECKSUM_BYTES)
     for value in (table, *values):
         if isinstance(value, bytes):
@@ -202,16 +202,16 @@ def checksum(table: str, *values: str | int | bytes | None) -> bytes:
 
 
 class JournalDigest:
-    """Identifies a journal up to a point: how many presentations, and blake2b-256 over labels and embeddings."""
+    """Identifies the beginning of a journal: number of presentations, and blake2b-256 of labels and embeddings."""
 
     def __init__(self) -> None:
         self.count = 0
         self._digest = hashlib.blake2b(digest_size=32)
 
     def add(self, label: str, embedding: bytes, kind: Kind = Kind.EXAMPLE) -> None:
-        """Take in the next presentation."""
+        """Add the next presentation."""
         name = label.encode()
-        self._digest.update(kind.value)  # as a length it would be that of no name
+        self._digest.update(kind.value)  # four bytes that cannot be the length of a name
         self._digest.update(struct.pack("<II", len(name), len(embedding)))
         self._digest.update(name)
         self._digest.update(embedding)

@@ -1,7 +1,7 @@
-"""Saves what can be saved of a damaged database: every row carries its checksum, so each can be judged by itself.
+"""Recovery of a damaged database: every row has its checksum, so each can be checked by itself.
 
-The damaged files are copied to `damaged-N/` and never touched again; the new database is whole before it takes their
-place. Undo's history is not saved.
+The damaged files are copied to `damaged-N/` first and not changed again; the new database is complete before it takes
+their place. The history of undo is not recovered.
 """
 
 import os
@@ -22,42 +22,42 @@ from edge_app.storage.store import Store
 from edge_app.storage.transaction import EXAMPLE
 
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)
-"""What sqlite3 raises for a damaged file; its own messages quote damaged bytes."""
+"""Errors of sqlite3 for a damaged file; UnicodeDecodeError because its messages quote damaged bytes."""
 MOST_TRIED = 1_000_000
-"""Ids that are tried one by one at most."""
+"""Highest id that is tried."""
 
 
 class Salvage(NamedTuple):
-    """What could be read, and what could not."""
+    """The rows that could be read, and a count of those that could not."""
 
     binding: Binding | None
     examples: dict[int, NewExample]
-    """By their ids."""
+    """Id -> example."""
     order: list[int]
     """Ids in the order of presentation."""
     seen: int
-    """Examples of which there is any trace, those that were forgotten not counted."""
+    """Examples that some row mentions, without those that were forgotten."""
     thumbnails_lost: int
 
 
 class Recovery(NamedTuple):
-    """What `recover` did."""
+    """The result of `recover`."""
 
     saved: int
     lost: int
-    """Examples of which there is a trace, and no more."""
+    """Examples that some row mentions, but that could not be read."""
     thumbnails_lost: int
     aside: Path
-    """Where the damaged files are now."""
+    """Folder with the damaged files."""
     binding_assumed: bool
-    """The record of the encoder was damaged too: the encoder in use was put in its place."""
+    """The binding was damaged as well, and replaced by the one that the caller gave."""
 
 
 def recover(folder: Path, assumed: Binding | None = None) -> Recovery | None:
-    """Put a database of all that can be read in the place of a damaged one; None when it is not damaged.
+    """Replace a damaged database by one with all rows that can be read; return None if it is not damaged.
 
-    `assumed` stands in when the record of the encoder is damaged as well. Raises StateCorrupt when nothing can be
-    saved, StateBusy, StateNotWritable, InputError.
+    `assumed` is the binding to use when the stored one is damaged as well. Raises StateCorrupt when nothing can be
+    read, StateBusy, StateNotWritable, InputError.
     """
     require_state(folder)
     lock = FolderLock(folder)
@@ -99,7 +99,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def read_damaged(path: Path) -> Salvage:
-    """Return every row of the database at `path` (a copy: it may be altered) that is whole."""
+    """Return every row whose checksum is right of the database at `path`, a copy, which may be changed."""
     try:
         db = sqlite3.connect(path, isolation_level=None)
         db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
@@ -140,7 +140,7 @@ def read_damaged(path: Path) -> Salvage:
 
 
 def _completed(presented: list[int], examples: list[int]) -> list[int]:
-    """Return `presented` with the examples that it lacks put in where they were taught: ids grow with time."""
+    """Return `presented` with the missing examples inserted where they were taught: ids grow with time."""
     order: list[int] = []
     missing = [example for example in examples if example not in set(presented)]
     seen: set[int] = set()
@@ -156,8 +156,8 @@ def _completed(presented: list[int], examples: list[int]) -> list[int]:
 def _ids(db: sqlite3.Connection, size: int) -> list[int]:
     """Return all ids that an example may have, in a database of `size` bytes.
 
-    Scans find ids on several ways, each of which may be cut off by damage; the gaps up to the highest are tried one by
-    one, as far as a database of that size can reach (a damaged page may claim any number).
+    Damage may cut off each of the scans below. The gaps up to the highest id found are tried one by one, up to the
+    number of examples that a database of that size can hold: a damaged page may contain any number.
     """
     found: set[int] = set()
     for sql in (
@@ -173,7 +173,7 @@ def _ids(db: sqlite3.Connection, size: int) -> list[int]:
 
 
 def _rows(db: sqlite3.Connection, sql: str) -> Iterator[tuple[Any, ...]]:
-    """Yield rows until the first one that cannot be reached."""
+    """Yield rows until the first that cannot be read."""
     with suppress(*DAMAGE):
         yield from db.execute(sql)
 
@@ -186,10 +186,10 @@ def _row(db: sqlite3.Connection, sql: str, example: int) -> tuple[Any, ...] | No
 
 
 def _graft_first_page(path: Path) -> None:
-    """Put the first page of an empty database, which says where the tables begin, in place of a damaged one.
+    """Replace a damaged first page, which says where the tables begin, by that of an empty database.
 
-    Every database of ours was made by the same statements, so that its tables begin on the same pages; those that a
-    later version added to an older database begin where they found room, and cannot be reached this way.
+    All databases are created by the same statements, so their tables begin on the same pages. Tables that a later
+    version added to an older database begin elsewhere, and cannot be reached this way.
     """
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""Snapshots of the network: files that spare a replay, never the only place of anything.
+"""Snapshots of the network: files that make a start quicker; nothing is stored in them alone.
 
 One file: 8 bytes of magic (the last is the version), the header's length (uint32, little-endian), the header (JSON:
-what the network was made of, and the payload's length), the payload, and blake2b-256 over all of that. A file is
-whole or it is refused.
+the `SnapshotKey`, and the payload's length), the payload, and blake2b-256 over all of that. A file that fails any
+check is not used.
 """
 
 import hashlib
@@ -27,15 +27,15 @@ NAME = re.compile(r"(\d{8,})\.snapshot")
 
 
 class SnapshotKey(NamedTuple):
-    """What a network is a function of: a snapshot serves when all of it agrees."""
+    """Everything that determines a network: a snapshot is used only if all of it agrees."""
 
     program: str
-    """Version of edge-app: another one may compute otherwise, and then replays."""
+    """Version of edge-app: another version may compute another network, and replays the journal."""
     encoder_sha256: str
     rate_code_digest: str
     params_digest: str
     presentations: int
-    """How much of the journal the network has learnt."""
+    """Presentations of the journal that the network has learnt."""
     journal_digest: str
     """`JournalDigest` of that part of the journal."""
 
@@ -48,7 +48,7 @@ def pack(key: SnapshotKey, payload: bytes) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[SnapshotKey, bytes]:
-    """Return the key and the payload of a snapshot file's content. Raises StateCorrupt for anything but a whole one."""
+    """Return the key and the payload of a snapshot file's content. Raises StateCorrupt unless it is whole."""
     start = len(MAGIC) + 5
     if len(data) < start + DIGEST_BYTES:
         raise StateCorrupt(f"it is cut off: {len(data)} bytes")
@@ -67,20 +67,20 @@ def unpack(data: bytes) -> tuple[SnapshotKey, bytes]:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StateCorrupt(f"its header cannot be read ({error})") from error
     if start + length + size != len(body):
-        raise StateCorrupt(f"its length is {len(data)} bytes, its header says otherwise")
+        raise StateCorrupt(f"its length is {len(data)} bytes, which differs from its header")
     return key, bytes(body[start + length :])
 
 
 class Snapshots:
-    """The snapshots of one state folder, newest first; at most two good ones are kept."""
+    """The snapshots of one state folder, newest first; two good ones are kept."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.damaged: dict[Path, str] = {}
-        """Files that were found damaged, and why; `save` removes them."""
+        """Damaged files and the reason; `save` removes them."""
 
     def save(self, key: SnapshotKey, payload: bytes) -> Path:
-        """Write a snapshot, whole or not at all, and let go of all but the newest two. Raises StateNotWritable."""
+        """Write a snapshot, whole or not at all, and remove all but the newest two. Raises StateNotWritable."""
         with os_errors(self.folder, "save a snapshot"):
             self.folder.mkdir(exist_ok=True)
             files = self.files()

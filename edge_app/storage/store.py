@@ -30,7 +30,7 @@ from edge_app.storage.transaction import EXAMPLE, EXAMPLE_OF_E, Transaction, act
 logger = logging.getLogger(__name__)
 
 HISTORY = 100
-"""Actions that undo can take back; what an older one forgot is deleted for good."""
+"""Actions that undo can take back; examples that an older action forgot are deleted for good."""
 
 CHECKED = {
     "examples": EXAMPLE,
@@ -47,7 +47,7 @@ UNION ALL
 SELECT d.seq, d.number, d.embedding, d.checksum, {EXAMPLE_OF_E}
   FROM dreams d CROSS JOIN examples e ON e.id = d.example WHERE d.seq > :after AND e.label IS NOT NULL
 ORDER BY 1 LIMIT :limit"""  # noqa: S608 our own names
-"""CROSS JOIN: in the order of the journal, so that nothing need be sorted."""
+"""CROSS JOIN keeps the journal's order, so that nothing is sorted."""
 
 LISTED = """SELECT id, label, time_ns, source, thumbnail IS NOT NULL, json
             FROM examples LEFT JOIN predictions ON predictions.example = examples.id"""
@@ -57,20 +57,20 @@ class Store(Closing):
     """The database of one state folder. One writer at a time (folder.FolderLock); not safe to share between threads."""
 
     def __init__(self, path: Path, db: sqlite3.Connection, *, read_only: bool) -> None:
-        """Take an open connection and read everything that the network depends on, checking each row.
+        """Take an open connection; read and check every row that the network depends on.
 
         Raises StateCorrupt when a row fails its checksum or is missing, naming it.
         """
         self.path = path
         self.read_only = read_only
         self.purged = 0
-        """Examples deleted for good since it was opened, so that undo cannot bring them back."""
+        """Examples deleted for good since the store was opened."""
         self.purged_by = 0
-        """No network that follows this action has learnt any of them."""
+        """No network that is up to date with this action has learnt any of them."""
         self._db = db
         try:
             if read_only:
-                db.execute("BEGIN")  # one consistent view for as long as the reader lives
+                db.execute("BEGIN")  # one consistent view until the reader is closed
             self.binding = database.read_binding(db, path)
             self._verify()
         except BaseException:
@@ -79,7 +79,7 @@ class Store(Closing):
 
     @classmethod
     def create(cls, path: Path, binding: Binding) -> Self:
-        """Make a new, empty store. Raises StateNotWritable."""
+        """Create an empty store. Raises StateNotWritable."""
         database.create(path, binding)
         return cls.open(path)
 
@@ -90,7 +90,7 @@ class Store(Closing):
 
     @classmethod
     def reader(cls, path: Path) -> Self:
-        """Open a store as it is now, beside its writer; every change raises StateNotWritable. Raises StateCorrupt."""
+        """Open a store as it is now, beside its writer; a change raises StateNotWritable. Raises StateCorrupt."""
         return cls(path, database.connect_reader(path), read_only=True)
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class Store(Closing):
         with suppress(sqlite3.Error):
             self._db.close()
 
-    # What is stored
+    # Reading
 
     def examples(self, label: str | None = None) -> list[Example]:
         """Return the examples in the order in which they were taught, all or of one class."""
@@ -220,9 +220,9 @@ class Store(Closing):
         order: Sequence[int] | None = None,
         labels: Mapping[int, str | None] | None = None,
     ) -> Action:
-        """Do one action, all or nothing: give the examples in `labels` another label (None: forget), then add new ones.
+        """Do one action, all or nothing: give the examples in `labels` another label (None: forget), then add examples.
 
-        `order` lists the new examples (by their index in `add`) as they are to be presented; None means each once.
+        `order` lists the new examples, by their index in `add`, as they are presented; None means each once.
         Returns the action as undo will see it. Raises StateNotWritable, InputError.
         """
         with self._changing(kind) as change:
@@ -254,7 +254,7 @@ class Store(Closing):
             change.delete_all("dreams")
 
     def restore(self, examples: Mapping[int, NewExample], order: Sequence[int]) -> None:
-        """Store examples under the ids that they had, presented in this order. Raises StateNotWritable."""
+        """Store examples under given ids, presented in this order. Raises StateNotWritable."""
         with self._changing("restore") as change:
             for example, new in sorted(examples.items()):
                 change.insert_example(new, example)
@@ -292,7 +292,7 @@ class Store(Closing):
         except sqlite3.OperationalError:
             cleared = False
         if not cleared:
-            logger.warning("%s: deleted, but its log keeps traces of it until the next clean stop", self.path)
+            logger.warning("%s: deleted, but the write-ahead log keeps traces until the next clean stop", self.path)
 
     def forgotten(self) -> list[int]:
         """Return the examples that are kept for undo only, the oldest first."""
@@ -304,7 +304,7 @@ class Store(Closing):
         """Bind the state to another encoder, rate code or parameters, in one transaction.
 
         With `embeddings` every example gets the embedding that it returns for its id; the examples in `drop` are
-        deleted, and undo's history and all dreams with them. What another network decided of the examples is dropped.
+        deleted, and undo's history and all dreams with them. Decisions of another network on the examples are dropped.
         Raises StateNotWritable, and what `embeddings` raises.
         """
         with self._changing("rebuild") as change:
@@ -321,7 +321,7 @@ class Store(Closing):
         self.binding = binding
 
     def check(self) -> None:
-        """Check what opening does not read: the thumbnails and SQLite's own structures. Raises StateCorrupt."""
+        """Check what opening the store does not: thumbnails and SQLite's own structures. Raises StateCorrupt."""
         with sqlite_errors(self.path, "check the thumbnails"):
             for (example,) in self._db.execute("SELECT id FROM examples").fetchall():
                 self.thumbnail(example)
@@ -330,7 +330,7 @@ class Store(Closing):
             raise corrupt(self.path, f"SQLite's check says: {verdict}")
 
     def backup(self, target: Path) -> None:
-        """Copy the database, as it is, to the new file `target`. Raises StateNotWritable."""
+        """Copy the database to the new file `target`. Raises StateNotWritable."""
         with sqlite_errors(target, "copy the database"):
             copy = sqlite3.connect(target)
             try:
@@ -338,7 +338,7 @@ class Store(Closing):
             finally:
                 copy.close()
 
-    # Inside
+    # Internal
 
     def _all(self, sql: str, values: tuple[int | str, ...] | dict[str, int] = ()) -> list[tuple[Any, ...]]:
         with sqlite_errors(self.path, "read the examples"):
@@ -358,7 +358,7 @@ class Store(Closing):
             yield change
 
     def _trim_history(self, change: Transaction) -> list[int]:
-        """Let go of the actions that are too old for undo; return, for each example deleted with one, which one."""
+        """Delete the actions that are too old for undo; return the action of each example deleted with them."""
         gone = []
         sql = "SELECT id, time_ns, kind, changes FROM actions ORDER BY id DESC LIMIT -1 OFFSET ?"
         for action in actions_from(self._all(sql, (HISTORY,))):
@@ -385,9 +385,7 @@ class Store(Closing):
             ).fetchall()
         if stored != ledger:
             written = stored.rows if stored else "an unknown number"
-            raise corrupt(
-                self.path, f"rows are missing or out of date: {ledger.rows} are there, {written} were written"
-            )
+            raise corrupt(self.path, f"rows are missing or out of date: it has {ledger.rows}, {written} were written")
         if sizes not in ([], [(self.binding.embedding_size,)]):
             raise corrupt(self.path, f"embeddings hold {sizes} values, not {self.binding.embedding_size}")
 

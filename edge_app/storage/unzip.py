@@ -1,9 +1,8 @@
-"""Entries of zip files that nobody should trust, unpacked into bounded memory.
+"""Entries of untrusted zip files, unpacked into bounded memory.
 
-A directory of a million entries takes 47 MB in a file and 370 MB in memory, so entries are counted before it is read.
-What the directory says of an entry's size is only a claim, and `ZipFile.read` unpacks all that comes before it
-cuts it down to the claim: 300 kB took 600 MB. Here an entry is unpacked piece by piece, and given up with the first
-byte more than it claims.
+A directory of a million entries takes 47 MB in a file and 370 MB in memory: so entries are counted before it is read.
+The size of an entry in the directory is only a claim, and `ZipFile.read` unpacks everything before it cuts the result
+to that size: 300 kB took 600 MB. Here an entry is unpacked in pieces, and refused at the first byte beyond its claim.
 """
 
 import copy
@@ -16,13 +15,13 @@ from edge_app.errors import InputError
 PIECE = 64 << 10
 """Bytes unpacked at a time."""
 RECORD = b"PK\1\2"
-"""What an entry's record in the directory begins with."""
+"""The first bytes of an entry's record in the directory."""
 
 
 def check_count(file: BinaryIO, most: int) -> None:
     """Raise InputError when a zip file's directory may have more than `most` entries; reads all of the file once.
 
-    A picture that holds the same four bytes counts too, one in a thousand of 4 MB.
+    A picture that contains the same four bytes is counted as well: one in a thousand pictures of 4 MB does.
     """
     count, tail = 0, b""
     while piece := file.read(PIECE):
@@ -43,13 +42,13 @@ def unzip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
     if claimed > limit:
         raise InputError(f"{name!r} unpacks to {claimed} bytes, at most {limit} are expected")
     one_more = copy.copy(info)
-    one_more.file_size = claimed + 1  # zipfile ends an entry at its claim: so that the byte too many is seen
+    one_more.file_size = claimed + 1  # zipfile stops at the claimed size: without this the extra byte would not be seen
     content = io.BytesIO()
     try:
         with archive.open(one_more) as entry:
             while content.tell() <= claimed and (piece := entry.read(PIECE)):
                 content.write(piece)
-    except Exception as error:  # zlib, zipfile and the disk have many ways to say "damaged"
+    except Exception as error:  # zlib, zipfile and the disk raise many types for damage
         raise InputError(f"{name!r} cannot be unpacked ({error})") from error
     if content.tell() != claimed:
         found = "more" if content.tell() > claimed else str(content.tell())

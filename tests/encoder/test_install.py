@@ -81,7 +81,7 @@ def test_names_that_are_no_names(folder: Path, models: Path, name: str) -> None:
 
 def test_a_name_is_replaced_only_on_request(folder: Path, models: Path) -> None:
     first, _ = add_model(models / "embedding_uint8.tflite", name="mine")
-    with pytest.raises(InputError, match="there is a model 'mine' already"):
+    with pytest.raises(InputError, match="a model 'mine' exists already"):
         add_model(models / "embedding_int8.tflite", name="mine")
     assert load_manifest("mine") == first
     second, _ = add_model(models / "embedding_int8.tflite", name="mine", replace=True)

@@ -229,9 +229,9 @@ def test_a_reader_decides_by_the_dreams_and_makes_none(tmp_path: Path) -> None:
     with open_learner(tmp_path, read_only=True) as reader:
         assert reader.network_state() == state
         assert reader.dreams(BOUNDS) == (2, 0)
-        with pytest.raises(StateNotWritable, match="read only"):
+        with pytest.raises(StateNotWritable, match="opened read-only"):
             reader.next_dream(BOUNDS)
-        with pytest.raises(StateNotWritable, match="read only"):
+        with pytest.raises(StateNotWritable, match="opened read-only"):
             reader.forget_dreams()
 
 

@@ -602,9 +602,9 @@ def test_a_second_learner_is_refused_and_a_reader_is_not(tmp_path: Path) -> None
             assert reader.network_state() == learner.network_state()
             learner.teach(embedding(3, 1), "pen", source="test")
             assert reader.classify(embedding(3, 1)).label == "pen"
-            with pytest.raises(StateNotWritable, match="read only"):
+            with pytest.raises(StateNotWritable, match="opened read-only"):
                 reader.teach(embedding(3, 1), "pen", source="test")
-            with pytest.raises(StateNotWritable, match="read only"):
+            with pytest.raises(StateNotWritable, match="opened read-only"):
                 reader.undo()
             assert len(reader.examples()) == 12
         assert len(learner.examples()) == 13

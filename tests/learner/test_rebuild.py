@@ -73,7 +73,7 @@ def test_a_rebuild_with_what_it_had_keeps_what_was_predicted(state: Path) -> Non
 def test_another_encoder_learns_from_the_thumbnails(state: Path) -> None:
     with pytest.raises(ModelMismatch, match=r"1 of 7 examples .*--accept-loss"):
         rebuild(state, OTHER, rate_code, SimpleFactory(), encode=encode)
-    with pytest.raises(InputError, match="needs the model"):
+    with pytest.raises(InputError, match="needs its model"):
         rebuild(state, OTHER, rate_code, SimpleFactory())
     assert not list(state.glob("before-rebuild-*"))
     steps: list[tuple[int, int]] = []

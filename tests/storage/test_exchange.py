@@ -140,36 +140,36 @@ def _example(**values: object) -> Callable[[dict[str, bytes]], None]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda entries: entries.update({"../../etc/passwd": b"x"}), "does not belong"),
-        (lambda entries: entries.update({"/etc/passwd": b"x"}), "does not belong"),
-        (lambda entries: entries.update({"thumbnails/": b""}), "does not belong"),
-        (lambda entries: entries.update({"thumbnails/../x": b""}), "does not belong"),
-        (lambda entries: entries.update({"thumbnails/99.jpg": b""}), "does not belong"),
+        (lambda entries: entries.update({"../../etc/passwd": b"x"}), "is not expected in it"),
+        (lambda entries: entries.update({"/etc/passwd": b"x"}), "is not expected in it"),
+        (lambda entries: entries.update({"thumbnails/": b""}), "is not expected in it"),
+        (lambda entries: entries.update({"thumbnails/../x": b""}), "is not expected in it"),
+        (lambda entries: entries.update({"thumbnails/99.jpg": b""}), "is not expected in it"),
         (lambda entries: entries.pop("thumbnails/1.jpg"), "missing"),
-        (lambda entries: entries.pop(exchange.MANIFEST), "no export of edge-app"),
-        (lambda entries: entries.pop(exchange.MANIFEST_SUM), "no export of edge-app"),
+        (lambda entries: entries.pop(exchange.MANIFEST), "not an export of edge-app"),
+        (lambda entries: entries.pop(exchange.MANIFEST_SUM), "not an export of edge-app"),
         (lambda entries: entries.pop(exchange.EMBEDDINGS), "missing"),
         (lambda entries: entries.update({"thumbnails/1.jpg": b"other picture"}), "1.jpg fails its checksum"),
         (lambda entries: entries.update({exchange.EMBEDDINGS: bytes(9 * 32)}), "fails its checksum"),
         (lambda entries: entries.update({exchange.EMBEDDINGS: bytes(9 * 32 + 1)}), "unpacks to 289 bytes, at most 288"),
         (lambda entries: entries.update({exchange.MANIFEST: b"{}"}), "manifest.json fails its checksum"),
-        (_manifest(lambda m: m.clear()), "no export"),
+        (_manifest(lambda m: m.clear()), "not an export"),
         (_manifest(lambda m: m.update(version=2)), "version 2"),
-        (_manifest(lambda m: m.update(examples=5)), "lacks something"),
+        (_manifest(lambda m: m.update(examples=5)), "missing or an unexpected value"),
         (_manifest(lambda m: m.update(order=[0])), "order"),
         (_manifest(lambda m: m.update(order=[1, 0, 2, 3, 4, 5, 6, 7, 8])), "order"),
-        (_manifest(lambda m: m.update(order=[*range(9), 9])), "whole number of 0..8"),
+        (_manifest(lambda m: m.update(order=[*range(9), 9])), "whole number from 0 to 8"),
         (_manifest(lambda m: m.update(order=[*range(9), True])), "whole number"),
-        (_manifest(lambda m: m["encoder"].update(embedding_size=10**9)), "whole number of 1..65536"),
+        (_manifest(lambda m: m["encoder"].update(embedding_size=10**9)), "whole number from 1 to 65536"),
         (_manifest(lambda m: m["encoder"].update(embedding_size=16)), "unpacks to"),
         (_example(label=""), "0 characters"),
         (_example(label="a\nb"), "control characters"),
         (_example(label=7), "expected text"),
         (_example(time_ns=1 << 70), "whole number"),
         (_example(time_ns=1.5), "whole number"),
-        (_example(source="x" * 2000), "no text"),
+        (_example(source="x" * 2000), "not a text"),
         (_example(thumbnail="00"), "missing"),
-        (_example(before="mug"), "lacks something"),
+        (_example(before="mug"), "missing or an unexpected value"),
         (_example(before={"label": "mug", "excitation": 1.5, "lead": 1, "classes": 1}), "whole number"),
         (_example(before={"label": "a\nb", "excitation": 1, "lead": 1, "classes": 1}), "control characters"),
     ],
@@ -200,7 +200,7 @@ def test_a_bomb_is_refused_by_its_size_without_unpacking_it(exported: Path) -> N
     with zipfile.ZipFile(exported, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("bomb", "w") as bomb:
         for _ in range(5):
             bomb.write(bytes(1 << 20))
-    with pytest.raises(InputError, match="does not belong"):
+    with pytest.raises(InputError, match="is not expected in it"):
         Archive(exported)
 
     def deflate(entries: dict[str, bytes]) -> None:
@@ -258,7 +258,7 @@ def test_a_manifest_may_be_as_large_as_the_examples_that_there_is_room_for(expor
         pytest.raises(InputError, match=r"at most 5120000 are read here \(`edge-app import` reads more"),
     ):
         Archive(forged)
-    with pytest.raises(InputError, match="no export of edge-app"):
+    with pytest.raises(InputError, match="not an export of edge-app"):
         Archive(forged, exchange.ROOM)
     small = _deflated(exported, manifest_json=nested[: exchange.MANIFEST_FLOOR + 1])
     with within(1 << 20), pytest.raises(InputError, match="at most 65536 are read here"):
