@@ -27,7 +27,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_app import app, machine
-from edge_app.config import Config
+from edge_app.config import Config, ConsolidationConfig
 from edge_app.control import Control, Decided, Hub
 from edge_app.devices import open_buttons, open_camera
 from edge_app.devices.clock import MonotonicClock
@@ -96,10 +96,10 @@ def device(folder: Path, fps: int) -> Iterator[tuple[Pipeline, Hub, Control]]:
             return Preprocessor(manifest.input_size, crop=manifest.crop)
 
         pipeline = Pipeline(
-            PipelineParts(camera, buttons, None, preprocess, encoder, learner),
+            PipelineParts(camera, buttons, None, preprocess, encoder, learner, manifest.input_size),
             clock,
             lambda *_, **__: None,
-            Config(),
+            Config(consolidation=ConsolidationConfig(enabled=False)),
             tell=hub.tell,
         )
         yield pipeline, hub, app.make_control(Config(), folder, manifest, pipeline, learner, hub, clock)

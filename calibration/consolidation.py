@@ -18,12 +18,13 @@ from calibration.validation import IMAGES_OF_A_CLASS, SOURCES, TrainingSet, draw
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.commands.output import show_progress
+from edge_app.config import ConsolidationConfig
 from edge_app.encoder.images import ImageEncoder
 from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
 from edge_app.evaluation.datasets import Dataset, Embedder, embed
 from edge_app.evaluation.dreaming import DreamEmbedder
-from edge_app.learner.consolidation import ReplayPolicy, schedule_new
+from edge_app.learner.consolidation import schedule_new
 
 Counts = dict[int, NDArray[np.uint8]]
 """Spike counts (n_inputs,) by index of the data set's items."""
@@ -60,7 +61,7 @@ def measure(source: TrainingSet, data: Path, cache: Path, seed: int, dreams: int
                 network.add_class(labels[i])
             network.learn_one(counts[i], labels[i])
         found[stage.row] = [_accuracy(network, counts, labels, curve.test)]
-        steps = schedule_new([labels[i] for i in shown], ReplayPolicy(dreams))
+        steps = schedule_new([labels[i] for i in shown], ConsolidationConfig(dreams=dreams))
         for number in range(dreams):
             for step in (step for step in steps if step.number == number):
                 i = shown[step.example]

@@ -21,7 +21,6 @@ from edge_app.devices.ports import Clock
 from edge_app.devices.uri import without_password
 from edge_app.devices.view import Region, View
 from edge_app.errors import EdgeAppError, InputError
-from edge_app.pipeline.consolidate import ConsolidationPolicy
 from edge_app.pipeline.events import Listener
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts, PipelineStatus
 from edge_app.pipeline.stage import StageFailed, longest_waits
@@ -156,12 +155,11 @@ def _open(
     hub = Hub()
     hub.listen(listener)
     pipeline = Pipeline(
-        PipelineParts(camera, buttons, indicator, make_preprocess, encoder, learner),
+        PipelineParts(camera, buttons, indicator, make_preprocess, encoder, learner, manifest.input_size),
         clock,
         logs.report,
         config,
         tell=hub.tell,
-        consolidation=_consolidation(config, learner, manifest.input_size),
     )
     if not config.web.enabled and not config.mqtt.enabled:
         return pipeline, learner, None
@@ -241,17 +239,6 @@ def _open_learner(
     for notice in learner.notices:
         logs.report(logging.WARNING, "state_mended", reason=notice)
     return learner
-
-
-def _consolidation(config: Config, learner: "Learner", size: int) -> ConsolidationPolicy | None:
-    from edge_app.learner.consolidation import ReplayPolicy
-
-    wish = config.consolidation
-    if not wish.enabled or wish.dreams == 0:
-        return None
-    return ConsolidationPolicy(
-        learner, size, ReplayPolicy(wish.dreams, wish.per_class, wish.rehearsals), wish.idle_s, wish.share
-    )
 
 
 def _watch(

@@ -8,7 +8,6 @@ import pytest
 
 from edge_app.config import Config, ConsolidationConfig, DecisionConfig, StateConfig, load_config, reference
 from edge_app.errors import InputError
-from edge_app.learner.consolidation import ReplayPolicy
 
 
 def load(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> Config:
@@ -181,11 +180,6 @@ def test_the_page_listens_where_it_is_safe(tmp_path: Path, text: str, loopback: 
     config = load(tmp_path, f"[web]\n{text}")
     assert config.web.enabled
     assert config.web.loopback is loopback
-
-
-def test_the_dreams_of_the_service_are_those_of_the_command() -> None:
-    wish = Config().consolidation
-    assert ReplayPolicy(wish.dreams, wish.per_class, wish.rehearsals) == ReplayPolicy()
 
 
 def test_a_password_is_neither_shown_outside_nor_in_a_refusal(tmp_path: Path) -> None:

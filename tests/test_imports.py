@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "logs": set(),
     "learner": GROUND | {"colanet", "confidence", "config", "encoder", "storage"},
     "spiking": GROUND | {"encoder"},
-    "evaluation": GROUND | {"colanet", "confidence", "encoder", "learner"},
+    "evaluation": GROUND | {"colanet", "confidence", "config", "encoder", "learner"},
     "profiling": GROUND
     | {"colanet", "config", "encoder", "devices", "evaluation", "learner", "machine"}
     | {"pipeline", "simulation", "storage"},

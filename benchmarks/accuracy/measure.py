@@ -14,6 +14,7 @@ from benchmarks.accuracy.plan import PlannedSet, row_name
 from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
+from edge_app.config import ConsolidationConfig
 from edge_app.encoder.images import ImageEncoder
 from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
@@ -29,7 +30,6 @@ from edge_app.evaluation.protocol import evaluate, evaluate_noisy, measure_compl
 from edge_app.evaluation.splits import choose_splits, presentation_order
 from edge_app.evaluation.trial import EvaluationSettings, run_baselines
 from edge_app.evaluation.tuning import GRIDS, choose
-from edge_app.learner.consolidation import ReplayPolicy
 
 VERSION = 3
 """Raised when the same inputs come to give other figures because the measuring code changed."""
@@ -177,9 +177,9 @@ class Measured:
             found: dict[str, Any] = values["consolidated"] | {"before": values["accuracy"]}
             return found
 
-        key = f"consolidated/{self.set.name}/{row_name(shots)}"
+        key, usual = f"consolidated/{self.set.name}/{row_name(shots)}", ConsolidationConfig()
         found: dict[str, Any] = self.ledger.measure(
-            key, [*self.made_of(setting), DREAMS_VERSION, dataclasses.astuple(ReplayPolicy())], action
+            key, [*self.made_of(setting), DREAMS_VERSION, (usual.dreams, usual.per_class, usual.rehearsals)], action
         )
         return found
 

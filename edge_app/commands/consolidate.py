@@ -13,9 +13,9 @@ from edge_app.commands.state_options import (
 )
 
 if TYPE_CHECKING:
+    from edge_app.config import ConsolidationConfig
     from edge_app.encoder.model import ModelManifest
     from edge_app.learner import Learner
-    from edge_app.learner.consolidation import ReplayPolicy
 
 EPILOG = """\
 Each stored example is seen again a little closer, off its middle or in a mirror, and learnt so; of a class that was
@@ -58,25 +58,22 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Dream, or forget the dreams; return 0."""
+    from edge_app.config import ConsolidationConfig
     from edge_app.errors import InputError
-    from edge_app.learner.consolidation import ReplayPolicy
 
-    usual = ReplayPolicy()
     if args.forget and any(bound is not None for bound in (args.dreams, args.per_class, args.rehearsals)):
         raise InputError("--forget forgets all dreams: give it without --dreams, --per-class and --rehearsals")
-    bounds = ReplayPolicy(
-        usual.per_example if args.dreams is None else args.dreams,
-        usual.per_class if args.per_class is None else args.per_class,
-        usual.rehearsals if args.rehearsals is None else args.rehearsals,
-    )
+    config = ConsolidationConfig()
+    for key, value in (("dreams", args.dreams), ("per_class", args.per_class), ("rehearsals", args.rehearsals)):
+        config = config.changed(key, value, f"--{key.replace('_', '-')}")
     manifest = find_manifest(args.state, args.model)
     with open_learner(args, manifest=manifest) as learner:
-        before, _ = learner.dreams(bounds)
+        before, _ = learner.dreams(config)
         if args.forget:
             learner.forget_dreams()
         else:
-            _dream(learner, manifest, bounds, args.threads)
-        now, left = learner.dreams(bounds)
+            _dream(learner, manifest, config, args.threads)
+        now, left = learner.dreams(config)
     if args.json:
         print(json.dumps({"before": before, "dreams": now, "left": left}))
     elif args.forget:
@@ -87,16 +84,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _dream(learner: "Learner", manifest: "ModelManifest", bounds: "ReplayPolicy", threads: int) -> None:
+def _dream(learner: "Learner", manifest: "ModelManifest", config: "ConsolidationConfig", threads: int) -> None:
     from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.learner.dreams import dream_picture
 
-    _, left = learner.dreams(bounds)
+    _, left = learner.dreams(config)
     if not left:
         return
     done = 0
     with TFLiteEncoder(manifest, threads=threads) as encoder, progress_bar("dreaming") as progress:
-        while (task := learner.next_dream(bounds)) is not None:
+        while (task := learner.next_dream(config)) is not None:
             embedding = None
             if task.thumbnail is not None:
                 embedding = encoder.encode(dream_picture(task.thumbnail, task.number, manifest.input_size))

@@ -2,6 +2,7 @@
 
 from edge_app.config.loading import Config, load_config
 from edge_app.config.sections import (
+    MOST_DREAMS,
     ButtonsConfig,
     CameraConfig,
     ConsolidationConfig,
@@ -17,6 +18,7 @@ from edge_app.config.sections import (
 )
 
 __all__ = [
+    "MOST_DREAMS",
     "ButtonsConfig",
     "CameraConfig",
     "Config",

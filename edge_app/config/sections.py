@@ -23,6 +23,8 @@ RECORDINGS = ("dir", "file")
 POLICIES = ("refuse", "replace-oldest")
 LEVELS = ("debug", "info", "warning", "error")
 MQTT_ROLES = ("none", "teach", "administer")
+MOST_DREAMS = 16
+"""Of one example: further ones would repeat earlier views."""
 MQTT_OFFERS = ("off", "by-hand", "signed")
 _TOPIC = r"[^/$+#\s\x00-\x1f][^+#\s\x00-\x1f]{0,98}(?<!/)"
 """Levels of an MQTT topic that others may follow."""
@@ -215,19 +217,24 @@ class ConsolidationConfig(Section):
         'While the device is idle, learn each stored example again: slightly enlarged, shifted or mirrored ("dreams"), '
         "or unchanged once its class has been seen often enough (rehearsals). docs/consolidation.md has the gain.",
     )
-    dreams: int = _key(1, whole(0, 16), "Dreams of one example at most.")
+    dreams: int = _key(1, whole(0, MOST_DREAMS), "Dreams of one example at most.")
     per_class: int = _key(
         60,
         whole(0, 1_000_000),
         "A class with this many examples and dreams is rehearsed instead.",
     )
-    rehearsals: int = _key(4, whole(0, 16), "Rehearsals of one example at most, its dreams included.")
+    rehearsals: int = _key(4, whole(0, MOST_DREAMS), "Rehearsals of one example at most, its dreams included.")
     idle_s: float = _key(
         30.0,
         number(1, 86400, "s"),
         "Begin when the picture has not changed, and no button was pressed, for this long.",
     )
     share: float = _key(0.1, number(0.01, 1), "Share of the processor's time at most.")
+
+    @property
+    def active(self) -> bool:
+        """Whether a running device replays examples at all."""
+        return self.enabled and self.dreams > 0
 
 
 @dataclass(frozen=True, slots=True)

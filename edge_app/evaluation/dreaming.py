@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.config import ConsolidationConfig
 from edge_app.errors import InputError
 from edge_app.evaluation.datasets import Dataset, StagedEmbedder, embed
 from edge_app.evaluation.trial import Dreams, Progress, Rows
-from edge_app.learner.consolidation import ReplayPolicy
 from edge_app.learner.dreams import dream_picture
 from edge_app.learner.pictures import thumbnail_of
 from edge_app.learner.replay import RateCoder
@@ -38,7 +38,7 @@ def make_dreams(
     rate_code: RateCoder,
     rows: Rows,
     learnt: Sequence[NDArray[np.intp]],
-    bounds: ReplayPolicy,
+    config: ConsolidationConfig,
     *,
     cache: str | None = None,
     progress: Progress = lambda what, items: items,
@@ -51,10 +51,10 @@ def make_dreams(
     wanted: set[int] = set()
     for one in learnt:
         taught = Counter(rows.labels[one].tolist())
-        wanted.update(int(row) for row in one if taught[int(rows.labels[row])] < bounds.per_class)
+        wanted.update(int(row) for row in one if taught[int(rows.labels[row])] < config.per_class)
     chosen = sorted(wanted)
     dreams: dict[tuple[int, int], NDArray[np.uint8]] = {}
-    for number in range(bounds.per_example if chosen else 0):
+    for number in range(config.dreams if chosen else 0):
         found = embed(
             dataset,
             DreamEmbedder(encoder, number),

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.config import ConsolidationConfig
 from edge_app.errors import InputError
 from edge_app.evaluation.datasets import Dataset, Embedded, Item, StagedEmbedder, embed
 from edge_app.evaluation.dreaming import make_dreams
 from edge_app.evaluation.splits import Draw, draw
 from edge_app.evaluation.trial import Dreams, EvaluationSettings, Progress, Rows, timed, warm_up
-from edge_app.learner.consolidation import ReplayPolicy
 from edge_app.learner.replay import Network, RateCoder
 
 TIMED_IMAGES = 50
@@ -90,7 +90,14 @@ def with_dreams(
         return material
     learnt = [material.learnt(repeat) for repeat in range(setting.repeats)]
     dreams = make_dreams(
-        dataset, encoder, rate_code, material.rows, learnt, ReplayPolicy(setting.dreams), cache=cache, progress=progress
+        dataset,
+        encoder,
+        rate_code,
+        material.rows,
+        learnt,
+        ConsolidationConfig(dreams=setting.dreams),
+        cache=cache,
+        progress=progress,
     )
     return dataclasses.replace(material, dreams=dreams)
 

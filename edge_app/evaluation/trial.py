@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.confidence import Outcome, calibrate, evidence, outcome
+from edge_app.config import MOST_DREAMS, ConsolidationConfig
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
 from edge_app.evaluation.datasets import Skipped
 from edge_app.evaluation.splits import SplitChoice, presentation_order
-from edge_app.learner.consolidation import MOST_DREAMS, ReplayChoice, ReplayPolicy, schedule_new
+from edge_app.learner.consolidation import ReplayChoice, schedule_new
 from edge_app.learner.replay import Network, RateCoder, Varying
 from edge_app.messages import Decision
 
@@ -178,7 +179,9 @@ def run_trial(
     if not setting.dreams:
         return first
     taught = train[orders[0]]
-    made = schedule_new([rows.classes[label] for label in labels[orders[0]]], ReplayPolicy(setting.dreams))
+    made = schedule_new(
+        [rows.classes[label] for label in labels[orders[0]]], ConsolidationConfig(dreams=setting.dreams)
+    )
     for step in progress("dreaming", made):
         learner.dream(int(taught[step.example]), step, int(labels[orders[0]][step.example]))
     again = [learner.index(learner.decide(row)) for row in progress("testing", test.tolist())]

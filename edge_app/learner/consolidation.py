@@ -3,37 +3,10 @@
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from edge_app.errors import InputError
+from edge_app.config import ConsolidationConfig
 from edge_app.storage.records import ReplayCandidate
-
-MOST_DREAMS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayPolicy:
-    """Limits on dreams and rehearsals. Raises InputError for a value out of range."""
-
-    per_example: int = 1
-    """Dreams of one example."""
-    per_class: int = 60
-    """A class with this many examples and dreams is rehearsed instead: it varies enough."""
-    rehearsals: int = 4
-    """Rehearsals of one example, including dreams."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.per_example <= MOST_DREAMS:
-            raise InputError(f"dreams = {self.per_example}, expected 0..{MOST_DREAMS} of each example")
-        if self.per_class < 0:
-            raise InputError(f"per_class = {self.per_class}, expected a number of examples and dreams, at least 0")
-        if not 0 <= self.rehearsals <= MOST_DREAMS:
-            raise InputError(f"rehearsals = {self.rehearsals}, expected 0..{MOST_DREAMS} of each example")
-
-    def wants(self, dreams: int, seen: int) -> bool:
-        """Whether an example with `dreams` dreams, of a class presented `seen` times, gets another one."""
-        return dreams < (self.per_example if seen < self.per_class else self.rehearsals)
 
 
 class ReplayTask(NamedTuple):
@@ -55,7 +28,7 @@ class ReplayChoice(NamedTuple):
 
 
 def schedule(
-    candidates: Iterable[ReplayCandidate], examples: Mapping[str, int], policy: ReplayPolicy
+    candidates: Iterable[ReplayCandidate], examples: Mapping[str, int], config: ConsolidationConfig
 ) -> Iterator[ReplayChoice]:
     """Yield all dreams and rehearsals that are left, in the order in which they are to be learnt.
 
@@ -67,12 +40,12 @@ def schedule(
     seen = Counter(examples)
     for candidate in ordered:
         seen[candidate.label] += candidate.dreams
-    for number in range(max(policy.per_example, policy.rehearsals)):
+    for number in range(max(config.dreams, config.rehearsals)):
         rehearsed = []
         for example, label, _ in ordered:
-            if done[example] != number or not policy.wants(number, seen[label]):
+            altered = seen[label] < config.per_class
+            if done[example] != number or number >= (config.dreams if altered else config.rehearsals):
                 continue
-            altered = seen[label] < policy.per_class
             done[example] += 1
             seen[label] += 1
             if altered:
@@ -83,21 +56,21 @@ def schedule(
 
 
 def choose(
-    candidates: Iterable[ReplayCandidate], examples: Mapping[str, int], policy: ReplayPolicy
+    candidates: Iterable[ReplayCandidate], examples: Mapping[str, int], config: ConsolidationConfig
 ) -> ReplayChoice | None:
     """Return the next dream or rehearsal; None if none is left."""
-    return next(schedule(candidates, examples, policy), None)
+    return next(schedule(candidates, examples, config), None)
 
 
-def left(candidates: Iterable[ReplayCandidate], examples: Mapping[str, int], policy: ReplayPolicy) -> int:
+def left(candidates: Iterable[ReplayCandidate], examples: Mapping[str, int], config: ConsolidationConfig) -> int:
     """Return how many dreams and rehearsals are left."""
-    return sum(1 for _ in schedule(candidates, examples, policy))
+    return sum(1 for _ in schedule(candidates, examples, config))
 
 
-def schedule_new(labels: Sequence[str], policy: ReplayPolicy) -> list[ReplayChoice]:
+def schedule_new(labels: Sequence[str], config: ConsolidationConfig) -> list[ReplayChoice]:
     """Return the whole schedule of examples that have no dreams yet, taught in this order; their ids count from 0."""
     candidates = [ReplayCandidate(number, label, 0) for number, label in enumerate(labels, start=1)]
-    return [choice._replace(example=choice.example - 1) for choice in schedule(candidates, Counter(labels), policy)]
+    return [choice._replace(example=choice.example - 1) for choice in schedule(candidates, Counter(labels), config)]
 
 
 def scattered(example: int) -> int:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from edge_app.closing import Closing
 from edge_app.confidence import evidence
-from edge_app.config import StateConfig
+from edge_app.config import ConsolidationConfig, StateConfig
 from edge_app.errors import EdgeAppError, InputError, StateBusy, StateNotWritable
 from edge_app.labels import check_label
 from edge_app.learner import consolidation, corrections
@@ -262,7 +262,7 @@ class Learner(Closing):
 
     # Consolidation: a dream is stored with its embedding, and removed with its example
 
-    def next_dream(self, bounds: consolidation.ReplayPolicy) -> consolidation.ReplayTask | None:
+    def next_dream(self, config: ConsolidationConfig) -> consolidation.ReplayTask | None:
         """Return the next dream or rehearsal; None when none is left, or when the folder is half full.
 
         The other half is kept free for examples. Raises StateCorrupt, StateNotWritable.
@@ -271,7 +271,7 @@ class Learner(Closing):
             self._check_writable()
             if 2 * (self._store.used_bytes() + self._snapshots.used_bytes()) > self.limits.disk_bytes:
                 return None
-            found = consolidation.choose(self._store.dreamers(), self._store.classes(), bounds)
+            found = consolidation.choose(self._store.dreamers(), self._store.classes(), config)
             if found is None:
                 return None
             example, number, altered = found
@@ -293,10 +293,10 @@ class Learner(Closing):
             self._catch_up()
         return True
 
-    def dreams(self, bounds: consolidation.ReplayPolicy) -> tuple[int, int]:
-        """Return the number of dreams learnt, and of those left within `bounds`."""
+    def dreams(self, config: ConsolidationConfig) -> tuple[int, int]:
+        """Return the number of dreams learnt, and of those left to make."""
         with self._hold():
-            left = consolidation.left(self._store.dreamers(), self._store.classes(), bounds)
+            left = consolidation.left(self._store.dreamers(), self._store.classes(), config)
             return self._store.count_dreams(), left
 
     def forget_dreams(self, *, background: bool = False) -> None:

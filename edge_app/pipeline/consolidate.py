@@ -5,15 +5,14 @@ One at a time, within a share of the processor's time, and only while the pictur
 
 import logging
 import threading
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.config import ConsolidationConfig
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import EdgeAppError
 from edge_app.learner import Learner
-from edge_app.learner.consolidation import ReplayPolicy
 from edge_app.learner.dreams import dream_picture
 from edge_app.messages import Report
 from edge_app.pipeline.commands import CommandQueue
@@ -27,19 +26,6 @@ LOOK_NS = NS_PER_S // 4
 """Between two checks whether the picture stands still."""
 AFTER_FAILURE_NS = 600 * NS_PER_S
 """Until the next attempt, after a dream could not be made or stored."""
-
-
-class ConsolidationPolicy(NamedTuple):
-    """How much is replayed, and when; see [consolidation] in the configuration."""
-
-    learner: Learner
-    size: int
-    """Side of the encoder's input, pixels."""
-    bounds: ReplayPolicy
-    idle_s: float
-    """Time without change or command before replay begins."""
-    share: float
-    """The largest part of the time that replay may take, 0..1."""
 
 
 class IdleDetector:
@@ -74,7 +60,9 @@ class Consolidate:
 
     def __init__(
         self,
-        policy: ConsolidationPolicy,
+        config: ConsolidationConfig,
+        learner: Learner,
+        input_size: int,
         encoder: FrameEncoder,
         idle: IdleDetector,
         commands: CommandQueue,
@@ -84,7 +72,10 @@ class Consolidate:
         ended: threading.Event,
         report: Report,
     ) -> None:
-        self._policy = policy
+        """`input_size` is the side of the encoder's input, pixels; `ended` is set when a recording is over."""
+        self._config = config
+        self._learner = learner
+        self._input_size = input_size
         self._encoder = encoder
         self._idle = idle
         self._commands = commands
@@ -114,7 +105,7 @@ class Consolidate:
             self._next_ns = self._clock.monotonic_ns() + AFTER_FAILURE_NS
         else:
             now_ns = self._clock.monotonic_ns()
-            self._next_ns = now_ns + round((now_ns - start_ns) * (1 / self._policy.share - 1))
+            self._next_ns = now_ns + round((now_ns - start_ns) * (1 / self._config.share - 1))
         return True
 
     def _may_replay(self) -> bool:
@@ -122,17 +113,16 @@ class Consolidate:
         idle_ns = self._idle.since_ns
         return (
             now_ns >= self._next_ns
-            and now_ns - idle_ns >= self._policy.idle_s * NS_PER_S
+            and now_ns - idle_ns >= self._config.idle_s * NS_PER_S
             and idle_ns != self._finished_ns  # nothing is left to replay until something changes
             and not self._commands.waiting
-            and not self._policy.learner.rebuilding
+            and not self._learner.rebuilding
             and not self._pace.slowed
         )
 
     def _dream(self) -> None:
-        learner, policy = self._policy.learner, self._policy
         idle_ns = self._idle.since_ns
-        task = learner.next_dream(policy.bounds)
+        task = self._learner.next_dream(self._config)
         if task is None:
             self._finished_ns = idle_ns
             if self.dreamt > self._reported:
@@ -141,12 +131,12 @@ class Consolidate:
             return
         embedding = None
         if task.thumbnail is not None:
-            picture = dream_picture(task.thumbnail, task.number, policy.size)
+            picture = dream_picture(task.thumbnail, task.number, self._input_size)
             if self._interrupted(idle_ns):
                 return
             embedding = self._encoder.encode(picture)
         if not self._interrupted(idle_ns):
-            self.dreamt += learner.learn_dream(task, embedding)
+            self.dreamt += self._learner.learn_dream(task, embedding)
 
     def _interrupted(self, idle_ns: int) -> bool:
         return self._idle.since_ns != idle_ns or self._commands.waiting or self._stop.is_set()

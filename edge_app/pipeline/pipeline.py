@@ -13,7 +13,7 @@ from edge_app.learner import Learner
 from edge_app.messages import Frame, Report
 from edge_app.pipeline.capture import Capture
 from edge_app.pipeline.commands import Command, CommandQueue
-from edge_app.pipeline.consolidate import Consolidate, ConsolidationPolicy, IdleDetector
+from edge_app.pipeline.consolidate import Consolidate, IdleDetector
 from edge_app.pipeline.decide import Decide, SharedIndicator
 from edge_app.pipeline.encode import Encode, EncodedFrame, FrameEncoder, Prepare, PreparedFrame, Preprocess
 from edge_app.pipeline.events import HEALTH_REPORTS, Corrected, Decided, Event, Health, Listener
@@ -36,6 +36,8 @@ class PipelineParts(NamedTuple):
     """Called once for each thread that prepares pictures."""
     encoder: FrameEncoder
     learner: Learner
+    input_size: int
+    """Side of the encoder's input, pixels."""
 
 
 class PipelineStatus(NamedTuple):
@@ -81,10 +83,9 @@ class Pipeline:
         config: Config,
         *,
         tell: Listener = lambda _: None,
-        consolidation: ConsolidationPolicy | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Without `consolidation` no example is replayed. `wall` stamps the events, nanoseconds since 1970."""
+        """`wall` stamps the events, nanoseconds since 1970."""
         self._log = report
         self._listener = tell
         self._wall = wall
@@ -103,7 +104,7 @@ class Pipeline:
         self.recent = RecentFrames()
         self._commands = CommandQueue()
         self._pace = Pace(config, clock, self._report)
-        stages = self._build(parts, clock, config, consolidation)
+        stages = self._build(parts, clock, config)
         self.stages: Mapping[str, Stage] = {stage.name: stage for stage in stages}
         self._threads = [
             threading.Thread(target=self._drive, args=(stage,), name=stage.name, daemon=True) for stage in stages
@@ -114,14 +115,13 @@ class Pipeline:
         parts: PipelineParts,
         clock: Clock,
         config: Config,
-        consolidation: ConsolidationPolicy | None,
     ) -> list[Stage]:
         recent, commands, pace, report = self.recent, self._commands, self._pace, self._report
         stop, ended, encoder, lights = self._stop, self._ended, parts.encoder, SharedIndicator(parts.indicator)
         frames, prepared, encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
         self.capture = Capture(parts.camera, frames, recent, clock, stop, report, config.camera, pace)
         self.prepare = Prepare(frames, prepared, parts.make_preprocess(), pace, clock, stop)
-        observe = self._idle.look if consolidation is not None else lambda _: None
+        observe = self._idle.look if config.consolidation.active else lambda _: None
         self.encode = Encode(prepared, encoded, encoder, recent, pace, clock, observe)
         self.teacher = Teacher(
             commands,
@@ -140,9 +140,19 @@ class Pipeline:
         self.buttons = ButtonWatch(parts.buttons, config.buttons, recent, commands, clock, lights, report, ended)
         self.consolidate: Consolidate | None = None
         stages: list[Stage] = [self.capture, self.prepare, self.encode, self.decide, self.buttons, self.teacher]
-        if consolidation is not None:
+        if config.consolidation.active:
             self.consolidate = Consolidate(
-                consolidation, encoder, self._idle, commands, pace, clock, stop, ended, report
+                config.consolidation,
+                parts.learner,
+                parts.input_size,
+                encoder,
+                self._idle,
+                commands,
+                pace,
+                clock,
+                stop,
+                ended,
+                report,
             )
             stages.append(self.consolidate)
         return stages

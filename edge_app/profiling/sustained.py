@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.config import CameraConfig, Config, TemperatureConfig
+from edge_app.config import CameraConfig, Config, ConsolidationConfig, TemperatureConfig
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import Clock
@@ -93,7 +93,7 @@ def measure_sustained(
             clock = MonotonicClock()
             camera = FramesCamera(frames, clock, min(1000.0, FASTER * float(np.median(bare))))
             buttons = SimulatedButtons((BUTTON,), clock)
-            parts = PipelineParts(camera, buttons, None, make_preprocess, encoder, learner)
+            parts = PipelineParts(camera, buttons, None, make_preprocess, encoder, learner, manifest.input_size)
             rate, press_ms, slowest_ms = _live_rate(parts, clock, block_s)
             live.append(rate)
             learnt.extend(press_ms)
@@ -146,7 +146,11 @@ def _live_rate(parts: PipelineParts, clock: Clock, seconds: float) -> tuple[floa
         if isinstance(event, Decided):
             marks.append(perf_counter())
 
-    config = Config(camera=CameraConfig(stuck_after_s=0), temperature=TemperatureConfig(sensor=""))
+    config = Config(
+        camera=CameraConfig(stuck_after_s=0),
+        consolidation=ConsolidationConfig(enabled=False),
+        temperature=TemperatureConfig(sensor=""),
+    )
     with parts.camera, parts.buttons:
         pipeline = Pipeline(parts, clock, report, config, tell=tell)
         pipeline.start()

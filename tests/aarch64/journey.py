@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet.network import CoLaNET
+from edge_app.config import ConsolidationConfig
 from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.model import load_manifest
 from edge_app.encoder.preprocess import Preprocessor, decode_image
 from edge_app.encoder.ratecode import RateCode
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.learner import Learner
-from edge_app.learner.consolidation import ReplayPolicy
 from edge_app.learner.dreams import dream_picture
 from edge_app.learner.pictures import thumbnail_of
 from edge_app.messages import Decision
@@ -143,7 +143,7 @@ def dreamt(learner: Learner, encoder: TFLiteEncoder) -> dict[str, list[str]]:
     """Let altered thumbnails be learnt; return digests of picture and embedding of each."""
     found = {}
     for _ in range(DREAMS):
-        task = learner.next_dream(ReplayPolicy())
+        task = learner.next_dream(ConsolidationConfig())
         assert task is not None
         picture = dream_picture(task.thumbnail, task.number, encoder.manifest.input_size)
         embedding = encoder.encode(picture)

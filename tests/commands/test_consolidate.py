@@ -85,7 +85,7 @@ def test_it_goes_on_where_it_was_interrupted(
 
 def test_what_cannot_be_done_is_said(taught: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert consolidate(taught, "--dreams", "17") == 2
-    assert "dreams = 17, expected 0..16" in capsys.readouterr().err
+    assert "--dreams = 17, expected a whole number from 0 to 16" in capsys.readouterr().err
     assert consolidate(taught, "--forget", "--dreams", "2") == 2
     assert "--forget" in capsys.readouterr().err
     lock = FolderLock(taught)

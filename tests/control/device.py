@@ -35,7 +35,7 @@ class Device:
         self._came = threading.Condition()
 
         self.pipeline = Pipeline(
-            PipelineParts(camera, self.buttons, None, make_preprocess, self.encoder, learner),
+            PipelineParts(camera, self.buttons, None, make_preprocess, self.encoder, learner, SIDE),
             self.clock,
             self.reports,
             quiet_config(),

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from simple_network import clean_replay, embedding, folder_in_memory, open_learner, taught_only
 
-from edge_app.config import StateConfig
-from edge_app.errors import InputError, StateCorrupt, StateNotWritable
+from edge_app.config import ConsolidationConfig, StateConfig
+from edge_app.errors import StateCorrupt, StateNotWritable
 from edge_app.learner import Learner
-from edge_app.learner.consolidation import ReplayPolicy, ReplayTask, choose, left, scattered, schedule, schedule_new
+from edge_app.learner.consolidation import ReplayTask, choose, left, scattered, schedule, schedule_new
 from edge_app.storage.exchange import write_archive
 from edge_app.storage.folder import database_path
 from edge_app.storage.records import Kind, ReplayCandidate
 from edge_app.storage.recovery import recover
 from edge_app.storage.store import Store
 
-BOUNDS = ReplayPolicy(per_example=2, per_class=100, rehearsals=2)
+CONFIG = ConsolidationConfig(dreams=2, per_class=100, rehearsals=2)
 JPEG = b"a picture"
 
 
@@ -35,16 +35,20 @@ def dreamt(task: ReplayTask) -> NDArray[np.uint8]:
     return embedding(1000 * task.example + task.number, 9)
 
 
-def dream(learner: Learner, bounds: ReplayPolicy = BOUNDS) -> ReplayTask | None:
-    task = learner.next_dream(bounds)
+def limited(dreams: int, per_class: int, rehearsals: int) -> ConsolidationConfig:
+    return ConsolidationConfig(dreams=dreams, per_class=per_class, rehearsals=rehearsals)
+
+
+def dream(learner: Learner, config: ConsolidationConfig = CONFIG) -> ReplayTask | None:
+    task = learner.next_dream(config)
     if task is not None:
         assert learner.learn_dream(task, None if task.thumbnail is None else dreamt(task))
     return task
 
 
-def dream_all(learner: Learner, bounds: ReplayPolicy = BOUNDS) -> list[tuple[int, int]]:
+def dream_all(learner: Learner, config: ConsolidationConfig = CONFIG) -> list[tuple[int, int]]:
     made = []
-    while (task := dream(learner, bounds)) is not None:
+    while (task := dream(learner, config)) is not None:
         made.append((task.example, task.number))
     return made
 
@@ -54,26 +58,26 @@ def dream_all(learner: Learner, bounds: ReplayPolicy = BOUNDS) -> list[tuple[int
 
 def test_the_one_with_the_fewest_dreams_comes_first_and_of_those_the_oldest() -> None:
     dreamers = [ReplayCandidate(3, "mug", 1), ReplayCandidate(4, "pen", 0), ReplayCandidate(7, "mug", 0)]
-    assert choose(dreamers, {"mug": 2, "pen": 1}, BOUNDS) == (4, 0, True)
-    assert choose([dreamers[0], dreamers[2]], {"mug": 2}, BOUNDS) == (7, 0, True)
-    assert choose([ReplayCandidate(3, "mug", 2), ReplayCandidate(4, "mug", 2)], {"mug": 2}, BOUNDS) is None
-    assert choose([], {}, BOUNDS) is None
-    assert choose(dreamers, {"mug": 2, "pen": 1}, ReplayPolicy(0, 100, 0)) is None
+    assert choose(dreamers, {"mug": 2, "pen": 1}, CONFIG) == (4, 0, True)
+    assert choose([dreamers[0], dreamers[2]], {"mug": 2}, CONFIG) == (7, 0, True)
+    assert choose([ReplayCandidate(3, "mug", 2), ReplayCandidate(4, "mug", 2)], {"mug": 2}, CONFIG) is None
+    assert choose([], {}, CONFIG) is None
+    assert choose(dreamers, {"mug": 2, "pen": 1}, limited(0, 100, 0)) is None
 
 
 def test_a_class_that_was_seen_often_enough_is_rehearsed_after_the_others_dreams() -> None:
     dreamers = [ReplayCandidate(1, "mug", 0), ReplayCandidate(2, "pen", 0)]
-    assert choose(dreamers, {"mug": 10, "pen": 1}, ReplayPolicy(4, 10, 2)) == (2, 0, True)
-    assert choose(dreamers[:1], {"mug": 10}, ReplayPolicy(4, 10, 2)) == (1, 0, False)
-    assert choose([ReplayCandidate(2, "pen", 1)], {"pen": 9}, ReplayPolicy(4, 10, 2)) == (2, 1, False)
-    assert choose([ReplayCandidate(2, "pen", 2)], {"pen": 9}, ReplayPolicy(4, 10, 2)) is None
-    assert choose([ReplayCandidate(2, "pen", 2)], {"pen": 2}, ReplayPolicy(4, 10, 2)) == (2, 2, True)
+    assert choose(dreamers, {"mug": 10, "pen": 1}, limited(4, 10, 2)) == (2, 0, True)
+    assert choose(dreamers[:1], {"mug": 10}, limited(4, 10, 2)) == (1, 0, False)
+    assert choose([ReplayCandidate(2, "pen", 1)], {"pen": 9}, limited(4, 10, 2)) == (2, 1, False)
+    assert choose([ReplayCandidate(2, "pen", 2)], {"pen": 9}, limited(4, 10, 2)) is None
+    assert choose([ReplayCandidate(2, "pen", 2)], {"pen": 2}, limited(4, 10, 2)) == (2, 2, True)
 
 
 def test_rehearsals_alternate_between_classes_that_were_taught_one_after_the_other() -> None:
     labels = {i: "mug" if i <= 50 else "pen" for i in range(1, 101)}
     order, dreamers = [], [ReplayCandidate(i, label, 0) for i, label in labels.items()]
-    while (found := choose(dreamers, {"mug": 50, "pen": 50}, ReplayPolicy(1, 50, 1))) is not None:
+    while (found := choose(dreamers, {"mug": 50, "pen": 50}, limited(1, 50, 1))) is not None:
         order.append(labels[found.example])
         dreamers[found.example - 1] = dreamers[found.example - 1]._replace(dreams=1)
     assert sum(label == "mug" for label in order[:40]) in range(12, 29)
@@ -90,12 +94,12 @@ def test_rehearsals_alternate_between_classes_that_were_taught_one_after_the_oth
 def test_choices_one_by_one_follow_the_schedule(
     examples: list[tuple[str, int]], per_example: int, per_class: int, rehearsals: int
 ) -> None:
-    bounds = ReplayPolicy(per_example, per_class, rehearsals)
+    config = limited(per_example, per_class, rehearsals)
     dreamers = [ReplayCandidate(i, label, dreams) for i, (label, dreams) in enumerate(examples)]
     taught = {label: 1 + sum(d.label == label for d in dreamers) for label in "abc"}
-    planned, made = list(schedule(dreamers, taught, bounds)), []
-    assert left(dreamers, taught, bounds) == len(planned)
-    while (found := choose(dreamers, taught, bounds)) is not None:
+    planned, made = list(schedule(dreamers, taught, config)), []
+    assert left(dreamers, taught, config) == len(planned)
+    while (found := choose(dreamers, taught, config)) is not None:
         assert found.number == dreamers[found.example].dreams
         dreamers[found.example] = dreamers[found.example]._replace(dreams=found.number + 1)
         made.append(found)
@@ -103,17 +107,11 @@ def test_choices_one_by_one_follow_the_schedule(
 
 
 def test_a_new_schedule_is_that_of_a_device_whose_examples_are_numbered_from_1() -> None:
-    labels, bounds = ["mug", "mug", "pen", "mug", "pen"], ReplayPolicy(2, 4, 3)
+    labels, config = ["mug", "mug", "pen", "mug", "pen"], limited(2, 4, 3)
     dreamers = [ReplayCandidate(i, label, 0) for i, label in enumerate(labels, start=1)]
-    expected = [(example - 1, *rest) for example, *rest in schedule(dreamers, Counter(labels), bounds)]
-    assert schedule_new(labels, bounds) == expected
+    expected = [(example - 1, *rest) for example, *rest in schedule(dreamers, Counter(labels), config)]
+    assert schedule_new(labels, config) == expected
     assert {altered for _, _, altered in expected} == {True, False}
-
-
-@pytest.mark.parametrize("values", [(-1, 10), (17, 10), (1, -1), (1, 10, -1), (1, 10, 17)])
-def test_bounds_out_of_range_are_refused(values: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="expected"):
-        ReplayPolicy(*values)
 
 
 # Dreaming
@@ -123,15 +121,15 @@ def test_dreams_are_learnt_in_rounds_until_all_are_made(tmp_path: Path) -> None:
     with open_learner(tmp_path) as learner:
         ids = [teach(learner, 1, "mug"), teach(learner, 2, "pen"), teach(learner, 3, "mug", thumbnail=None)]
         before = learner.network_state()
-        assert learner.dreams(BOUNDS) == (0, 4)
+        assert learner.dreams(CONFIG) == (0, 4)
         assert dream_all(learner) == [(ids[0], 0), (ids[1], 0), (ids[0], 1), (ids[1], 1)]
-        assert learner.dreams(BOUNDS) == (4, 0)
+        assert learner.dreams(CONFIG) == (4, 0)
         assert learner.network_state() == clean_replay(tmp_path) != before
-        assert learner.next_dream(BOUNDS) is None
+        assert learner.next_dream(CONFIG) is None
         teach(learner, 4, "cup")
-        assert learner.dreams(BOUNDS) == (4, 2)
+        assert learner.dreams(CONFIG) == (4, 2)
     with open_learner(tmp_path) as learner:
-        assert learner.dreams(BOUNDS) == (4, 2)
+        assert learner.dreams(CONFIG) == (4, 2)
         assert learner.network_state() == clean_replay(tmp_path)
 
 
@@ -140,7 +138,7 @@ def test_what_was_seen_often_enough_is_rehearsed_as_it_was(tmp_path: Path) -> No
         ids = [teach(learner, seed, "mug") for seed in (1, 2)]
         made = [(ids[0], 0), (ids[1], 0)]
         made.sort(key=lambda one: scattered(one[0]))
-        assert dream_all(learner, ReplayPolicy(1, 2, 1)) == made
+        assert dream_all(learner, limited(1, 2, 1)) == made
         examples = [(embedding(seed, 3), "mug") for seed in (1, 2)]
         rehearsals = [(examples[one - 1][0], "mug", Kind.REHEARSAL) for one, _ in made]
         assert learner.network_state() == taught_only([*examples, *rehearsals]) == clean_replay(tmp_path)
@@ -148,7 +146,7 @@ def test_what_was_seen_often_enough_is_rehearsed_as_it_was(tmp_path: Path) -> No
         assert learner.network_state() == taught_only([examples[1], (*examples[1], Kind.REHEARSAL)])
     with open_learner(tmp_path) as learner:
         assert learner.network_state() == clean_replay(tmp_path)
-        assert learner.dreams(ReplayPolicy(1, 2, 1)) == (1, 0)
+        assert learner.dreams(limited(1, 2, 1)) == (1, 0)
 
 
 def test_undo_takes_the_example_back_with_its_dreams_and_nothing_else(tmp_path: Path) -> None:
@@ -160,7 +158,7 @@ def test_undo_takes_the_example_back_with_its_dreams_and_nothing_else(tmp_path: 
         dream_all(learner)
         learner.undo()
         assert learner.network_state() == kept == clean_replay(tmp_path)
-        assert learner.dreams(BOUNDS) == (2, 0)
+        assert learner.dreams(CONFIG) == (2, 0)
         learner.relabel(first, "cup")
         dreams = [(dreamt(ReplayTask(first, number, JPEG)), "cup", Kind.DREAM) for number in (0, 1)]
         assert learner.network_state() == taught_only([(embedding(1, 3), "cup"), *dreams])
@@ -173,13 +171,13 @@ def test_a_forgotten_example_comes_back_with_its_dreams(tmp_path: Path) -> None:
         dream_all(learner)
         before = learner.network_state()
         learner.forget_example(first)
-        assert learner.dreams(BOUNDS) == (2, 0)
+        assert learner.dreams(CONFIG) == (2, 0)
         learner.undo()
         assert learner.network_state() == before
-        assert learner.dreams(BOUNDS) == (4, 0)
+        assert learner.dreams(CONFIG) == (4, 0)
         learner.forget_class("mug")
         learner.purge([first])
-        assert learner.dreams(BOUNDS) == (2, 0)
+        assert learner.dreams(CONFIG) == (2, 0)
         with Store.reader(database_path(tmp_path)) as store:
             assert {example for (example,) in store._db.execute("SELECT example FROM dreams")} == {first + 1}
 
@@ -187,11 +185,11 @@ def test_a_forgotten_example_comes_back_with_its_dreams(tmp_path: Path) -> None:
 def test_a_dream_whose_example_went_or_was_dreamt_of_meanwhile_is_dropped(tmp_path: Path) -> None:
     with open_learner(tmp_path) as learner:
         teach(learner, 1, "mug")
-        task = learner.next_dream(BOUNDS)
+        task = learner.next_dream(CONFIG)
         assert task is not None
         assert learner.learn_dream(task, dreamt(task))
         assert not learner.learn_dream(task, dreamt(task))
-        second = learner.next_dream(BOUNDS)
+        second = learner.next_dream(CONFIG)
         assert second is not None
         learner.undo()
         before = learner.network_state()
@@ -216,9 +214,9 @@ def test_dreams_can_be_forgotten_as_if_there_had_never_been_any(tmp_path: Path) 
 def test_dreams_leave_half_of_the_room_to_examples(tmp_path: Path) -> None:
     with open_learner(tmp_path, limits=StateConfig(disk_mb=1)) as learner:
         teach(learner, 1, "mug", b"x" * 400_000)
-        assert learner.next_dream(BOUNDS) is not None
+        assert learner.next_dream(CONFIG) is not None
         teach(learner, 2, "mug", b"x" * 200_000)
-        assert learner.next_dream(BOUNDS) is None
+        assert learner.next_dream(CONFIG) is None
 
 
 def test_a_reader_decides_by_the_dreams_and_makes_none(tmp_path: Path) -> None:
@@ -228,9 +226,9 @@ def test_a_reader_decides_by_the_dreams_and_makes_none(tmp_path: Path) -> None:
         state = learner.network_state()
     with open_learner(tmp_path, read_only=True) as reader:
         assert reader.network_state() == state
-        assert reader.dreams(BOUNDS) == (2, 0)
+        assert reader.dreams(CONFIG) == (2, 0)
         with pytest.raises(StateNotWritable, match="opened read-only"):
-            reader.next_dream(BOUNDS)
+            reader.next_dream(CONFIG)
         with pytest.raises(StateNotWritable, match="opened read-only"):
             reader.forget_dreams()
 
@@ -266,7 +264,7 @@ def test_a_damaged_dream_is_noticed_and_costs_no_example(tmp_path: Path, damage:
     assert (done.saved, done.lost, done.thumbnails_lost) == (1, 0, 0)
     with open_learner(tmp_path) as learner:
         assert learner.network_state() == plain
-        assert learner.dreams(BOUNDS) == (0, 2)
+        assert learner.dreams(CONFIG) == (0, 2)
 
 
 def presentation(task: ReplayTask, example: NDArray[np.uint8]) -> tuple[int, NDArray[np.uint8], Kind]:
@@ -314,7 +312,7 @@ def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
                 embeddings[taught.example_id] = values
                 labels[taught.example_id] = taught.label
             elif name == "dream":
-                if (task := dream(learner, ReplayPolicy(3, 4, 2))) is not None:
+                if (task := dream(learner, limited(3, 4, 2))) is not None:
                     shown.append(presentation(task, embeddings[task.example]))
                 continue
             elif name == "undo" and history:

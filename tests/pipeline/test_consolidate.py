@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -11,21 +12,22 @@ from parts import SIDE, PatchEncoder, Reports, colour, make_preprocess
 from simple_network import clean_replay, folder_in_memory, open_learner
 from support.configs import quiet_config
 
+from edge_app.config import ConsolidationConfig
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import NS_PER_S
 from edge_app.errors import StateNotWritable
 from edge_app.learner import Learner
-from edge_app.learner.consolidation import ReplayPolicy, ReplayTask
+from edge_app.learner.consolidation import ReplayTask
 from edge_app.learner.pictures import thumbnail_of
 from edge_app.pipeline.commands import CommandQueue, Undo
-from edge_app.pipeline.consolidate import AFTER_FAILURE_NS, Consolidate, ConsolidationPolicy, IdleDetector
+from edge_app.pipeline.consolidate import AFTER_FAILURE_NS, Consolidate, IdleDetector
 from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.pipeline.stage import SLICE_S
 from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock
 
 IDLE_S, SHARE = 30.0, 0.1
-BOUNDS = ReplayPolicy(2, 100)
+CONFIG = ConsolidationConfig(dreams=2, per_class=100, idle_s=IDLE_S, share=SHARE)
 
 
 @pytest.fixture
@@ -51,7 +53,9 @@ class Rig:
         self.encoder, self.reports, self.commands = PatchEncoder(), Reports(), CommandQueue()
         self.calm, self.pace = IdleDetector(self.clock), Pace(quiet_config(), self.clock, self.reports)
         self.stage = Consolidate(
-            ConsolidationPolicy(learner, SIDE, BOUNDS, IDLE_S, SHARE),
+            CONFIG,
+            learner,
+            SIDE,
             self.encoder,
             self.calm,
             self.commands,
@@ -88,7 +92,7 @@ def test_all_is_dreamt_and_then_nothing_until_something_happens(learner: Learner
     rig = Rig(learner)
     rig.idle()
     assert rig.step(20) == 4
-    assert learner.dreams(BOUNDS) == (4, 0)
+    assert learner.dreams(CONFIG) == (4, 0)
     assert learner.network_state() == clean_replay(tmp_path)
     assert rig.reports.events == ["consolidated"]
     assert rig.reports.last("consolidated") == {"dreams": 4}
@@ -124,7 +128,7 @@ def test_whatever_happens_comes_first(learner: Learner, what: str) -> None:
     else:
         rig.stop.set()
     assert rig.step(3) == 0
-    assert learner.dreams(BOUNDS)[0] == 0
+    assert learner.dreams(CONFIG)[0] == 0
 
 
 def test_it_wakes_between_making_a_dream_and_learning_it(learner: Learner) -> None:
@@ -140,7 +144,7 @@ def test_it_wakes_between_making_a_dream_and_learning_it(learner: Learner) -> No
 
     rig.encoder.encode = disturbed  # type: ignore[method-assign]
     assert rig.step() == 0
-    assert learner.dreams(BOUNDS) == (0, 2)
+    assert learner.dreams(CONFIG) == (0, 2)
 
 
 def test_it_takes_no_more_than_its_share_of_the_time(learner: Learner) -> None:
@@ -155,7 +159,7 @@ def test_it_takes_no_more_than_its_share_of_the_time(learner: Learner) -> None:
 
     rig.encoder.encode = slow  # type: ignore[method-assign]
     start_ns = rig.clock.monotonic_ns()
-    while rig.step() == 0 or learner.dreams(BOUNDS)[0] < 2:
+    while rig.step() == 0 or learner.dreams(CONFIG)[0] < 2:
         pass
     took_s = (rig.clock.monotonic_ns() - start_ns) / NS_PER_S
     assert took_s == pytest.approx(0.5 + 0.5 * (1 / SHARE - 1) + 0.5, abs=SLICE_S)
@@ -169,17 +173,17 @@ def test_a_full_disk_is_told_and_tried_again_later(learner: Learner) -> None:
     class Full:
         rebuilding = False
 
-        def next_dream(self, bounds: ReplayPolicy) -> ReplayTask | None:
-            return learner.next_dream(bounds)
+        def next_dream(self, config: ConsolidationConfig) -> ReplayTask | None:
+            return learner.next_dream(config)
 
         def learn_dream(self, task: ReplayTask, embedding: np.ndarray) -> bool:
             raise StateNotWritable("the disk is full")
 
-    rig.stage._policy = rig.stage._policy._replace(learner=cast(Learner, Full()))
+    rig.stage._learner = cast(Learner, Full())
     assert rig.step(10) == 0
     assert rig.reports.events == ["dream_failed"]
     assert rig.reports.last("dream_failed") == {"reason": "the disk is full"}
-    rig.stage._policy = rig.stage._policy._replace(learner=learner)
+    rig.stage._learner = learner
     rig.clock.advance(AFTER_FAILURE_NS / NS_PER_S)
     assert rig.step() == 1
 
@@ -213,11 +217,10 @@ def test_a_whole_pipeline_dreams_says_so_and_stops_in_time(learner: Learner, tmp
     camera.open()
     buttons = SimulatedButtons(("red", "undo"), clock)
     pipeline = Pipeline(
-        PipelineParts(camera, buttons, None, make_preprocess, PatchEncoder(), learner),
+        PipelineParts(camera, buttons, None, make_preprocess, PatchEncoder(), learner, SIDE),
         clock,
         reports,
-        quiet_config(),
-        consolidation=ConsolidationPolicy(learner, SIDE, BOUNDS, 0.05, 1.0),
+        quiet_config(consolidation=replace(CONFIG, idle_s=1, share=1)),
     )
     pipeline.start()
     try:
@@ -227,5 +230,5 @@ def test_a_whole_pipeline_dreams_says_so_and_stops_in_time(learner: Learner, tmp
     finally:
         assert pipeline.stop(30) == []
     assert pipeline.failure is None
-    assert learner.dreams(BOUNDS) == (4, 0)
+    assert learner.dreams(CONFIG) == (4, 0)
     assert learner.network_state() == clean_replay(tmp_path)

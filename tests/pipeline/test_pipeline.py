@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from parts import ColourScene, PatchEncoder, Reports, make_preprocess
+from parts import SIDE, ColourScene, PatchEncoder, Reports, make_preprocess
 from simple_network import clean_replay, folder_in_memory, open_learner
 from support.configs import quiet_config
 
@@ -40,7 +40,7 @@ class Rig:
         self.events: list[Event] = []
         self._came = threading.Condition()
         self.pipeline = Pipeline(
-            PipelineParts(self.camera, self.buttons, self.indicator, make_preprocess, self.encoder, learner),
+            PipelineParts(self.camera, self.buttons, self.indicator, make_preprocess, self.encoder, learner, SIDE),
             self.clock,
             self.reports,
             config or quiet_config(),
@@ -236,7 +236,7 @@ def test_a_recording_plays_to_its_end(learner: Learner, tmp_path: Path) -> None:
     config = quiet_config(camera=CameraConfig(uri=f"dir:{folder}"))
     events: list[Event] = []
     changes = threading.Semaphore(0)
-    parts = PipelineParts(camera, SimulatedButtons((), clock), None, make_preprocess, PatchEncoder(), learner)
+    parts = PipelineParts(camera, SimulatedButtons((), clock), None, make_preprocess, PatchEncoder(), learner, SIDE)
     pipeline = Pipeline(parts, clock, reports, config, tell=events.append)
     pipeline.start(changes.release)
     while pipeline.running:

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from edge_app.config import Config, TemperatureConfig
+from edge_app.config import Config, ConsolidationConfig, TemperatureConfig
 
 
 def quiet_config(**sections: Any) -> Config:
-    """Return the defaults but for some sections, and without the temperature of the machine that runs the test."""
-    return Config(**{"temperature": TemperatureConfig(sensor=""), **sections})
+    """Return a configuration without replay, and without the temperature of the machine that runs the test."""
+    quiet = {"temperature": TemperatureConfig(sensor=""), "consolidation": ConsolidationConfig(enabled=False)}
+    return Config(**{**quiet, **sections})
