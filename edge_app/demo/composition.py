@@ -102,7 +102,8 @@ def _open_parts(
     def make_preprocess() -> Preprocessor:
         return Preprocessor(manifest.input_size, crop=manifest.crop)
 
-    return PipelineParts(camera, buttons, SimulatedIndicator(clock), make_preprocess, encoder, learner)
+    indicator, size = SimulatedIndicator(clock), manifest.input_size
+    return PipelineParts(camera, buttons, indicator, make_preprocess, encoder, learner, size)
 
 
 def _writable(folder: Path) -> Path:

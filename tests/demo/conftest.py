@@ -85,7 +85,8 @@ def make_setup(photographs: Photographs, memory: Path) -> Iterator[Callable[...,
             indicator = SimulatedIndicator(clock)
             learner = open_learner(stack, Path(tempfile.mkdtemp(dir=memory)))
             ticks = count(0, 2_000_000)  # two milliseconds between any two looks at the stopwatch
-            parts = PipelineParts(camera, buttons, indicator, lambda: lambda image: image, ColourEncoder(), learner)
+            encoder = ColourEncoder()
+            parts = PipelineParts(camera, buttons, indicator, lambda: lambda image: image, encoder, learner, SIDE)
             events: list[DemoEvent] = []
             run = DemoRun(parts, clock, script, events.append, timer=lambda: next(ticks))
             return Setup(run, script, learner, indicator, events)
