@@ -1,1 +1,1 @@
-"""The main job on a laptop: simulated camera and thumb, real photographs, encoder, classifier and memory."""
+"""The device on a laptop: simulated camera and buttons; real photographs, pipeline, encoder, classifier and storage."""

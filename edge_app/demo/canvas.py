@@ -1,4 +1,4 @@
-"""A drawing surface: drawn at twice its size and scaled down, so that every edge is smooth."""
+"""A drawing surface with smooth edges: drawn at twice its size and scaled down."""
 
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ Box = tuple[float, float, float, float]
 
 
 class Canvas:
-    """A picture to draw on, in logical pixels; colours are #rrggbb. Text is in Pillow's own font, the same anywhere."""
+    """A picture to draw on, in logical pixels; colours are #rrggbb. Text is in Pillow's built-in font."""
 
     def __init__(self, width: int, height: int, ground: str) -> None:
         from PIL import Image, ImageDraw
@@ -51,7 +51,7 @@ class Canvas:
         self._draw.text((x, y), text, fill=colour, font=_font(size), anchor=anchor)
 
     def width_of(self, text: str, size: float) -> float:
-        """Return how wide a line of text is."""
+        """Return the width of a line of text, pixels."""
         return _font(size).getlength(text) / SCALE
 
     def save(self, path: Path, height: int) -> None:

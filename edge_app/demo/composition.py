@@ -40,7 +40,7 @@ def play(options: Options, stream: TextIO) -> dict[str, Any]:
     """Run the demo, write its transcript to `stream` and its contact sheet to a file; return the result as JSON values.
 
     Raises RuntimeMissing without scikit-image or a TFLite runtime, InputError for an option out of range, a folder
-    that cannot be written or a state that is not empty, and what encoder and learner raise.
+    that cannot be written or a state that is not empty, and the errors of encoder and learner.
     """
     started = time.perf_counter()
     clock = SimulatedClock()

@@ -127,7 +127,7 @@ class DemoRun:
         )
 
     def play(self) -> None:
-        """Play the script to its end, telling every event as it happens. Raises what the parts raise."""
+        """Play the script to its end, passing on every event as it happens. Raises the errors of the parts."""
         while self.pipeline.capture.step():
             self.pipeline.buttons.step()
             while self.pipeline.commands_waiting:

@@ -1,4 +1,4 @@
-"""What happens in the demo: what is held up when, and which buttons the virtual thumb presses."""
+"""The script of the demo: which object is shown when, and which buttons are pressed."""
 
 from typing import NamedTuple
 
@@ -15,24 +15,24 @@ ADDED = "shuttle"
 STRANGER = "photographer"
 STRANGER_SHOTS = 6
 SLIP = ("cup", "cat")
-"""What is held up, and what the thumb presses by mistake."""
+"""The object shown, and the button pressed by mistake."""
 
 UNDO = "undo"
 NEW = "new"
-"""The button that adds a class; the person names it."""
+"""The button that adds a class."""
 
 FPS = 1.0
 SHOT_S = 1.0
-"""One frame a shot: every frame that is counted shows another pose, light and background."""
+"""One frame per shot: every frame shows another pose, light and background."""
 PRESS_S = 0.6
-"""When in a shot the thumb presses: while its frame is the newest."""
+"""When in a shot a button is pressed: while its frame is the newest."""
 
 TEACH_SPREAD = 0.5
-"""Objects are taught in moderate poses and light, and tested over the whole range."""
+"""Objects are taught in moderate poses and light, and tested in the whole range."""
 
 
 class Beat(NamedTuple):
-    """One shot, and what is pressed in it."""
+    """One shot, and the buttons pressed in it."""
 
     chapter: str
     shot: Shot
@@ -46,20 +46,20 @@ class Script(NamedTuple):
     start_ns: int
 
     def over(self, time_ns: int) -> bool:
-        """Say whether the last beat has ended."""
+        """Whether the last beat has ended."""
         return (time_ns - self.start_ns) // round(SHOT_S * NS_PER_S) >= len(self.beats)
 
     def beat(self, time_ns: int) -> Beat:
-        """Return the beat at a time on the clock; before the first and after the last, those."""
+        """Return the beat at a time on the clock; the first before it starts, the last after it ends."""
         index = (time_ns - self.start_ns) // round(SHOT_S * NS_PER_S)
         return self.beats[min(max(index, 0), len(self.beats) - 1)]
 
     def shot(self, index: int) -> Shot:
-        """Return the shot of a beat, for the scene; after the last, the last."""
+        """Return the shot of a beat for the scene; the last one after the end."""
         return self.beats[min(index, len(self.beats) - 1)].shot
 
     def press_all(self, buttons: SimulatedButtons) -> None:
-        """Let the virtual thumb press what the script says, when it says so."""
+        """Schedule all presses of the script."""
         for index, beat in enumerate(self.beats):
             for place, name in enumerate(beat.press):
                 buttons.press(name, at_ns=self.start_ns + round((index * SHOT_S + PRESS_S + 0.2 * place) * NS_PER_S))
@@ -68,9 +68,9 @@ class Script(NamedTuple):
 def write_script(photographs: Photographs, *, seed: int, shots: int, frames: int, start_ns: int) -> Script:
     """Return the demo's script.
 
-    teach: `shots` presses for each class. name: `frames` frames, never seen before. add: a new class by one
-    press, then it and the old ones. slip: a wrong press, taken back. stranger: something that was never taught.
-    Raises InputError when `shots` or `frames` is below one.
+    teach: `shots` presses for each class. name: `frames` new frames. add: a new class by one press, then frames of it
+    and of the others. slip: a wrong press and an undo. stranger: an object that is never taught.
+    Raises InputError for an option out of range.
     """
     if seed < 0:
         raise InputError(f"seed = {seed}, expected zero or more")
@@ -101,7 +101,7 @@ class _Writer:
         self.beats: list[Beat] = []
 
     def rounds(self, names: tuple[str, ...], count: int) -> list[str]:
-        """Return `count` names, each once a round, in a new order each round."""
+        """Return `count` names: rounds of all names, each in a new order."""
         order: list[str] = []
         while len(order) < count:
             order += [names[index] for index in self._rng.permutation(len(names))]

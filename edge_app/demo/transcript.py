@@ -13,16 +13,16 @@ from edge_app.messages import Decision
 GREEN, RED, DIM, BOLD = "32", "31", "2", "1"
 
 CHAPTERS = {
-    "teach": "Teach: something is held up, a button is pressed. Each frame is named before it is learnt.",
-    "name": "Name: new poses, light and backgrounds, coins and wheels never taught. Nobody presses a button.",
+    "teach": "Teach: an object is shown, a button is pressed. Each frame is decided on before it is learnt.",
+    "name": "Name: new poses, light and backgrounds, coins and wheels never taught. No button is pressed.",
     "add": f"A new class on the fly: one press for the {ADDED}, then the {ADDED} among the others.",
-    "slip": f"A slip: the thumb presses {SLIP[1]} while the {SLIP[0]} is shown, then undo.",
-    "stranger": f"Something that was never taught: a {STRANGER}.",
+    "slip": f"A slip: the {SLIP[0]} is shown and {SLIP[1]} is pressed, then undo.",
+    "stranger": f"An object that was never taught: a {STRANGER}.",
 }
 
 
 class Transcript:
-    """Writes events to a stream; in colour on a terminal, unless the environment has NO_COLOR."""
+    """Writes events to a stream; in colour on a terminal, unless NO_COLOR is set."""
 
     def __init__(self, stream: TextIO, tally: Tally, start_ns: int, environ: Mapping[str, str] = os.environ) -> None:
         self._stream = stream
@@ -56,13 +56,13 @@ class Transcript:
         tally, ms = self._tally, self._tally.milliseconds()
         self.say()
         self.say("Summary", BOLD)
-        self.say(f"  test then train  {tally.test_then_train} named right before they were learnt, "
+        self.say(f"  test then train  {tally.test_then_train} right before they were learnt, "
                  "from the second example of a class on")  # fmt: skip
         self.say(f"  naming           {tally.named} right, {tally.unknown} called unknown")
         for (truth, label), count in tally.confused.most_common(4):
             self.say(f"                   {count} x {truth} taken for {_name(label)}", DIM)
         self.say(f"  new class        {tally.added} right after one press; the others meanwhile {tally.others}")
-        exact = "to the spike what it was" if tally.undo_exact else "NOT what it was"
+        exact = "the same as before, to the spike" if tally.undo_exact else "NOT the same as before"
         self.say(f"  undo             the decision is {exact}", "" if tally.undo_exact else RED)
         called = ", ".join(f"{_name(label)} {count} x" for label, count in tally.stranger.most_common())
         self.say(f"  never taught     {STRANGER}: called {called}")
@@ -73,15 +73,15 @@ class Transcript:
         frame = ms["frame"]
         stages = ", ".join(f"{stage} {ms[stage]['p50']:.1f}" for stage in ("prepare", "encode", "decide"))
         self.say(f"  a frame          {frame['p50']:.1f} ms median, {frame['p95']:.1f} ms p95 (medians: {stages})")
-        self.say(f"  a press          {ms['learn']['p50']:.1f} ms median until it is learnt and safe on disk")
+        self.say(f"  a press          {ms['learn']['p50']:.1f} ms median until it is learnt and stored")
 
     def _taught(self, event: TaughtShot) -> str:
         truth, label, example = event.beat.shot.name, event.event.label, event.event.example
         if event.new:
-            thought = f"it thought {_name(event.before.label)}" if event.before.labels else "it knew nothing"
+            thought = f"decided {_name(event.before.label)}" if event.before.labels else "no classes yet"
             verdict = f"new class, learnt as example {example}"
         else:
-            thought = f"it thought {_name(event.before.label)}"
+            thought = f"decided {_name(event.before.label)}"
             verdict = f"learnt as example {example}"
         style = "" if event.new else GREEN if event.before.label == truth else RED
         line = f"{truth:<13} pressed {label:<12} " + self._styled(f"{thought:<25}", style) + verdict

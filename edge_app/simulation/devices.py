@@ -1,4 +1,4 @@
-"""Fakes that behave: a clock, a camera, buttons and an indicator without hardware, for tests, the demo and a laptop."""
+"""Simulated clock, camera, buttons and indicator: for tests, the demo and a laptop."""
 
 import threading
 from collections import deque
@@ -16,16 +16,16 @@ from edge_app.errors import DeviceError, InputError
 from edge_app.messages import Decision
 
 LAST_PRESS_S = 31 * 86400.0
-"""The latest moment after the start at which a button of a URI may press itself."""
+"""Latest time of a press in a URI, seconds after the start."""
 
 MOST_REMEMBERED = 10_000
-"""Decisions and blinks that an indicator remembers, the last ones: a device may run for months."""
+"""Decisions and blinks that an indicator keeps: a device may run for months."""
 
 FaultKind = Literal["stall", "unplug", "garbage", "black", "repeat"]
 
 
 class SimulatedClock:
-    """A clock that moves when someone sleeps or waits on it, or when it is told to; safe to use from any thread."""
+    """A clock that advances when somebody sleeps or waits on it, or by `advance`; safe to use from any thread."""
 
     def __init__(self, start_ns: int = NS_PER_S) -> None:
         self._now_ns = start_ns
@@ -37,49 +37,49 @@ class SimulatedClock:
             return self._now_ns
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. Raises InputError for a negative step: a monotonic clock never goes back."""
+        """Let time pass. Raises InputError for a negative step."""
         if seconds < 0:
             raise InputError(f"a monotonic clock cannot advance by {seconds:g} s; expected zero or more")
         with self._lock:
             self._now_ns += round(seconds * NS_PER_S)
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass at once."""
+        """Advance the clock by `seconds`; returns at once."""
         self.advance(max(0.0, seconds))
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        """Return at once: True when `event` is set, else False with the whole timeout passed."""
+        """Return at once: True if `event` is set, else False after advancing the clock by the timeout."""
         if not event.is_set():
             self.sleep(timeout_s)
         return event.is_set()
 
 
 class Scene(Protocol):
-    """What a simulated camera looks at."""
+    """A view in front of a simulated camera."""
 
     def image(self, time_ns: int) -> NDArray[np.uint8]:
-        """Return the view `time_ns` after the scene began: uint8 (height, width, 3) RGB, a new array.
+        """Return the view `time_ns` after the start of the scene: uint8 (height, width, 3) RGB, a new array.
 
         The same time gives the same bytes.
         """
 
 
 class Fault(NamedTuple):
-    """Something wrong with a simulated camera for a while.
+    """A fault of a simulated camera for a while.
 
     stall: no frames. unplug: reading and opening fail. garbage: random bytes. black: black frames. repeat: the last
-    good picture again and again, with new times.
+    good picture, with new times.
     """
 
     kind: FaultKind
     start_s: float
     """Seconds after the camera was made."""
     length_s: float
-    """Seconds that it lasts; float("inf") for good."""
+    """Duration in seconds; float("inf"): for ever."""
 
 
 class SimulatedCamera(PacedCamera):
-    """A camera that looks at a scene, with faults on request. The scene begins when the camera is made."""
+    """A camera in front of a scene, with faults on request. The scene starts when the camera is created."""
 
     def __init__(
         self, scene: Scene, clock: Clock, *, fps: float = 30.0, faults: Sequence[Fault] = (), uri: str = "sim:"
@@ -105,7 +105,7 @@ class SimulatedCamera(PacedCamera):
         self._check_plugged()
 
     def _stop(self) -> None:
-        self._last = None  # what a reopened camera repeats must be its own
+        self._last = None  # a reopened camera repeats only its own pictures
 
     def _produces(self, time_ns: int) -> bool:
         self._check_plugged()
@@ -125,11 +125,11 @@ class SimulatedCamera(PacedCamera):
 
 
 LOOK_S = 0.01
-"""How late a press from another thread may be seen; a kernel's line is seen at once."""
+"""How late a press from another thread may be noticed, seconds."""
 
 
 class SimulatedButtons(Closing):
-    """Buttons that a test or the demo presses; edges are seen once the clock has reached them."""
+    """Buttons pressed by a test or the demo; edges are returned once the clock has reached them."""
 
     def __init__(self, names: Sequence[str], clock: Clock, *, uri: str = "sim:") -> None:
         if len(set(names)) != len(names) or not all(names):
@@ -147,13 +147,13 @@ class SimulatedButtons(Closing):
         return self._names
 
     def press(self, name: str, *, at_ns: int | None = None) -> None:
-        """Press and let go a tenth of a second later, now or at a monotonic time; see `hold`."""
+        """Press for a tenth of a second, now or at a monotonic time; see `hold`."""
         self.hold(name, 0.1, at_ns=at_ns)
 
     def hold(self, name: str, seconds: float, *, at_ns: int | None = None) -> None:
-        """Press, and let go `seconds` later. Raises InputError when there is no button of that name."""
+        """Press for `seconds`, now or at a monotonic time. Raises InputError for an unknown name."""
         if name not in self._names:
-            raise InputError(f"{self._uri}: no button is called {name!r}; there are {', '.join(self._names)}")
+            raise InputError(f"{self._uri}: unknown button {name!r}; expected one of {', '.join(self._names)}")
         start_ns = self._clock.monotonic_ns() if at_ns is None else at_ns
         with self._lock:
             self._edges += [
@@ -209,10 +209,10 @@ class SimulatedIndicator:
 def camera_from_uri(uri: str, clock: Clock) -> SimulatedCamera:
     """Make the camera of `sim:OPTIONS`: seed, fps, size=WxH, scene=photographs|shapes|still, faults KIND=START+LENGTH.
 
-    `sim:scene=shapes,stall=10+5` stands still for 5 s after 10 s. Raises InputError for a bad option, RuntimeMissing
+    `sim:scene=shapes,stall=10+5` stalls for 5 s after 10 s. Raises InputError for a bad option, RuntimeMissing
     when the photographs' library is not installed.
     """
-    readers: dict[str, Reader] = {"seed": int, "fps": float, "size": read_size, "scene": _read_scene}
+    readers: dict[str, Reader] = {"seed": _read_seed, "fps": float, "size": read_size, "scene": _read_scene}
     kinds = cast(tuple[FaultKind, ...], get_args(FaultKind))
     options = read_options(uri, split_scheme(uri)[1], readers | dict.fromkeys(kinds, _read_span))
     seed, size = options.get("seed", 0), options.get("size", (640, 480))
@@ -233,9 +233,9 @@ def camera_from_uri(uri: str, clock: Clock) -> SimulatedCamera:
 
 
 def buttons_from_uri(uri: str, clock: Clock) -> SimulatedButtons:
-    """Make the buttons of `sim:NAME,NAME,...`, or `sim:NAME@2+5.5,...`: pressed so many seconds after they were made.
+    """Make the buttons of `sim:NAME,NAME,...`; those of `sim:NAME@2+5.5,...` are pressed 2 and 5.5 s after the start.
 
-    Raises InputError for a name twice, or a time that is no number of seconds.
+    Raises InputError for a repeated name or an invalid time.
     """
     parts = [part.partition("@") for part in split_scheme(uri)[1].split(",") if part]
     buttons = SimulatedButtons([name for name, _, _ in parts], clock, uri=uri)
@@ -254,6 +254,12 @@ def indicator_from_uri(uri: str, clock: Clock) -> SimulatedIndicator:
     """Make the indicator of `sim:`; raises InputError for anything after it."""
     read_options(uri, split_scheme(uri)[1], {})
     return SimulatedIndicator(clock)
+
+
+def _read_seed(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise ValueError("expected a whole number of zero or more, at most 18 digits")
+    return int(text)
 
 
 def _read_scene(text: str) -> str:

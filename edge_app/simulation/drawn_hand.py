@@ -1,4 +1,4 @@
-"""A drawn hand that holds things up: the one part of a simulated scene that is no photograph."""
+"""Draws the hand that holds an object: the only part of a simulated scene that is not a photograph."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from edge_app.simulation.photographs import premultiplied
 
 SIZE = (300, 420)
-"""Width and height of the drawing in pixels; the fingertips are at the top."""
+"""Width and height of the drawing, pixels; the fingertips are at the top."""
 
 TONES = ((236, 188, 160), (224, 172, 138), (198, 134, 92), (168, 112, 78), (120, 78, 54), (86, 56, 42))
 """Skin colours, RGB."""

@@ -1,7 +1,7 @@
-"""Photographs that come inside scikit-image's wheel, cut out along stored outlines; nothing is downloaded.
+"""Objects cut out of the photographs in scikit-image's wheel along stored outlines; nothing is downloaded.
 
 `outlines.json` holds, per object, its views: picture, the picture's width and height, the outline in pixels, and what
-the view is for: "teach", "test" or "both". Coins that are shown in tests are other coins than those that were taught.
+the view is for: "teach", "test" or "both". The coins shown in tests are not those that are taught.
 """
 
 import json
@@ -17,19 +17,19 @@ from edge_app.errors import DeviceError, RuntimeMissing
 Use = Literal["teach", "test"]
 
 MAX_SIDE = 420
-"""Cut-outs are scaled down to this many pixels on their longer side: no view shows them larger."""
+"""Longer side of a cut-out, pixels: no view shows it larger."""
 
 BACKGROUNDS: dict[Use, tuple[str, ...]] = {
     "teach": ("brick.png", "grass.png", "ihc.png", "rocket.jpg"),
     "test": ("gravel.png", "hubble_deep_field.jpg", "text.png", "retina.jpg", "coffee.png"),
 }
-"""What objects are held before: the pictures before which they are tested never appear while they are taught."""
+"""Backgrounds: those of tests are never used for teaching."""
 
 CROPS = {
     "coffee.png": (slice(0, 150), slice(430, 600)),  # the table alone
     "rocket.jpg": (slice(0, 427), slice(0, 290)),  # sky, tower and lights, no rocket
 }
-"""Rows and columns of pictures that are no background as a whole."""
+"""Rows and columns of pictures of which only a part can be a background."""
 
 
 class Cutout(NamedTuple):
@@ -43,7 +43,7 @@ class Cutout(NamedTuple):
 
 
 class Photographs(NamedTuple):
-    """All that a scene is put together from."""
+    """Objects and backgrounds of a scene."""
 
     objects: dict[str, tuple[Cutout, ...]]
     """Views by the object's name."""
@@ -51,15 +51,15 @@ class Photographs(NamedTuple):
     """(height, width, 3) RGB each."""
 
     def views(self, name: str, use: Use) -> list[int]:
-        """Return the indices of an object's views that may be used so."""
+        """Return the indices of an object's views for this use."""
         return [index for index, view in enumerate(self.objects[name]) if view.use in (use, "both")]
 
 
 def load_photographs() -> Photographs:
-    """Read and cut out all objects and backgrounds, some 0.2 s.
+    """Read and cut out all objects and backgrounds; takes about 0.2 s.
 
-    Raises RuntimeMissing when scikit-image is not installed, DeviceError when a picture is missing from it or is not
-    the one that was outlined.
+    Raises RuntimeMissing when scikit-image is not installed, DeviceError when a picture is missing or has another
+    size than the one that was outlined.
     """
     folder = picture_folder()
     outlines = json.loads(resources.files("edge_app.simulation").joinpath("outlines.json").read_text(encoding="ascii"))
@@ -80,7 +80,7 @@ def load_photographs() -> Photographs:
 
 def picture_folder() -> Path:
     """Return scikit-image's data folder; raises RuntimeMissing when the package is not installed."""
-    found = util.find_spec("skimage")  # located, not imported: only its pictures are wanted
+    found = util.find_spec("skimage")  # located, not imported: only its pictures are needed
     if found is None or not found.submodule_search_locations:
         raise RuntimeMissing(
             "the simulated camera's photographs come with scikit-image, which is not installed: "
@@ -97,7 +97,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
             return np.asarray(image.convert("RGB"))
     except OSError as error:
         raise DeviceError(
-            f"{path}: missing or no picture; reinstall it: pip install --force-reinstall scikit-image"
+            f"{path}: missing or not a picture; reinstall it: pip install --force-reinstall scikit-image"
         ) from error
 
 
@@ -113,7 +113,7 @@ def _cut_out(picture: NDArray[np.uint8], view: dict[str, Any]) -> Cutout:
     outline = np.array(view["outline"], np.int32)
     mask = np.zeros((height, width), np.uint8)
     cv2.fillPoly(mask, [outline], 255)
-    mask = cv2.erode(mask, np.ones((3, 3), np.uint8))  # keeps a rim of the old background from showing
+    mask = cv2.erode(mask, np.ones((3, 3), np.uint8))  # removes the rim of the old background
     x, y, w, h = cv2.boundingRect(outline)
     image, mask = picture[y : y + h, x : x + w], cv2.blur(mask, (3, 3))[y : y + h, x : x + w]
     scale = MAX_SIDE / max(w, h)
@@ -124,13 +124,13 @@ def _cut_out(picture: NDArray[np.uint8], view: dict[str, Any]) -> Cutout:
 
 
 def premultiplied(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return image (H, W, 3) times mask (H, W) / 255, rounded: what can be resampled without a fringe at the edge."""
+    """Return image (H, W, 3) times mask (H, W) / 255, rounded: can be resampled without a fringe at the edge."""
     product: NDArray[np.uint8] = ((image.astype(np.uint16) * mask[:, :, None] + 127) // 255).astype(np.uint8)
     return product
 
 
 def _background(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Scale to a common size, slightly out of focus as what lies behind a held object is."""
+    """Scale to a common size and blur slightly, like a background out of focus."""
     import cv2
 
     scale = 600 / min(picture.shape[:2])

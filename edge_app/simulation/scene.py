@@ -1,8 +1,7 @@
-"""A simulated view: a photographed object held up by a hand before a background, moving, turning, in changing light.
+"""A simulated view: a photographed object in a hand before a background, moving, turning, in changing light.
 
-A view is a pure function of the plan of shots and the time: no state, no clock, so the same time gives the same bytes
-however many frames were looked at in between. Everything that moves is a slow sine of time whose amplitude, rate and
-phase are drawn from the shot's seed.
+A view is a pure function of the shots and the time: the same time gives the same bytes, whichever frames were rendered
+before. All motion is a slow sine of time whose amplitude, rate and phase are drawn from the shot's seed.
 """
 
 import math
@@ -21,18 +20,18 @@ Picture = NDArray[np.uint8]
 
 
 class Shot(NamedTuple):
-    """Something is held up for a while."""
+    """An object shown for a while."""
 
     name: str | None
-    """The object; None: nothing but the background."""
+    """The object; None: only the background."""
     view: int
     """Which of the object's views."""
     use: Use
     """Which backgrounds: those of teaching, or those kept for tests."""
     seed: int
-    """Settles background, pose, motion, light, hand and noise."""
+    """Determines background, pose, motion, light, hand and noise."""
     spread: float = 1.0
-    """How far pose and light stray from upright, centred and even: 0 to 1."""
+    """How far pose and light deviate from upright, centred and even: 0 to 1."""
 
 
 class _Wave(NamedTuple):
@@ -46,7 +45,7 @@ class _Wave(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """All that a shot's seed settles."""
+    """Everything that is drawn from a shot's seed."""
 
     background: int
     x: _Wave
@@ -87,7 +86,7 @@ class PhotographScene:
         self._noise = [np.rint(noise * sigma).astype(np.int16) for sigma in (2.5, 5.0, 8.0)]
 
     def shot(self, time_ns: int) -> Shot:
-        """Return what is shown `time_ns` after the scene began."""
+        """Return the shot `time_ns` after the start of the scene."""
         return self._shots(time_ns // self._shot_ns)
 
     def truth(self, time_ns: int) -> str | None:
@@ -136,7 +135,7 @@ class PhotographScene:
         x, y = width * look.x.at(seconds), height * look.y.at(seconds)
         tilt, swivel = look.tilt.at(seconds), look.swivel.at(seconds)
         _paste(image, thing, _corners(wide * scale, tall * scale, x, y, roll, tilt, swivel))
-        # the hand comes in on a ray from the frame's lower part and closes over the object's rim
+        # the hand comes from the lower part of the frame and covers the object's edge
         hand = self._hands[look.tone]
         grown = (0.35 + 0.4 * look.size.at(seconds)) * height / HAND_SIZE[1]
         angle = look.side + 0.4 * roll
@@ -158,7 +157,7 @@ class PhotographScene:
 
 
 def endless_shots(photographs: Photographs, seed: int) -> Callable[[int], Shot]:
-    """Return a plan that shows every object once per round, in a new order each round, for ever."""
+    """Return a plan that shows every object once per round, in a new order each round, without end."""
     names = sorted(photographs.objects)
 
     def shot(index: int) -> Shot:
@@ -216,7 +215,7 @@ def _corners(
 
 
 def _paste(image: Picture, thing: Cutout, corners: NDArray[np.float32]) -> None:
-    """Draw a cut-out onto `image`, in place, with its corners where they are said to be."""
+    """Draw a cut-out onto `image`, in place, with its corners at `corners` (4, 2)."""
     import cv2
 
     height, width = image.shape[:2]
@@ -236,7 +235,7 @@ def _paste(image: Picture, thing: Cutout, corners: NDArray[np.float32]) -> None:
 
 
 def _lit(image: Picture, look: _Look, seconds: float) -> Picture:
-    """Return the image in the shot's light: brightness and colour by table, then a shadow from one side."""
+    """Return the image in the shot's light: brightness and colour by a lookup table, then a shadow from one side."""
     import cv2
 
     gain = 2.0 ** look.light.at(seconds)

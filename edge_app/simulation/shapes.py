@@ -1,4 +1,4 @@
-"""Scenes that need no pictures: one coloured shape a second, moving over a gradient; or one that stands still."""
+"""Scenes without photographs: one coloured shape per second, moving over a gradient; or one that stands still."""
 
 import math
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from edge_app.devices.ports import NS_PER_S
 
 NOISY = 8
-"""Pictures that `StillScene` shows in turn."""
+"""Pictures that `StillScene` alternates between."""
 
 NAMES = ("disc", "square", "ring", "cross")
 COLOURS = ((220, 60, 50), (50, 130, 220), (240, 190, 40), (60, 170, 90))
 
 
 class ShapesScene:
-    """Shows disc, square, ring and cross in turn, a second each; where and how large follows from the seed."""
+    """Shows disc, square, ring and cross in turn, a second each; position and size follow from the seed."""
 
     def __init__(self, *, seed: int = 0, size: tuple[int, int] = (640, 480)) -> None:
         width, height = size
@@ -49,12 +49,12 @@ class ShapesScene:
 
 
 class StillScene:
-    """Shows one shape that does not move; only the noise of a sensor tells one frame from the next."""
+    """Shows one shape that does not move; frames differ only in sensor noise."""
 
     def __init__(self, *, seed: int = 0, size: tuple[int, int] = (640, 480)) -> None:
         picture = ShapesScene(seed=seed, size=size).image(0).astype(np.int16)
         random = np.random.default_rng(seed)
-        # drawn once: a camera's own noise costs the processor nothing either
+        # drawn once: the noise of a real camera costs no processor time
         self._pictures: list[NDArray[np.uint8]] = [
             np.clip(picture + random.integers(-3, 4, picture.shape, np.int16), 0, 255).astype(np.uint8)
             for _ in range(NOISY)

@@ -35,7 +35,7 @@ def test_one_line_an_event_below_five_headings(events: list[DemoEvent]) -> None:
 
 def test_lines_say_what_happened(events: list[DemoEvent]) -> None:
     text = transcript_of(events, io.StringIO(), {})
-    assert "it knew nothing" in text
+    assert "no classes yet" in text
     assert "new class, learnt as example 1" in text
     assert "(a wrong press)" in text
     assert "exactly as before" in text

@@ -31,6 +31,7 @@ def test_what_is_no_uri_says_what_one_looks_like(uri: str) -> None:
         ("sim:fps=fast", "fps = 'fast'"),
         ("sim:scene=shapes,fps=0", "fps = 0, expected 0.01 to 1000"),
         ("sim:scene=shapes,fps=nan", "fps = nan"),
+        ("sim:seed=-1", "seed = '-1': expected a whole number of zero or more"),
         ("sim:fps", "'fps' needs a value"),
         ("sim:fps=1,fps=2", "'fps' is given twice"),
         ("sim:size=640", "expected WIDTHxHEIGHT"),

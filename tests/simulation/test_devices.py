@@ -124,7 +124,7 @@ def test_presses_are_seen_when_their_time_has_come(clock: SimulatedClock) -> Non
 
 def test_a_button_that_is_not_there_cannot_be_pressed(clock: SimulatedClock) -> None:
     buttons = SimulatedButtons(["cup"], clock)
-    with pytest.raises(InputError, match="no button is called 'dog'; there are cup"):
+    with pytest.raises(InputError, match="unknown button 'dog'; expected one of cup"):
         buttons.press("dog")
     buttons.close()
     with pytest.raises(DeviceError, match="closed"):
