@@ -102,7 +102,7 @@ def device(folder: Path, fps: int) -> Iterator[tuple[Pipeline, Hub, Control]]:
             Config(consolidation=ConsolidationConfig(enabled=False)),
             tell=hub.tell,
         )
-        yield pipeline, hub, app.make_control(Config(), folder, manifest, pipeline, learner, hub, clock)
+        yield pipeline, hub, app.make_control(Config(), folder, manifest, encoder, pipeline, learner, hub, clock)
 
 
 def decided(number: int) -> Decided:

@@ -29,6 +29,7 @@ from edge_app.service import Notifier, Signals, Supervisor, check_waits, watchdo
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
     from edge_app.learner import Learner
+    from edge_app.learner.heat_map import MapEncoder
     from edge_app.mqtt.bridge import Bridge
     from edge_app.mqtt.settings import MqttSettings
     from edge_app.web.server import WebServer
@@ -163,13 +164,14 @@ def _open(
     )
     if not config.web.enabled and not config.mqtt.enabled:
         return pipeline, learner, None
-    return pipeline, learner, make_control(config, folder, manifest, pipeline, learner, hub, clock)
+    return pipeline, learner, make_control(config, folder, manifest, encoder, pipeline, learner, hub, clock)
 
 
 def make_control(
     config: Config,
     folder: Path,
     manifest: "ModelManifest",
+    encoder: "MapEncoder",
     pipeline: Pipeline,
     learner: "Learner",
     hub: Hub,
@@ -179,6 +181,7 @@ def make_control(
     from edge_app.control.control import Identity
     from edge_app.control.pictures import Pictures
     from edge_app.encoder.preprocess import Preprocessor
+    from edge_app.learner.heat_map import HeatMapper
 
     made: dict[tuple[int, int], Preprocessor] = {}
 
@@ -194,7 +197,7 @@ def make_control(
     prepared = Preprocessor(manifest.input_size, crop=manifest.crop)
     pictures = Pictures(pipeline.recent, view, prepared, clock, max_fps=config.web.picture_fps)
     identity = Identity(folder, manifest.name, manifest.sha256, config.without_passwords())
-    return Control(pipeline, learner, hub, pictures, clock, identity)
+    return Control(pipeline, learner, hub, pictures, clock, identity, HeatMapper(encoder, manifest, learner))
 
 
 def _open_web(stack: ExitStack, config: Config, control: Control) -> "WebServer":

@@ -74,6 +74,11 @@ class SimpleNetwork:
             label, self.labels, spikes, (10 - spikes).astype(np.int32), margin, spikes.astype(np.int64) << 10
         )
 
+    def input_drive(self, counts: NDArray[np.uint8], label: str) -> NDArray[np.float64]:
+        if label not in self.means:
+            raise UnknownLabel(label)
+        return counts * self.means[label] / 64
+
     def snapshot(self) -> bytes:
         means = {label: mean.tolist() for label, mean in self.means.items()}
         return json.dumps({"means": means, "stream": self.stream}).encode()

@@ -110,6 +110,18 @@ class Columns(ABC):
         best, margin = kernels.winner_of(self._totals, self._ranks)
         return best, margin, self._totals
 
+    def input_drive(self, counts: NDArray[np.uint8], column: int) -> NDArray[np.float64]:
+        """Return what each input of counts (n_inputs,) adds to a column's potential: (n_inputs,), in firing thresholds.
+
+        Of each member the neuron counts that fired, or else had the highest potential; tonic inhibition is left out.
+        """
+        activity = self.present(counts)
+        members = np.arange(self.params.members)
+        neurons = column * self.per_column + members * self.params.microcolumns + activity.winner[column]
+        weights = self.weights[:, neurons].astype(np.float64)
+        drive: NDArray[np.float64] = counts * (weights / np.maximum(self.threshold[neurons], 1)).sum(axis=1)
+        return drive
+
     def add(self, key: int) -> None:
         """Append an untrained column; `key` names its random stream."""
         new = self.per_column

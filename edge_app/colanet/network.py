@@ -67,6 +67,16 @@ class CoLaNET:
         with self._lock:
             return [self._decide(row) for row in counts]
 
+    def input_drive(self, counts: NDArray[np.uint8], label: str) -> NDArray[np.float64]:
+        """Return what each input of counts (n_inputs,) uint8 adds to the potential of a class's column.
+
+        (n_inputs,) float64, in firing thresholds, summed over the ensemble; see `Columns.input_drive`. It explains a
+        decision and takes no part in one. Raises InputError, UnknownLabel.
+        """
+        self._check_counts(counts, 1)
+        with self._lock:
+            return self._columns.input_drive(np.array(counts), self._column(label))
+
     def learn_one(self, counts: NDArray[np.uint8], label: str) -> None:
         """Learn that counts (n_inputs,) uint8 show a class.
 

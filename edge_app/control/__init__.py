@@ -7,6 +7,7 @@ from edge_app.control.hub import Hub
 from edge_app.control.pictures import JpegFrame
 from edge_app.control.status import Condition, DeviceStatus
 from edge_app.control.tray import UncertainDecision
+from edge_app.learner.heat_map import HeatMap
 from edge_app.pipeline.events import Corrected, Decided, Event, Health, Rejected, Taught
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Event",
     "FrameGone",
     "Health",
+    "HeatMap",
     "Hub",
     "JpegFrame",
     "NotInTray",

@@ -21,6 +21,7 @@ from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import InputError
 from edge_app.labels import check_label
 from edge_app.learner import Learner
+from edge_app.learner.heat_map import HeatMap, HeatMapper
 from edge_app.pipeline.commands import (
     Command,
     FollowImport,
@@ -64,13 +65,21 @@ class Control:
     """
 
     def __init__(
-        self, pipeline: Pipeline, learner: Learner, hub: Hub, pictures: Pictures, clock: Clock, identity: Identity
+        self,
+        pipeline: Pipeline,
+        learner: Learner,
+        hub: Hub,
+        pictures: Pictures,
+        clock: Clock,
+        identity: Identity,
+        heat_maps: HeatMapper,
     ) -> None:
         """`hub` must receive the pipeline's events; `pictures` must show its frames."""
         self._pipeline = pipeline
         self._learner = learner
         self._hub = hub
         self._pictures = pictures
+        self._heat_maps = heat_maps
         self._clock = clock
         self.identity = identity
         self._started_ns = clock.monotonic_ns()
@@ -124,6 +133,15 @@ class Control:
     def picture(self, max_side: int = 640) -> JpegFrame:
         """Return the newest frame as JPEG, encoded once for all callers. Raises FrameGone if there is none."""
         return self._pictures.newest(max_side)
+
+    def heat_map(self, label: str | None = None, *, frame: int | None = None) -> tuple[int, HeatMap]:
+        """Return a frame's number, and which parts of it drove the column of a class. Takes as long as encoding it.
+
+        `label` None: the leading column. `frame`: its number, as in `teach`; None: the newest. Raises FrameGone,
+        UnknownLabel, and InputError while no class is known or if the encoder does not output its last map.
+        """
+        seen = self._pictures.find(frame)
+        return seen.sequence, self._heat_maps.of(seen.picture, label)
 
     def await_picture(self, sequence: int, timeout_s: float) -> bool:
         """Wait up to `timeout_s` for a frame other than `sequence`; return whether there is one."""

@@ -93,23 +93,25 @@ class TFLiteEncoder(Closing):
             _copy(self._output, self.manifest.embedding_dtype, out)
         return out
 
-    def encode_map(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the last map of `image`, (side, side, n) uint8: what the embedding is pooled from.
+    def encode_with_map(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return the embedding (n,) uint8 of `image`, and the map (side, side, n) uint8 that it is pooled from.
 
-        It takes as long as `encode`. Raises InputError as `encode` does, and for a model that does not give its map.
+        It takes as long as `encode`. Raises InputError as `encode` does, and for a model that does not output its map.
         """
         _expect("image", image, (self.manifest.input_size, self.manifest.input_size, 3))
         told = self.manifest.last_map
         if told is None:
             raise InputError(
-                f"encoder {self.manifest.name} does not give its last map: its manifest has no [map]. The models that "
-                "are shipped with edge-app do"
+                f"encoder {self.manifest.name} does not output its last map: its manifest has no [map]. Use an encoder "
+                "that is shipped with edge-app"
             )
-        out = np.empty((told.side, told.side, self.manifest.embedding_size), np.uint8)
+        embedding = np.empty(self.manifest.embedding_size, np.uint8)
+        cells = np.empty((told.side, told.side, self.manifest.embedding_size), np.uint8)
         with self._lock:
             self._run(image)
-            _copy(self._map, told.dtype, out)
-        return out
+            _copy(self._output, self.manifest.embedding_dtype, embedding)
+            _copy(self._map, told.dtype, cells)
+        return embedding, cells
 
     def _run(self, image: NDArray[np.uint8]) -> None:
         """Invoke the interpreter; the caller holds the lock."""

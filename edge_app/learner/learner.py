@@ -27,7 +27,7 @@ from edge_app.config import ConsolidationConfig, StateConfig
 from edge_app.errors import EdgeAppError, InputError, StateBusy, StateNotWritable
 from edge_app.labels import check_label
 from edge_app.learner import consolidation, corrections
-from edge_app.learner.live import LiveNetwork
+from edge_app.learner.live import Evidence, LiveNetwork
 from edge_app.learner.rebuilder import Rebuilder
 from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, replay, resume
 from edge_app.learner.saver import Saver
@@ -176,6 +176,14 @@ class Learner(Closing):
         """Return the network's decision on an embedding, (n,) uint8. Raises InputError."""
         self._check_embedding(embedding)
         return self._live.predict(embedding)
+
+    def evidence(self, embedding: NDArray[np.uint8], label: str | None = None) -> Evidence:
+        """Return what drove the column of a class when shown an embedding, (n,) uint8; None: the leading column.
+
+        Raises UnknownLabel, and InputError, also while no class is known.
+        """
+        self._check_embedding(embedding)
+        return self._live.evidence(embedding, label)
 
     # Teaching
 

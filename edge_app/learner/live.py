@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.errors import InputError
 from edge_app.learner.replay import RateCoder, Trained
 from edge_app.messages import Decision
 from edge_app.storage.records import Binding, Entry
@@ -13,6 +15,14 @@ from edge_app.storage.snapshots import SnapshotKey
 
 STEP = 32
 """Presentations learnt at a time: a decision waits for at most this many."""
+
+
+class Evidence(NamedTuple):
+    """What drove the column of a class in one presentation."""
+
+    label: str
+    drive: NDArray[np.float64]
+    """(n_inputs,): what each input added to the column's potential, in firing thresholds."""
 
 
 class LiveNetwork:
@@ -39,6 +49,18 @@ class LiveNetwork:
         counts = self._rate_code(embedding)
         with self._deciding:
             return self._trained.network.predict_one(counts)
+
+    def evidence(self, embedding: NDArray[np.uint8], label: str | None) -> Evidence:
+        """Return what drove the column of a class, None: the leading column. Raises InputError, UnknownLabel."""
+        counts = self._rate_code(embedding)
+        with self._deciding:
+            network = self._trained.network
+            if label is None:
+                decision = network.predict_one(counts)
+                if not decision.labels:
+                    raise InputError("no class was taught yet, so there is no column to explain")
+                label = decision.label or decision.labels[int(decision.excitation.argmax())]
+            return Evidence(label, network.input_drive(counts, label))
 
     def learn(self, entries: Sequence[Entry]) -> None:
         """Learn further presentations; decisions are made in between."""

@@ -46,6 +46,9 @@ class Network(Protocol):
     def predict_one(self, counts: NDArray[np.uint8]) -> Decision:
         """Decide on one presentation, (n_inputs,)."""
 
+    def input_drive(self, counts: NDArray[np.uint8], label: str) -> NDArray[np.float64]:
+        """Return what each input adds to the potential of a class's column, (n_inputs,), in firing thresholds."""
+
     def snapshot(self) -> bytes:
         """Return all that was learnt."""
 

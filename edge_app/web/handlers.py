@@ -35,6 +35,11 @@ def picture(control: Control, call: Call) -> Response:
     return jpeg_response(found.jpeg, {"X-Frame-Sequence": str(found.sequence)})
 
 
+def heat_map(control: Control, call: Call) -> schema.HeatMap:
+    """Return a heat map of a frame."""
+    return translate.heat_map(*control.heat_map(call.query.label, frame=call.query.frame))
+
+
 def classes(control: Control, call: Call) -> schema.Classes:
     """Return a report on each class."""
     return schema.Classes([translate.report(one) for one in control.classes()])

@@ -84,6 +84,15 @@ class PictureQuery(Input, frozen=True):
     max_side: Annotated[int, Meta(ge=16, le=4096)] = 640
 
 
+class HeatMapQuery(Input, frozen=True):
+    """Which frame and which class."""
+
+    frame: Sequence | None = None
+    """Null: the newest."""
+    label: Label | None = None
+    """Null: the class of the leading column."""
+
+
 class ExamplesQuery(Input, frozen=True):
     """Which examples."""
 
@@ -113,6 +122,15 @@ class Failure(Struct):
     """An answer that is none."""
 
     error: Problem
+
+
+class HeatMap(Struct):
+    """The parts of a frame that drove the column of a class."""
+
+    frame: int
+    label: str
+    cells: list[list[float]]
+    """What each part of the picture adds to the column's potential, in firing thresholds; rows from the top."""
 
 
 class CameraState(Struct):

@@ -68,6 +68,11 @@ def report(one: control.ClassReport) -> schema.ClassReport:
     )
 
 
+def heat_map(sequence: int, one: control.HeatMap) -> schema.HeatMap:
+    """Return a heat map."""
+    return schema.HeatMap(sequence, one.label, one.cells.round(4).tolist())
+
+
 def taught(one: control.Taught) -> schema.Taught:
     """Return an example that was taught."""
     before = schema.Before(one.before, round(one.confidence, 4))

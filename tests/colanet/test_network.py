@@ -55,6 +55,26 @@ def test_no_class_no_spike_no_input_is_unknown(params: Params) -> None:
     assert taught(params).predict_one(np.zeros(N, np.uint8)).label is None or params.rule == "decorrelated"
 
 
+def test_what_the_inputs_drive_adds_up_to_the_excitation(params: Params) -> None:
+    network = taught(params)
+    counts, label = stream(2, 1)[0]
+    column = network.labels.index(label)
+    drive = network.input_drive(counts, label)
+    assert (drive.shape, drive.dtype) == (counts.shape, np.float64)
+    assert not drive[counts == 0].any()
+    other = network.input_drive(counts, next(name for name in LABELS if name != label))
+    assert not np.allclose(drive, other)
+    if params.rule == "decorrelated" and params.microcolumns * params.members == 1:  # no leak, and all is kept of it
+        columns = network.columns
+        tonic = columns.tonic[column] / columns.threshold[column]
+        excitation = network.predict_one(counts).excitation[column] / 1024
+        assert drive.sum() - tonic == pytest.approx(excitation, abs=2 / 1024)
+    with pytest.raises(UnknownLabel):
+        network.input_drive(counts, "gnu")
+    with pytest.raises(InputError):
+        network.input_drive(counts[:-1], label)
+
+
 def test_a_single_class_is_recognised(params: Params) -> None:
     """Nothing to be told apart from: the class is still there."""
     network = CoLaNET(params, N)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from edge_app.control import Control, Hub
 from edge_app.control.control import Identity
 from edge_app.control.pictures import Pictures
 from edge_app.devices.clock import MonotonicClock
+from edge_app.encoder.model import MapOutput, load_manifest
 from edge_app.encoder.preprocess import Preprocessor
 from edge_app.learner import Learner
+from edge_app.learner.heat_map import HeatMapper
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.simulation.devices import Fault, SimulatedButtons, SimulatedCamera
 
@@ -25,7 +28,7 @@ def look(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 class Device:
-    def __init__(self, folder: Path, learner: Learner, *faults: Fault, fps: float = 50) -> None:
+    def __init__(self, folder: Path, learner: Learner, *faults: Fault, fps: float = 50, gives_map: bool = True) -> None:
         self.clock = MonotonicClock()
         self.encoder, self.reports, self.hub = PatchEncoder(), Reports(), Hub()
         camera = SimulatedCamera(ColourScene(), self.clock, fps=fps, faults=faults)
@@ -44,7 +47,11 @@ class Device:
         self.learner = learner
         pictures = Pictures(self.pipeline.recent, look, make_preprocess(), self.clock, max_fps=20)
         identity = Identity(folder, "patches", learner._store.binding.encoder_sha256, {"web": {"port": 8765}})
-        self.control = Control(self.pipeline, learner, self.hub, pictures, self.clock, identity)
+        told = MapOutput(side=4, dtype="uint8", scale=1.0, zero_point=0) if gives_map else None
+        heat_maps = HeatMapper(
+            self.encoder, replace(load_manifest(check=False), name="patches", last_map=told), learner
+        )
+        self.control = Control(self.pipeline, learner, self.hub, pictures, self.clock, identity, heat_maps)
         self.control.listen(self._keep)
 
     def _keep(self, event: Any) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from device import Device
 from numpy.typing import NDArray
+from parts import embedding_of
 from simple_network import SimpleFactory, SimpleNetwork, clean_replay, embedding, open_learner
 
 from edge_app.config import StateConfig
@@ -44,6 +45,33 @@ def test_the_picture_that_was_seen_is_taught_however_late_the_word_comes(device:
     with pytest.raises(FrameGone, match="not kept any more"):
         device.control.teach("thing", frame=number + 10**9)
     assert len(device.learner.examples()) == 1
+
+
+def test_a_heat_map_is_of_the_frame_that_was_seen(device: Device) -> None:
+    with pytest.raises(InputError, match="no class was taught"):
+        device.control.heat_map()
+    device.control.teach("red")
+    number = device.control.picture().sequence
+    sequence, ahead = device.control.heat_map(frame=number)
+    assert (sequence, ahead.label, ahead.cells.shape) == (number, "red", (4, 4))
+    again, asked = device.control.heat_map("red", frame=number)
+    assert again == number
+    np.testing.assert_array_equal(asked.cells, ahead.cells)
+    seen = device.control._pictures.find(number)
+    evidence = device.learner.evidence(embedding_of(seen.picture), "red")
+    assert ahead.cells.sum() == pytest.approx(evidence.drive.sum())
+    assert ahead.cells.sum() > 0
+    with pytest.raises(UnknownLabel):
+        device.control.heat_map("blue")
+    with pytest.raises(FrameGone):
+        device.control.heat_map(frame=10**9)
+
+
+def test_an_encoder_that_gives_no_map_is_named(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner, Device(tmp_path, learner, gives_map=False) as device:
+        device.wait_for(lambda events: len(events) > 0)
+        with pytest.raises(InputError, match="encoder patches does not output its last map"):
+            device.control.heat_map()
 
 
 def test_a_frame_that_someone_was_told_of_can_be_taught(device: Device) -> None:

@@ -1,4 +1,4 @@
-"""The shipped model's embedding is the Gaussian-weighted mean of the map that it gives."""
+"""The shipped model's embedding is the Gaussian-weighted mean of the map that it outputs."""
 
 import dataclasses
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_app.encoder.model import MapOutput, ModelManifest, load_manifest
-from edge_app.encoder.pooling import gaussian
+from edge_app.encoder.pooling import drive_per_cell, gaussian
 from edge_app.encoder.selfcheck import picture
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import InputError, ModelMismatch
@@ -35,7 +35,7 @@ def test_the_embedding_is_the_weighted_map() -> None:
     assert (manifest.pooling, told.zero_point) == ("gaussian", 0)
     assert manifest.sigma is not None
     with TFLiteEncoder(manifest) as encoder:
-        embedding, cells = encoder.encode(picture(224)), encoder.encode_map(picture(224))
+        embedding, cells = encoder.encode_with_map(picture(224))
         np.testing.assert_array_equal(encoder.encode(picture(224)), embedding)
     assert cells.shape == (told.side, told.side, manifest.embedding_size)
     assert cells.dtype == np.uint8
@@ -46,9 +46,28 @@ def test_the_embedding_is_the_weighted_map() -> None:
     assert np.sum(embedding > 50) > 20
 
 
+def test_drive_is_divided_among_the_cells_that_caused_it() -> None:
+    cells = np.zeros((3, 3, 4), np.uint8)
+    cells[0, 0, 0] = 9  # one cell alone
+    cells[1, 1, 1] = cells[1, 2, 1] = 100  # two cells, of which the middle one weighs more
+    cells[:, :, 2] = 7
+    drive = np.array([3.0, -2.0, 4.5, 8.0])  # the last channel is 0 everywhere: nobody caused its drive
+    found = drive_per_cell(drive, cells, sigma=1.0, zero_point=0)
+    weights = gaussian(3, 1.0)
+    expected = 4.5 * weights
+    expected[0, 0] += 3.0
+    middle, right = weights[1, 1], weights[1, 2]
+    expected[1, 1] -= 2.0 * middle / (middle + right)
+    expected[1, 2] -= 2.0 * right / (middle + right)
+    np.testing.assert_allclose(found, expected)
+    assert found.sum() == pytest.approx(5.5)
+    raised = np.where(cells > 0, cells + 10, 10).astype(np.uint8)
+    np.testing.assert_allclose(drive_per_cell(drive, raised, sigma=1.0, zero_point=10), found)
+
+
 def test_a_model_without_a_map_says_so(tiny: ModelManifest) -> None:
-    with TFLiteEncoder(tiny) as encoder, pytest.raises(InputError, match=r"tiny does not give its last map"):
-        encoder.encode_map(np.zeros((32, 32, 3), np.uint8))
+    with TFLiteEncoder(tiny) as encoder, pytest.raises(InputError, match=r"tiny does not output its last map"):
+        encoder.encode_with_map(np.zeros((32, 32, 3), np.uint8))
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,11 @@ class PatchEncoder:
             assert self.frozen.wait(30)
         return embedding_of(image)
 
+    def encode_with_map(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The map is flat: all of its cells are the embedding."""
+        embedding = self.encode(image)
+        return embedding, np.broadcast_to(embedding, (4, 4, embedding.size)).copy()
+
 
 def embedding_of(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     means = picture.reshape(4, 4, 4, 4, 3).mean(axis=(1, 3))

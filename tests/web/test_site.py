@@ -67,6 +67,21 @@ def test_the_picture_that_was_seen_is_taught(served: Served) -> None:
     assert (gone.status_code, gone.json()["error"]["code"]) == (409, "frame_gone")
 
 
+def test_a_heat_map_tells_which_parts_drove_a_column(served: Served) -> None:
+    nothing = served.http.get(api("/picture/heat-map"))
+    assert (nothing.status_code, nothing.json()["error"]["code"]) == (409, "refused")
+    teach(served, "cup")
+    frame = int(served.http.get(api("/picture.jpg")).headers["X-Frame-Sequence"])
+    found = served.http.get(api("/picture/heat-map"), params={"frame": frame, "label": "cup"}).json()
+    assert (found["frame"], found["label"]) == (frame, "cup")
+    assert [len(row) for row in found["cells"]] == [4, 4, 4, 4]
+    assert sum(map(sum, found["cells"])) > 0
+    unknown = served.http.get(api("/picture/heat-map"), params={"label": "pen"})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_class")
+    gone = served.http.get(api("/picture/heat-map"), params={"frame": 10**9})
+    assert (gone.status_code, gone.json()["error"]["code"]) == (409, "frame_gone")
+
+
 def test_a_retry_teaches_once(served: Served) -> None:
     key = {"Idempotency-Key": "one"}
     assert teach(served, "cup", headers=key) == teach(served, "cup", headers=key)

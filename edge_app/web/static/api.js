@@ -145,6 +145,13 @@ const classPath = (label) => `classes/${encodeURIComponent(label)}`;
 /** @returns {Promise<State>} */
 export const getState = () => call("GET", "state");
 
+/**
+ * Fetch the heat map of a frame for the leading column.
+ * @param {number} frame
+ * @returns {Promise<{frame: number, label: string, cells: number[][]}>} rows of the picture, from the top
+ */
+export const getHeatMap = (frame) => call("GET", "picture/heat-map", { query: { frame } });
+
 /** @returns {Promise<ClassReport[]>} */
 export const getClasses = async () => (await call("GET", "classes")).classes;
 

@@ -8,6 +8,7 @@ import { byId, setText } from "./dom.js";
 import { Gallery } from "./gallery.js";
 import { DecisionView, LivePicture, showVitals } from "./live.js";
 import { Announcer, Toast } from "./messages.js";
+import { HeatMapView } from "./heatmap.js";
 import { Columns } from "./spikes.js";
 import { Transfer } from "./transfer.js";
 import { Tray } from "./tray.js";
@@ -31,6 +32,7 @@ const classes = new Classes(device, picture, toast, announcer, {
 });
 new Tray(device, toast);
 new Transfer(device, toast);
+new HeatMapView(device, picture);
 
 let paused = false;
 /** @type {string | null} */

@@ -49,6 +49,19 @@ export function standing(report) {
 }
 
 /**
+ * Name the part of a square of cells that has the greatest value.
+ * @param {number[][]} cells rows from the top
+ */
+export function strongestPart(cells) {
+  const all = cells.flat();
+  const at = all.indexOf(Math.max(...all));
+  const third = (/** @type {number} */ index) => Math.floor((3 * index) / cells.length);
+  const [row, column] = [third(Math.floor(at / cells.length)), third(at % cells.length)];
+  if (row === 1 && column === 1) return "centre";
+  return [["top", "", "bottom"][row], ["left", "", "right"][column]].filter(Boolean).join(" ");
+}
+
+/**
  * Join the device's reasons as sentences.
  * @param {string[]} reasons
  */

@@ -49,6 +49,27 @@ def test_spikes_are_shown_as_they_happen(page, device):
     assert int(page.text("#columns .own .count")) > 0
 
 
+def test_heat_map_shows_what_drove_the_leading_column(page, device):
+    page.open(device)
+    page.wait_ready()
+    assert not page.find("#heat-map-toggle").is_enabled(), "nothing was taught"
+    page.add_class("disc", when="disc")
+    page.add_class("ring", when="ring")
+    page.wait(lambda: page.find("#heat-map-toggle").is_enabled(), "classes to ask for")
+    page.click("#heat-map-toggle")
+    page.wait(lambda: page.is_shown("#heat-map"), "a map")
+    assert page.find("#heat-map-toggle").get_attribute("aria-pressed") == "true"
+    assert page.find("#heat-map").get_attribute("width") == "7"
+    assert page.text("#heat-map-words").split(",")[0] in ("disc", "ring")
+    opaque = (
+        "return document.getElementById('heat-map').getContext('2d').getImageData(0, 0, 7, 7).data.some((x) => x > 150)"
+    )
+    assert page.run(opaque)
+    page.click("#heat-map-toggle")
+    assert not page.is_shown("#heat-map")
+    assert not page.is_shown("#heat-map-words")
+
+
 def test_pause_stops_what_moves_and_teaching_with_it(page, device):
     page.open(device)
     page.wait_ready()
