@@ -27,7 +27,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_app import app, machine
-from edge_app.config import Config, ConsolidationConfig
+from edge_app.config import Config, ConsolidationConfig, MqttConfig
 from edge_app.control import Control, Decided, Hub
 from edge_app.devices import open_buttons, open_camera
 from edge_app.devices.clock import MonotonicClock
@@ -37,8 +37,9 @@ from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.learner import Learner
 from edge_app.messages import Decision
 from edge_app.mqtt.backoff import BackOff
-from edge_app.mqtt.bridge import Bridge, BridgeSettings
+from edge_app.mqtt.bridge import Bridge
 from edge_app.mqtt.connection import Broker
+from edge_app.mqtt.settings import MqttSettings
 from edge_app.mqtt.topics import Topics
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 
@@ -125,8 +126,9 @@ def microseconds(work: Callable[[Decided], None], events: list[Decided]) -> dict
 def bridge_of(control: Control, port: int, folder: Path, hold_s: float, buffer: int = 1000) -> Bridge:
     return Bridge(
         control,
-        Broker("127.0.0.1", port, "edge-app-bench"),
-        BridgeSettings(TOPICS, "bench", hold_s=hold_s, buffer=buffer),
+        MqttSettings(
+            MqttConfig(name="bench", hold_s=hold_s, buffer=buffer), Broker("127.0.0.1", port, "edge-app-bench"), TOPICS
+        ),
         folder,
         lambda *_, **__: None,
         backoff=BackOff(random.Random(1), shortest_s=0.1, longest_s=0.2),

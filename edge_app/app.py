@@ -219,7 +219,7 @@ def _open_mqtt(stack: ExitStack, outside: ExitStack, bus: "MqttSettings", contro
     """Make the bridge; it takes commands as long as `outside` is open, and tells what happens as long as `stack` is."""
     from edge_app.mqtt.bridge import Bridge
 
-    bridge = stack.enter_context(Bridge(control, bus.broker, bus.wishes, control.identity.folder, logs.report))
+    bridge = stack.enter_context(Bridge(control, bus, control.identity.folder, logs.report))
     outside.callback(bridge.take_no_more)
     return bridge
 

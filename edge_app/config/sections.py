@@ -330,6 +330,16 @@ class MqttConfig(Section):
     offer_mb: int = _key(4, whole(1, 16, "MB"), "Size of one offered class at most.")
 
     @property
+    def picture_side(self) -> int:
+        """The longer side of a published picture, pixels; 0: none is published."""
+        return self.thumbnail_side if self.thumbnails else 0
+
+    @property
+    def offer_bytes(self) -> int:
+        """The size of an offered class at most."""
+        return self.offer_mb << 20
+
+    @property
     def port_in_use(self) -> int:
         """The port, the protocol's own where none was named."""
         return self.port or (8883 if self.tls else 1883)

@@ -9,44 +9,27 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from edge_app.closing import Closing
+from edge_app.config import MqttConfig
 from edge_app.control import Control, Decided, Event, FrameGone, Health
 from edge_app.messages import Report
 from edge_app.mqtt import discovery, payloads
 from edge_app.mqtt.backoff import BackOff
 from edge_app.mqtt.client import MqttClient
 from edge_app.mqtt.commands import Commands
-from edge_app.mqtt.connection import Broker, Incoming
+from edge_app.mqtt.connection import Incoming
 from edge_app.mqtt.debounce import Debouncer
 from edge_app.mqtt.fleet import Fleet
 from edge_app.mqtt.payloads import to_json
-from edge_app.mqtt.topics import Topics
+from edge_app.mqtt.settings import MqttSettings
 from edge_app.mqtt.worker import CommandWorker
 
 LOOK_S = 1.0
 """How often the device's health is looked at."""
 MEASURES_S = 60.0
 """How often it is told when nothing but its figures changed."""
-DEFAULT_PREFIX = "homeassistant"
-
-
-class BridgeSettings(NamedTuple):
-    """What the configuration says of the bridge, checked."""
-
-    topics: Topics
-    name: str
-    """Of the device, for people."""
-    discovery: str = DEFAULT_PREFIX
-    commands: str = "none"
-    hold_s: float = 0.5
-    picture_side: int = 0
-    """0: no pictures."""
-    buffer: int = 1000
-    offers: str = "off"
-    offers_key: bytes | None = None
-    offer_bytes: int = 4 << 20
 
 
 class Bridge(Closing):
@@ -55,8 +38,7 @@ class Bridge(Closing):
     def __init__(
         self,
         control: Control,
-        broker: Broker,
-        wishes: BridgeSettings,
+        settings: MqttSettings,
         folder: Path,
         report: Report,
         *,
@@ -65,10 +47,11 @@ class Bridge(Closing):
     ) -> None:
         """`folder` keeps which offers were settled; `monotonic` gives nanoseconds. Raises RuntimeMissing."""
         self._control = control
-        self._wishes = wishes
+        config = self._config = settings.config
+        self._name = settings.name
         self._monotonic = monotonic
-        self._topics = wishes.topics
-        self._settle = Debouncer(wishes.hold_s)
+        self._topics = settings.topics
+        self._settle = Debouncer(config.hold_s)
         self._telling = threading.Lock()
         self._run_id = secrets.token_hex(4)
         self._events = self._labels = 0
@@ -80,8 +63,10 @@ class Bridge(Closing):
         self._refresh_due = False
         self._announced: dict[str, bytes] | None = None
         self._unlisten: Callable[[], None] = lambda: None
-        will = self._topics.own("status"), b"offline"
-        self.speaker = MqttClient(broker, wishes.buffer, will, self, report, backoff or BackOff(random.Random()))
+        will, backoff = (self._topics.own("status"), b"offline"), backoff or BackOff(random.Random())
+        self.speaker = MqttClient(
+            settings.broker, config.buffer, will, self, report, backoff or BackOff(random.Random())
+        )
         self.outbox = self.speaker.outbox
         self._fleet = Fleet(
             control,
@@ -89,24 +74,24 @@ class Bridge(Closing):
             self._topics,
             folder,
             self._tell,
-            mode=wishes.offers,
-            key=wishes.offers_key,
-            largest=wishes.offer_bytes,
+            mode=config.offers,
+            key=settings.offers_key,
+            largest=config.offer_bytes,
         )
         self._commands = Commands(control, self._fleet, self._chosen)
-        self._clerk = CommandWorker(self._commands, wishes.commands, self._topics, self.outbox)
+        self._clerk = CommandWorker(self._commands, config.commands, self._topics, self.outbox)
 
     def start(self) -> None:
         """Begin to listen to the device and to look for the broker; returns at once."""
         own = self._topics.own
         self.outbox.state(own("status"), b"online")
-        if not self._wishes.picture_side:
+        if not self._config.picture_side:
             self.outbox.state(own("picture"), b"")
-        if self._wishes.commands != "none":
+        if self._config.commands != "none":
             self.speaker.want([self._topics.commands])
         else:
             self.outbox.state(own("choice"), b"")
-        if self._wishes.offers != "off":
+        if self._config.offers != "off":
             self.speaker.want([self._topics.offers])
         self._refresh()
         self._unlisten = self._control.listen(self._happened)
@@ -174,12 +159,12 @@ class Bridge(Closing):
                 self._measures_ns = now_ns + round(MEASURES_S * 1e9)
                 self.outbox.state(self._topics.own("health"), to_json(condition | payloads.measures(status)))
         shown, self._shown = self._shown, None
-        if shown is not None and self._wishes.commands != "none":
+        if shown is not None and self._config.commands != "none":
             self._control.keep(shown)
-        if self._picture_due and self._wishes.picture_side:
+        if self._picture_due and self._config.picture_side:
             self._picture_due = False
             try:
-                self.outbox.state(self._topics.own("picture"), self._control.picture(self._wishes.picture_side).jpeg)
+                self.outbox.state(self._topics.own("picture"), self._control.picture(self._config.picture_side).jpeg)
             except FrameGone:
                 return
 
@@ -220,7 +205,7 @@ class Bridge(Closing):
         reports = self._control.classes()
         labels = [report.label for report in reports]
         self.outbox.state(self._topics.own("classes"), to_json(payloads.classes(reports)))
-        if self._wishes.commands != "none" and self._commands.choice not in labels:
+        if self._config.commands != "none" and self._commands.choice not in labels:
             self._commands.choice = labels[0] if labels else None
             self._chosen(self._commands.choice)
         self._announce(labels)
@@ -229,17 +214,17 @@ class Bridge(Closing):
         self.outbox.state(self._topics.own("choice"), (label or "").encode())
 
     def _announce(self, labels: list[str]) -> None:
-        wishes, before = self._wishes, self._announced
-        prefix = wishes.discovery
+        config, before = self._config, self._announced
+        prefix = config.discovery
         now: dict[str, bytes] = {}
         if prefix:
             now = discovery.announcements(
                 prefix,
                 self._topics,
-                wishes.name,
+                self._name,
                 labels,
-                commands=wishes.commands != "none",
-                pictures=bool(wishes.picture_side),
+                commands=config.commands != "none",
+                pictures=bool(config.picture_side),
             )
         for topic in (before or {}).keys() - now.keys():
             self.outbox.state(topic, b"")
@@ -247,4 +232,4 @@ class Bridge(Closing):
             self.outbox.state(topic, content)
         self._announced = now
         if before is None:  # only now is it known which of those announced earlier are gone
-            self.speaker.want([discovery.pattern(prefix or DEFAULT_PREFIX, self._topics.device)])
+            self.speaker.want([discovery.pattern(prefix or MqttConfig().discovery, self._topics.device)])

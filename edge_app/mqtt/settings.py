@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from edge_app.config import MqttConfig
 from edge_app.errors import InputError
-from edge_app.mqtt.bridge import BridgeSettings
 from edge_app.mqtt.connection import Broker, needs_extra, tls_context
 from edge_app.mqtt.identity import MACHINE_ID, device_id
 from edge_app.mqtt.offers import MIN_KEY
@@ -17,17 +16,27 @@ LARGEST_PACKET = 1 << 20
 
 
 class MqttSettings(NamedTuple):
-    """What a bridge needs of the configuration."""
+    """The section [mqtt] of the configuration, with the contents of its files."""
 
+    config: MqttConfig
     broker: Broker
-    wishes: BridgeSettings
+    topics: Topics
+    offers_key: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """The device's name for people."""
+        return self.config.name or f"edge-app {self.topics.device}"
 
 
-def prepare(mqtt: MqttConfig, machine_id: Path = MACHINE_ID) -> MqttSettings:
+def prepare(config: MqttConfig, machine_id: Path = MACHINE_ID) -> MqttSettings:
     """Return what a bridge needs. Raises InputError for files that are not right, and RuntimeMissing."""
     needs_extra()
-    device = device_id(mqtt.device, machine_id)
-    return MqttSettings(broker_of(mqtt, device), wishes_of(mqtt, device))
+    device = device_id(config.device, machine_id)
+    key = None
+    if config.offers_key_file:
+        key = read_secret("mqtt.offers_key_file", Path(config.offers_key_file), at_least=MIN_KEY)
+    return MqttSettings(config, broker_of(config, device), Topics(config.base, device), key)
 
 
 def broker_of(mqtt: MqttConfig, device: str) -> Broker:
@@ -45,7 +54,7 @@ def broker_of(mqtt: MqttConfig, device: str) -> Broker:
             read_secret("mqtt.key_file", Path(mqtt.key_file), at_most=1 << 16)
         ca_file = check_readable("mqtt.ca_file", mqtt.ca_file)
         context = tls_context(ca_file, (certificate, mqtt.key_file) if certificate else None)
-    offered = mqtt.offer_mb << 20 if mqtt.offers != "off" else 0
+    offered = mqtt.offer_bytes if mqtt.offers != "off" else 0
     return Broker(
         mqtt.host,
         mqtt.port_in_use,
@@ -54,23 +63,4 @@ def broker_of(mqtt: MqttConfig, device: str) -> Broker:
         password,
         context,
         LARGEST_PACKET + offered,
-    )
-
-
-def wishes_of(mqtt: MqttConfig, device: str) -> BridgeSettings:
-    """Return the rest. Raises InputError."""
-    key = None
-    if mqtt.offers_key_file:
-        key = read_secret("mqtt.offers_key_file", Path(mqtt.offers_key_file), at_least=MIN_KEY)
-    return BridgeSettings(
-        topics=Topics(mqtt.base, device),
-        name=mqtt.name or f"edge-app {device}",
-        discovery=mqtt.discovery,
-        commands=mqtt.commands,
-        hold_s=mqtt.hold_s,
-        picture_side=mqtt.thumbnail_side if mqtt.thumbnails else 0,
-        buffer=mqtt.buffer,
-        offers=mqtt.offers,
-        offers_key=key,
-        offer_bytes=mqtt.offer_mb << 20,
     )

@@ -12,13 +12,16 @@ from mosquitto import WAIT_S
 from parts import Reports
 from simple_network import open_learner
 
+from edge_app.config import MqttConfig
 from edge_app.control import Decided
 from edge_app.messages import Decision
 from edge_app.mqtt.backoff import BackOff
-from edge_app.mqtt.bridge import Bridge, BridgeSettings
+from edge_app.mqtt.bridge import Bridge
 from edge_app.mqtt.connection import Broker
+from edge_app.mqtt.settings import MqttSettings
 from edge_app.mqtt.topics import Topics
 
+USUAL: dict[str, Any] = {"hold_s": 0.0, "offers_key_file": "/key"}
 QUICK = 0.02, 0.1
 """Shortest and longest wait before the next attempt."""
 
@@ -33,18 +36,18 @@ def decided(label: str | None, sequence: int = 1, confidence: float = 0.9) -> De
 class House:
     """A device with a bridge; a context manager. `run`: with its loop, else only what the test says happens."""
 
-    def __init__(self, folder: Path, port: int, name: str = "one", *, run: bool = False, **wishes: Any) -> None:
+    def __init__(self, folder: Path, port: int, name: str = "one", *, run: bool = False, **config: Any) -> None:
         folder.mkdir(exist_ok=True)
         self.learner = open_learner(folder)
         self.device = Device(folder, self.learner)
         self.run = run
         self.reports = Reports()
         self.topics = Topics("edge-app", name)
-        broker = wishes.pop("broker", None) or Broker("127.0.0.1", port, f"edge-app-{name}", largest=6 << 20)
+        key = config.pop("offers_key", None)
+        broker = config.pop("broker", None) or Broker("127.0.0.1", port, f"edge-app-{name}", largest=6 << 20)
         self.bridge = Bridge(
             self.device.control,
-            broker,
-            BridgeSettings(self.topics, f"Device {name}", **({"hold_s": 0.0} | wishes)),
+            MqttSettings(MqttConfig(**USUAL | {"name": f"Device {name}"} | config), broker, self.topics, key),
             folder,
             self.reports,
             backoff=BackOff(random.Random(1), shortest_s=QUICK[0], longest_s=QUICK[1]),

@@ -196,7 +196,7 @@ def test_a_picture_goes_with_each_decision_when_it_is_wanted(
     tmp_path: Path, broker: Mosquitto, observe: Observe
 ) -> None:
     seen = observe()
-    with House(tmp_path / "state", broker.port, run=True, picture_side=320) as house:
+    with House(tmp_path / "state", broker.port, run=True, thumbnails=True) as house:
         picture = seen.last(house.topics.own("picture"), bool)
         assert picture.startswith(b"\xff\xd8\xff")
     assert any(one.topic == "homeassistant/image/edge-app-one/picture/config" for one in seen.heard)

@@ -129,12 +129,11 @@ def test_signed_with_the_shared_key_it_is_taken_over_at_once_and_anything_else_i
 
 def test_offers_that_are_not_right_change_nothing(tmp_path: Path, broker: Mosquitto, observe: Observe) -> None:
     seen = observe("edge-app/#")
-    limits = SIGNED | {"offer_bytes": 100_000}
-    with House(tmp_path / "two", broker.port, "two", run=True, **limits) as two:
+    with House(tmp_path / "two", broker.port, "two", run=True, offer_mb=1, **SIGNED) as two:
         two.wait_connected()
         refusals = [
             (b"junk", "an offer begins with"),
-            (bytes(200_000), "the offer has 200000 bytes, expected at most 100000"),
+            (bytes(2_000_000), "the offer has 2000000 bytes, expected at most 1048576"),
             (pack("three", "cup", 1, 1, b"no zip", KEY), "the offer's zip file cannot be read"),
         ]
         for content, reason in refusals:
@@ -192,7 +191,8 @@ def test_an_offer_that_finds_no_place_on_the_disk_waits_on(
 def test_a_class_that_is_too_large_is_not_offered(tmp_path: Path, broker: Mosquitto, observe: Observe) -> None:
     seen = observe("edge-app/#")
     taught(tmp_path / "one", "cup", 3)
-    with House(tmp_path / "one", broker.port, "one", run=True, **BY_HAND | {"offer_bytes": 500}) as one:
+    with House(tmp_path / "one", broker.port, "one", run=True, **BY_HAND) as one:
+        one.bridge._fleet._largest = 500
         one.wait_connected()
         answer = ask(seen, "one", "offer", label="cup")
         assert "an offer at most 500: raise mqtt.offer_mb on all devices" in answer["error"]["message"]

@@ -26,7 +26,7 @@ def secret(path: Path, text: str) -> str:
 
 def house(tmp_path: Path, mqtt: MqttConfig) -> House:
     prepared = prepare(mqtt)
-    return House(tmp_path / "state", 0, prepared.wishes.topics.device, broker=prepared.broker)
+    return House(tmp_path / "state", 0, prepared.topics.device, broker=prepared.broker)
 
 
 def works(house: House) -> None:
@@ -47,18 +47,19 @@ def refused(house: House, reason: str) -> None:
 def test_the_configuration_becomes_what_a_bridge_needs(tmp_path: Path) -> None:
     key = secret(tmp_path / "key", "k" * 32)
     mqtt = MqttConfig(device="one", base="home", offers="signed", offers_key_file=key, thumbnails=True, tls=True)
-    broker, wishes = prepare(mqtt)
+    settings = prepare(mqtt)
+    broker = settings.broker
     assert (broker.host, broker.port, broker.client_id, broker.user) == ("localhost", 8883, "edge-app-one", None)
     assert broker.largest == 5 << 20
-    assert wishes.topics.own("x") == "home/one/x"
-    assert (wishes.name, wishes.picture_side, wishes.offers_key) == ("edge-app one", 320, b"k" * 32)
-    assert prepare(MqttConfig(device="one", name="Kitchen")).wishes.name == "Kitchen"
+    assert settings.topics.own("x") == "home/one/x"
+    assert (settings.name, settings.config.picture_side, settings.offers_key) == ("edge-app one", 320, b"k" * 32)
+    assert prepare(MqttConfig(device="one", name="Kitchen")).name == "Kitchen"
     assert prepare(MqttConfig(device="one")).broker.port == 1883
 
 
 def test_a_device_without_a_name_is_called_after_its_machine(tmp_path: Path) -> None:
     (tmp_path / "id").write_text("0" * 32)
-    assert len(prepare(MqttConfig(), tmp_path / "id").wishes.topics.device) == 12
+    assert len(prepare(MqttConfig(), tmp_path / "id").topics.device) == 12
 
 
 @pytest.mark.parametrize(
