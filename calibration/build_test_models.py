@@ -23,7 +23,12 @@ SIZE = 32
 
 
 def network(
-    height: int | None = SIZE, head: bool = True, both: bool = False, pooled: bool = True, pointwise: bool = False
+    height: int | None = SIZE,
+    head: bool = True,
+    both: bool = False,
+    pooled: bool = True,
+    pointwise: bool = False,
+    task_units: int = 0,
 ) -> Any:
     """Return a small Keras classifier: two convolutions, pooled embedding of 24 values, 10 classes."""
     import keras
@@ -40,6 +45,8 @@ def network(
         x = layers.GlobalAveragePooling2D(name="embedding")(x)
     if not head:
         return keras.Model(image, x)
+    if task_units:  # as Teachable Machine's exports have: 100 units between the pooled vector and the classes
+        x = layers.Dense(task_units, activation="relu", name="task")(x)
     classes = layers.Softmax()(layers.Dense(10, name="classes")(x))
     return keras.Model(image, [classes, x] if both else classes)
 
@@ -72,6 +79,7 @@ def main() -> None:
         "classifier_uint8": ({}, "uint8"),
         "classifier_int8": ({}, "int8"),
         "classifier_pointwise": ({"pointwise": True}, "uint8"),
+        "classifier_task_layer": ({"task_units": 12}, "uint8"),
         "embedding_uint8": ({"head": False}, "uint8"),
         "embedding_int8": ({"head": False}, "int8"),
         "float32": ({}, "float32"),

@@ -121,7 +121,7 @@ def _sound(name: str) -> str:
 def _add(args: argparse.Namespace) -> tuple[Any, list[str], int]:
     from pathlib import Path
 
-    from edge_app.encoder.install import ModelFacts, add_model
+    from edge_app.encoder.install import ModelFacts, add_model, unusual_input
     from edge_app.errors import InputError
 
     if not 0.1 <= args.crop <= 1.0:
@@ -134,6 +134,10 @@ def _add(args: argparse.Namespace) -> tuple[Any, list[str], int]:
     lines = [f"added {_line(result)}", f"embedding: {cut.tensor}"]
     if cut.removed:
         lines.append(f"cut off: {', '.join(cut.removed)}")
+    warning = unusual_input(manifest)
+    if warning is not None:
+        result["warning"] = warning
+        lines.append(f"warning: {warning}")
     if not manifest.licence:
         lines.append("no --licence was given: check that you may use these weights")
     return result, lines, 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from edge_app.errors import InputError, RuntimeMissing
+from edge_app.errors import EdgeAppError, InputError, RuntimeMissing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _Number = TypeVar("_Number", bound=np.number[Any])
 _TAILS = ("SOFTMAX", "LOGISTIC", "QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "LOG_SOFTMAX", "CAST")
 """Operators that may stand between a classifier's last layer and its output."""
+_BETWEEN = ("RELU", "RELU6", "RELU_N1_TO_1", "RESHAPE", "SQUEEZE", "TANH", "ELU", "LEAKY_RELU")
+"""Operators that may stand between two of its fully connected layers."""
+_EDGE_TPU = b"edgetpu-custom-op"
 
 
 class EmbeddingModel(NamedTuple):
@@ -36,10 +39,20 @@ class EmbeddingModel(NamedTuple):
 def cut_at_embedding(content: bytes, tensor: str | None = None, name: str = "model") -> EmbeddingModel:
     """Return the model cut at `tensor`, its name or a part of it that only one tensor has.
 
-    Without `tensor`, a model that ends in a fully connected layer (what a classifier does) is cut before it, and any
-    other is returned as it is. Raises InputError when the tensor is not there, not unique, or is no embedding.
+    Without `tensor`, a model that ends in fully connected layers, as a classifier does, is cut before the last of them,
+    or before an earlier one where those between have fewer outputs than inputs: these serve the classes that the model
+    was trained for, and know less of others. Any other model is returned as it is. Raises InputError for a damaged
+    file, and when the tensor is not there, not unique, or not an embedding.
     """
-    graph = Graph(content, name)
+    try:
+        return _cut(Graph(content, name), content, tensor, name)
+    except EdgeAppError:
+        raise
+    except Exception as error:  # a damaged graph names tensors, buffers and operators that are not there
+        raise InputError(f"{name} is a damaged TFLite file: {type(error).__name__}: {error}") from error
+
+
+def _cut(graph: Graph, content: bytes, tensor: str | None, name: str) -> EmbeddingModel:
     if tensor is None and len(graph.outputs) > 1:
         raise InputError(
             f"{name} has {len(graph.outputs)} outputs; choose one with --embedding: "
@@ -78,6 +91,11 @@ class Graph:
             raise InputError(f"{name} is a damaged TFLite file: {error}") from error
         if len(self._model.subgraphs) != 1:
             raise InputError(f"{name} has {len(self._model.subgraphs)} subgraphs; expected 1, a plain network")
+        if any(_EDGE_TPU in bytes(code.customCode or b"") for code in self._model.operatorCodes or []):
+            raise InputError(
+                f"{name} is compiled for the Edge TPU, and its layers cannot be read; take the file that it was made "
+                "from, the one without _edgetpu in its name"
+            )
         self._kinds = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
         self._types = {v: k.lower() for k, v in vars(schema.TensorType).items() if isinstance(v, int)}
         self._graph: Any = self._model.subgraphs[0]
@@ -123,21 +141,29 @@ class Graph:
 
     def _upwards(self, tensor: int) -> Iterator[tuple[int, Any]]:
         """Yield (index, operator) from the one that makes `tensor` up to the input, along each first argument."""
-        while tensor in self._producer:
-            index = self._producer[tensor]
+        for _ in self.operators:  # a damaged graph may have a circle
+            index = self._producer.get(tensor)
+            if index is None:
+                return
             yield index, self.operators[index]
             tensor = int(self.operators[index].inputs[0])
 
     def before_head(self) -> int | None:
-        """Return the tensor that the last fully connected layer reads, None when the model does not end in one."""
+        """Return the tensor that the classifier's fully connected layers read, None when the model has none at its end.
+
+        Above the last of them only those belong to it that narrow down, as the 100 units of Teachable Machine do.
+        """
+        found: int | None = None
         for _, operator in self._upwards(self.outputs[0]):
             kind = self.kind(operator)
-            pointwise = kind == "CONV_2D" and self.shape(int(operator.outputs[0]))[1:3] == (1, 1)
-            if kind == "FULLY_CONNECTED" or pointwise:
-                return int(operator.inputs[0])
-            if kind not in _TAILS:
-                return None
-        return None
+            source, sink = self.shape(int(operator.inputs[0])), self.shape(int(operator.outputs[0]))
+            if kind == "FULLY_CONNECTED" or (kind == "CONV_2D" and sink[1:3] == (1, 1)):
+                if found is not None and sink[-1] >= source[-1]:
+                    break
+                found = int(operator.inputs[0])
+            elif kind not in (_TAILS if found is None else _BETWEEN):
+                break
+        return found
 
     def find(self, text: str) -> int:
         """Return the one computed tensor that is called `text`, or else that has `text` in its name."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import re
 import tempfile
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,10 +24,14 @@ from edge_app.encoder.model import (
 )
 from edge_app.encoder.selfcheck import distribution, embedding_digest
 from edge_app.encoder.tflite import TensorInfo, TFLiteEncoder, describe
-from edge_app.errors import InputError, ModelNotFound, StateNotWritable
+from edge_app.errors import EdgeAppError, InputError, ModelNotFound, StateNotWritable
 from edge_app.files import READABLE, write_atomically
 
 MAX_MODEL_BYTES = 256 * 1024 * 1024
+TRY_S = 120.0
+"""How long a model may take until it has run twice; a large one on a small board needs half a minute."""
+USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-128.0, 127.0))
+T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOW = "https://ai.google.dev/edge/litert/models/post_training_integer_quant tells how to make a full-integer model"
 
@@ -57,11 +64,8 @@ def add_model(
     folder = _user_folder() if folder is None else folder
     _check_name(name, folder, replace)
     cut = cut_at_embedding(_read(file), embedding, str(file))
-    table = _table(name, cut, facts or ModelFacts(), str(file))
+    table = run_apart(_checked_table, name, cut, facts or ModelFacts(), str(file), what=str(file))
     table["command"] = _command(file, name, embedding)
-    with tempfile.TemporaryDirectory(prefix="edge-app-model-") as scratch:
-        _write(Path(scratch), table, cut.content)
-        table["self_check"] = _try_out(load_manifest(Path(scratch) / f"{name}.toml"))
     earlier = folder / f"{name}.toml"
     old = read_manifest(earlier).path if earlier.is_file() else None
     try:
@@ -123,6 +127,70 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
+
+
+def run_apart(function: Callable[..., T], *arguments: object, what: str, timeout_s: float = TRY_S) -> T:
+    """Return what `function` returns in a process of its own, because a damaged model can crash the TFLite runtime.
+
+    Function, arguments and result are pickled. Raises what it raises, and InputError, naming `what`, when the process
+    dies or needs longer than `timeout_s`.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(sender, function, arguments), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(timeout_s):
+            raise InputError(f"{what}: the TFLite runtime does not finish this model within {timeout_s:g} s")
+        succeeded, value = receiver.recv()
+    except EOFError:
+        process.join()
+        raise InputError(
+            f"{what}: the TFLite runtime crashes on this model (status {process.exitcode}); the file may be damaged "
+            "or newer than the runtime"
+        ) from None
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    if not succeeded:
+        raise value
+    result: T = value
+    return result
+
+
+def _answer(sender: Connection, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    try:
+        sender.send((True, function(*arguments)))
+    except EdgeAppError as error:
+        sender.send((False, error))
+    except Exception as error:  # noqa: BLE001  the runtime may raise anything for a damaged model
+        sender.send((False, InputError(f"the model does not run: {type(error).__name__}: {error}")))
+
+
+def _checked_table(name: str, cut: EmbeddingModel, facts: ModelFacts, shown: str) -> dict[str, Any]:
+    """Return the manifest's table of a model that has run."""
+    table = _table(name, cut, facts, shown)
+    with tempfile.TemporaryDirectory(prefix="edge-app-model-") as scratch:
+        _write(Path(scratch), table, cut.content)
+        table["self_check"] = _try_out(load_manifest(Path(scratch) / f"{name}.toml"))
+    return table
+
+
+def unusual_input(manifest: ModelManifest) -> str | None:
+    """Return a warning when pixels 0..255 stand for none of the ranges that image models take; None when they do."""
+    offset = -128 if manifest.input_dtype == "int8" else 0
+    low, high = ((level + offset - manifest.input_zero_point) * manifest.input_scale for level in (0, 255))
+    for usual_low, usual_high in USUAL_RANGES:
+        tolerance = 0.03 * (usual_high - usual_low)
+        if abs(low - usual_low) <= tolerance and abs(high - usual_high) <= tolerance:
+            return None
+    return (
+        f"its input stands for {low:.3g} to {high:.3g}, not for one of the usual ranges (0 to 1, -1 to 1, 0 to 255). "
+        "Pixels are passed on as they are: if the model was trained with a mean and a deviation for each channel, its "
+        "embeddings will be worse than they could be; measure with `edge-app evaluate --model`"
+    )
 
 
 def _table(name: str, cut: EmbeddingModel, facts: ModelFacts, shown: str) -> dict[str, Any]:
@@ -192,7 +260,9 @@ def _try_out(manifest: ModelManifest) -> dict[str, str]:
         with TFLiteEncoder(manifest) as encoder:
             first, second = encoder.encode(pictures[0]), encoder.encode(pictures[1])
             digests = {distribution(encoder): embedding_digest(encoder)}
-    except (RuntimeError, ValueError) as error:
+    except EdgeAppError:
+        raise
+    except Exception as error:
         raise InputError(f"{manifest.name}: the model does not run: {error}") from error
     if np.array_equal(first, second):
         raise InputError(

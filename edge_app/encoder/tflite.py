@@ -143,9 +143,9 @@ def describe(content: bytes, name: str = "model") -> Tensors:
     interpreter, _ = _interpreter(content, 1, None, name)
     try:
         interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
+        return _tensors(interpreter.get_input_details(), interpreter.get_output_details())
+    except Exception as error:  # the runtime raises what it likes for a damaged model
         raise InputError(f"{name}: the TFLite runtime cannot prepare this model: {_first_line(error)}") from error
-    return _tensors(interpreter.get_input_details(), interpreter.get_output_details())
 
 
 def load_runtime(runtime: str | None = None) -> tuple[Any, str]:
@@ -172,7 +172,7 @@ def _interpreter(content: bytes, threads: int, runtime: str | None, name: str) -
         raise InputError(f"{name} is not a TFLite file: bytes 4..7 are {content[4:8]!r}, expected b'TFL3'")
     try:
         return make(model_content=content, num_threads=threads), version
-    except (ValueError, RuntimeError) as error:
+    except Exception as error:
         raise InputError(f"{name} cannot be loaded by {version}: {_first_line(error)}") from error
 
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import hashlib
+import random
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
 
@@ -45,6 +47,37 @@ def test_a_head_that_is_a_pointwise_convolution(models: Path) -> None:
     assert cut.removed[0] == "CONV_2D"
     assert "SOFTMAX" in cut.removed
     assert describe(cut.content).outputs[0].shape == (1, 1, 1, 24)
+
+
+def test_layers_that_narrow_down_to_the_trained_classes_are_cut_off(models: Path) -> None:
+    whole = (models / "classifier_task_layer.tflite").read_bytes()
+    cut = cut_at_embedding(whole)
+    assert cut.removed == ("FULLY_CONNECTED", "FULLY_CONNECTED", "SOFTMAX", "QUANTIZE")
+    assert describe(cut.content).outputs[0].shape == (1, 24)
+    assert describe(cut_at_embedding(whole, "task").content).outputs[0].shape == (1, 12)
+
+
+def test_a_model_compiled_for_the_edge_tpu_is_refused_with_the_way_out(models: Path) -> None:
+    content = (models / "classifier_uint8.tflite").read_bytes()
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model.operatorCodes[0].customCode = b"edgetpu-custom-op"
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    with pytest.raises(InputError, match=r"compiled for the Edge TPU.*without _edgetpu"):
+        cut_at_embedding(bytes(builder.Output()))
+
+
+@pytest.mark.parametrize("name", ["classifier_uint8", "classifier_pointwise", "embedding_int8"])
+def test_a_damaged_graph_is_an_input_error_or_a_model(models: Path, name: str) -> None:
+    good = (models / f"{name}.tflite").read_bytes()
+    for seed in range(150):
+        chance = random.Random(seed)
+        damaged = bytearray(good)
+        for _ in range(chance.randint(1, 8)):
+            at = chance.randrange(8, len(damaged) - 4)
+            damaged[at : at + 4] = chance.choice([chance.randbytes(4), b"\xff" * 4, bytes(4), b"\xff\xff\xff\x7f"])
+        with contextlib.suppress(InputError):
+            cut_at_embedding(bytes(damaged[: chance.choice([len(damaged), chance.randrange(8, len(damaged))])]))
 
 
 def test_the_weights_that_went_take_no_room(models: Path) -> None:

@@ -1,5 +1,8 @@
 """Added models are whole, checked, and ready; what will not do is refused with its reason and leaves nothing."""
 
+import dataclasses
+import os
+import time
 import tomllib
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_app.encoder import selfcheck
-from edge_app.encoder.install import ModelFacts, add_model, remove_model
+from edge_app.encoder.install import ModelFacts, add_model, remove_model, run_apart, unusual_input
 from edge_app.encoder.model import DEFAULT_MODEL, find_models, load_manifest
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound, StateNotWritable
@@ -123,3 +126,42 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, models: Path, monkeypatch:
     monkeypatch.setenv("EDGE_APP_MODELS", str(tmp_path / "file" / "models"))
     with pytest.raises(StateNotWritable, match="cannot be written"):
         add_model(models / "embedding_uint8.tflite")
+
+
+def test_a_model_that_crashes_the_runtime_crashes_nothing_else() -> None:
+    with pytest.raises(InputError, match=r"m\.tflite: the TFLite runtime crashes on this model \(status -6\)"):
+        run_apart(os.abort, what="m.tflite")
+
+
+def test_a_model_that_does_not_finish_is_given_up() -> None:
+    with pytest.raises(InputError, match=r"m\.tflite: .* does not finish this model within 0\.2 s"):
+        run_apart(time.sleep, 600, what="m.tflite", timeout_s=0.2)
+
+
+def test_what_else_the_runtime_raises_is_contained() -> None:
+    with pytest.raises(InputError, match=r"does not run: ZeroDivisionError"):
+        run_apart(divmod, 1, 0, what="m.tflite")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "zero_point", "shown"),
+    [
+        ("uint8", 1 / 255, 0, None),
+        ("int8", 1 / 255, -128, None),
+        ("uint8", 1 / 128, 127, None),
+        ("int8", 0.007843138, -1, None),
+        ("uint8", 1.0, 0, None),
+        ("int8", 1.0, -128, None),
+        ("int8", 1.0, 0, None),
+        ("uint8", 0.0186, 114, "-2.12 to 2.62"),
+        ("int8", 0.02, 0, "-2.56 to 2.54"),
+    ],
+)
+def test_an_input_that_stands_for_no_usual_range_is_warned_of(
+    models: Path, folder: Path, dtype: str, scale: float, zero_point: int, shown: str | None
+) -> None:
+    manifest, _ = add_model(models / "embedding_uint8.tflite")
+    asked = dataclasses.replace(manifest, input_dtype=dtype, input_scale=scale, input_zero_point=zero_point)
+    warning = unusual_input(asked)
+    assert (warning is None) == (shown is None)
+    assert shown is None or f"its input stands for {shown}" in str(warning)
