@@ -46,14 +46,14 @@ test-tflite-runtime:  ## the tests of what the runtime touches, with tflite-runt
 	EDGE_APP_TFLITE_RUNTIME=tflite-runtime PYTHONPATH=. .venv-tflite-runtime/bin/python -m pytest tests/encoder --ignore=tests/encoder/test_ratecode.py
 
 test-system: $(VENV)/.has-dev  ## boot a virtual device with the service on it, and let it live through faults (root, 5 minutes); KEEP=1 puts the outcome into the docs
-	PYTHONPATH=tests/system $(BIN)/python -m virtual_device $(if $(KEEP),--keep)
+	PYTHONPATH=tests $(BIN)/python -m virtual_device $(if $(KEEP),--keep)
 
 test-aarch64: $(VENV)/.has-dev  ## the same bits on ARM: the determinism tests on emulated Pi 4 and Pi 5 processors
 	tests/aarch64/run.sh $(BIN)/python
 
 golden: $(VENV)/.has-dev  ## write all golden files anew, after a change of the arithmetic that is meant (on x86-64)
-	$(BIN)/python tests/colanet/make_golden.py
-	$(BIN)/python tests/aarch64/write_golden.py
+	PYTHONPATH=tests $(BIN)/python -m support.make_golden
+	PYTHONPATH=tests $(BIN)/python -m support.journey
 
 config-docs: $(VENV)/.has-dev  ## write systemd/config.toml and docs/configuration.md from the declarations
 	$(BIN)/python -m edge_app.config.reference
@@ -103,7 +103,7 @@ model:  ## build the encoder from its float weights, the same bytes each time (n
 	PYTHONPATH=. .venv-model/bin/python calibration/build_encoder.py --samples $(DATA)/imagenet_samples.zip
 
 screenshots: $(VENV)/.has-dev  ## the pictures of docs/page.md, from a real device taught in Chromium (two minutes)
-	PYTHONPATH=. $(BIN)/python tests/web/browser/screenshots.py
+	PYTHONPATH=.:tests $(BIN)/python tests/web/browser/screenshots.py
 
 clean:  ## remove environments, caches and what was built
 	rm -rf .venv .venv-* dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -34,7 +34,7 @@ from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import EdgeAppError, InputError
 
-FLOAT_TWIN = Path(__file__).parents[1] / "tests" / "colanet" / "float_twin.py"
+FLOAT_TWIN = Path(__file__).parents[1] / "tests" / "support" / "float_twin.py"
 Rows = dict[str, float]
 """Accuracy by row."""
 

@@ -12,9 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device import Device
-from mjpeg_server import serving
-from simple_network import open_learner
 
 from edge_app import app, logs
 from edge_app.config import Config
@@ -27,6 +24,9 @@ from edge_app.pipeline.events import Decided
 from edge_app.pipeline.stage import StageFailed
 from edge_app.storage.folder import database_path
 from edge_app.storage.store import Store
+from support.device import Device
+from support.mjpeg_server import serving
+from support.simple_network import open_learner
 
 CAMERA = "sim:scene=shapes,size=160x120,fps=20"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journey import DREAMS, GOLDEN, TAUGHT, WINDOWS, walk
 
 from edge_app.encoder.tflite import load_runtime
+from support.journey import DREAMS, GOLDEN, TAUGHT, WINDOWS, walk
 
 
 @pytest.fixture(scope="module", autouse=True)

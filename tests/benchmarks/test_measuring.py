@@ -2,13 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import fill
 
 from benchmarks.accuracy import measure, neurons
 from benchmarks.accuracy.plan import SETS, PlannedSet
 from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
+from support.pictures import fill
 
 COLOURS = PlannedSet("colours", "colours", (None, 2), 2, False, 1, 4)
 

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.speed import figures, readme
 from edge_app.errors import InputError
-from tests.benchmarks.speed_result import result
+from support.speed_result import result
 
 PAGE = "# a\n\n<!-- speed, by make bench -->\nold\n<!-- speed ends -->\n\nrest\n"
 

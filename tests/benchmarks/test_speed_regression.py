@@ -3,7 +3,7 @@ from copy import deepcopy
 import pytest
 
 from benchmarks.speed.regression import LEAST, RatioChange, compare, ratios, report
-from tests.benchmarks.speed_result import result
+from support.speed_result import result
 
 
 def changed(value: float, spread: float = 0.01) -> RatioChange:

@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.speed.targets import Target, targets
-from tests.benchmarks.speed_result import result
+from support.speed_result import result
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from material import INPUTS, coloured, separable
+
+from support.evaluation_material import INPUTS, coloured, separable
 
 pytest.importorskip("optuna", reason="calibration needs Optuna: pip install 'edge-app[calibration]'")
 pytest.importorskip("sklearn", reason="the baselines need scikit-learn: pip install 'edge-app[calibration]'")

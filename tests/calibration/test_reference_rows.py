@@ -2,7 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from material import separable
+
+from support.evaluation_material import separable
 
 pytest.importorskip("sklearn", reason="the baselines need scikit-learn: pip install 'edge-app[calibration]'")
 

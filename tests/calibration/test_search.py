@@ -3,7 +3,8 @@ import json
 from pathlib import Path
 
 import pytest
-from material import coloured, separable
+
+from support.evaluation_material import coloured, separable
 
 pytest.importorskip("optuna", reason="the search needs Optuna: pip install 'edge-app[calibration]'")
 pytest.importorskip("sklearn", reason="the baselines need scikit-learn: pip install 'edge-app[calibration]'")

@@ -3,8 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from material import coloured, items, loaded, separable
-from pictures import ColourEmbedder
 
 from calibration.validation import SOURCES, Curve, accuracies, draw_curve, load, sources
 from edge_app.colanet.network import CoLaNET
@@ -13,6 +11,8 @@ from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError
 from edge_app.evaluation.datasets import Item
 from edge_app.evaluation.splits import SplitChoice, draw
+from support.evaluation_material import coloured, items, loaded, separable
+from support.pictures import ColourEmbedder
 
 SIZES = {"a": 50, "b": 43, "c": 12}
 

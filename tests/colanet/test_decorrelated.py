@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from twins import around, as_counts, lehmer, prototypes
 
 from edge_app.colanet.decorrelated import DecorrelatedColumns
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params
+from support.twins import around, as_counts, lehmer, prototypes
 
 N = 12
 Floats = NDArray[np.float64]

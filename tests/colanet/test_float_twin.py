@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from float_twin import DecorrelatedFloat, PublishedFloat
 from numpy.typing import NDArray
 
 from edge_app.colanet.decorrelated import DecorrelatedColumns
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params, Published
+from support.float_twin import DecorrelatedFloat, PublishedFloat
 
 MOST = 0.003
 """Accuracy, as a fraction, that fixed point may cost."""

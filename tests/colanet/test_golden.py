@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from make_golden import CASES, FOLDER, trajectory
 
 from edge_app.colanet.params import Params
+from support.make_golden import CASES, FOLDER, trajectory
 
 
 def golden(name: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from twins import LABELS, RULES, N, stream, taught
 
 from edge_app.colanet import columns as columns_module
 from edge_app.colanet import kernels
@@ -15,6 +14,7 @@ from edge_app.colanet.fixedpoint import label_key
 from edge_app.colanet.network import MAX_LABEL, CoLaNET
 from edge_app.colanet.params import Params, Published
 from edge_app.errors import InputError, ParameterError, UnknownLabel
+from support.twins import LABELS, RULES, N, stream, taught
 
 
 @pytest.fixture(params=RULES, name="params")

@@ -7,7 +7,6 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from twins import Twins, as_counts
 
 from edge_app.colanet import columns as columns_module
 from edge_app.colanet.decorrelated import DecorrelatedColumns
@@ -16,6 +15,7 @@ from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params, Published
 from edge_app.colanet.reference import two_to_minus
 from edge_app.errors import ParameterError
+from support.twins import Twins, as_counts
 
 LABELS = "abcdef"
 QUIET = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twins import LABELS, RULES, N, stream, taught
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.colanet.snapshot import MAGIC, pack, unpack
 from edge_app.errors import StateCorrupt
+from support.twins import LABELS, RULES, N, stream, taught
 
 SNAPSHOTS = {name: taught(params, 12).snapshot() for name, params in RULES.items()}
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from twins import Twins, around, as_counts, lehmer, prototypes
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params
 from edge_app.errors import UnknownLabel
+from support.twins import Twins, around, as_counts, lehmer, prototypes
 
 N = 24
 

@@ -2,9 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
-from pictures import fill, zipped
 
 from edge_app import cli
+from support.pictures import fill, zipped
 
 
 @pytest.fixture

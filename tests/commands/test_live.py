@@ -1,7 +1,6 @@
 """status, watch, teach --live, undo --live and token against a device that is served."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,15 +10,11 @@ import pytest
 pytest.importorskip("starlette", reason="needs the extra `web`")
 pytest.importorskip("httpx", reason="needs the extra `dev`")
 
-TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / name) for name in ("", "pipeline", "control", "web")]
-
-from device import Device  # noqa: E402 lies in tests/control
-from served import Served  # noqa: E402
-from simple_network import open_learner  # noqa: E402
-
-from edge_app import cli  # noqa: E402
-from edge_app.config import WebConfig  # noqa: E402
+from edge_app import cli
+from edge_app.config import WebConfig
+from support.device import Device
+from support.served import Served
+from support.simple_network import open_learner
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_device import Device
 
 from edge_app import cli
 from edge_app.storage.folder import database_path
 from edge_app.storage.store import Store
+from support.live_device import Device
 
 CAMERA = "sim:scene=shapes,size=320x240,fps=20"
 

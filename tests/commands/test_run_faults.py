@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_device import Device
 
 from edge_app.encoder.model import load_manifest
 from edge_app.learner import Learner
 from edge_app.storage.folder import database_path
 from edge_app.storage.store import Store
+from support.live_device import Device
 
 pytestmark = pytest.mark.slow
 CAMERA = "sim:scene=shapes,size=160x120,fps=20"

@@ -1,15 +1,12 @@
 """What the tests of the seam share."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "pipeline")]
-
-from device import Device  # noqa: E402 lies beside this file
-from simple_network import folder_in_memory, open_learner  # noqa: E402
+from support.device import Device
+from support.simple_network import folder_in_memory, open_learner
 
 
 @pytest.fixture

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device import Device
 from numpy.typing import NDArray
-from parts import embedding_of
-from simple_network import SimpleFactory, SimpleNetwork, clean_replay, embedding, open_learner
 
 from edge_app.config import StateConfig
 from edge_app.control import Busy, Corrected, FrameGone, Health, Rejected, RequestReused, Taught
@@ -21,6 +18,9 @@ from edge_app.errors import InputError, StateNotWritable, UnknownLabel
 from edge_app.pipeline.commands import MAX_WAITING, ForgetExamples
 from edge_app.simulation.devices import Fault
 from edge_app.storage.records import Action
+from support.device import Device
+from support.pipeline_parts import embedding_of
+from support.simple_network import SimpleFactory, SimpleNetwork, clean_replay, embedding, open_learner
 
 
 def test_the_status_says_how_things_are(device: Device) -> None:

@@ -1,9 +1,9 @@
 """Events reach every listener, and no listener can stop a stage."""
 
 import pytest
-from parts import decided
 
 from edge_app.control import Event, Hub
+from support.pipeline_parts import decided
 
 
 def test_every_listener_receives_every_event_until_it_is_removed() -> None:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from parts import SIDE, frame, make_preprocess
 
 from edge_app.control.errors import FrameGone
 from edge_app.control.pictures import KEEP_AT_MOST, Pictures, to_jpeg
@@ -10,6 +9,7 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.preprocess import Preprocessor, decode_image
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.simulation.devices import SimulatedClock
+from support.pipeline_parts import SIDE, frame, make_preprocess
 
 
 class Rig:

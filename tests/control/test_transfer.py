@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from device import Device
-from simple_network import embedding, open_learner
 
 from edge_app.control import transfer
 from edge_app.errors import StateNotWritable, UnknownLabel
 from edge_app.learner import Learner
 from edge_app.storage.exchange import Archive
+from support.device import Device
+from support.simple_network import embedding, open_learner
 
 
 @pytest.fixture

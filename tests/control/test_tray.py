@@ -1,7 +1,6 @@
 """The tray keeps uncertain and changed decisions: few, and with their pictures."""
 
 import pytest
-from parts import SIDE, decided, decision, frame, make_preprocess
 
 from edge_app.control import NotInTray
 from edge_app.control.pictures import Pictures
@@ -10,6 +9,7 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.preprocess import Preprocessor
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.simulation.devices import SimulatedClock
+from support.pipeline_parts import SIDE, decided, decision, frame, make_preprocess
 
 
 class Rig:

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from simple_network import folder_in_memory, rate_code
 
 from edge_app.colanet.params import Params
 from edge_app.demo.run import DemoEvent, DemoRun
@@ -26,6 +25,7 @@ from edge_app.storage.folder import database_path, snapshots_path
 from edge_app.storage.records import Binding
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
+from support.simple_network import folder_in_memory, rate_code
 
 SIDE = 8
 

@@ -48,9 +48,8 @@ def make_keyboard() -> Iterator[Bench]:
 @contextmanager
 def make_gpio() -> Iterator[Bench]:
     pytest.importorskip("gpiod", reason="needs gpiod: pip install 'edge-app[gpio]'")
-    from fake_chip import FakeChip, library_of
-
     from edge_app.devices.gpio import GpioButtons
+    from support.fake_chip import FakeChip, library_of
 
     chip = FakeChip()
     buttons = GpioButtons("/dev/gpiochip0", {"cup": "17", "cat": "27"}, library=library_of(chip))

@@ -18,10 +18,9 @@ from edge_app.simulation.devices import SimulatedClock, SimulatedIndicator
 
 gpiod = pytest.importorskip("gpiod", reason="needs gpiod: pip install 'edge-app[gpio]'")
 
-from fake_chip import FakeChip, library_of  # noqa: E402  needs gpiod
-
 from edge_app.devices import gpiolines  # noqa: E402
 from edge_app.devices.gpio import GpioButtons, GpioLights  # noqa: E402
+from support.fake_chip import FakeChip, library_of  # noqa: E402  needs gpiod
 
 CLOCK = MonotonicClock()
 CHIP = "/dev/gpiochip0"

@@ -7,13 +7,13 @@ import time
 
 import numpy as np
 import pytest
-from reading import read_until_error
 
 from edge_app.devices import open_camera
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.gstreamer import PRESETS, GstreamerCamera, camera_from_uri
 from edge_app.devices.ports import CameraStalled
 from edge_app.errors import DeviceError, InputError, RuntimeMissing
+from support.camera_reading import read_until_error
 
 CLOCK = MonotonicClock()
 needs_gstreamer = pytest.mark.skipif(

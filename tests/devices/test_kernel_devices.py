@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reading import read_until_error
 
 from edge_app.devices import open_buttons, open_camera, open_indicator
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import NS_PER_S, CameraStalled
 from edge_app.errors import DeviceError, InputError
 from edge_app.messages import Decision
+from support.camera_reading import read_until_error
 
 CLOCK = MonotonicClock()
 DRIVER = Path("/sys/bus/platform/drivers/vivid")

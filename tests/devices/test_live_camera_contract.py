@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_capture import FakeCapture
-from mjpeg_server import serving
 
 from edge_app.devices import CAMERAS, open_camera
 from edge_app.devices.clock import MonotonicClock
@@ -18,6 +16,8 @@ from edge_app.devices.live import LiveCamera
 from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled
 from edge_app.devices.v4l2 import V4l2Camera
 from edge_app.errors import DeviceError
+from support.fake_capture import FakeCapture
+from support.mjpeg_server import serving
 
 CLOCK = MonotonicClock()
 PATIENCE_S = 10.0

@@ -5,10 +5,10 @@ import random
 from contextlib import suppress
 
 import pytest
-from mjpeg_server import jpeg
 
 from edge_app.devices.mjpeg import MAX_BETWEEN, MAX_PICTURE, PartReader, decode_picture
 from edge_app.errors import DeviceError
+from support.mjpeg_server import jpeg
 
 PICTURES = [jpeg(index) for index in range(4)]
 

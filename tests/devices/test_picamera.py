@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reading import read_until_error
 
 from edge_app.devices import open_camera, picamera2_helper
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.picamera import PYTHON, Picamera2Camera, camera_from_uri
 from edge_app.devices.ports import CameraStalled
 from edge_app.errors import DeviceError, InputError
+from support.camera_reading import read_until_error
 
 CLOCK = MonotonicClock()
 TEST = f"picamera2:?source=test,size=64x48,fps=50,python={sys.executable}"

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from reading import read_until_error
 
 from edge_app.devices import open_camera
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import CameraStalled
 from edge_app.devices.streams import why_not
 from edge_app.errors import DeviceError
+from support.camera_reading import read_until_error
 
 PYTHON = "/usr/bin/python3"
-SERVER = Path(__file__).parent / "rtsp_server.py"
+SERVER = Path(__file__).parents[1] / "support" / "rtsp_server.py"
 CLOCK = MonotonicClock()
 
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mjpeg_server import MjpegServer, serving
-from reading import read_until_error
 
 from edge_app.devices import open_camera
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import CameraStalled
 from edge_app.devices.streams import StreamCamera, why_not
 from edge_app.errors import DeviceError, InputError
+from support.camera_reading import read_until_error
+from support.mjpeg_server import MjpegServer, serving
 
 CLOCK = MonotonicClock()
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fake_capture import FakeCapture, picture
-from reading import read_until_error, read_until_it_mends
 
 from edge_app.devices import open_camera
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import CameraStalled
 from edge_app.devices.v4l2 import V4l2Camera, check_device, opencv_capture
 from edge_app.errors import DeviceError, InputError
+from support.camera_reading import read_until_error, read_until_it_mends
+from support.fake_capture import FakeCapture, picture
 
 CLOCK = MonotonicClock()
 

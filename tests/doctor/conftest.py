@@ -2,7 +2,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from machines import MakeSystem, make_system
+
+from support.machines import MakeSystem, make_system
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """Boards as their kernels describe them."""
 
 import pytest
-from machines import MakeSystem
 
 from edge_app.doctor import board
 from edge_app.doctor.findings import Finding
+from support.machines import MakeSystem
 
 SENSOR = "/sys/class/thermal/thermal_zone0/temp"
 RPI_VOLT = "sys/class/hwmon/hwmon1"

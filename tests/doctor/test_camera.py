@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from machines import MakeSystem
 from numpy.typing import NDArray
 
 from edge_app.devices.ports import Camera, Clock
@@ -14,6 +13,7 @@ from edge_app.doctor.findings import Finding
 from edge_app.errors import DeviceError
 from edge_app.simulation.devices import Fault, FaultKind, SimulatedCamera, SimulatedClock
 from edge_app.simulation.shapes import ShapesScene
+from support.machines import MakeSystem
 
 URI = "v4l2:/dev/video0?size=640x480"
 NAMES = {"sys/class/video4linux/video0/name": "A camera\n", "sys/class/video4linux/video1/name": "Another\n"}

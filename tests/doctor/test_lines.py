@@ -5,11 +5,11 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from machines import MakeSystem
 
 from edge_app.doctor.findings import Finding
 from edge_app.doctor.lines import check_lines
 from edge_app.errors import InputError, RuntimeMissing
+from support.machines import MakeSystem
 
 
 class Chip:

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from machines import MakeSystem
 
 from edge_app.doctor import software
 from edge_app.doctor.findings import run_program
+from support.machines import MakeSystem
 
 
 def importing(module: str) -> str:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from simple_network import embedding, open_learner
 
 from edge_app.doctor.findings import Finding
 from edge_app.doctor.state import check_state
 from edge_app.storage.folder import database_path
+from support.simple_network import embedding, open_learner
 
 
 def found(folder: Path | None, **how: object) -> dict[str, Finding]:

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from pictures import picture
 
 from edge_app.encoder import images as image_encoder
 from edge_app.encoder.images import ImageEncoder
@@ -8,6 +7,7 @@ from edge_app.encoder.model import load_manifest
 from edge_app.encoder.preprocess import Preprocessor, decode_image
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import InputError
+from support.pictures import picture
 
 
 def test_embeds_as_the_parts_do_and_keeps_the_times() -> None:

@@ -1,6 +1,5 @@
 """Preprocessing equals its integer reference to the bit; files are opened upright, whole, or not at all."""
 
-import importlib.util
 import io
 import struct
 import sys
@@ -14,12 +13,7 @@ from PIL import Image
 
 from edge_app.encoder.preprocess import MAX_PIXELS, MAX_SIDE, Preprocessor, decode_image
 from edge_app.errors import InputError
-
-_spec = importlib.util.spec_from_file_location("reference_resize", Path(__file__).with_name("reference_resize.py"))
-assert _spec is not None
-assert _spec.loader is not None
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
+from support import reference_resize as reference
 
 
 def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:

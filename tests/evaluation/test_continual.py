@@ -3,7 +3,6 @@ import json
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from streams import make_network, material
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params, Published
@@ -21,6 +20,7 @@ from edge_app.evaluation.continual import (
 )
 from edge_app.evaluation.splits import SplitChoice
 from edge_app.evaluation.trial import EvaluationSettings
+from support.streams import make_network, material
 
 NAN = float("nan")
 MATRIX = np.array([[0.9, NAN, NAN], [0.7, 0.8, NAN], [0.75, 0.4, 1.0]])

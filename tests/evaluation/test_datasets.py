@@ -3,10 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import ColourEmbedder, fill, picture, zipped
 
 from edge_app.errors import InputError
 from edge_app.evaluation.datasets import Dataset, Item, embed
+from support.pictures import ColourEmbedder, fill, picture, zipped
 
 
 def touch(top: Path, *names: str) -> Path:

@@ -1,10 +1,10 @@
 import pytest
-from streams import make_network, material
 
 from edge_app.errors import InputError
 from edge_app.evaluation.newcomer import run_newcomer
 from edge_app.evaluation.splits import SplitChoice
 from edge_app.evaluation.trial import EvaluationSettings
+from support.streams import make_network, material
 
 SETTING = EvaluationSettings(SplitChoice("", None), baselines=("streaming_lda", "knn3"))
 

@@ -2,13 +2,13 @@ import json
 
 import numpy as np
 import pytest
-from streams import make_network, material
 
 from edge_app.errors import InputError
 from edge_app.evaluation.openset import auroc, false_accept, roc, run_openset, score_evidence
 from edge_app.evaluation.splits import SplitChoice
 from edge_app.evaluation.trial import EvaluationSettings
 from edge_app.messages import Decision
+from support.streams import make_network, material
 
 SETTING = EvaluationSettings(SplitChoice("", None))
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from streams import SIZE, material
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params, Published
 from edge_app.evaluation.metrics import PICOJOULES, complexity, linear_head_metrics, neighbour_metrics, network_metrics
 from edge_app.evaluation.operations import learn_and_count, of_decision
+from support.streams import SIZE, material
 
 PUBLISHED = Params(microcolumns=2, plasticity=Published(threshold=1.0))
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pictures import ColourEmbedder, fill, picture
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
@@ -17,6 +16,7 @@ from edge_app.evaluation.embedded_draws import TIMED_IMAGES, prepare, redraw
 from edge_app.evaluation.protocol import Evaluation, evaluate, evaluate_noisy, measure_complexity, reliability
 from edge_app.evaluation.splits import SplitChoice
 from edge_app.evaluation.trial import UNKNOWN, EvaluationSettings, Trial
+from support.pictures import ColourEmbedder, fill, picture
 
 HELD_OUT = SplitChoice("", None)
 RATE_CODE = RateCode(48)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from test_baselines import N_CLASSES, clusters
 
 from edge_app.evaluation import tuning
+from support.clusters import N_CLASSES, clusters
 
 
 def test_takes_the_setting_that_decides_most_held_out_examples_right() -> None:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from simple_network import clean_replay, embedding, folder_in_memory, open_learner, taught_only
 
 from edge_app.config import ConsolidationConfig, StateConfig
 from edge_app.errors import StateCorrupt, StateNotWritable
@@ -21,6 +20,7 @@ from edge_app.storage.folder import database_path
 from edge_app.storage.records import Kind, ReplayCandidate
 from edge_app.storage.recovery import recover
 from edge_app.storage.store import Store
+from support.simple_network import clean_replay, embedding, folder_in_memory, open_learner, taught_only
 
 CONFIG = ConsolidationConfig(dreams=2, per_class=100, rehearsals=2)
 JPEG = b"a picture"

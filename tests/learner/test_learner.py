@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simple_network import (
+
+from edge_app.config import StateConfig
+from edge_app.errors import InputError, StateBusy, StateNotWritable, UnknownLabel
+from edge_app.learner import Learner
+from edge_app.learner.learner import Sample
+from edge_app.learner.replay import CHUNK
+from edge_app.storage.folder import database_path
+from edge_app.storage.records import Action, Entry, NewExample
+from edge_app.storage.snapshots import Snapshots
+from edge_app.storage.store import HISTORY, Store
+from support.simple_network import (
     SIZE,
     SimpleFactory,
     SimpleNetwork,
@@ -23,16 +33,6 @@ from simple_network import (
     rate_code,
     taught_only,
 )
-
-from edge_app.config import StateConfig
-from edge_app.errors import InputError, StateBusy, StateNotWritable, UnknownLabel
-from edge_app.learner import Learner
-from edge_app.learner.learner import Sample
-from edge_app.learner.replay import CHUNK
-from edge_app.storage.folder import database_path
-from edge_app.storage.records import Action, Entry, NewExample
-from edge_app.storage.snapshots import Snapshots
-from edge_app.storage.store import HISTORY, Store
 
 KINDS = ("mug", "pen", "cup")
 

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simple_network import (
+
+from edge_app.errors import InputError, ModelMismatch, StateBusy
+from edge_app.learner.rebuild import rebuild
+from edge_app.learner.state import check_binding
+from edge_app.storage.folder import database_path
+from edge_app.storage.store import Store
+from support.simple_network import (
     SIZE,
     SimpleFactory,
     binding,
@@ -16,12 +22,6 @@ from simple_network import (
     present_again,
     rate_code,
 )
-
-from edge_app.errors import InputError, ModelMismatch, StateBusy
-from edge_app.learner.rebuild import rebuild
-from edge_app.learner.state import check_binding
-from edge_app.storage.folder import database_path
-from edge_app.storage.store import Store
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simple_network import folder_in_memory, present_again
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
@@ -19,6 +18,7 @@ from edge_app.learner.manifest import find_manifest
 from edge_app.learner.rebuild import rebuild_for
 from edge_app.storage.folder import database_path
 from edge_app.storage.store import Store
+from support.simple_network import folder_in_memory, present_again
 
 
 @pytest.fixture

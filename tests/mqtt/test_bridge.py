@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from house import House
-from mosquitto import Mosquitto, Observer
 
 from edge_app.control import Rejected
 from edge_app.mqtt import connection
 from edge_app.mqtt.outbox import IN_FLIGHT
+from support.house import House
+from support.mosquitto import Mosquitto, Observer
 
 Observe = Callable[..., Observer]
 
@@ -178,7 +178,7 @@ def test_the_last_will_speaks_for_a_killed_process(tmp_path: Path, broker: Mosqu
     seen = observe()
     code = (
         f"import sys, threading; sys.path[:0] = {[path for path in sys.path if '/tests' in path]!r}\n"
-        "from pathlib import Path; from house import House\n"
+        "from pathlib import Path; from support.house import House\n"
         f"with House(Path({str(tmp_path / 'state')!r}), {broker.port}) as house: threading.Event().wait()\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code])

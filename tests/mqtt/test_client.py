@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mosquitto import Mosquitto, Observer, free_port
-from parts import Reports
 
 from edge_app.mqtt.backoff import BackOff
 from edge_app.mqtt.client import MqttClient
 from edge_app.mqtt.connection import Broker, Incoming
+from support.mosquitto import Mosquitto, Observer, free_port
+from support.pipeline_parts import Reports
 
 WELCOME = b"\x20\x03\x00\x00\x00"
 TOO_LARGE = b"\xe0\x01\x95"

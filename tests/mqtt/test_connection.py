@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from house import House
-from mosquitto import WAIT_S, Mosquitto, Observer, free_port
 
 from edge_app.errors import RuntimeMissing
 from edge_app.mqtt.connection import Broker, BrokerLost, Connection, Incoming, needs_extra
 from edge_app.mqtt.outbox import Outgoing
+from support.house import House
+from support.mosquitto import WAIT_S, Mosquitto, Observer, free_port
 
 
 class Line:

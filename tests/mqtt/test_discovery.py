@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House
-from mosquitto import Mosquitto, Observer
 
 from edge_app.mqtt.discovery import announcements, pattern
 from edge_app.mqtt.payloads import EVENT_TYPES
 from edge_app.mqtt.topics import Topics
+from support.house import House
+from support.mosquitto import Mosquitto, Observer
 
 REQUIRED = {
     "sensor": {"state_topic"},

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House
-from mosquitto import Mosquitto, Observer
-from simple_network import binding, embedding, open_learner
 
 from edge_app.mqtt.offers import pack
+from support.house import House
+from support.mosquitto import Mosquitto, Observer
+from support.simple_network import binding, embedding, open_learner
 
 Observe = Callable[..., Observer]
 KEY = b"a key that the whole house shares"

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mosquitto import Mosquitto, Observer
 
 from edge_app.mqtt.commands import LARGEST, SPECS, CommandError, parse
+from support.house import House
+from support.mosquitto import Mosquitto, Observer
 
 Ask = Callable[..., dict[str, Any]]
 NUMBERS = random.Random(7)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lying_zip import bomb, claiming, crowded, within
-from simple_network import embedding, open_learner
 
 from edge_app.control.transfer import MAX_EXAMPLES, export_examples
 from edge_app.errors import InputError
 from edge_app.mqtt.offers import MAGIC, pack, unpack
 from edge_app.storage.exchange import ROOM_LIVE
+from support.lying_zip import bomb, claiming, crowded, within
+from support.simple_network import embedding, open_learner
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 

@@ -2,12 +2,11 @@
 
 import json
 
-from house import decided
-
 from edge_app.control import ClassReport, Condition, Corrected, DeviceStatus, Rejected, Taught
 from edge_app.mqtt import payloads
 from edge_app.pipeline.accuracy import ClassAccuracy
 from edge_app.storage.records import Action, ExampleChange
+from support.house import decided
 
 MS = 1_000_000
 

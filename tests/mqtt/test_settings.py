@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from house import House
-from mosquitto import Certificates, Mosquitto, Observer
 
 from edge_app.config import MqttConfig
 from edge_app.errors import InputError
 from edge_app.mqtt.settings import prepare
+from support.house import House
+from support.mosquitto import Certificates, Mosquitto, Observer
 
 LEAVES_A_SOCKET = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """paho-mqtt leaves a socket whose handshake failed to the garbage collector, which closes it at once, and warns."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mosquitto import Mosquitto, Observer
+
+from support.mosquitto import Mosquitto, Observer
 
 Observe = Callable[..., Observer]
 KEY = "a key that the whole house shares, and nobody else"

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import cv2
 import pytest
-from parts import ColourScene, Reports, colour
-from support.configs import quiet_config
 
 from edge_app.config import CameraConfig, IdleConfig
 from edge_app.devices.files import DirectoryCamera
@@ -19,6 +17,8 @@ from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.stage import CameraLost
 from edge_app.simulation.devices import Fault, SimulatedCamera, SimulatedClock
+from support.configs import quiet_config
+from support.pipeline_parts import ColourScene, Reports, colour
 
 FPS = 10
 

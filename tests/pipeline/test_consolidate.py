@@ -8,9 +8,6 @@ from typing import cast
 
 import numpy as np
 import pytest
-from parts import SIDE, PatchEncoder, Reports, colour, make_preprocess
-from simple_network import clean_replay, folder_in_memory, open_learner
-from support.configs import quiet_config
 
 from edge_app.config import ConsolidationConfig
 from edge_app.devices.clock import MonotonicClock
@@ -25,6 +22,9 @@ from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.pipeline.stage import SLICE_S
 from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock
+from support.configs import quiet_config
+from support.pipeline_parts import SIDE, PatchEncoder, Reports, colour, make_preprocess
+from support.simple_network import clean_replay, folder_in_memory, open_learner
 
 IDLE_S, SHARE = 30.0, 0.1
 CONFIG = ConsolidationConfig(dreams=2, per_class=100, idle_s=IDLE_S, share=SHARE)

@@ -4,8 +4,6 @@ import threading
 
 import numpy as np
 import pytest
-from parts import PatchEncoder, Reports, colour, decision, embedding_of, frame, make_preprocess
-from support.configs import quiet_config
 
 from edge_app.config import Config, DecisionConfig, IdleConfig
 from edge_app.devices.ports import NS_PER_S
@@ -18,6 +16,8 @@ from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.simulation.devices import SimulatedClock, SimulatedIndicator
+from support.configs import quiet_config
+from support.pipeline_parts import PatchEncoder, Reports, colour, decision, embedding_of, frame, make_preprocess
 
 
 class Rig:

@@ -1,11 +1,11 @@
 """Events carry their facts; what clients need beyond them is derived, not stored twice."""
 
 import numpy as np
-from parts import decided
 
 from edge_app.messages import Decision
 from edge_app.pipeline.events import Corrected
 from edge_app.storage.records import Action, ExampleChange
+from support.pipeline_parts import decided
 
 
 def test_spikes_are_listed_by_class() -> None:

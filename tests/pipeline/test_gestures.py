@@ -1,11 +1,10 @@
 """The meaning of presses."""
 
-from parts import frame
-
 from edge_app.config import ButtonsConfig
 from edge_app.devices.ports import NS_PER_S, ButtonEdge
 from edge_app.pipeline.commands import ForgetClass, Teach, Undo
 from edge_app.pipeline.gestures import Gestures
+from support.pipeline_parts import frame
 
 SHOWN = frame("red", 1)
 OTHER = frame("blue", 1.05, 1)

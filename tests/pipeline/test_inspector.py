@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from parts import colour
 
 from edge_app.devices.ports import NS_PER_S
 from edge_app.errors import DeviceError
 from edge_app.messages import Frame
 from edge_app.pipeline.inspector import FrameInspector, check_form
 from edge_app.simulation.shapes import ShapesScene
+from support.pipeline_parts import colour
 
 
 @pytest.mark.parametrize("size", [(64, 48), (640, 480), (1920, 1080), (5, 3)])

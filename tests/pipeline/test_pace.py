@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from parts import Reports, colour
-from support.configs import quiet_config
 
 from edge_app.config import Config, DecisionConfig, IdleConfig, TemperatureConfig
 from edge_app.devices.ports import NS_PER_S
 from edge_app.pipeline.pace import ChangeDetector, Pace, read_temperature
 from edge_app.simulation.devices import SimulatedClock
+from support.configs import quiet_config
+from support.pipeline_parts import Reports, colour
 
 
 def frames_in(pace: Pace, clock: SimulatedClock, seconds: int, step_s: float = 0.01) -> int:

@@ -5,9 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from parts import SIDE, ColourScene, PatchEncoder, Reports, make_preprocess
-from simple_network import clean_replay, folder_in_memory, open_learner
-from support.configs import quiet_config
 
 from edge_app.config import CameraConfig, Config, DecisionConfig, IdleConfig
 from edge_app.devices.clock import MonotonicClock
@@ -19,6 +16,9 @@ from edge_app.pipeline.events import Corrected, Decided, Event, Health
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.pipeline.stage import SLACK_S, CameraLost, Heartbeats, StageFailed
 from edge_app.simulation.devices import Fault, SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
+from support.configs import quiet_config
+from support.pipeline_parts import SIDE, ColourScene, PatchEncoder, Reports, make_preprocess
+from support.simple_network import clean_replay, folder_in_memory, open_learner
 
 
 @pytest.fixture

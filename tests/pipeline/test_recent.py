@@ -4,11 +4,11 @@ import threading
 
 import numpy as np
 import pytest
-from parts import frame
 
 from edge_app.devices.ports import NS_PER_S
 from edge_app.messages import Frame
 from edge_app.pipeline.recent import NoFrame, RecentFrames
+from support.pipeline_parts import frame
 
 
 def ns(seconds: float) -> int:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from parts import PatchEncoder, Reports, colour, embedding_of, frame, make_preprocess
-from simple_network import folder_in_memory, open_learner
 
 from edge_app.config import ButtonsConfig, StateConfig
 from edge_app.devices.ports import NS_PER_S
@@ -36,6 +34,8 @@ from edge_app.pipeline.gestures import ButtonWatch
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.teaching import Teacher
 from edge_app.simulation.devices import SimulatedButtons, SimulatedClock, SimulatedIndicator
+from support.pipeline_parts import PatchEncoder, Reports, colour, embedding_of, frame, make_preprocess
+from support.simple_network import folder_in_memory, open_learner
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_app.devices import photographs
 from edge_app.errors import InputError, RuntimeMissing
 from edge_app.profiling import frames as bench_frames
 from edge_app.profiling.frames import make_frames
+from edge_app.simulation import photographs
 
 
 def test_same_frames_every_time_and_each_class_its_own(tmp_path: Path) -> None:

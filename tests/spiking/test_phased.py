@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_spiking import SIZE, layer, picture, spiking_network, tensors
 
 from edge_app.errors import InputError
 from edge_app.spiking.convolution import drive, synapses
@@ -13,6 +12,7 @@ from edge_app.spiking.network import PICTURE, SUM_HIGH, Layer, SpikingNetwork, S
 from edge_app.spiking.phased import fire, present, steps
 from edge_app.spiking.reading import read_network
 from edge_app.spiking.reference import Reference
+from support.tiny_spiking import SIZE, layer, picture, spiking_network, tensors
 
 pack = pytest.importorskip("calibration.spiking.pack", reason="packing a graph needs ai-edge-litert").pack
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_spiking import layer, spiking_network
 
 from edge_app.errors import InputError
 from edge_app.spiking.network import Layer, SpikingNetwork, Sum
 from edge_app.spiking.reading import read_network
+from support.tiny_spiking import layer, spiking_network
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="reading a graph needs ai-edge-litert")
 flatbuffers = pytest.importorskip("flatbuffers")

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_spiking import layer, picture, spiking_network
 
 from edge_app.spiking.network import PICTURE, SpikingNetwork
 from edge_app.spiking.phased import present
 from edge_app.spiking.streaming import Stream
+from support.tiny_spiking import layer, picture, spiking_network
 
 
 def two_neurons(drive: int, weight: int) -> SpikingNetwork:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from simple_network import folder_in_memory
+
+from support.simple_network import folder_in_memory
 
 
 @pytest.fixture

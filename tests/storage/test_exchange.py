@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lying_zip import bomb, claiming, crowded, within
-from simple_network import clean_replay, embedding, open_learner, present_again
 
 from edge_app.config import StateConfig
 from edge_app.errors import InputError, StateNotWritable
@@ -19,6 +17,8 @@ from edge_app.storage import exchange
 from edge_app.storage.exchange import Archive, write_archive
 from edge_app.storage.folder import database_path
 from edge_app.storage.store import Store
+from support.lying_zip import bomb, claiming, crowded, within
+from support.simple_network import clean_replay, embedding, open_learner, present_again
 
 
 def _fill(learner: Learner) -> None:

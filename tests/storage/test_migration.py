@@ -8,12 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from simple_network import clean_replay, embedding, open_learner
 
 from edge_app.storage.database import SCHEMA_VERSION
 from edge_app.storage.folder import database_path
 from edge_app.storage.recovery import recover
 from edge_app.storage.store import Store
+from support.simple_network import clean_replay, embedding, open_learner
 
 OLD = Path(__file__).parent / "golden" / "schema-1.sqlite"
 LABELS = ["mug", "pen", "cup", "pen", "mug", "pen", "mug"]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simple_network import clean_replay, open_learner
-from teaching_child import colanet, shown
 
 from edge_app.storage.folder import database_path
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
+from support.simple_network import clean_replay, open_learner
+from support.teaching_child import colanet, shown
 
-CHILD = Path(__file__).with_name("teaching_child.py")
+CHILD = Path(__file__).parents[1] / "support" / "teaching_child.py"
 
 
 @pytest.fixture

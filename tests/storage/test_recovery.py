@@ -5,12 +5,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from simple_network import binding, clean_replay, embedding, open_learner, present_again
 
 from edge_app.errors import InputError, StateBusy, StateCorrupt
 from edge_app.storage.folder import database_path
 from edge_app.storage.recovery import recover
 from edge_app.storage.store import Store
+from support.simple_network import binding, clean_replay, embedding, open_learner, present_again
 
 COUNT = 60
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simple_network import SimpleFactory, binding, clean_replay, embedding, open_learner
 
 from edge_app.errors import StateCorrupt, StateNotWritable
 from edge_app.storage import snapshots as module
 from edge_app.storage.snapshots import SnapshotKey, Snapshots, pack, unpack
+from support.simple_network import SimpleFactory, binding, clean_replay, embedding, open_learner
 
 KEY = SnapshotKey("0.1", "a" * 64, "b" * 64, "c" * 64, 12, "d" * 64)
 PAYLOAD = bytes(range(256)) * 5

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simple_network import SIZE, binding, clean_replay, embedding, open_learner
 
 from edge_app.errors import EdgeAppError, StateBusy, StateCorrupt, StateNotWritable
 from edge_app.learner import Learner
@@ -21,6 +20,7 @@ from edge_app.storage import database
 from edge_app.storage.folder import FolderLock
 from edge_app.storage.records import NewExample
 from edge_app.storage.store import Store
+from support.simple_network import SIZE, binding, clean_replay, embedding, open_learner
 
 
 def new(seed: int, label: str = "mug", thumbnail: bytes | None = None) -> NewExample:
@@ -390,7 +390,7 @@ PERMISSION = """
 import os, sys, tempfile, urllib.parse  # while everything can still be read
 sys.path[:0] = sys.argv[2:]
 from pathlib import Path
-from simple_network import embedding, open_learner
+from support.simple_network import embedding, open_learner
 from edge_app.errors import StateNotWritable
 if os.getuid() == 0:
     os.setuid(65534)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from virtual_device.layers import KEPT, Cache, default_folder, digest
 
 

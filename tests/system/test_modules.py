@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from virtual_device.modules import Modules
 
 VERSION = "6.1.0-1-amd64"

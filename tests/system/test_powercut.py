@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
+
 from virtual_device.powercut import DISCARD, ENTRY, FLUSH, FUA, MAGIC, SUPER, read_log, replay
 
 SECTOR = 512

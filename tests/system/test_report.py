@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from virtual_device import needs
 from virtual_device.report import Outcome, Report
 

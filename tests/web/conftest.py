@@ -1,6 +1,5 @@
 """Fixtures: a small device served over real sockets, and a client for it."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,14 +10,10 @@ import pytest
 for module in ("starlette", "uvicorn", "msgspec", "websockets", "httpx"):
     pytest.importorskip(module, reason="the page and the API need the extra `web`, their tests `dev`")
 
-TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS / "pipeline"), str(TESTS / "control"), str(Path(__file__).parent)]
-
-from device import Device  # noqa: E402 lies in tests/control
-from served import Served  # noqa: E402
-from simple_network import folder_in_memory, open_learner  # noqa: E402
-
 from edge_app.config import WebConfig  # noqa: E402
+from support.device import Device  # noqa: E402 needs them
+from support.served import Served  # noqa: E402
+from support.simple_network import folder_in_memory, open_learner  # noqa: E402
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import atheris
-from lying_zip import bomb, claiming, within
+
+from support.lying_zip import bomb, claiming, within
 
 with atheris.instrument_imports(include=["edge_app", "zipfile", "tomllib", "json"], enable_loader_override=False):
     from edge_app.config import Config, load_config

@@ -13,18 +13,18 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from device import Device
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lying_zip import bomb, claiming, within
 from PIL import Image
-from served import Served, api
-from simple_network import open_learner
 
 from edge_app.config import Config, WebConfig, load_config
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.web.tokens import Tokens
+from support.device import Device
+from support.lying_zip import bomb, claiming, within
+from support.served import Served, api
+from support.simple_network import open_learner
 
 INPUTS = int(os.environ.get("EDGE_APP_FUZZ", "40"))
 fuzzed = settings(

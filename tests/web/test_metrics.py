@@ -1,9 +1,9 @@
 """Prometheus's parser reads the metrics."""
 
 import pytest
-from served import Served, api
 
 from edge_app.web.metrics import exposition
+from support.served import Served, api
 
 parser = pytest.importorskip("prometheus_client.parser", reason="needs prometheus_client (extra dev)")
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from served import Served, api, parsed
 from websockets.sync.client import connect
+
+from support.served import Served, api, parsed
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from served import Served, api
 from starlette.routing import Route
 
 from edge_app.web.openapi import LABEL, describe
+from support.served import Served, api
 
 
 def test_every_path_is_described_and_every_description_is_served(served: Served) -> None:

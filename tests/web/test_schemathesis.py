@@ -6,7 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from real import make_token, running
+
+from support.service_process import make_token, running
 
 pytest.importorskip("schemathesis", reason="needs schemathesis (extra dev)")
 pytest.importorskip("ai_edge_litert", reason="needs a TFLite runtime")

@@ -12,9 +12,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from device import Device
-from served import CHANGE, Served, api
-from simple_network import open_learner
 
 from edge_app.commands.status import lines
 from edge_app.config import WebConfig
@@ -22,6 +19,9 @@ from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import DeviceError, InputError
 from edge_app.web import schema, translate
 from edge_app.web.server import WebServer
+from support.device import Device
+from support.served import CHANGE, Served, api
+from support.simple_network import open_learner
 
 JSON = {"content-type": "application/json"}
 

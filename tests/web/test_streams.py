@@ -9,12 +9,12 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
-from served import Served, api
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from edge_app.encoder.preprocess import decode_image
 from edge_app.web.streams import WAITING, EventReader, event_of
+from support.served import Served, api
 
 
 def live(served: Served, query: str = "", **options: object):  # type: ignore[no-untyped-def]

@@ -1,8 +1,9 @@
 """Teach as fast as it goes, and tell the host of each example that was acknowledged, until the plug is pulled."""
 
 from bench import Bench, require
-from devices import CHECKERS, RED
 from scenario import Figures, Scenario
+
+from devices import CHECKERS, RED
 
 MOST_REFUSED = 20
 """Presses of one life that may be refused."""

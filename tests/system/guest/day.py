@@ -8,8 +8,9 @@ import urllib.request
 from pathlib import Path
 
 from bench import APP, CACHE, LIMIT_S, PYTHON, STATE, UNIT, Bench, require, require_flashes, rested, run, wait_until
-from devices import CAMERA, CHECKERS, RED, Flashes
 from scenario import Figures, Scenario
+
+from devices import CAMERA, CHECKERS, RED, Flashes
 
 CONFIG = Path("/etc/edge-app/config.toml")
 SETTINGS = {

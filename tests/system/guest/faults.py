@@ -10,9 +10,10 @@ from pathlib import Path
 
 from bench import CACHE, PYTHON, STATE, UNIT, Bench, require, require_flashes, run, wait_until
 from day import TAUGHT
-from devices import CHECKERS, RED, Flashes
 from sandbox import sandbox
 from scenario import Figures, Scenario
+
+from devices import CHECKERS, RED, Flashes
 
 WATCHDOG_S, ABORT_S, RESTART_S = 30.0, 10.0, 5.0
 """WatchdogSec, TimeoutStopSec (until a process that does not abort is killed) and RestartSec of the unit."""

@@ -1,15 +1,13 @@
 """Fixtures: a device and a browser per worker, and per test a page that must leave the console clean."""
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from browsing import LiveDevice, Page
+from support.browsing import LiveDevice, Page
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

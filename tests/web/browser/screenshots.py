@@ -9,11 +9,10 @@ import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
-from browsing import LiveDevice, Page
 from conftest import open_browser
-
 from edge_app.simulation.photographs import load_photographs
 from edge_app.simulation.scene import endless_shots
+from support.browsing import LiveDevice, Page
 
 FIGURES = Path(__file__).resolve().parents[3] / "docs" / "figures"
 FPS, SHOT_S, SEED = 10, 3.0, 1

@@ -4,7 +4,8 @@ from importlib import resources
 from itertools import pairwise
 
 import pytest
-from browsing import Keys
+
+from support.browsing import Keys
 
 pytestmark = pytest.mark.slow
 

@@ -1,7 +1,8 @@
 """Corrections: examples, whole classes, and the tray."""
 
 import pytest
-from browsing import Keys
+
+from support.browsing import Keys
 
 pytestmark = pytest.mark.slow
 

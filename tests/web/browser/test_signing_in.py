@@ -1,9 +1,9 @@
 """Signing in with a token, and what each role sees."""
 
 import pytest
-from browsing import Keys, LiveDevice
 
 from edge_app.web.tokens import Tokens
+from support.browsing import Keys, LiveDevice
 
 pytestmark = pytest.mark.slow
 

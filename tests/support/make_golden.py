@@ -1,4 +1,4 @@
-"""Write the golden trajectories: `python tests/colanet/make_golden.py`, after a change of the arithmetic that is meant.
+"""Write the golden trajectories: `make golden`, after a change of the arithmetic that is meant.
 
 Each file in golden/ holds what one network did with one stream: OUT spikes and label of a decision before every
 example, the weights and thresholds at the end, and the snapshot's SHA-256. The streams come from twins.lehmer, so that
@@ -12,12 +12,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from twins import around, as_counts, lehmer, prototypes
-
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params, Published
+from support.twins import around, as_counts, lehmer, prototypes
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parents[1] / "colanet" / "golden"
 N_INPUTS = 24
 PRESENTATIONS = 80
 

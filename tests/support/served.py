@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from device import Device
 
 from edge_app.config import WebConfig
 from edge_app.web.server import WebServer
+from support.device import Device
 
 CHANGE = {"X-Edge-App": "1"}
 

@@ -7,7 +7,9 @@ snapshots.
 
 import hashlib
 import json
+import platform
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +32,7 @@ from edge_app.simulation.shapes import ShapesScene
 from edge_app.storage.folder import snapshots_path
 from edge_app.storage.snapshots import Snapshots
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "aarch64"
 PICTURES = HERE / "pictures"
 GOLDEN = HERE / "golden.json"
 WINDOWS = (
@@ -167,3 +169,11 @@ def text_of(found: dict[str, Any]) -> str:
         else:
             sections.append(f"  {json.dumps(key)}: {json.dumps(value)}")
     return "{\n" + ",\n".join(sections) + "\n}\n"
+
+
+if __name__ == "__main__":  # `make golden`, after a change of the arithmetic that is meant
+    if platform.machine() != "x86_64":
+        raise SystemExit(f"{GOLDEN.name} holds what x86-64 computes; this is {platform.machine()}")
+    with tempfile.TemporaryDirectory() as folder:
+        GOLDEN.write_text(text_of(walk(Path(folder) / "state")), encoding="ascii")
+    print(GOLDEN.name)

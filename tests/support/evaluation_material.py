@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from pictures import ColourEmbedder, fill, zipped
 
 from calibration.validation import Curve, CurveStage, TrainingSet, ValidationData, load, sources
 from edge_app.evaluation.datasets import Item
+from support.pictures import ColourEmbedder, fill, zipped
 
 INPUTS = 24
 

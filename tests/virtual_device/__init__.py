@@ -5,5 +5,5 @@
 
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-GUEST = Path(__file__).resolve().parents[1] / "guest"
+REPOSITORY = Path(__file__).resolve().parents[2]
+GUEST = Path(__file__).resolve().parents[1] / "system" / "guest"

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from parts import SIDE, ColourScene, PatchEncoder, Reports, make_preprocess
-from support.configs import quiet_config
 
 from edge_app.control import Control, Hub
 from edge_app.control.control import Identity
@@ -21,6 +19,8 @@ from edge_app.learner import Learner
 from edge_app.learner.heat_map import HeatMapper
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.simulation.devices import Fault, SimulatedButtons, SimulatedCamera
+from support.configs import quiet_config
+from support.pipeline_parts import SIDE, ColourScene, PatchEncoder, Reports, make_preprocess
 
 
 def look(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -7,10 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from device import Device
-from mosquitto import WAIT_S
-from parts import Reports
-from simple_network import open_learner
 
 from edge_app.config import MqttConfig
 from edge_app.control import Decided
@@ -20,6 +16,10 @@ from edge_app.mqtt.bridge import Bridge
 from edge_app.mqtt.connection import Broker
 from edge_app.mqtt.settings import MqttSettings
 from edge_app.mqtt.topics import Topics
+from support.device import Device
+from support.mosquitto import WAIT_S
+from support.pipeline_parts import Reports
+from support.simple_network import open_learner
 
 USUAL: dict[str, Any] = {"hold_s": 0.0, "offers_key_file": "/key"}
 QUICK = 0.02, 0.1

@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from numpy.typing import NDArray
-from simple_network import embedding, open_learner
 
 from edge_app.learner import Learner
+from support.simple_network import embedding, open_learner
 
 
 def say(line: str) -> None:
