@@ -1,4 +1,4 @@
-"""`python -m benchmarks.bus`: what the message bus costs the loop, and what a broker's restart does to events.
+"""`python -m benchmarks.bus`: the cost of MQTT for the live loop, and events across restarts of the broker.
 
 A real Mosquitto on this machine, the real encoder and classifier, a simulated camera. Needs mosquitto on the PATH.
 """
@@ -49,7 +49,7 @@ TOPICS = Topics("edge-app", "bench")
 
 
 class Mosquitto:
-    """A broker that keeps what it has over a restart."""
+    """A broker whose messages survive a restart."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as probe:
@@ -152,7 +152,7 @@ def costs(folder: Path, broker: Mosquitto) -> dict[str, Any]:
 
 
 def busy_s() -> float:
-    """Return the processor time of the bus's threads so far, seconds."""
+    """Return the processor time of MQTT's threads so far, seconds."""
     clocks = [
         time.pthread_getcpuclockid(thread.ident)
         for thread in threading.enumerate()
@@ -162,7 +162,7 @@ def busy_s() -> float:
 
 
 def rates(folder: Path, broker: Mosquitto, rounds: int, seconds: float) -> dict[str, Any]:
-    """Decisions a second in turns, without the bus and with it (hold 0.5 s), and the bus's own share of a processor."""
+    """Decisions per second without and with MQTT (hold 0.5 s), in turns, and the processor time of MQTT's threads."""
     found: dict[str, list[float]] = {"without": [], "with": []}
     shares, told = [], 0
     pause = threading.Event()
@@ -195,24 +195,38 @@ def rates(folder: Path, broker: Mosquitto, rounds: int, seconds: float) -> dict[
     }
 
 
+class Observer:
+    """Subscribes to the device's events in a session that outlives a restart of the broker, and notes their numbers."""
+
+    def __init__(self, port: int, last: int) -> None:
+        self._numbers: list[int] = []
+        self._last = last
+        self.complete = threading.Event()
+        """Set with the event numbered `last`."""
+        self._client = Client(CallbackAPIVersion.VERSION2, "bench-observer", protocol=MQTTProtocolVersion.MQTTv5)
+        kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        kept.SessionExpiryInterval = 3600
+        self._client.on_message = self._received
+        self._client.on_connect = lambda client, *_: client.subscribe(TOPICS.own("event"), 1)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect("127.0.0.1", port, clean_start=False, properties=kept)
+        self._client.loop_start()
+
+    def _received(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        self._numbers.append(json.loads(message.payload)["number"])
+        if self._numbers[-1] == self._last:
+            self.complete.set()
+
+    def stop(self) -> list[int]:
+        """Disconnect, and return the numbers in the order of arrival."""
+        self._client.disconnect()
+        self._client.loop_stop()
+        return self._numbers
+
+
 def restarts(folder: Path, broker: Mosquitto, changes: int, away: int) -> dict[str, Any]:
-    """Changes of the decision all the while, the broker restarted `away` times: how many of them arrive, and when."""
-    numbers: list[int] = []
-    all_here = threading.Event()
-
-    def came(_client: Client, _data: object, message: MQTTMessage) -> None:
-        numbers.append(json.loads(message.payload)["number"])
-        if numbers[-1] == changes:
-            all_here.set()
-
-    seen = Client(CallbackAPIVersion.VERSION2, "bench-observer", protocol=MQTTProtocolVersion.MQTTv5)
-    kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    kept.SessionExpiryInterval = 3600
-    seen.on_message = came
-    seen.on_connect = lambda client, *_: client.subscribe(TOPICS.own("event"), 1)
-    seen.reconnect_delay_set(1, 1)
-    seen.connect("127.0.0.1", broker.port, clean_start=False, properties=kept)
-    seen.loop_start()
+    """Send changes of the decision while the broker is restarted `away` times; count those that arrive, and when."""
+    observer = Observer(broker.port, changes)
     with device(folder, 10) as (_, hub, control), bridge_of(control, broker.port, folder, 0.0, 100_000) as bridge:
         bridge.start()
         bridge.speaker.connected.wait(30)
@@ -224,11 +238,10 @@ def restarts(folder: Path, broker: Mosquitto, changes: int, away: int) -> dict[s
                 broker.stop() if step % 2 else broker.start()
         broker.start() if broker._process.poll() is not None else None
         told_s = time.monotonic() - began
-        all_here.wait(300)
+        observer.complete.wait(300)
         here_s = time.monotonic() - began
         lost = bridge.outbox.lost
-    seen.disconnect()
-    seen.loop_stop()
+    numbers = observer.stop()
     return {
         "changes": changes,
         "restarts": away,

@@ -2,8 +2,8 @@
 
 Simulated buttons press several times a second, and undo now and then. The process is killed at a seeded random moment:
 mostly while it learns, also while it starts and while it stops. After each kill the state must hold exactly what was
-acknowledged in its log ("learnt", "undone"), give or take the one action that was under way; every checksum of the
-database must be right; and the network that a start comes to must equal a replay from nothing, to the bit.
+acknowledged in its log ("learnt", "undone"), except for the one action in progress; every checksum of the
+database must be right; and the network after a start must equal a replay of the whole journal, to the bit.
 """
 
 import argparse
@@ -41,9 +41,9 @@ PRESS_EVERY_S = 0.04
 LAST_PRESS_S = 12.0
 UNDO_EVERY = 6
 A_FOLDER = 25
-"""Kills that one state folder goes through, before the next one begins."""
+"""Kills of one state folder, before the next one is made."""
 STORED_FIRST = 450
-"""Examples in a fresh folder, without a snapshot: the first falls due, at 500, while the folder is in use."""
+"""Examples in a fresh folder, without a snapshot: the first is due at 500, while the folder is in use."""
 LEARNING_S, STARTING_S, STOPPING_S = 0.6, 1.5, 0.4
 START_TIMEOUT_S = 600.0
 
@@ -68,7 +68,7 @@ class Kill(NamedTuple):
     """Examples that this process said it has learnt."""
     undone: int
     in_flight: str
-    """What was stored without being acknowledged: nothing, an example, or an undo."""
+    """The change that was stored but not acknowledged: none, an example, or an undo."""
 
 
 class DeviceProcess:
@@ -104,14 +104,14 @@ class DeviceProcess:
             raise NotStarted(f"the device did not start within {START_TIMEOUT_S:g} s: {''.join(self.words[-20:])}")
 
     def kill(self) -> None:
-        """Kill it, and take in all that it has said."""
+        """Kill it, and read the rest of its output."""
         self.process.kill()
         self.process.wait()
         self._reader.join()
 
 
 def buttons() -> str:
-    """Return the URI of buttons that press all the while: classes in turn, and an undo now and then."""
+    """Return the URI of buttons that are pressed all the time: the classes in turn, and sometimes undo."""
     times: dict[str, list[str]] = {name: [] for name in (*NAMES, "undo")}
     for number in range(int(LAST_PRESS_S / PRESS_EVERY_S)):
         name = "undo" if number % UNDO_EVERY == UNDO_EVERY - 1 else NAMES[number % len(NAMES)]
@@ -240,7 +240,7 @@ def check_acknowledged(folder: Path, before: list[int], said: list[int | None]) 
 
 
 def check_network(folder: Path) -> None:
-    """Raise Loss unless the network that a start comes to equals a replay of the journal from nothing."""
+    """Raise Loss unless the network after a start equals a replay of the whole journal."""
     manifest = load_manifest()
     with Learner.open(folder, manifest, read_only=True) as learner:
         started = learner.network_state()
@@ -253,7 +253,7 @@ def check_network(folder: Path) -> None:
 
 
 def summarise(kills: list[Kill]) -> dict[str, Any]:
-    """Return how many kills there were of each kind, and what they met."""
+    """Return the number of kills of each kind, and the changes they interrupted."""
     return {
         "kills": len(kills),
         "phases": {phase: sum(kill.phase == phase for kill in kills) for phase in ("learning", "starting", "stopping")},

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.soak`: the real `edge-app run` for hours at full rate; is its memory flat, are its frames new?
+"""`python -m benchmarks.soak`: the real `edge-app run` for hours at full rate; memory, rate and age of the frames.
 
 The device runs as a child process with a state folder of its own. Its camera is simulated and faster than the encoder,
-and simulated buttons teach and undo all the while. The result is written anew with each sample, so that a run that is
-cut short leaves what it has measured. Linux only: the figures come from /proc.
+and simulated buttons teach and undo all the time. The result is rewritten with each sample, so that an interrupted run
+leaves its measurements. Linux only: the figures come from /proc.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ CONFIG = """\
 examples_per_class = 20
 when_full = "replace-oldest"
 """
-"""Old examples give way, so that what is stored does not grow: growing memory is then a leak."""
+"""Old examples are replaced, so that the state does not grow: growing memory is then a leak."""
 STOP_S = 30
 
 
@@ -130,7 +131,7 @@ def main() -> int:
 
 
 def soak(seconds: float, camera: str, every_s: float, press_every_s: float, out: Path) -> dict[str, Any]:
-    """Run the device for so long, sampling it; return what was found, which is in `out` too."""
+    """Run the device for `seconds` and sample it; return the result, which is also written to `out`."""
     presses, asked = plan(seconds, press_every_s)
     window, events = Window(), Events()
     result: dict[str, Any] = {
@@ -154,14 +155,9 @@ def soak(seconds: float, camera: str, every_s: float, press_every_s: float, out:
             ]
             for reader in readers:
                 reader.start()
-            start = time.monotonic()
-            while process.poll() is None and time.monotonic() - start < seconds:
-                time.sleep(every_s - (time.monotonic() - start) % every_s)
-                if process.poll() is None:
-                    sample = {"t_s": round(time.monotonic() - start, 1), **look_at(process.pid), **window.take()}
-                    sample["learnt"] = events.counts.get("learnt", 0)
-                    result["samples"].append(sample)
-                    _write(out, result | {"events": events.counts, "troubles": events.troubles})
+            for sample in _samples(process, window, events, seconds, every_s):
+                result["samples"].append(sample)
+                _write(out, result | {"events": events.counts, "troubles": events.troubles})
             stopping = time.monotonic()
             process.send_signal(signal.SIGTERM)
             try:
@@ -177,10 +173,22 @@ def soak(seconds: float, camera: str, every_s: float, press_every_s: float, out:
     return result
 
 
-def plan(seconds: float, every_s: float) -> tuple[str, dict[str, int]]:
-    """Return the buttons' URI that teaches all the while and undoes some of it, and how many presses that are.
+def _samples(
+    process: "subprocess.Popen[str]", window: Window, events: Events, seconds: float, every_s: float
+) -> Iterator[dict[str, Any]]:
+    """Yield a sample of the process every `every_s`, until it ends or `seconds` are over."""
+    start = time.monotonic()
+    while process.poll() is None and time.monotonic() - start < seconds:
+        time.sleep(every_s - (time.monotonic() - start) % every_s)
+        if process.poll() is None:
+            sample = {"t_s": round(time.monotonic() - start, 1), **look_at(process.pid), **window.take()}
+            yield sample | {"learnt": events.counts.get("learnt", 0)}
 
-    A press comes half a second after a shape came into view, and names the one that is shown (see devices/shapes.py).
+
+def plan(seconds: float, every_s: float) -> tuple[str, dict[str, int]]:
+    """Return the URI of buttons that teach all the time and undo some of it, and the number of presses.
+
+    A press comes half a second after a shape appears, and teaches its name (see simulation/shapes.py).
     """
     times: dict[str, list[float]] = {name: [] for name in (*NAMES, "undo")}
     count = 0
@@ -196,7 +204,7 @@ def plan(seconds: float, every_s: float) -> tuple[str, dict[str, int]]:
 
 
 def summarise(result: dict[str, Any]) -> dict[str, Any]:
-    """Return what the run came to; what memory does is judged by the second half, when all caches are filled."""
+    """Return the summary of a run; memory is judged by its second half, when all caches are filled."""
     samples = [sample for sample in result["samples"] if sample.get("fps")]
     half = samples[len(samples) // 2 :]
     hours = np.array([sample["t_s"] for sample in half]) / 3600
@@ -222,18 +230,7 @@ def summarise(result: dict[str, Any]) -> dict[str, Any]:
         "files": sorted({sample["files"] for sample in samples}),
         "fps": _spread(np.array([sample["fps"] for sample in samples])),
         "load": _spread(np.array([sample["load"] for sample in samples])),
-        "waited_ms": {
-            "p50": float(np.median([sample["waited_ms"]["p50"] for sample in samples])),
-            "most": max(sample["waited_ms"]["most"] for sample in samples),
-        },
-        "waited_periods": {
-            "p50": float(np.median([sample["waited_periods"]["p50"] for sample in samples])),
-            "most": max(sample["waited_periods"]["most"] for sample in samples),
-        },
-        "latency_periods": {
-            "p50": float(np.median([sample["latency_periods"]["p50"] for sample in samples])),
-            "most": max(sample["latency_periods"]["most"] for sample in samples),
-        },
+        **{name: _times(samples, name) for name in ("waited_ms", "waited_periods", "latency_periods")},
         "older_than_mean_period": sum(sample["older_than_mean_period"] for sample in samples),
         "older_than_own_period": sum(sample["older_than_own_period"] for sample in samples),
         "learnt": result["events"].get("learnt", 0),
@@ -242,8 +239,15 @@ def summarise(result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _times(samples: list[dict[str, Any]], name: str) -> dict[str, float]:
+    return {
+        "p50": float(np.median([sample[name]["p50"] for sample in samples])),
+        "most": max(sample[name]["most"] for sample in samples),
+    }
+
+
 def report(result: dict[str, Any]) -> str:
-    """Return the result in words."""
+    """Return the result as text."""
     found = result.get("summary") or summarise(result)
     memory, rate = found["memory"]["rss_mb"], found["fps"]
     low, high = memory["second_half"]

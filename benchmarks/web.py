@@ -1,13 +1,13 @@
-"""What the page and the API cost the live loop, and how they stand a load: figures, not tests.
+"""The cost of page and API for the live loop, and their behaviour under load.
 
     python -m benchmarks.web --json benchmarks/results/web.json
 
 Two measurements on the program as it is run (real encoder, real classifier, simulated camera faster than the encoder):
 
 1. Blocks of decisions per second, in turns without and with pages open; a page is a WebSocket of pictures and an event
-   stream, both read as they come. The cost is 1 - the median ratio of the rates of neighbouring blocks; the pages' own
-   work is done on the same processors, and is in it. Beside it the processor time that the program takes for a
-   decision: other programs' load changes it less than the rate.
+   stream, both read as they come. The cost is 1 - the median ratio of the rates of neighbouring blocks; it
+   includes the work of the pages, which run on the same processors. The processor time per decision is given too, which
+   depends less on other load.
 2. Requests of mixed kinds at a fixed rate for a minute, some of which teach and undo: answers by status, latency.
 """
 
@@ -127,7 +127,7 @@ async def rate_of_loop(http: httpx.AsyncClient, seconds: float) -> tuple[int, fl
 async def page(url: str, sent: Counter[str]) -> None:
     """Do what an open page does: read pictures and events as they come.
 
-    Nothing is made of what comes: the pages' work is not the device's, though it is done on its processors here.
+    The data are not processed, since that is the browser's work.
     """
     key = base64.b64encode(os.urandom(16)).decode()
     upgrade = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
@@ -138,7 +138,7 @@ async def page(url: str, sent: Counter[str]) -> None:
 
 
 async def read(url: str, path: str, headers: str, mark: bytes, sent: Counter[str], kind: str) -> None:
-    """Ask for a stream and read it to no end, counting how often `mark`, which begins each piece, came."""
+    """Request a stream and read it until it ends, counting `mark`, with which each part begins."""
     host = url.removeprefix("http://").rstrip("/")
     reader, writer = await asyncio.open_connection(*host.split(":"))
     try:
@@ -150,7 +150,7 @@ async def read(url: str, path: str, headers: str, mark: bytes, sent: Counter[str
 
 
 async def load(url: str, rate: int, seconds: float) -> dict[str, Any]:
-    """Return what came of `rate` requests a second; each is sent at its time, whether the last was answered or not."""
+    """Return the answers to `rate` requests per second, each sent at its time whether or not the last was answered."""
     wheel = [(method, path) for method, path, share in MIX for _ in range(share)]
     wheel = [wheel[index * 37 % len(wheel)] for index in range(len(wheel))]
     statuses: Counter[str] = Counter()

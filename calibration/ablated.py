@@ -1,4 +1,4 @@
-"""The decorrelated rule with one part of it taken out, to see what that part is worth; for `calibration.ablation`."""
+"""The decorrelated rule with one part removed, for `calibration.ablation`."""
 
 from typing import ClassVar
 
@@ -57,7 +57,7 @@ class RewardAlone(NoInputInhibition):
 
 
 class NoSharedInhibition(DecorrelatedColumns):
-    """What is common to all columns is not taken off."""
+    """The common part of all columns is not subtracted."""
 
     def _refresh(self, neurons: slice) -> None:
         if self.uses.size:
@@ -101,13 +101,13 @@ class NoScaling(DecorrelatedColumns):
 
 
 class SpikesAlone(DecorrelatedColumns):
-    """Equal numbers of OUT spikes are settled by the order of the classes, not by the potential left over."""
+    """Ties in OUT spikes are broken by the order of the classes, not by the remaining potential."""
 
     ranks: ClassVar = (kernels.SPIKES,)
 
 
 class FirstSpike(DecorrelatedColumns):
-    """The earliest OUT spike decides, then the number of them, then the potential left over."""
+    """The earliest OUT spike decides, then the number of them, then the remaining potential."""
 
     ranks: ClassVar = (kernels.EARLIEST, *DecorrelatedColumns.ranks)
 

@@ -1,9 +1,9 @@
-"""What each part of the classifier is worth, on the validation draws.
+"""The contribution of each part of the classifier, on the validation draws.
 
     python -m calibration.ablation --data FOLDER
 
-Every line is one network, shown the same draws in the same order; accuracies are per cent, means over the draws. Lines
-that would take minutes are shown fewer draws, and are compared with the default on those.
+Every line is one network, shown the same draws in the same order; accuracies are per cent, means over the draws. Slow
+lines are shown fewer draws, and are compared with the default on those.
 """
 
 import argparse
@@ -63,7 +63,7 @@ class Line:
 
 
 def lines() -> list[Line]:
-    """Return the table's lines; the first one is what the others are compared with."""
+    """Return the table's lines; the others are compared with the first one."""
     default = Params()
     rule = default.plasticity
     assert isinstance(rule, Decorrelated)

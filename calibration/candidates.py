@@ -1,4 +1,4 @@
-"""What is searched: candidates of either plasticity rule with their rate code, and the ranges they are drawn from."""
+"""Candidates of the search: parameters of either plasticity rule with a rate code, and their ranges."""
 
 import dataclasses
 from typing import Any, NamedTuple, cast
@@ -15,7 +15,7 @@ MEMBERS = 1
 
 
 class Candidate(NamedTuple):
-    """A network and what it is fed with."""
+    """Parameters of a network and its rate code."""
 
     params: Params
     exponent: float = RateCode.exponent
@@ -34,7 +34,7 @@ class Candidate(NamedTuple):
 
 
 def suggest(trial: optuna.trial.BaseTrial, rule: str) -> Candidate:
-    """Draw a candidate. Raises InputError for a rule that is none."""
+    """Draw a candidate. Raises InputError for an unknown rule."""
     if rule not in RULES:
         raise InputError(f"rule {rule!r} is not known, expected one of {', '.join(RULES)}")
     params = _decorrelated(trial) if rule == "decorrelated" else _published(trial)
@@ -43,7 +43,7 @@ def suggest(trial: optuna.trial.BaseTrial, rule: str) -> Candidate:
 
 
 def starts(rule: str) -> list[dict[str, Any]]:
-    """Return what is tried first: the default, or the published sets and the float prototype's."""
+    """Return the first candidates: the default, or the published sets and that of the float prototype."""
     rate_code = {"exponent": RateCode.exponent, "saturation": RateCode.saturation}
     if rule == "decorrelated":
         default = PRESETS["default"]
@@ -112,4 +112,4 @@ PROTOTYPE = {
     "n_silent": 0,
     "sigma": 1.25,
 }
-"""What did best in a float prototype of the published rule; its rate code was linear, of embeddings with one norm."""
+"""The best set of a float prototype of the published rule, whose rate code was linear, of normalised embeddings."""

@@ -31,7 +31,7 @@ Counts = dict[int, NDArray[np.uint8]]
 
 
 def counts_of(dataset: Dataset, embedder: Embedder, rate_code: RateCode, used: Sequence[int], cache: Path) -> Counts:
-    """Return the spike counts of some items; all of them must be sound pictures."""
+    """Return the spike counts of some items; every picture must be readable."""
     items = [dataset.items[i] for i in used]
     found = embed(dataset, embedder, items=items, cache=cache, progress=lambda some: show_progress("encoding", some))
     if found.skipped:

@@ -17,7 +17,7 @@ SETTINGS: dict[str, dict[str, float]] = {
     "online_softmax": {"rate": 8.0},
     "logistic_regression": {"c": 10.0},
 }
-"""Written out, so that the bar of a search stays where it was when the defaults of the baselines move."""
+"""Written out, so that a search stays comparable when the defaults of the baselines change."""
 NAMES = tuple(SETTINGS)
 BAR = ("nearest_class_mean", "logistic_regression")
 """The better of these, row by row, is what a candidate's accuracy is divided by."""
@@ -66,7 +66,7 @@ def bar(rows: Reference) -> dict[str, float]:
 
 
 def _digest(material: ValidationData, seed: int) -> str:
-    """Of everything that the figures depend on."""
+    """Digest of everything that the figures depend on."""
     digest = hashlib.sha256(f"2 {SETTINGS} {material.zero_point} {material.curves[seed]}".encode())
     digest.update(material.values.tobytes())
     digest.update(material.labels.astype(np.int64).tobytes())

@@ -3,11 +3,11 @@
     python -m calibration.search --data FOLDER
 
 Objective: the mean over the rows (data set x shots) of a candidate's accuracy divided by that of the better of nearest
-class mean and logistic regression on the same row and draw. Every row counts by how far it falls short of what is
-known to be possible there; easy rows do not dominate. A trial reports its mean after each data set, and is stopped
+class mean and logistic regression on the same row and draw. Dividing keeps easy rows
+from dominating. A trial reports its mean after each data set, and is stopped
 early when it was tried on all of them once and lies below the median of the trials before it.
 
-A study is resumed when its storage is there; --trials is what the whole study comes to. Workers on other machines join
+A study is resumed when its storage is there; --trials is the number of the whole study. Workers on other machines join
 with the same --storage: a file that all can write, or any URL that Optuna's RDBStorage takes.
 """
 
@@ -42,7 +42,7 @@ DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class SearchBench(NamedTuple):
-    """What candidates are tried on: data sets, draws, and the accuracies to be measured against."""
+    """Data sets, draws and reference accuracies for trying candidates."""
 
     materials: tuple[ValidationData, ...]
     bars: dict[tuple[str, int], dict[str, float]]
@@ -117,7 +117,7 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
 
 
 def open_study(storage: str, name: str, rule: str, seed: int, n_sets: int) -> optuna.Study:
-    """Return the study, made with what is tried first when it is new; n_sets: reports before a trial may be stopped."""
+    """Return the study, with the first candidates queued if it is new; n_sets: reports before a trial may stop."""
     study = optuna.create_study(
         storage=open_storage(storage),
         study_name=name,

@@ -1,4 +1,4 @@
-"""What is kept of a search: the best set, the history of trials, and a plot of both."""
+"""Results of a search: the best set, the history of trials, and a plot of both."""
 
 import argparse
 import csv

@@ -1,4 +1,4 @@
-"""Validation splits inside training data, and learning curves on them: what parameters are searched and compared on.
+"""Validation splits inside training data, and learning curves on them, for searching and comparing parameters.
 
 No image of a test split is read. A draw is nested: one network is shown the examples in stages, first one of each
 class, then more up to 5, 10 and 20 of each, then the rest, in seeded random order within a stage, and is tested after

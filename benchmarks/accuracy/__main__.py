@@ -13,7 +13,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def main() -> int:
-    """Run; 0 when done, 2 when something was wrong with what was asked for."""
+    """Run; returns 0, or 2 for wrong arguments or data."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with the measuring data sets (zips)")
     parser.add_argument("--cache", type=Path, default=Path(".cache/embeddings"), help="folder that keeps embeddings")

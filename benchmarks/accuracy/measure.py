@@ -32,7 +32,7 @@ from edge_app.evaluation.trial import EvaluationSettings, run_baselines
 from edge_app.evaluation.tuning import GRIDS, choose
 
 VERSION = 3
-"""Raised when the same inputs come to give other figures because the measuring code changed."""
+"""Increased when the same inputs give other figures because the measuring code changed."""
 BASELINES_VERSION = 1
 """The same for the conventional classifiers' rows."""
 METRICS_VERSION = 1
@@ -49,7 +49,7 @@ def show(what: str, items: Sequence[Any]) -> Iterable[Any]:
 
 
 class Measured:
-    """One data set, embedded once, and its results in the ledger."""
+    """One data set, embedded once, and its entries in the results file."""
 
     def __init__(self, one: PlannedSet, data: Path, cache: Path, ledger: ResultsFile, params: Params) -> None:
         self.set, self.ledger, self.params, self.cache = one, ledger, params, str(cache)
@@ -88,7 +88,7 @@ class Measured:
     def made_of(
         self, setting: EvaluationSettings, *, params: Params | None = None, conventional: bool = False
     ) -> list[Any]:
-        """What a result depends on, as JSON values."""
+        """Everything that a result depends on, as JSON values."""
         asked = dataclasses.asdict(setting) | {"choice": list(self.choice), "options": repr(setting.options)}
         if not setting.dreams:
             del asked["dreams"]  # what knows no dreams stays as it was measured
@@ -141,7 +141,7 @@ class Measured:
         return run_baselines(rows, ordered, rows.labels[ordered], test, setting)
 
     def colanet(self, shots: int | None, preset: str = "default") -> dict[str, Any]:
-        """Accuracy of CoLaNET in a row, and all else that a standard evaluation says."""
+        """The standard evaluation of CoLaNET in a row."""
         published = preset != "default"
         params = Params.preset(preset) if published else self.params
         setting = self.setting(shots, repeats=1 if published else self.set.repeats)
@@ -257,7 +257,7 @@ class Measured:
 def measure_all(
     data: Path, cache: Path, ledger: ResultsFile, sets: Sequence[PlannedSet], *, conventional_only: bool
 ) -> None:
-    """Run the plan for some data sets; what the ledger holds already is not run again.
+    """Run the plan for some data sets, without the results that are in the file already.
 
     Raises InputError without scikit-learn: a table without logistic regression would not be the table.
     """

@@ -1,4 +1,4 @@
-"""Pictures from inside a network: one presentation's spikes, and what the L neurons of a class came to stand for."""
+"""Pictures of a network's inside: the spikes of one presentation, and the photographs that excite L neurons most."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,7 +104,7 @@ def _draw_inputs(axes: Any, counts: NDArray[np.uint8]) -> None:
 
 
 def draw_typical(path: Path, cache: Path, target: Path, *, labels: Sequence[str]) -> None:
-    """Draw, of what some classes' L neurons were taught, the photographs that excite them most, and least."""
+    """Draw the training photographs that excite the L neurons of some classes most, and least."""
     network, material, dataset = taught(path, cache, Params(), SHOTS)
     rows = material.rows
     lines = []

@@ -1,4 +1,4 @@
-"""docs/results.md: the tables between its markers are made from results.json; the words around them are a person's."""
+"""Fills the tables between the markers of docs/results.md from results.json; the other text is written by hand."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ Table = list[list[str]]
 
 
 def write_page(ledger: ResultsFile, path: Path) -> None:
-    """Replace what stands between `<!-- NAME -->` and `<!-- end -->`; InputError for a marker of no known table."""
+    """Replace the text between `<!-- NAME -->` and `<!-- end -->`; InputError for an unknown marker."""
     text = path.read_text(encoding="utf-8")
 
     def fill(found: re.Match[str]) -> str:
@@ -52,7 +52,7 @@ def accuracy(ledger: ResultsFile) -> Table:
 
 
 def margins(ledger: ResultsFile) -> Table:
-    """Points above (+) or below (-) what the rows are held against."""
+    """Points above (+) or below (-) the reference of each row."""
     rows = [
         [
             "points above",

@@ -1,4 +1,4 @@
-"""What is measured: data sets, shots, repeats, and protocols. One place to read it from, one to change it."""
+"""The plan of the accuracy benchmark: data sets, shots, repeats and protocols."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ SHOTS: tuple[int | None, ...] = (None, 1, 5, 10, 20)
 
 
 class PlannedSet(NamedTuple):
-    """A data set, and what is measured on it."""
+    """A data set and its measurements."""
 
     name: str
     file: str
@@ -37,7 +37,7 @@ OPENSET_REPEATS = 5
 PRESETS = ("paper", "paper-b", "mnist")
 """Published parameters, measured beside the default on sign_digits."""
 PRESET_LIMIT = 60
-"""Images of a class in their continual protocol: 15 members take their time."""
+"""Images of a class in their continual protocol: 15 members are slow."""
 PRESET_SHOTS: tuple[int | None, ...] = (None, 10)
 
 

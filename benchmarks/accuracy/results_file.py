@@ -1,4 +1,4 @@
-"""Results as they come, in one JSON file: what is there already, made from the same things, is not measured again."""
+"""Results in one JSON file: a result that was made from the same inputs is not measured again."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ FIGURES = 5
 
 
 class ResultsFile:
-    """The JSON file: {key: {"made_of": digest, "found": values}}; written anew, whole, after each result."""
+    """The JSON file: {key: {"made_of": digest, "found": values}}; rewritten after each result."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -21,7 +21,7 @@ class ResultsFile:
         self._asked: set[str] = set()
 
     def measure(self, key: str, made_of: Any, action: Callable[[], Any]) -> Any:
-        """Return the values kept under `key`; run `action` when there are none, or when they were `made_of` others.
+        """Return the values under `key`; run `action` if there are none, or if they were made of other inputs.
 
         made_of: JSON values that name everything that the values depend on.
         """
@@ -40,7 +40,7 @@ class ResultsFile:
         return None if entry is None else entry["found"]
 
     def forget_unasked(self) -> None:
-        """Drop what was not asked for since the file was read: results that the plan no longer holds."""
+        """Remove the results that were not asked for since the file was read: the plan no longer has them."""
         self.entries = {key: entry for key, entry in self.entries.items() if key in self._asked}
         self._write()
 
@@ -52,7 +52,7 @@ class ResultsFile:
 
 
 def rounded(values: Any) -> Any:
-    """Return JSON values with numbers cut to what is worth keeping in a repository."""
+    """Return JSON values with numbers rounded for the repository."""
     if isinstance(values, dict):
         return {key: rounded(value) for key, value in values.items()}
     if isinstance(values, list):

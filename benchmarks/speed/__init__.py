@@ -1,1 +1,1 @@
-"""How fast, and how near to the limit of the machine: `make bench`."""
+"""Speed, compared with the limits of the machine: `make bench`."""

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.speed`: measure everything side by side, keep it, and say what reaches its target.
+"""`python -m benchmarks.speed`: measure everything in one run, keep the result, and compare it with the targets.
 
-Prints each target with its figure, what ratios changed since the last kept result, and writes README.md's part on speed
-and the pictures of docs/performance.md. With --kept it measures nothing and writes them from what was kept.
+Prints each target with its figure and the ratios that changed since the last kept result, and writes the speed section
+of README.md and the pictures of docs/performance.md. With --kept it only writes them, from the kept result.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure or read, then write; 0 when done, 1 when a file is not as it should be."""
+    """Measure or read, then write; returns 0, or 1 if a file is not as expected."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     kept = RESULTS / f"speed-{platform.machine()}.json"
     parser.add_argument("--json", type=Path, default=kept, help="where the result is kept (default: %(default)s)")
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _unless_it_fails(measured: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
-    """Return what a child process came to; None, and the reason told, where it did not run: all else is still kept."""
+    """Return the result of a child process; None, with the reason printed, if it failed: the rest is kept."""
     try:
         return measured()
     except EdgeAppError as error:

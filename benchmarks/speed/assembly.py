@@ -1,7 +1,7 @@
 """`python -m benchmarks.speed.assembly`: are the hot loops vector instructions, here and, cross-compiled, on ARM?
 
-Numba's code of a kernel, not yet optimised, is optimised by LLVM for a processor that is not this one, as numba on such
-a board would. What is counted are instructions in the text, not how often they run.
+LLVM optimises numba's unoptimised code of a kernel for another processor, as numba on such a board would. Instructions
+are counted in the text, not in the execution.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What one core reads a second, by the size of what it reads: the measure of the memory floor."""
+"""Memory bandwidth of one core by the size of the working set: it sets the floor of a decision's time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ SIZES = tuple(1 << power for power in range(14, 29))
 
 @numba.njit(nogil=True)  # type: ignore[misc]
 def read(values):  # type: ignore[no-untyped-def]
-    """Return the sum of (n,) int64: nothing but loads and vector additions, so that memory is the limit."""
+    """Return the sum of (n,) int64: only loads and vector additions, so that memory is the limit."""
     total = np.int64(0)
     for i in range(values.shape[0]):
         total += values[i]
@@ -23,7 +23,7 @@ def read(values):  # type: ignore[no-untyped-def]
 
 
 def reader(n_bytes: int) -> Callable[[], Any]:
-    """Return a job that reads about n_bytes, the same ones each time: in the caches as far as they fit."""
+    """Return a job that reads about n_bytes, the same each time, so that they stay in the caches if they fit."""
     values: NDArray[np.int64] = np.ones(max(n_bytes // 8, 8), np.int64)
     return lambda: read(values)
 

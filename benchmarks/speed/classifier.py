@@ -1,7 +1,7 @@
 """The classifier against the memory floor, KNP's rates, replay, and how its time and state grow.
 
-The floor of a decision is what of the weights it must read, active inputs x neurons x 2 bytes, over what one core reads
-a second from a working set of the weights' size; both are measured in the same turn.
+The floor of a decision is the bytes of weights that it must read, active inputs x neurons x 2, divided by the bandwidth
+of one core for a working set of the weights' size; both are measured in the same turn.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 
 SHOWN = 16
-"""Presentations that a job goes through in turn."""
+"""Presentations that a job repeats."""
 REPLAYED, REPLAY_CLASSES = 5000, 64
 
 Progress = Callable[[str, Iterable[Any]], Iterable[Any]]
@@ -42,8 +42,8 @@ class Rotation:
 def measure_network(network: CoLaNET, counts: Counts, *, seconds: float = 1.0) -> dict[str, Any]:
     """Return times, rates and ratios of deciding and learning on a taught network, as JSON values.
 
-    `presentation` is what compiled code does for a decision but for the ranking; `weights` is the pass over the weights
-    alone. A decision's time has Python in it.
+    `presentation` is the compiled part of a decision without the ranking; `weights` is the pass over the weights alone.
+    The time of a decision includes Python.
     """
     columns, label = network.columns, network.labels[0]
     neurons = columns.threshold.size
@@ -89,7 +89,7 @@ def _figures(times: dict[str, Times], neurons: int, active: float, active_first:
 
 
 def sizes(counts: Counts, progress: Progress, *, seconds: float = 1.5) -> dict[str, Any]:
-    """Return `measure_network` of the networks that the targets speak of, by name."""
+    """Return `measure_network` of the networks in the targets, by name."""
     default, paper = Params.preset("default"), Params.preset("paper")
     wanted = {
         "10 classes": (default, 10),

@@ -1,4 +1,4 @@
-"""What else decides and learns on line, on the same embeddings, side by side in one run.
+"""Other online classifiers on the same embeddings, timed in the same run.
 
 Each peer is the plain form of its method: what one would write with numpy or take from scikit-learn. All see rows of
 unit length, float32 (n,), and hold 64 classes. `decide` and `learn` are one example each.

@@ -1,4 +1,4 @@
-"""What it costs to start and to stay: commands, compiling, memory. Each figure is that of fresh processes."""
+"""Start-up, compilation and memory, each measured on fresh processes."""
 
 import json
 import os
@@ -61,9 +61,9 @@ def cold_compile_seconds() -> float:
 
 
 def child_peer(script: str, python: Path, *arguments: str) -> dict[str, Any] | None:
-    """Return the JSON that a script of this folder prints under another Python, or None where there is no such Python.
+    """Return the JSON that a script of this folder prints under another Python; None if that Python is missing.
 
-    Peers that cannot share an environment with edge-app are measured so: `make bench-peers` makes the environments.
+    For peers that cannot share an environment with edge-app; `make bench-peers` makes their environments.
     """
     if not python.exists():
         return None

@@ -1,4 +1,4 @@
-"""README.md's part on speed, written from the kept result of `make bench`."""
+"""Writes the speed section of README.md from the kept result of `make bench`."""
 
 import re
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def text(found: Mapping[str, Any]) -> str:
 
 
 def fill(readme: Path, found: Mapping[str, Any]) -> None:
-    """Put the text between the file's marks. Raises InputError when it has lost them."""
+    """Put the text between the file's markers. Raises InputError if they are missing."""
     page, filled = re.subn(
         MARKS, lambda marks: f"{marks[1]}{text(found)}\n{marks[2]}", readme.read_text(encoding="utf-8"), flags=re.DOTALL
     )

@@ -1,7 +1,7 @@
-"""Did a ratio get worse since the last kept result? Times are never compared: two runs may be of two machines.
+"""Compares the ratios of two runs. Times are not compared: the runs may be from different machines.
 
-A ratio is allowed to differ by what both runs say that it differed by within themselves, three times over, and by
-`LEAST` at any rate (docs/performance.md says what the same commit differed by from run to run).
+A ratio may differ by three times its spread within both runs, and at least by `LEAST` (docs/performance.md gives the
+differences between runs of the same commit).
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 LEAST = 0.10
 MOST = 0.50
-"""A run in which a ratio wanders further than a sixth says nothing about it."""
+"""A spread above this makes a ratio inconclusive."""
 
 
 class RatioChange(NamedTuple):

@@ -1,4 +1,4 @@
-"""What is aimed at, and whether the kept figures reach it."""
+"""The targets, and whether the kept figures reach them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,14 +9,14 @@ in its faster form (float), on two cores of x86-64."""
 
 
 class Target(NamedTuple):
-    """One figure and what it should be."""
+    """A figure and its target."""
 
     name: str
     value: float | None
     """None: it was not measured."""
     limit: float
     most: bool = True
-    """Whether `limit` is the most that is allowed; else the least."""
+    """Whether `limit` is an upper limit; else it is a lower one."""
     unit: str = ""
 
     @property

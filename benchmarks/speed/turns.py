@@ -1,8 +1,8 @@
-"""Timing side by side: jobs take turns in short slices of one run, so that what else the machine does falls on all.
+"""Timing in turns: jobs alternate in short slices of one run, so that other load affects all of them alike.
 
-Times of two runs on a shared machine cannot be compared; the ratio of two jobs in the same turns can. What other
-programs do can only add to a time, so a time is the lower decile of the turns. A ratio's spread is what it differs by
-between fifths of the run: half the range, as a part of the ratio; `regression` allows for it.
+Times of two runs on a shared machine cannot be compared; the ratio of two jobs in the same turns can. Other programs
+can only add to a time, so a time is the lower decile of the turns. The spread of a ratio is half its range over fifths
+of the run, divided by the ratio; `regression` allows for it.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Conventional classifiers on the same embeddings, to stand beside CoLaNET's accuracy.
+"""Conventional classifiers on the same embeddings, for comparison with CoLaNET.
 
 Every function takes `train` (m, n) and `test` (k, n) float32 rows of unit length (`unit_rows`), `labels` (m,) class
 indices below `n_classes`, and returns (k,) predicted class indices. A class without a training example is never
@@ -20,7 +20,7 @@ NEIGHBOUR_CHUNK = 512
 SHRINKAGE = 1e-4
 SOFTMAX_RATE = 16.0
 LOGISTIC_C = 100.0
-"""Medians of what was best on validation data inside training data, over data sets and shots (`tuning`)."""
+"""Medians of the best values on validation data inside training data, over data sets and shots (`tuning`)."""
 
 
 def unit_rows(embeddings: NDArray[np.uint8], zero_point: int = 0) -> Rows:
@@ -117,7 +117,7 @@ def logistic_regression(train: Rows, labels: Labels, test: Rows, n_classes: int,
 
 
 def available() -> dict[str, Callable[..., Labels]]:
-    """Return the baselines by name; `logistic_regression` is among them where scikit-learn is installed."""
+    """Return the baselines by name; `logistic_regression` is among them if scikit-learn is installed."""
     from importlib.util import find_spec
 
     found: dict[str, Callable[..., Labels]] = {

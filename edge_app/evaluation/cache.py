@@ -1,4 +1,4 @@
-"""Embeddings kept on disk, so that a repeated evaluation does not encode the same images again."""
+"""Embeddings on disk, so that a repeated evaluation does not encode the same images again."""
 
 import hashlib
 import sqlite3
@@ -13,10 +13,10 @@ COMMIT_EVERY = 500
 
 
 class EmbeddingCache:
-    """Embeddings of one encoder by the SHA-256 of the image file; one SQLite file an encoder.
+    """Embeddings of one encoder by the SHA-256 of the image file; one SQLite file per encoder.
 
-    `fingerprint` tells encoders apart. Safe for several processes at once; an interrupted run keeps what it had
-    committed. Every method raises InputError when the folder or the file cannot be used.
+    `fingerprint` tells encoders apart. Safe for several processes at once; an interrupted run keeps what was committed.
+    Every method raises InputError when the folder or the file cannot be used.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
@@ -57,7 +57,7 @@ class EmbeddingCache:
             raise self._unusable(error) from error
 
     def close(self) -> None:
-        """Write what is pending and let go of the file."""
+        """Write pending embeddings and close the file."""
         try:
             self._database.commit()
             self._database.close()

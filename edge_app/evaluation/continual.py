@@ -1,4 +1,4 @@
-"""Continual learning: classes arrive one after another (class-incremental), and what is left of the old ones.
+"""Continual learning: classes arrive one after another (class-incremental); how much of the old ones is kept?
 
 All examples of a task's classes are learnt, then the next task's; after each task all classes seen so far are tested
 among one another. With a_kj the accuracy on the test images of task j after task k of K:
@@ -6,10 +6,9 @@ among one another. With a_kj the accuracy on the test images of task j after tas
     forgetting         mean over j < K of (max_{l<K} a_lj - a_Kj)                (Chaudhry et al. 2018)
     backward transfer  mean over j < K of (a_Kj - a_jj)                          (Lopez-Paz and Ranzato 2017)
 
-Where classes add up, an old task gets harder because there is more to confuse it with, without anything being
-forgotten. How much of that there is, a network shows that learns the same classes jointly, in random order, anew
-after each task: its forgetting is given beside. Within tasks of several classes the other classes cannot interfere:
-`within_task` decides among the task's own classes only.
+With more classes an old task gets harder, without anything being forgotten. The share of this effect is the forgetting
+of a network that learns the same classes jointly, in random order, from scratch after each task; it is reported too.
+`within_task` decides among the classes of one task only, so that other classes cannot interfere.
 
 Two regimes with columns (arXiv 2506.17169): in the stable one a neuron's plasticity falls the more it has learnt, so
 that old knowledge stays; in the plastic one it does not fall (or no further), so that new examples count more:
@@ -36,9 +35,9 @@ from edge_app.evaluation.trial import EvaluationSettings, Progress, Rows, TimedN
 from edge_app.learner.replay import Network
 
 ONE_PASS = ("nearest_class_mean", "streaming_lda", "online_softmax")
-"""Baselines that learn a stream, and so can be shown classes one after another."""
+"""Baselines that learn a stream, so that classes can be shown one after another."""
 JOINT_TASKS = 10
-"""Up to so many tasks the joint networks are taught too: they cost half the tasks' number of runs."""
+"""Joint networks are taught for at most this many tasks, since they cost half as many runs as there are tasks."""
 PLASTIC_STABILITY_MAX = 16
 REGIMES = ("stable", "plastic")
 _CLASS_ORDER, _KEPT, _REPLAYED = 3000, 3002, 4000
@@ -49,7 +48,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ContinualPlan:
-    """How the classes arrive: classes in a task, and examples that are kept for rehearsal after each (0: none)."""
+    """Classes per task, and examples kept for rehearsal after each task (0: none)."""
 
     classes_per_task: int = 1
     rehearse: int = 0
@@ -94,14 +93,14 @@ def split_tasks(classes: Sequence[int], names: Sequence[str], seed: int, per_tas
 
 
 class Rehearsal:
-    """At most `size` rows, as many of each class as of any other, give or take one; which, the seed says."""
+    """At most `size` rows, in equal parts of each class; the seed determines which."""
 
     def __init__(self, size: int, seed: int) -> None:
         self.size, self.seed = size, seed
         self._kept: dict[int, list[int]] = defaultdict(list)
 
     def keep(self, examples: Iterable[int], rows: Rows) -> None:
-        """Take in new rows; older classes give up places for new ones."""
+        """Add rows; older classes give up places to new ones."""
         for row in examples:
             self._kept[int(rows.labels[row])].append(int(row))
         for rank, label in enumerate(sorted(self._kept)):
@@ -111,14 +110,14 @@ class Rehearsal:
             self._kept[label] = [kept[i] for i in order[:places]]
 
     def replay(self, rows: Rows, number: int) -> NDArray[np.intp]:
-        """Return all that is kept, mixed; `number` tells one replay's order from another's."""
+        """Return the kept rows, shuffled; `number` distinguishes the orders of several replays."""
         kept = [row for label in sorted(self._kept) for row in self._kept[label]]
         order = presentation_order([rows.names[row] for row in kept], self.seed, _REPLAYED + number)
         return np.array([kept[i] for i in order], np.intp)
 
 
 class TaskStream:
-    """The material of one repeat as tasks, taught and tested."""
+    """One repeat as a sequence of tasks."""
 
     def __init__(self, material: EmbeddedDraws, make_network: Callable[[], Network], repeat: int, seed: int) -> None:
         self.material, self.make_network, self.seed = material, make_network, seed
@@ -127,7 +126,7 @@ class TaskStream:
         names = [self.rows.names[row] for row in train]
         self.train = train[presentation_order(names, seed, 0)]
         self.test = test[np.isin(self.rows.labels[test], self.rows.labels[train])]
-        """Classes that were never learnt belong to no task."""
+        """Without the classes that are never learnt, which belong to no task."""
 
     def tasks(self, per_task: int) -> list[list[int]]:
         """Class indices, task by task."""
@@ -139,7 +138,7 @@ class TaskStream:
         return found
 
     def network(self) -> TimedNetwork:
-        """A network that has learnt nothing."""
+        """A new network."""
         return TimedNetwork(self.make_network(), self.rows, self.material.counts, self.material.times_ms)
 
     def teach(self, learner: TimedNetwork, rows: Iterable[int]) -> None:
@@ -235,7 +234,7 @@ def _incremental(stream: TaskStream, tasks: list[list[int]], rehearse: int, prog
 
 
 def _joint(stream: TaskStream, tasks: list[list[int]], progress: Progress) -> dict[str, Any]:
-    """The same figures of networks taught anew after each task, with all classes seen so far mixed."""
+    """The figures of networks taught from scratch after each task, with all classes seen so far mixed."""
     matrix = np.full((len(tasks), len(tasks)), np.nan)
     steps = []
     for number in progress("joint", range(len(tasks))):

@@ -1,4 +1,4 @@
-"""The dreams that a device would have of what it was taught, embedded."""
+"""Embeddings of the dreams that a device would learn."""
 
 import hashlib
 from collections import Counter
@@ -16,11 +16,11 @@ from edge_app.learner.pictures import thumbnail_of
 from edge_app.learner.replay import RateCoder
 
 VERSION = 1
-"""Raised when dreams come to be made otherwise: embeddings in a cache are then made anew."""
+"""Increased when dreams are made in another way: cached embeddings are then not used."""
 
 
 class DreamEmbedder:
-    """Embeds dream `number` of an image file instead of the image; by way of its thumbnail, as a device does."""
+    """Embeds dream `number` of an image file instead of the image; made from its thumbnail, as on a device."""
 
     def __init__(self, encoder: StagedEmbedder, number: int) -> None:
         self._encoder, self._number = encoder, number
@@ -43,7 +43,7 @@ def make_dreams(
     cache: str | None = None,
     progress: Progress = lambda what, items: items,
 ) -> Dreams:
-    """Return the dreams that learning any of these selections of rows, in any order, can come to.
+    """Return all dreams that may be needed after learning any of these selections of rows, in any order.
 
     Raises InputError when an image cannot be read (again).
     """

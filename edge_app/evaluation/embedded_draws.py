@@ -1,4 +1,4 @@
-"""What a protocol works on: draws of a data set, their embeddings and spike counts, and the times that these took."""
+"""Draws of a data set with their embeddings, spike counts and encoding times: the input of a protocol."""
 
 import dataclasses
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from edge_app.evaluation.trial import Dreams, EvaluationSettings, Progress, Rows
 from edge_app.learner.replay import Network, RateCoder
 
 TIMED_IMAGES = 50
-"""With a cache, so many images are encoded all the same, for their times."""
+"""Images that are encoded in spite of a cache, for their times."""
 
 
 @dataclass
@@ -31,9 +31,9 @@ class EmbeddedDraws:
     times_ms: dict[str, list[float]]
     """Per stage, milliseconds of each image; `decide` and `learn` are filled by the trials."""
     notes: list[str]
-    """Peculiarities of the data set that a reader should know of."""
+    """Remarks on the data set for the report."""
     dreams: Dreams = dataclasses.field(default_factory=dict)
-    """What is learnt in idle time, where the setting asks for it."""
+    """Altered examples that are learnt after the last pass."""
 
     def learnt(self, repeat: int) -> NDArray[np.intp]:
         """Rows to learn in a repeat, in no meaningful order."""
@@ -54,9 +54,9 @@ def prepare(
     cache: str | None = None,
     progress: Progress = lambda what, items: items,
 ) -> EmbeddedDraws:
-    """Draw and embed what the setting needs of a data set; repeat r is drawn with seed `setting.seed + r`.
+    """Draw and embed the images that the settings need; repeat r is drawn with seed `setting.seed + r`.
 
-    `progress(what, items)` wraps the long lists. Raises InputError when nothing is left to learn or to test.
+    `progress(what, items)` wraps the long lists. Raises InputError if no image is left to learn or to test.
     """
     draws, rows = _embed_draws(dataset, encoder, setting, cache, progress)
     first = draws[0]
@@ -85,7 +85,7 @@ def with_dreams(
     cache: str | None = None,
     progress: Progress = lambda what, items: items,
 ) -> EmbeddedDraws:
-    """Return the material with the dreams that the setting asks for. Raises InputError."""
+    """Return the draws with the dreams that the settings ask for. Raises InputError."""
     if not setting.dreams:
         return material
     learnt = [material.learnt(repeat) for repeat in range(setting.repeats)]
@@ -103,7 +103,7 @@ def with_dreams(
 
 
 def redraw(material: EmbeddedDraws, dataset: Dataset, setting: EvaluationSettings) -> EmbeddedDraws:
-    """Return the material of another setting; only images that were embedded already are drawn."""
+    """Return the draws of other settings, from the images that are embedded already."""
     missing = frozenset(range(len(dataset.items))) - material.rows.row_of.keys()
     draws = _draw_all(dataset, setting, missing)
     times: dict[str, list[float]] = {stage: [] for stage in material.times_ms}
@@ -128,7 +128,7 @@ def _draw_all(dataset: Dataset, setting: EvaluationSettings, excluded: frozenset
 def _embed_draws(
     dataset: Dataset, encoder: StagedEmbedder, setting: EvaluationSettings, cache: str | None, progress: Progress
 ) -> tuple[list[Draw], Rows]:
-    """Draw and embed until every draw holds sound images only; only images of some draw are opened."""
+    """Draw and embed until every draw has readable images only; other images are not opened."""
     index = {item: i for i, item in enumerate(dataset.items)}
     parts: list[Embedded] = []
     row_of: dict[int, int] = {}
@@ -169,7 +169,7 @@ def _time_encoder(dataset: Dataset, encoder: StagedEmbedder, rows: Rows) -> None
 
 
 def _notes(dataset: Dataset, rows: Rows, one: Draw, setting: EvaluationSettings) -> list[str]:
-    """Say what in the data set a reader of the figures should know."""
+    """Return remarks on the data set for readers of the figures."""
     items = dataset.items
     taught = {items[i].label for i in one.train}
     tested = {items[i].label for i in one.test}

@@ -1,4 +1,4 @@
-"""Drawings of measured figures, each into axes of matplotlib, from the JSON values of a protocol."""
+"""Plots of results with matplotlib, from the JSON values of a protocol."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

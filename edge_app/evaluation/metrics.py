@@ -1,8 +1,8 @@
 """NeuroBench's metrics of complexity, beside a conventional linear head and beside three nearest neighbours.
 
 Footprint, connection sparsity, activation sparsity and synaptic operations as defined by Yik et al., "The neurobench
-framework for benchmarking neuromorphic computing algorithms and systems", Nature Communications 16, 1545 (2025). What
-is counted starts at the embedding: the encoder, the same for all, is left out.
+framework for benchmarking neuromorphic computing algorithms and systems", Nature Communications 16, 1545 (2025).
+Counting starts at the embedding: the encoder, the same for all, is left out.
 
 The energy is an estimate, not a measurement: operations times the energy of one at 45 nm and 0.9 V (Horowitz,
 "Computing's energy problem", ISSCC 2014, figure 1.1.9), of arithmetic alone. Memory comes on top of it in each column,

@@ -1,4 +1,4 @@
-"""A class added after all others, with a few shots: is it as good as the others, and do they stay as good?"""
+"""A class added after all others, with a few shots: its accuracy, and that of the others."""
 
 import dataclasses
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def run_newcomer(
 ) -> dict[str, Any]:
     """Teach all classes but one, then that one with `shots` examples; mean over `choices` newcomers and the repeats.
 
-    Rates: accuracy on the newcomer's test images and, class by class, on the others' before and after it came; and,
+    Rates: accuracy on the newcomer's test images and, class by class, on the others' before and after it is added; and,
     of a network taught `shots` examples of every class in random order, on the newcomer's and on all (`few_shot`). The
     one-pass baselines that the setting asks for are taught the same stream: their accuracy on the newcomer.
     Raises InputError when there are fewer than two classes.

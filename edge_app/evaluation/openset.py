@@ -1,8 +1,8 @@
-"""Open set: half of the classes are taught, the other half is shown as well: is what was never taught told apart?
+"""Open set: half of the classes are taught, all are shown; are the others recognised as unknown?
 
-An object is accepted as known where its score is high enough. Scores, from a decision alone (`confidence.Evidence`):
+An object is accepted as known if its score is high enough. Scores, from a decision alone (`confidence.Evidence`):
 
-    familiarity  excitation of the winning column + its lead over the runner-up; chosen on validation data
+    familiarity  excitation of the winning column + its lead over the runner-up (chosen on validation data)
     excitation   of the winning column
     lead         over the runner-up
     spikes       of the winning OUT neuron
@@ -62,7 +62,7 @@ def run_openset(
 ) -> dict[str, Any]:
     """Teach half of the classes, show all; mean over the repeats, each with another half. As JSON values.
 
-    Raises InputError when there are fewer than four classes: with a single one taught there is no lead.
+    Raises InputError when there are fewer than four classes: with a single taught class there is no lead.
     """
     found = [
         _one_repeat(TaskStream(material, make_network, repeat, setting.seed + repeat), progress)

@@ -5,10 +5,9 @@
     effective_macs multiply-accumulations: both are not 0, and the activation is a number
 
 A decision: each input spike is accumulated by every L neuron with a weight from it, each spike of an L neuron by its
-OUT neuron. `executed` is what the kernels add for the same sums, each weight being read once a presentation.
-Learning is counted on top of no decision: under the decorrelated rule the presentation that the columns are corrected
-by and its own vector products, under the published rule its presentation, the synapses that changed, and the weights
-that were computed anew.
+OUT neuron. `executed` is the number of additions in the kernels, which read each weight once per presentation. Learning
+is counted without a decision: with the decorrelated rule the presentation for the correction and its vector products,
+with the published rule its presentation, the changed synapses, and the weights computed from them.
 """
 
 from typing import NamedTuple
@@ -56,7 +55,7 @@ def of_decision(columns: Columns, counts: Counts) -> Operations:
 
 
 def learn_and_count(network: CoLaNET, counts: Counts, label: str) -> Operations:
-    """Let a network learn one example, and return the operations that this took."""
+    """Let a network learn one example, and return the number of operations."""
     columns = network.columns
     if isinstance(columns, DecorrelatedColumns):
         found = _decorrelated(columns, counts, network.labels.index(label))
@@ -70,7 +69,7 @@ def learn_and_count(network: CoLaNET, counts: Counts, label: str) -> Operations:
 
 
 def _decorrelated(columns: DecorrelatedColumns, counts: Counts, column: int) -> Operations:
-    """Count what one call of `DecorrelatedColumns.learn` is about to do; which elements are 0 is taken from before."""
+    """Count the operations of one call of `DecorrelatedColumns.learn`, with the zeros as they are before it."""
     n, neurons = columns.n_inputs, columns.uses.size
     winner = column * columns.per_column
     total = Operations()
@@ -123,7 +122,7 @@ def _tracing(columns: DecorrelatedColumns, residual: NDArray[np.int32]) -> Opera
 
 
 def _loss(columns: DecorrelatedColumns, residual: NDArray[np.int32], regularisation: float, uses: int) -> Operations:
-    """The trace of a residual, what all neurons lose by it, and lateral inhibition."""
+    """The trace of a residual, the loss of all neurons, and lateral inhibition."""
     n, neurons = columns.n_inputs, columns.uses.size
     trace, scaled = _trace(columns, residual), np.zeros(n, np.int32)
     _, scale = kernels.divide_scale(residual, trace, round(regularisation), uses)

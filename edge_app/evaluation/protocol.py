@@ -1,8 +1,8 @@
-"""How well CoLaNET learns a data set: test-then-train, then a held-out test, beside conventional classifiers.
+"""Accuracy of CoLaNET on a data set: test-then-train, then a held-out test, beside conventional classifiers.
 
-A trial shows each training example once a pass in seeded random order. In the first pass every example is predicted
-before it is learnt (test-then-train, or progressive validation), a class's column being added when its first example
-comes, as on the device. Then the held-out images are decided, nothing being learnt. Rates are fractions, times are
+A trial shows each training example once per pass in seeded random order. In the first pass every example is predicted
+before it is learnt (test-then-train, or progressive validation); a column is added with the first example of its class,
+as on the device. Then the held-out images are decided on without learning. Rates are fractions, times are
 milliseconds. An image decided "unknown" counts as wrong.
 """
 
@@ -37,7 +37,7 @@ BINS = 10
 
 @dataclass
 class Evaluation:
-    """All trials of a data set, and what to know about how they came about."""
+    """All trials of a data set, with their settings."""
 
     setting: EvaluationSettings
     classes: tuple[str, ...]
@@ -45,7 +45,7 @@ class Evaluation:
     times_ms: dict[str, list[float]]
     skipped: tuple[Skipped, ...] = ()
     notes: list[str] = field(default_factory=list)
-    """Peculiarities of the data set that a reader should know of."""
+    """Remarks on the data set for the report."""
 
     def confusion(self) -> NDArray[np.intp]:
         """Return (classes, classes + 1) counts over all trials: rows the truth, the last column "unknown"."""
@@ -106,7 +106,7 @@ class Evaluation:
         }
 
     def _consolidated(self) -> dict[str, Any]:
-        """Accuracy after the dreams, and what they changed, where there were to be any."""
+        """Accuracy and gain after the dreams; empty without dreams."""
         after = [
             (trial, mean(trial.consolidated == trial.truth)) for trial in self.trials if trial.consolidated is not None
         ]
@@ -149,7 +149,7 @@ def evaluate(
     *,
     progress: Progress = lambda what, items: items,
 ) -> Evaluation:
-    """Learn and test the material of `prepare` `setting.repeats` times; repeat r has seed `setting.seed + r`."""
+    """Learn and test the draws of `prepare` `setting.repeats` times; repeat r has seed `setting.seed + r`."""
     trials = []
     for repeat in range(setting.repeats):
         learner = TimedNetwork(make_network(), material.rows, material.counts, material.times_ms, material.dreams)
@@ -191,7 +191,7 @@ def measure_complexity(material: EmbeddedDraws, make_network: Callable[[], CoLaN
 
 
 def asked(material: EmbeddedDraws, setting: EvaluationSettings) -> dict[str, Any]:
-    """Return what was asked for, and what to know of the data set, as JSON values."""
+    """Return the settings and the remarks on the data set as JSON values."""
     return {
         "classes": list(material.rows.classes),
         "n_train": len(material.draws[0].train),

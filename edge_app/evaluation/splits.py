@@ -1,7 +1,7 @@
-"""Which images are learnt, in which order, and which are tested: seeded, and the same on every machine.
+"""Seeded choice of the images to learn, their order, and the images to test; the same on every machine.
 
-Every random choice is a sort by SHA-256 of the seed, the purpose and the image's name. So it depends on no library's
-generator, and an image more or less leaves the order of the others as it was.
+Every random choice is a sort by SHA-256 of the seed, the purpose and the image's name. So it does not
+depend on a library's generator, and adding an image keeps the order of the others.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class Draw(NamedTuple):
 
 
 def choose_splits(splits: Sequence[str], train: str | None = None, test: str | None = None) -> SplitChoice:
-    """Settle which splits to use; InputError, naming those there are, when that is not clear."""
+    """Return the splits to use; InputError, naming the available ones, if that is ambiguous."""
     there = f"splits there are: {', '.join(splits)}" if splits else "the data set has no split folders (CLASS/*.jpg)"
     for option, name in (("--train", train), ("--test", test)):
         if name is not None and name not in splits:
@@ -61,7 +61,7 @@ def draw(
     limit: int | None = None,
     excluded: frozenset[int] = frozenset(),
 ) -> Draw:
-    """Choose what to learn and what to test, class by class.
+    """Choose the images to learn and to test, class by class.
 
     Without a test split, a fifth of each class (rounded, at least 1, at most all but 1) is tested; a class with a
     single image is learnt and not tested. `limit` first reduces each class of each split to that many images; `shots`

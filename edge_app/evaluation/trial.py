@@ -31,7 +31,7 @@ Dreams = Mapping[tuple[int, int], NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What to evaluate and how often."""
+    """Options of an evaluation."""
 
     choice: SplitChoice
     seed: int = 0
@@ -40,11 +40,11 @@ class EvaluationSettings:
     passes: int = 1
     limit: int | None = None
     baselines: tuple[str, ...] | None = None
-    """Names of the baselines to compute; None: all that are available."""
+    """Names of the baselines to compute; None: all available ones."""
     options: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Settings of baselines, by name; what is missing keeps its default."""
+    """Settings of baselines by name; others keep their defaults."""
     noise: float = 0.0
-    """Share of the examples that are taught under a wrong label."""
+    """Share of the examples that are taught with a wrong label."""
     dreams: int = 0
     """Dreams of an example that are learnt after the last pass; then it is tested once more."""
 
@@ -106,7 +106,7 @@ class Trial(NamedTuple):
 
 
 def warm_up(rate_code: RateCoder, network: Network, values: NDArray[np.uint8]) -> None:
-    """Have everything compiled before it is timed."""
+    """Compile everything before the timing."""
     counts = rate_code(values)
     network.add_class("warm-up")
     network.learn_one(counts, "warm-up")
@@ -115,7 +115,7 @@ def warm_up(rate_code: RateCoder, network: Network, values: NDArray[np.uint8]) -
 
 @dataclass
 class TimedNetwork:
-    """A network that is shown rows of a data set, with the time of each step."""
+    """A network that is shown rows of a data set; keeps the time of each step."""
 
     network: Network
     rows: Rows
@@ -132,14 +132,14 @@ class TimedNetwork:
         return UNKNOWN if decision.label is None else self.rows.classes.index(decision.label)
 
     def learn(self, row: int, label: int) -> None:
-        """Show a row as an example of class index `label`."""
+        """Teach a row as an example of class index `label`."""
         name = self.rows.classes[label]
         if name not in self.network.labels:
             self.network.add_class(name)
         timed(self.times["learn"], self.network.learn_one, self.counts[row], name)
 
     def dream(self, row: int, step: ReplayChoice, label: int) -> None:
-        """Learn a dream, or a rehearsal, of a row that was shown as an example of class index `label`."""
+        """Learn a dream or a rehearsal of a row that was taught as class index `label`."""
         if not isinstance(self.network, Varying):
             return
         if step.altered:
@@ -205,9 +205,9 @@ def _first_pass(
 
 
 def with_wrong_labels(labels: NDArray[np.intp], names: Sequence[str], share: float, seed: int) -> NDArray[np.intp]:
-    """Return labels (m,) of which round(share * m) were moved to another class that occurs, each equally likely.
+    """Return labels (m,), round(share * m) of them changed to another class that occurs, each equally likely.
 
-    names (m,) are the examples' names, which with the seed settle everything. With one class nothing can be wrong.
+    names (m,) are the examples' names; with the seed they determine the result. A single class is left as it is.
     """
     there = np.unique(labels)
     wrong = labels.copy()

@@ -1,8 +1,8 @@
-"""Settings of the baselines, chosen on validation data inside the training data: baselines at their best.
+"""Settings of the baselines, chosen on validation data inside the training data.
 
 Each class's examples, sorted by name, are cut: the last quarter is held out and the eighth before it left out, for
-neighbours are often near-duplicates. Of the rest the wanted number of shots is learnt, drawn by seed. The setting that
-decides most of the held-out examples right is taken, the first one at a tie; with shots, over several draws.
+neighbours are often near-duplicates. Of the rest the wanted number of shots is learnt, drawn by seed. The setting with
+the most right decisions on held-out examples is taken, the first one at a tie; with shots, over several draws.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ GRIDS: Mapping[str, tuple[str, tuple[float, ...]]] = {
 """baseline -> its setting, and the values that are tried."""
 DRAWS_OF_SHOTS = 2
 AT_MOST = 60
-"""Examples of a class that are learnt while choosing, where all are asked for."""
+"""Examples of a class that are learnt while choosing, if the evaluation learns all."""
 _SHOTS = 5000
 
 

@@ -1,4 +1,4 @@
-"""What a frame allocates in steady state, counted by tracemalloc, which sees Python's objects and numpy's arrays."""
+"""Memory that a frame allocates in steady state: Python objects and numpy arrays, counted by tracemalloc."""
 
 import gc
 import tracemalloc
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 REPETITIONS, ROUNDS = 4, 40
-"""Rounds enough that some dozen objects that an interpreter keeps for later do not look like a leak."""
+"""So many rounds that the few objects an interpreter keeps for reuse do not look like a leak."""
 
 
 def allocated(decide: Callable[[NDArray[np.uint8]], Any], frames: NDArray[np.uint8]) -> dict[str, float]:
-    """Return bytes, of showing frames (m, height, width, 3) to `decide` many times over, each answer being dropped.
+    """Return the bytes allocated by `decide` on frames (m, height, width, 3), called many times, each result dropped.
 
-    `peak`: the most that was allocated at a time while a frame was decided on, above what there was before it.
-    `kept`: what is left for each frame afterwards, the least of some repetitions, as Python keeps a few freed objects.
+    `peak`: the most allocated at a time during one frame, above the level before it.
+    `kept`: what remains per frame afterwards; the least of some repetitions, as Python keeps a few freed objects.
     """
     for frame in frames:
         decide(frame)

@@ -1,9 +1,9 @@
-"""Frames to measure on: windows of real photographs where some are at hand, else drawn shapes, said which."""
+"""Frames to measure on: windows of photographs if some are available, else drawn shapes; and the parts they pass."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,15 @@ from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError
 from edge_app.evaluation.datasets import IMAGE_EXTENSIONS
 
+if TYPE_CHECKING:
+    from edge_app.colanet.network import CoLaNET
+    from edge_app.encoder.preprocess import Preprocessor
+    from edge_app.encoder.ratecode import RateCode
+    from edge_app.encoder.tflite import TFLiteEncoder
+
 HEIGHT, WIDTH = 480, 640
 SMALLEST = 200
-"""A picture with a shorter side than this is no photograph to cut windows from."""
+"""Shorter side, pixels, that a picture must have to cut windows from it."""
 MOST_PICTURES = 64
 
 
@@ -25,6 +31,19 @@ class Frames(NamedTuple):
     """(classes, examples, 480, 640, 3), RGB."""
     source: str
     """Where the pictures came from, for the report."""
+
+
+class FrameParts(NamedTuple):
+    """The parts that a frame passes through."""
+
+    preprocess: "Preprocessor"
+    encoder: "TFLiteEncoder"
+    rate_code: "RateCode"
+    network: "CoLaNET"
+
+    def decide(self, frame: NDArray[np.uint8]) -> Any:
+        """Return the decision on a frame (height, width, 3)."""
+        return self.network.predict_one(self.rate_code(self.encoder.encode(self.preprocess(frame))))
 
 
 def make_frames(classes: int, examples: int, folder: Path | None = None) -> Frames:

@@ -1,4 +1,4 @@
-"""What the live device costs while nothing happens before its camera: processor time of `edge-app run` in idle mode."""
+"""Processor time of `edge-app run` while the picture does not change."""
 
 import time
 from pathlib import Path
@@ -14,14 +14,14 @@ threshold = 3.0
 watch_fps = {watch_fps:g}
 """
 SETTLE_S = 5.0
-"""Until the picture has been still for long enough, and what starting left to do is done."""
+"""Until the picture counts as still and the work of starting is done."""
 
 
 def measure_idle(*, seconds: float = 20.0, watch_fps: float = 5.0, camera: str = CAMERA) -> dict[str, Any]:
-    """Return what `edge-app run` takes of a processor core before a picture that does not change, as JSON values.
+    """Return the processor time of `edge-app run` in front of a still picture, as JSON values.
 
     `cpu_share` is its processor time over `seconds` (0.05: 5 % of one core), `cpu_s` of `wall_s`; two classes were
-    taught. The simulated camera's pictures differ by a sensor's noise, and are drawn beforehand. Raises EdgeAppError.
+    taught. The simulated camera's pictures differ in sensor noise, and are drawn beforehand. Raises EdgeAppError.
     """
     with TemporaryDirectory(prefix="edge-app-idle-") as folder:
         config = Path(folder) / "config.toml"

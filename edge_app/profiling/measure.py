@@ -1,8 +1,8 @@
-"""Where a frame's time goes, in one run and side by side: the figures of `edge-app bench`.
+"""The time of each stage of a frame, measured in one run: the figures of `edge-app bench`.
 
 Times are milliseconds, the median (p50) and the 95th percentile (p95). Stages are timed one after the other on each
-frame, so that each finds the processor's caches as the stage before left them; the encoder is also timed alone, in a
-bare loop, and learning after each frame's embedding.
+frame, with the processor's caches as the previous stage left them; the encoder is also timed alone, in a bare loop, and
+learning after each frame's embedding.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,13 @@ from edge_app import machine
 from edge_app.errors import InputError
 from edge_app.evaluation.trial import percentiles
 from edge_app.profiling.allocation import allocated
-from edge_app.profiling.frames import Frames, make_frames
+from edge_app.profiling.frames import FrameParts, Frames, make_frames
 from edge_app.profiling.starts import Progress, time_starts
 from edge_app.profiling.sustained import measure_sustained
 
 if TYPE_CHECKING:
-    from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params
     from edge_app.encoder.model import ModelManifest
-    from edge_app.encoder.preprocess import Preprocessor
-    from edge_app.encoder.ratecode import RateCode
-    from edge_app.encoder.tflite import TFLiteEncoder
 
 STAGES = ("preprocess", "encode", "rate_code", "decide", "learn")
 BLOCK = 20
@@ -41,17 +37,17 @@ PARTS = 5
 
 @dataclass(frozen=True)
 class BenchSetting:
-    """How much to measure."""
+    """Options of `edge-app bench`."""
 
     classes: int = 64
     examples: int = 10
-    """Taught to each class before anything is timed."""
+    """Taught to each class before the timing."""
     rounds: int = 400
     """Frames timed."""
     starts: int = 5
-    """Fresh processes timed, after one that is not."""
+    """Fresh processes timed, after one that is not counted."""
     blocks: int = 8
-    """Of the live loop, and as many of the bare encoder, in turns."""
+    """Blocks of the live loop, alternating with as many of the bare encoder."""
     threads: int = 1
     images: Path | None = None
 
@@ -59,19 +55,6 @@ class BenchSetting:
         for name in ("classes", "examples", "rounds", "starts", "blocks", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}: expected at least 1")
-
-
-class FrameParts(NamedTuple):
-    """The parts that a frame passes through."""
-
-    preprocess: "Preprocessor"
-    encoder: "TFLiteEncoder"
-    rate_code: "RateCode"
-    network: "CoLaNET"
-
-    def decide(self, frame: NDArray[np.uint8]) -> Any:
-        """Return the decision on a frame (height, width, 3)."""
-        return self.network.predict_one(self.rate_code(self.encoder.encode(self.preprocess(frame))))
 
 
 def measure(
@@ -91,31 +74,23 @@ def measure(
     frames = make_frames(setting.classes, FRAMES_PER_CLASS, setting.images)
     network = CoLaNET(params, rate_code.n_inputs, threads=setting.threads)
     with TFLiteEncoder(manifest, threads=setting.threads) as encoder:
-        device = FrameParts(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, rate_code, network)
-        counts = _teach(device, frames, setting, progress)
-        times = _time_stages(device, frames.images, setting.rounds, progress)
-        allocation = allocated(device.decide, frames.images.reshape(-1, *frames.images.shape[2:])[:8])
+        parts = FrameParts(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, rate_code, network)
+        found = _measure_frames(parts, frames, setting, progress)
         runtime = encoder.runtime
     flat = frames.images[:16].reshape(-1, *frames.images.shape[2:])
     sustained = measure_sustained(
         manifest, params, flat, classes=setting.classes, blocks=setting.blocks, threads=setting.threads
     )
-    starts = time_starts(
-        network.snapshot(), manifest, threads=setting.threads, starts=setting.starts, progress=progress
-    )
-    found = {f"{stage}_ms": percentiles(times[stage]) for stage in (*STAGES, "encoder_invoke", "frame")}
+    state = network.snapshot()
+    starts = time_starts(state, manifest, threads=setting.threads, starts=setting.starts, progress=progress)
+    startup_s = [start["startup_s"] for start in starts]
     return {
         **found,
         "sustained": sustained,
         "rss_mb": float(np.median([start["rss_mb"] for start in starts])),
-        "startup_s": float(np.median([start["startup_s"] for start in starts])),
-        "startup_spread_s": [min(start["startup_s"] for start in starts), max(start["startup_s"] for start in starts)],
-        "ratios": _ratios({name: float(values["p50"] or 0) for name, values in found.items()}),
-        "ratio_spreads": _spreads(times),
-        "frame_allocation": allocation,
-        "spikes_per_presentation": float(counts.sum(axis=1).mean()),
-        "active_inputs": float((counts > 0).mean()),
-        "state_mb": len(network.snapshot()) / 2**20,
+        "startup_s": float(np.median(startup_s)),
+        "startup_spread_s": [min(startup_s), max(startup_s)],
+        "state_mb": len(state) / 2**20,
         "classes": setting.classes,
         "examples_per_class": setting.examples,
         "rounds": setting.rounds,
@@ -127,11 +102,26 @@ def measure(
     }
 
 
+def _measure_frames(parts: FrameParts, frames: Frames, setting: BenchSetting, progress: Progress) -> dict[str, Any]:
+    """Teach the network; return the times of each stage, their ratios, and what a frame allocates, as JSON values."""
+    counts = _teach(parts, frames, setting, progress)
+    times = _time_stages(parts, frames.images, setting.rounds, progress)
+    found = {f"{stage}_ms": percentiles(times[stage]) for stage in (*STAGES, "encoder_invoke", "frame")}
+    return {
+        **found,
+        "ratios": _ratios({name: float(values["p50"] or 0) for name, values in found.items()}),
+        "ratio_spreads": _spreads(times),
+        "frame_allocation": allocated(parts.decide, frames.images.reshape(-1, *frames.images.shape[2:])[:8]),
+        "spikes_per_presentation": float(counts.sum(axis=1).mean()),
+        "active_inputs": float((counts > 0).mean()),
+    }
+
+
 def _teach(device: FrameParts, frames: Frames, setting: BenchSetting, progress: Progress) -> NDArray[np.uint8]:
     """Teach each class its frames in turn; returns the spike counts (m, n_inputs) that were shown.
 
-    Each class has `FRAMES_PER_CLASS` frames; where more examples are asked for, they are those embeddings slightly
-    changed, so that teaching takes no longer than it must.
+    Each class has `FRAMES_PER_CLASS` frames; further examples are slightly changed copies of their embeddings,
+    so that teaching takes little time.
     """
     random = np.random.default_rng(3)
     labels = [f"class {number:04}" for number in range(setting.classes)]
@@ -157,7 +147,7 @@ def _time_stages(
 ) -> dict[str, NDArray[np.float64]]:
     """Return milliseconds (rounds,) of each stage, of the whole frame, and of the encoder in a loop of its own.
 
-    They take turns in blocks of `BLOCK`, so that what else the machine does falls on all of them alike; within a block
+    They alternate in blocks of `BLOCK`, so that other load on the machine affects all of them alike; within a block
     each loop is undisturbed by the others.
     """
     flat = images.reshape(-1, *images.shape[2:])
@@ -192,7 +182,7 @@ def _marks(value: Any, *stages: Callable[[Any], Any]) -> list[int]:
 
 
 def _ratios(p50: dict[str, float]) -> dict[str, float]:
-    """Return the medians against the encoder's own: what does not depend on how fast the machine is."""
+    """Return the medians divided by the encoder's, which depend less on the speed of the machine."""
     encoder = p50["encoder_invoke_ms"]
     return {
         "decide_to_encoder": p50["decide_ms"] / encoder,
@@ -204,7 +194,7 @@ def _ratios(p50: dict[str, float]) -> dict[str, float]:
 
 
 def _spreads(times: dict[str, NDArray[np.float64]]) -> dict[str, float]:
-    """Return by how much each ratio differs between fifths of the run: half the range, as a part of the ratio."""
+    """Return how much each ratio differs between fifths of the run: half the range divided by the median."""
     parts = {f"{name}_ms": np.array_split(values, PARTS) for name, values in times.items()}
     found = [_ratios({name: float(np.median(split[part])) for name, split in parts.items()}) for part in range(PARTS)]
     return {

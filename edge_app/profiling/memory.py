@@ -1,4 +1,4 @@
-"""What memory the live device takes: `edge-app run` with a state of so many classes, teaching now and then."""
+"""Memory of `edge-app run` with a state of many classes, while something is taught now and then."""
 
 import time
 from pathlib import Path
@@ -18,7 +18,7 @@ def measure_memory(*, classes: int = 64, examples: int = 10, seconds: float = 15
     """Return the memory of `edge-app run` as JSON values, MB (2^20 bytes): `rss_mb`, `pss_mb`, `private_mb`.
 
     The state has `classes` classes of `examples` examples; three presses teach and one undoes, so that a network is
-    rebuilt beside the one in use; `seconds` after that it is looked at. Raises EdgeAppError.
+    rebuilt beside the one in use; memory is measured `seconds` after that. Raises EdgeAppError.
     """
     from edge_app.encoder.model import load_manifest
     from edge_app.learner import Learner

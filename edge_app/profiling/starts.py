@@ -1,4 +1,4 @@
-"""Fresh processes that load a saved network and the encoder, decide on one frame, and say what memory they take."""
+"""Start-up time and memory of fresh processes that load a network and the encoder and decide on one frame."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def time_starts(
     starts: int,
     progress: Progress = lambda what, items: items,
 ) -> list[dict[str, float]]:
-    """Return {"startup_s", "rss_mb"} of so many processes, after one that may still fill caches.
+    """Return {"startup_s", "rss_mb"} of each of `starts` processes, after one that only fills caches.
 
     Raises EdgeAppError when such a process fails.
     """
@@ -43,7 +43,7 @@ def time_starts(
 
 
 def time_start(command: list[str]) -> dict[str, float]:
-    """Return the seconds until a command's first line, and the `rss_mb` that this line of JSON tells."""
+    """Return the seconds until a command's first line of output, and the `rss_mb` in that line of JSON."""
     begin = perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         assert process.stdout is not None
@@ -62,7 +62,7 @@ def first_decision(snapshot: str, model: str, threads: str) -> None:
     from edge_app.encoder.preprocess import Preprocessor
     from edge_app.encoder.ratecode import RateCode
     from edge_app.encoder.tflite import TFLiteEncoder
-    from edge_app.profiling.measure import FrameParts
+    from edge_app.profiling.frames import FrameParts
 
     manifest = load_manifest(model)
     network = CoLaNET.from_snapshot(Path(snapshot).read_bytes(), threads=int(threads))

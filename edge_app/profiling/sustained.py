@@ -1,15 +1,15 @@
-"""Frames a second that the live loop sustains, against what the encoder reaches alone in a bare loop.
+"""Frames per second of the live loop, compared with the encoder alone in a bare loop.
 
-Both take turns in short blocks of one run, so that what else the machine does falls on both alike; the ratio is that of
-the medians. The camera is one that never waits for the encoder: frames fall due at 1.25 times the encoder's own rate,
-newest wins, as with a camera that is faster than the processor.
+Both alternate in short blocks of one run, so that other load on the machine affects both alike; the ratio is that of
+the medians. The camera is faster than the encoder: frames are due at 1.25 times the encoder's own rate, and the newest
+is taken.
 """
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +31,21 @@ if TYPE_CHECKING:
     from edge_app.learner import Learner
 
 FASTER = 1.25
-"""The camera's rate, in the encoder's own."""
+"""The camera's rate divided by the encoder's."""
 BUTTON = "class 0000"
 LEARNT_WITHIN_S = 60.0
 
 
+class _LiveBlock(NamedTuple):
+    fps: float
+    press_ms: list[float]
+    """From press to learnt."""
+    slowest_ms: float
+    """The longest time from capture to decision."""
+
+
 class FramesCamera(PacedCamera):
-    """A camera that shows given frames (n, height, width, 3) over and over, each a new array as a driver's is."""
+    """A camera that repeats given frames (n, height, width, 3), each as a new array, like a driver."""
 
     def __init__(self, frames: NDArray[np.uint8], clock: Clock, fps: float) -> None:
         super().__init__("frames:", clock, fps)
@@ -64,7 +72,7 @@ def measure_sustained(
     block_s: float = 2.0,
     threads: int = 1,
 ) -> dict[str, Any]:
-    """Return frames a second of both loops and what a press takes, as JSON values.
+    """Return frames per second of both loops and the time of a press, as JSON values.
 
     `frames` is (n, height, width, 3) uint8. In each block of the live loop one press teaches.
     """
@@ -78,9 +86,7 @@ def measure_sustained(
     prepare = make_preprocess()
     pictures = [prepare(frame).copy() for frame in frames]
     bare: list[float] = []
-    live: list[float] = []
-    learnt: list[float] = []
-    slowest: list[float] = []
+    live: list[_LiveBlock] = []
     with (
         TemporaryDirectory(prefix="edge-app-bench-") as folder,
         TFLiteEncoder(manifest, threads=threads) as encoder,
@@ -94,21 +100,19 @@ def measure_sustained(
             camera = FramesCamera(frames, clock, min(1000.0, FASTER * float(np.median(bare))))
             buttons = SimulatedButtons((BUTTON,), clock)
             parts = PipelineParts(camera, buttons, None, make_preprocess, encoder, learner, manifest.input_size)
-            rate, press_ms, slowest_ms = _live_rate(parts, clock, block_s)
-            live.append(rate)
-            learnt.extend(press_ms)
-            slowest.append(slowest_ms)
+            live.append(_run_live(parts, clock, block_s))
+    return _summary(bare, live) | {"classes": classes, "threads": threads, "blocks": blocks, "block_s": block_s}
+
+
+def _summary(bare: list[float], live: list[_LiveBlock]) -> dict[str, Any]:
+    rates = np.array([block.fps for block in live])
     return {
         "bare_fps": float(np.median(bare)),
-        "live_fps": float(np.median(live)),
-        "live_to_bare": float(np.median(live) / np.median(bare)),
-        "spread": _spread(np.array(live) / np.array(bare)),
-        "press_to_learnt_ms": percentiles(np.array(learnt)),
-        "slowest_frame_ms": max(slowest),
-        "classes": classes,
-        "threads": threads,
-        "blocks": blocks,
-        "block_s": block_s,
+        "live_fps": float(np.median(rates)),
+        "live_to_bare": float(np.median(rates) / np.median(bare)),
+        "spread": _spread(rates / np.array(bare)),
+        "press_to_learnt_ms": percentiles(np.array([ms for block in live for ms in block.press_ms])),
+        "slowest_frame_ms": max(block.slowest_ms for block in live),
     }
 
 
@@ -130,8 +134,8 @@ def _bare_rate(encoder: "TFLiteEncoder", pictures: list[NDArray[np.uint8]], seco
     return count / (perf_counter() - start)
 
 
-def _live_rate(parts: PipelineParts, clock: Clock, seconds: float) -> tuple[float, list[float], float]:
-    """Return decisions a second, milliseconds from press to learnt, and the longest from capture to decision."""
+def _run_live(parts: PipelineParts, clock: Clock, seconds: float) -> _LiveBlock:
+    """Run the live loop for a block, with one press in the middle."""
     pressed: list[float] = []
     learnt = Event()
 
@@ -158,14 +162,14 @@ def _live_rate(parts: PipelineParts, clock: Clock, seconds: float) -> tuple[floa
         clock.sleep(seconds / 2)
         parts.buttons.press(BUTTON)  # type: ignore[attr-defined]
         clock.sleep(seconds / 2)
-        learnt.wait(LEARNT_WITHIN_S)  # on a busy machine the block may end before the press is through
+        learnt.wait(LEARNT_WITHIN_S)  # on a busy machine the block may end before the press is learnt
         pipeline.stop(10)
         slowest_ms = pipeline.status().slowest_ms
     rate = (len(marks) - 1) / (marks[-1] - marks[0]) if len(marks) > 1 else len(marks) / seconds
-    return rate, pressed, slowest_ms
+    return _LiveBlock(rate, pressed, slowest_ms)
 
 
 def _spread(ratios: NDArray[np.float64]) -> float:
-    """Half the distance between the quartiles of the blocks' ratios, as a part of their median."""
+    """Half the interquartile range of the blocks' ratios, divided by their median."""
     low, middle, high = np.percentile(ratios, (25, 50, 75))
     return float((high - low) / 2 / middle)

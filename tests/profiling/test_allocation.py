@@ -7,8 +7,7 @@ from edge_app.encoder.preprocess import Preprocessor
 from edge_app.encoder.ratecode import RateCode
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.profiling.allocation import allocated
-from edge_app.profiling.frames import make_frames
-from edge_app.profiling.measure import FrameParts
+from edge_app.profiling.frames import FrameParts, make_frames
 
 FRAMES = np.zeros((4, 8, 8, 3), np.uint8)
 
