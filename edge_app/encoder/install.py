@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import re
 import tempfile
-from collections.abc import Callable
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from edge_app.encoder.apart import run_apart
 from edge_app.encoder.graph import EmbeddingModel, cut_at_embedding
 from edge_app.encoder.model import (
     ModelManifest,
@@ -28,10 +26,7 @@ from edge_app.errors import EdgeAppError, InputError, ModelNotFound, StateNotWri
 from edge_app.files import READABLE, write_atomically
 
 MAX_MODEL_BYTES = 256 * 1024 * 1024
-TRY_S = 120.0
-"""How long a model may take until it has run twice; a large one on a small board needs half a minute."""
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-128.0, 127.0))
-T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOW = "https://ai.google.dev/edge/litert/models/post_training_integer_quant tells how to make a full-integer model"
 
@@ -127,46 +122,6 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
-
-
-def run_apart(function: Callable[..., T], *arguments: object, what: str, timeout_s: float = TRY_S) -> T:
-    """Return what `function` returns in a process of its own, because a damaged model can crash the TFLite runtime.
-
-    Function, arguments and result are pickled. Raises what it raises, and InputError, naming `what`, when the process
-    dies or needs longer than `timeout_s`.
-    """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(sender, function, arguments), daemon=True)
-    process.start()
-    sender.close()
-    try:
-        if not receiver.poll(timeout_s):
-            raise InputError(f"{what}: the TFLite runtime does not finish this model within {timeout_s:g} s")
-        succeeded, value = receiver.recv()
-    except EOFError:
-        process.join()
-        raise InputError(
-            f"{what}: the TFLite runtime crashes on this model (status {process.exitcode}); the file may be damaged "
-            "or newer than the runtime"
-        ) from None
-    finally:
-        process.kill()
-        process.join()
-        receiver.close()
-    if not succeeded:
-        raise value
-    result: T = value
-    return result
-
-
-def _answer(sender: Connection, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
-    try:
-        sender.send((True, function(*arguments)))
-    except EdgeAppError as error:
-        sender.send((False, error))
-    except Exception as error:  # noqa: BLE001  the runtime may raise anything for a damaged model
-        sender.send((False, InputError(f"the model does not run: {type(error).__name__}: {error}")))
 
 
 def _checked_table(name: str, cut: EmbeddingModel, facts: ModelFacts, shown: str) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """Added models are whole, checked, and ready; what will not do is refused with its reason and leaves nothing."""
 
 import dataclasses
-import os
-import time
 import tomllib
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_app.encoder import selfcheck
-from edge_app.encoder.install import ModelFacts, add_model, remove_model, run_apart, unusual_input
+from edge_app.encoder.install import ModelFacts, add_model, remove_model, unusual_input
 from edge_app.encoder.model import DEFAULT_MODEL, find_models, load_manifest
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound, StateNotWritable
@@ -126,21 +124,6 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, models: Path, monkeypatch:
     monkeypatch.setenv("EDGE_APP_MODELS", str(tmp_path / "file" / "models"))
     with pytest.raises(StateNotWritable, match="cannot be written"):
         add_model(models / "embedding_uint8.tflite")
-
-
-def test_a_model_that_crashes_the_runtime_crashes_nothing_else() -> None:
-    with pytest.raises(InputError, match=r"m\.tflite: the TFLite runtime crashes on this model \(status -6\)"):
-        run_apart(os.abort, what="m.tflite")
-
-
-def test_a_model_that_does_not_finish_is_given_up() -> None:
-    with pytest.raises(InputError, match=r"m\.tflite: .* does not finish this model within 0\.2 s"):
-        run_apart(time.sleep, 600, what="m.tflite", timeout_s=0.2)
-
-
-def test_what_else_the_runtime_raises_is_contained() -> None:
-    with pytest.raises(InputError, match=r"does not run: ZeroDivisionError"):
-        run_apart(divmod, 1, 0, what="m.tflite")
 
 
 @pytest.mark.parametrize(
