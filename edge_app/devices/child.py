@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 
 STOP_S = 1.0
-"""How long it may take to end when asked to, before it is killed."""
+"""Seconds between SIGTERM and SIGKILL."""
 WORDS = 2000
 """How much of its standard error is kept, in bytes."""
 

@@ -12,7 +12,7 @@ from edge_app.devices.uri import Reader, read_flag, read_options, split_path
 from edge_app.errors import DeviceError
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-"""Which files of a folder are pictures."""
+"""Suffixes of picture files."""
 
 OPTIONS: dict[str, Reader] = {"fps": float, "loop": read_flag}
 

@@ -62,7 +62,7 @@ class GpioButtons(Closing):
                 return []
             events = self._request.read_edge_events()
         except OSError as error:
-            raise DeviceError(f"{self._uri}: the buttons cannot be read any more: {error.strerror}") from error
+            raise DeviceError(f"{self._uri}: the buttons can no longer be read: {error.strerror}") from error
         edges = [
             ButtonEdge(self._roles[event.line_offset], event.event_type is self._rising, int(event.timestamp_ns))
             for event in events
@@ -77,9 +77,9 @@ class GpioButtons(Closing):
 
 
 class GpioLights:
-    """Lights on lines of a GPIO chip; what they show is a `LightPlan`'s. A thread lets them blink.
+    """Lights on lines of a GPIO chip; a `LightPlan` decides what they show, a thread makes them blink.
 
-    A line that cannot be set any more raises DeviceError at the next `show` or `blink`.
+    A line that can no longer be set raises DeviceError at the next `show` or `blink`.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class GpioLights:
         if self._stopping:
             raise DeviceError(f"{self._uri}: the lights are closed")
         if self._error is not None:
-            raise DeviceError(f"{self._uri}: the lights cannot be set any more: {self._error.strerror}")
+            raise DeviceError(f"{self._uri}: the lights can no longer be set: {self._error.strerror}")
 
     def _run(self) -> None:
         written = self._off
@@ -162,7 +162,7 @@ class GpioLights:
             self._stopping = True
             self._wake.set()
             self._thread.join()
-            with contextlib.suppress(OSError):  # they were lost before
+            with contextlib.suppress(OSError):  # the lines are gone already
                 self._write(self._off)
             self._request.release()
 

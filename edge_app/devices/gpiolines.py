@@ -1,4 +1,4 @@
-"""Lines of a GPIO chip, taken through the kernel's character device with gpiod 2: found, checked, and requested."""
+"""Finds, checks and requests lines of a GPIO chip through the kernel's character device, with gpiod 2."""
 
 import errno
 import importlib
@@ -66,7 +66,7 @@ def request_lines(
 
 
 def open_chip(uri: str, path: str, library: Any) -> Any:
-    """Open the chip at a path, for a `with` block; raises DeviceError that says why not."""
+    """Open the chip at a path, for a `with` block; raises DeviceError with the reason."""
     try:
         return library.Chip(path)
     except FileNotFoundError:
@@ -75,10 +75,10 @@ def open_chip(uri: str, path: str, library: Any) -> Any:
     except PermissionError as error:
         raise DeviceError(
             f"{uri}: no permission to use {path}; add the user to the group gpio: sudo usermod -aG gpio $USER "
-            "(where there is no such group, a udev rule must make one: docs/buttons.md)"
+            "(if the group does not exist, add the udev rule in docs/buttons.md)"
         ) from error
     except OSError as error:
-        raise DeviceError(f"{uri}: {path} is no GPIO chip: {error.strerror}") from error
+        raise DeviceError(f"{uri}: {path} is not a GPIO chip: {error.strerror}") from error
 
 
 def _offset(uri: str, chip: Any, role: str, line: str) -> int:
@@ -99,16 +99,16 @@ def _offset(uri: str, chip: Any, role: str, line: str) -> int:
 
 def _refusal(uri: str, error: OSError) -> DeviceError:
     if error.errno == errno.EBUSY:
-        return DeviceError(f"{uri}: a line is in use by another program; `gpioinfo` tells which")
+        return DeviceError(f"{uri}: a line is in use by another program; `gpioinfo` shows which")
     if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, 524):  # 524: the kernel's own ENOTSUPP
-        return DeviceError(f"{uri}: the chip cannot do what is asked of a line: {error.strerror}; try bias=as-is")
-    return DeviceError(f"{uri}: the lines cannot be taken: {error.strerror}")
+        return DeviceError(f"{uri}: the chip does not support this setting of a line: {error.strerror}; try bias=as-is")
+    return DeviceError(f"{uri}: the lines cannot be requested: {error.strerror}")
 
 
 def parse_lines(uri: str, readers: Mapping[str, Reader]) -> tuple[str, dict[str, str], dict[str, Any]]:
     """Return chip, role -> line, and options of `gpio:CHIP?ROLE=LINE,...,OPTION=VALUE,...`; raises InputError.
 
-    What is no option in `readers` is a role; so no button or class can be called like an option.
+    A name that is not an option in `readers` is a role, so a button or class cannot have the name of an option.
     """
     chip, text = split_path(uri)
     parts = [part for part in text.split(",") if part]

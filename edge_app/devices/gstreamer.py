@@ -1,4 +1,4 @@
-"""Whatever GStreamer can read: `gst:videotestsrc ! video/x-raw,width=640#size=320x240`, `gst:jetson-csi`.
+"""Any GStreamer pipeline as a camera: `gst:videotestsrc ! video/x-raw,width=640#size=320x240`, `gst:jetson-csi`.
 
 The wheels of OpenCV are built without GStreamer, and its Python bindings belong to the system's Python; so the system's
 gst-launch-1.0 runs the pipeline and hands raw frames over a pipe. Options follow a "#".
@@ -37,25 +37,25 @@ PRESETS = {
 DEFAULT_SIZE = (640, 480)
 DEFAULT_FPS = 30.0
 PATIENCE_S = 0.25
-"""How long the thread waits for a frame before it looks whether it shall stop."""
+"""Seconds that the thread waits for a frame before it checks whether to stop."""
 START_S = 6.0
-"""How long a pipeline may take to its first byte: sensors and decoders are slow. Within the pipeline's 10 s."""
+"""Seconds that `open` waits for the first byte, because sensors and decoders start slowly; below the stage's 10 s."""
 
 
 class Layout(NamedTuple):
-    """How a raw RGB frame of GStreamer lies in memory."""
+    """The memory layout of a raw RGB frame from GStreamer."""
 
     width: int
     height: int
 
     @property
     def stride(self) -> int:
-        """Return bytes a row: GStreamer rounds rows of RGB up to a multiple of 4."""
+        """Return the bytes in a row: GStreamer rounds rows of RGB up to a multiple of 4."""
         return (3 * self.width + 3) // 4 * 4
 
     @property
     def length(self) -> int:
-        """Return bytes a frame."""
+        """Return the bytes in a frame."""
         return self.stride * self.height
 
 
@@ -63,7 +63,7 @@ class GstreamerCamera(LiveCamera):
     """The frames of a GStreamer pipeline that ends in raw video, converted to RGB and scaled to `size`.
 
     `launcher` is the program that runs pipelines. A frame's time is that of its arrival. A pipeline that ends or fails
-    raises DeviceError with GStreamer's last words.
+    raises DeviceError with GStreamer's last message.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class _PipelineSource:
         return Packet(frame, self._clock.monotonic_ns())
 
     def _take(self, timeout_s: float) -> bool:
-        """Take what has come; False when nothing did in time. Raises DeviceError at the end of the pipeline."""
+        """Read what has arrived; False when nothing came in time. Raises DeviceError at the end of the pipeline."""
         try:
             count = self._child.read_into(memoryview(self._frame)[self._filled :], timeout_s)
         except EOFError:

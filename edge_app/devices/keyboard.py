@@ -12,14 +12,14 @@ from edge_app.devices.uri import split_scheme
 from edge_app.errors import DeviceError, InputError
 
 POLL_S = 0.02
-"""How long one look at the terminal may block: a wait is made of such looks, so that it ends by the given clock."""
+"""Seconds that one poll of the terminal blocks; a wait is a series of polls, so that it follows the given clock."""
 
 
 class KeyboardButtons(Closing):
-    """Buttons that are keys; other keys are ignored. A terminal tells no release: it is reported with the press.
+    """Buttons that are keys; other keys are ignored. A terminal does not report releases: they come with the press.
 
-    The terminal is put into a mode that hands over each key at once, without echo (Ctrl-C still interrupts), and is
-    put back by `close`. Raises DeviceError when the file descriptor is no terminal.
+    The terminal is put into a mode that delivers each key at once, without echo (Ctrl-C still interrupts); `close`
+    restores it. Raises DeviceError when the file descriptor is not a terminal.
     """
 
     def __init__(self, keys: Mapping[str, str], clock: Clock, *, descriptor: int | None = None) -> None:
@@ -63,7 +63,7 @@ class KeyboardButtons(Closing):
             tty.setcbreak(self._descriptor)
         except (termios.error, OSError) as error:
             raise DeviceError(
-                "keyboard: the standard input is no terminal; start from a terminal, without a pipe"
+                "keyboard: standard input is not a terminal; start edge-app in a terminal, without a pipe"
             ) from error
         return saved
 

@@ -1,4 +1,4 @@
-"""What lights show and when: a decision steadily, patterns that acknowledge what a person did. No clock, no lines."""
+"""Decides which lights are on: a steady decision, and patterns that acknowledge a press. No clock, no lines."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ PATTERNS: dict[Signal, tuple[float, ...]] = {
     "undone": (0.15, 0.15, 0.15, 0.25),
     "error": (0.08, 0.08) * 6,
 }
-"""Seconds on, off, on, off, ...: one long flash; two short ones; six hurried ones."""
+"""Seconds on, off, on, off, ...: one long flash; two short ones; six quick ones."""
 
 STATUS = "status"
 
@@ -32,7 +32,7 @@ class LightPlan:
         self._since_ns = 0
 
     def show(self, label: str | None, labels: Sequence[str]) -> bool:
-        """Take in a decision for `label` among `labels`; return whether the lights change by it."""
+        """Take in a decision for `label` among `labels`; return whether the lights change."""
         number = labels.index(label) + 1 if label in labels else 0
         lit = {line for bit, line in enumerate(self._code) if number >> bit & 1}
         if label in self._classes:
@@ -42,11 +42,11 @@ class LightPlan:
         return changed
 
     def blink(self, signal: Signal, now_ns: int) -> None:
-        """Begin a pattern; one that is running is over."""
+        """Begin a pattern, in place of one that is running."""
         self._signal, self._since_ns = signal, now_ns
 
     def state(self, now_ns: int) -> tuple[dict[int, bool], int | None]:
-        """Return line -> on at a time, and when that changes by itself (None: it does not)."""
+        """Return line -> on at a time, and when that next changes by itself (None: never)."""
         flash, until_ns = self._flash(now_ns)
         if flash is None:
             return {line: line in self._lit for line in self._all}, None

@@ -1,4 +1,4 @@
-"""What the cameras share that deliver by themselves: a thread takes every frame, a slot keeps the newest."""
+"""The base of cameras that deliver in real time: a thread takes every frame, a slot keeps the newest."""
 
 import threading
 from abc import abstractmethod
@@ -14,7 +14,7 @@ from edge_app.errors import DeviceError, EdgeAppError
 from edge_app.messages import Frame
 
 STOP_S = 2.0
-"""How long `close` waits for the thread; one that hangs in a driver releases the device when the driver lets go."""
+"""Seconds that `close` waits for the thread. A thread that hangs in a driver releases the device when it returns."""
 
 
 class Packet(NamedTuple):
@@ -24,20 +24,20 @@ class Packet(NamedTuple):
     time_ns: int
     """Monotonic clock at capture, nanoseconds."""
     missed: int = 0
-    """Frames that the device delivered before this one, and after the last, and that are lost."""
+    """Frames that the device delivered between the last packet and this one, and that are lost."""
 
 
 class FrameSource(Protocol):
     """An opened device, used by one thread, except for `decode`."""
 
     def next(self) -> Packet | None:
-        """Wait a second or so for the next frame; None when there was none. Raises DeviceError at the end."""
+        """Wait about a second for the next frame; None when none came. Raises DeviceError when the device is gone."""
 
     def decode(self, data: Any) -> NDArray[np.uint8]:
-        """Return a packet's picture, uint8 (H, W, 3) RGB; raises DeviceError for what is no picture. Any thread."""
+        """Return a packet's picture, uint8 (H, W, 3) RGB; raises DeviceError for anything but a picture. Any thread."""
 
     def interrupt(self) -> None:
-        """Let a waiting `next` return early where that is possible. Any thread."""
+        """Make a waiting `next` return early if the driver can. Any thread."""
 
     def close(self) -> None:
         """Release the device."""
@@ -94,7 +94,7 @@ class _Feed:
             self.changed.notify_all()
 
     def take(self, timeout_s: float) -> _Slot | None:
-        """Return the newest packet, None when none came in time; raises what ended the thread."""
+        """Return the newest packet, None when none came in time; raises the error that ended the thread."""
         with self.changed:
             self.changed.wait_for(lambda: self.newest or self.error, timeout_s)
             slot, self.newest = self.newest, None
@@ -135,11 +135,11 @@ class LiveCamera(Opening):
 
     @property
     def dropped(self) -> int:
-        """Return how many frames came that nobody read, over all openings."""
+        """Return how many frames were never read, over all openings."""
         return self._dropped + (self._feed.dropped if self._feed else 0)
 
     def open(self) -> None:
-        """Start delivering; nothing happens when it is open. Raises DeviceError, RuntimeMissing, InputError."""
+        """Start delivering; does nothing if open. Raises DeviceError, RuntimeMissing, InputError."""
         if self._feed is None:
             self._feed = _Feed(self._uri, self._connect())
 
@@ -156,7 +156,7 @@ class LiveCamera(Opening):
         return Frame(image, slot.packet.time_ns, self._produced + slot.number)
 
     def close(self) -> None:
-        """Stop and release the device; nothing happens when it is closed."""
+        """Stop and release the device; does nothing if closed."""
         if self._feed is not None:
             feed, self._feed = self._feed, None
             feed.stop()

@@ -14,7 +14,7 @@ from edge_app.messages import Frame
 class PacedCamera(Opening):
     """A camera whose frame of tick i is due at opening time + i / fps on the clock it was given (`_due_ns`).
 
-    A read hands out the newest frame that is due; earlier ones that nobody asked for are dropped. With a simulated
+    A read hands out the newest frame that is due; earlier ones that were not read are dropped. With a simulated
     clock time stands still between reads, so nothing is ever dropped and every run sees the same frames.
     """
 
@@ -37,7 +37,7 @@ class PacedCamera(Opening):
 
     @property
     def dropped(self) -> int:
-        """Return how many frames fell due that nobody read."""
+        """Return how many frames were due and never read."""
         return self._dropped
 
     @property
@@ -81,7 +81,7 @@ class PacedCamera(Opening):
             self._clock.sleep((next_ns - now_ns) / NS_PER_S)
 
     def _newest_due(self, opened_ns: int) -> tuple[int, int] | None:
-        """Take every tick up to now; return the newest that produced a frame and its time, None when none did."""
+        """Advance to now; return the newest tick that produced a frame, and its time; None when none did."""
         newest = None
         now_ns = self._clock.monotonic_ns()
         while (time_ns := opened_ns + self._due_ns(self._tick + 1)) <= now_ns:
@@ -98,14 +98,14 @@ class PacedCamera(Opening):
 
     @abstractmethod
     def _start(self) -> None:
-        """Acquire what the pictures come from; raises DeviceError."""
+        """Open the source of the pictures; raises DeviceError."""
 
     @abstractmethod
     def _stop(self) -> None:
         """Release it."""
 
     def _produces(self, time_ns: int) -> bool:
-        """Say whether a frame falls due at `time_ns`; a stalled camera says no."""
+        """Return whether a frame is produced at `time_ns`; False while a simulated camera stalls."""
         return True
 
     @abstractmethod

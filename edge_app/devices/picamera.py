@@ -26,9 +26,9 @@ from edge_app.errors import DeviceError, InputError
 
 PYTHON = "/usr/bin/python3"
 START_S = 7.0
-"""How long the helper may take: importing picamera2 takes seconds on a Raspberry Pi 3. Within the pipeline's 10 s."""
+"""Seconds until the helper must be ready: importing picamera2 takes several on a Raspberry Pi 3."""
 PATIENCE_S = 0.25
-"""How long the thread waits for a frame before it looks whether it shall stop."""
+"""Seconds that the thread waits for a frame before it checks whether to stop."""
 
 Control = bool | int | float | list[float]
 
@@ -64,7 +64,7 @@ class Picamera2Camera(LiveCamera):
         try:
             os.ftruncate(descriptor, layout.memory_bytes(self._size))
             options = json.dumps(self._options | {"descriptor": descriptor})
-            # -I: the helper's neighbours must not stand before the standard library's modules of the same name
+            # -I: files beside the helper must not shadow modules of the standard library
             child = Child([self._python, "-I", str(Path(layout.__file__)), options], keep=[descriptor])
             memory = mmap.mmap(descriptor, layout.memory_bytes(self._size))
         except OSError as error:
@@ -96,7 +96,7 @@ class _HelperSource:
         return self._child.pid
 
     def wait_until_ready(self) -> None:
-        """Wait for the helper's word. Raises DeviceError."""
+        """Wait until the helper reports that it is ready. Raises DeviceError."""
         deadline_ns = self._clock.monotonic_ns() + round(START_S * NS_PER_S)
         said = b""
         while b"\n" not in said:
@@ -131,7 +131,7 @@ class _HelperSource:
         return self._copy(number)
 
     def _copy(self, number: int) -> Packet | None:
-        """Return a frame; None when the helper went round to its slot meanwhile: a newer one is there."""
+        """Return a frame; None when the helper has overwritten its slot meanwhile: a newer one is there."""
         start = layout.ALIGN + number % layout.SLOTS * layout.slot_bytes(self._size)
         _, time_ns = struct.unpack_from("=qq", self._memory, start)
         first = start + layout.ALIGN
@@ -180,7 +180,7 @@ def camera_from_uri(uri: str, clock: Clock) -> Picamera2Camera:
     head, _, text = split_options(uri)
     number = split_scheme(head)[1] or "0"
     if not re.fullmatch(r"\d{1,2}", number):
-        raise InputError(f"{uri!r}: {number!r} is no camera number; expected picamera2:0 for the first")
+        raise InputError(f"{uri!r}: {number!r} is not a camera number; expected picamera2:0 for the first")
     names = re.findall(r"(?:^|,)([A-Z][A-Za-z0-9]*)=", text)
     readers: dict[str, Reader] = {"size": read_size, "fps": read_fps, "python": str, "source": _read_source}
     options = read_options(uri, text, readers | dict.fromkeys(names, _read_control))

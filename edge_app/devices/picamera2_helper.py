@@ -1,4 +1,4 @@
-"""The camera as a process of its own: run by the system's Python, where libcamera and picamera2 live.
+"""The camera as a process of its own, run by the system's Python, which has libcamera and picamera2.
 
 It imports nothing of edge-app, and writes frames into memory that it was handed, newest over oldest:
 
@@ -36,7 +36,7 @@ def memory_bytes(size: tuple[int, int]) -> int:
 
 
 class Board:
-    """Where frames are put up."""
+    """Shared memory that frames are written to."""
 
     def __init__(self, descriptor: int, size: tuple[int, int]) -> None:
         self.size = size
@@ -44,7 +44,7 @@ class Board:
         self.number = 0
 
     def put(self, pixels: Any, time_ns: int) -> None:
-        """Put up a frame: `pixels`, a C-contiguous buffer of width * height * 3 bytes RGB."""
+        """Write a frame: `pixels`, a C-contiguous buffer of width * height * 3 bytes RGB."""
         self.number += 1
         start = ALIGN + self.number % SLOTS * slot_bytes(self.size)
         data = memoryview(pixels).cast("B")
@@ -53,13 +53,13 @@ class Board:
         struct.pack_into("=qq", self.memory, start, self.number, time_ns)
         self.memory[start + ALIGN : start + ALIGN + len(data)] = data
         struct.pack_into("=q", self.memory, 0, self.number)
-        # a full pipe: nobody has read for thousands of frames, and the number in the memory will tell
+        # a full pipe: the reader is thousands of frames behind, and will see the number in the memory
         with contextlib.suppress(BlockingIOError):
             os.write(1, b".")  # a system call: what was written before is seen by whoever reads the dot
 
 
 def run_camera(board: Board, options: dict[str, Any], ready: Callable[[str], None]) -> None:
-    """Put up the frames of a camera of picamera2, for good."""
+    """Write the frames of a picamera2 camera until the process ends."""
     try:
         numpy = importlib.import_module("numpy")
         library = importlib.import_module("picamera2")
@@ -99,7 +99,7 @@ def run_camera(board: Board, options: dict[str, Any], ready: Callable[[str], Non
 
 
 def run_test(board: Board, options: dict[str, Any], ready: Callable[[str], None]) -> None:
-    """Put up red above blue with a grey bar that moves, for trying out all but the camera."""
+    """Write red above blue with a moving grey bar, to test everything but the camera."""
     width, height = board.size
     start_ns = time.monotonic_ns()
     ready("test")
@@ -124,7 +124,7 @@ def watch_parent() -> None:
 
 
 def say(answer: dict[str, str]) -> None:
-    """Say one line of JSON."""
+    """Print one line of JSON."""
     os.write(1, json.dumps(answer).encode() + b"\n")
 
 

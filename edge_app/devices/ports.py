@@ -1,4 +1,4 @@
-"""The ports: what the program asks of a camera, buttons, an indicator and a clock, of drivers and fakes alike."""
+"""The interfaces of cameras, buttons, indicators and clocks, for drivers and simulations alike."""
 
 import threading
 from types import TracebackType
@@ -25,7 +25,7 @@ class ButtonEdge(NamedTuple):
 
 
 Signal = Literal["learnt", "undone", "error"]
-"""What a blink tells a person."""
+"""The meaning of a blink."""
 
 
 @runtime_checkable
@@ -39,12 +39,12 @@ class Clock(Protocol):
         """Return after `seconds`; at once when they are zero or less."""
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        """Return True as soon as `event` is set, False once `timeout_s` has passed without."""
+        """Return True as soon as `event` is set, False after `timeout_s`."""
 
 
 @runtime_checkable
 class Camera(Protocol):
-    """A source of frames, read by one thread. Newest frame wins: what a slow reader misses is dropped and counted."""
+    """A source of frames, read by one thread. The newest frame wins; those that the reader misses are counted."""
 
     @property
     def uri(self) -> str:
@@ -52,7 +52,7 @@ class Camera(Protocol):
 
     @property
     def dropped(self) -> int:
-        """Return how many frames the camera has produced that nobody read, over all openings."""
+        """Return how many frames were produced and never read, over all openings."""
 
     @property
     def period_s(self) -> float:
@@ -60,21 +60,21 @@ class Camera(Protocol):
 
     @property
     def repeats(self) -> bool:
-        """Return whether equal frames in a row are in order, as of a recording; elsewhere they are a fault."""
+        """Return whether equal frames in a row are in order, as in a recording; in other cameras they are a fault."""
 
     def open(self) -> None:
-        """Start delivering frames; nothing happens when it is open. Raises DeviceError."""
+        """Start delivering frames; does nothing if open. Raises DeviceError."""
 
     def read(self, timeout_s: float) -> Frame | None:
         """Return the newest frame not handed out yet, waiting up to `timeout_s` seconds for one.
 
         The image is read-only. None: a recording has ended (a live camera never returns it). Raises CameraStalled when
-        no frame came in time, any other DeviceError when the camera is closed, gone or delivers what is no picture; the
-        caller may then close and open it again.
+        no frame came in time, any other DeviceError when the camera is closed, gone or delivers something other than
+        pictures; the caller may then close and open it again.
         """
 
     def close(self) -> None:
-        """Stop and release the device; nothing happens when it is closed. It can be opened again."""
+        """Stop and release the device; does nothing if closed. It can be opened again."""
 
     def __enter__(self) -> Self:
         """Open, and return the camera."""
@@ -101,7 +101,7 @@ class Buttons(Protocol):
         """
 
     def close(self) -> None:
-        """Release the lines; nothing happens when they are released."""
+        """Release the lines; does nothing if they are released."""
 
     def __enter__(self) -> Self:
         """Return the buttons."""
@@ -114,13 +114,13 @@ class Buttons(Protocol):
 
 @runtime_checkable
 class Indicator(Protocol):
-    """Lights, or whatever else tells a person what the device thinks."""
+    """Lights, or anything else that shows a decision."""
 
     def show(self, decision: Decision) -> None:
         """Show a decision until the next one."""
 
     def blink(self, signal: Signal) -> None:
-        """Acknowledge something that a person did."""
+        """Acknowledge a press."""
 
     def close(self) -> None:
-        """Put the lights out and release them; nothing happens when that was done."""
+        """Turn the lights off and release them; does nothing if that was done."""

@@ -10,17 +10,17 @@ from edge_app.errors import InputError
 Reader = Callable[[str], Any]
 
 _PASSWORD = re.compile(r"(://[^/\s:@?#]*):(?:[^/\s?#]*@|(?!\d+(?:[/?#\s]|$))\S*@)")
-"""What stands between user and host; one with a "/" in it, too, which then follows a ":" that precedes no port."""
+"""The password between user and host, also one that contains a "/"."""
 _NAMED = re.compile(
     r"""([\w.-]*(?:pas|pwd|pw|token|key|secret)[\w.-]*\s?=\s?)(?!\*\*\*)("[^"]*"|'[^']*'|[^&;#\s]+)""", re.IGNORECASE
 )
-"""A value by its name: of a query, of a path (some cameras want `/user=me&password=x`), of a GStreamer element."""
+"""A secret by its name, in a query, in a path (some cameras want `/user=me&password=x`) or in a GStreamer element."""
 
 
 def without_password(text: str) -> str:
     """Return an address, or a text that holds addresses, with *** for every password, token and key in it.
 
-    For whatever is logged, told or raised. A text without "://" holds no address and is returned as it is.
+    Use it for everything that is logged, sent or raised. A text without "://" is returned as it is.
     """
     if "://" not in text:
         return text
@@ -39,13 +39,13 @@ def split_scheme(uri: str) -> tuple[str, str]:
 
 
 OPTION_MARKS = {"sim": ":"} | dict.fromkeys(("gst", "http", "https", "rtsp", "rtsps"), "#")
-"""What the options follow, where it is no "?": addresses and pipelines may have a "?" of their own."""
+"""The character before the options, where it is not "?": addresses and pipelines may contain a "?"."""
 
 
 def split_options(uri: str) -> tuple[str, str, str]:
-    """Return what stands before the options of a camera's URI, the mark that they follow, and their text.
+    """Split a camera's URI into what precedes the options, the character before them, and their text.
 
-    Mark and text are empty where there are no options. Raises InputError when there is no scheme.
+    Both are empty without options. Raises InputError when there is no scheme.
     """
     mark = OPTION_MARKS.get(split_scheme(uri)[0], "?")
     return uri.partition(mark)

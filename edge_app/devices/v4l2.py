@@ -1,6 +1,6 @@
-"""USB cameras and whatever else is a Video4Linux2 device, through OpenCV: `v4l2:/dev/video0?size=640x480,fps=30`.
+"""USB cameras and other Video4Linux2 devices, through OpenCV: `v4l2:/dev/video0?size=640x480,fps=30`.
 
-OpenCV has aarch64 wheels and is needed anyway; linuxpy, the well-kept library for V4L2 alone, is under the GPL.
+OpenCV has aarch64 wheels and is a dependency anyway; linuxpy, a maintained V4L2 library, is under the GPL.
 """
 
 import errno
@@ -38,16 +38,16 @@ CONTROLS = {
     "focus": "FOCUS",
     "zoom": "ZOOM",
 }
-"""Option -> OpenCV's property CAP_PROP_..., in the order they are set: an automatism before what it would override."""
+"""Option -> OpenCV's property CAP_PROP_..., in the order they are set: automatic modes before the values that they would override."""
 
 DEFAULT_SIZE = (640, 480)
 BUFFERS = 2
-"""One frame to read while the camera fills the other: with a single one it would miss every frame being copied."""
+"""One frame to read while the camera fills the other; with a single buffer, frames during a copy would be lost."""
 SELECT_TIMEOUT_S = "1"
 QUICK_S = 0.3
-"""A read that fails sooner did not wait for a frame: the device refused."""
+"""Seconds; a read that fails sooner did not wait for a frame: the device refused."""
 REFUSALS = 5
-"""So many in a row are no passing fault."""
+"""Refusals in a row that mean a permanent fault."""
 
 VIDIOC_QUERYCAP = 0x80685600  # _IOR('V', 0, struct v4l2_capability), linux/videodev2.h
 CAP_VIDEO_CAPTURE = 0x00000001 | 0x00001000  # single- or multi-planar
@@ -58,7 +58,7 @@ CaptureMaker = Callable[[str], Any]
 
 def opencv_capture(path: str) -> Any:
     """Return OpenCV's capture of a V4L2 device, opened or not."""
-    # OpenCV reads it once, at its first wait; its own 10 s would hold up a clean stop
+    # OpenCV reads it once, at its first wait; its default of 10 s would delay a clean stop
     os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", SELECT_TIMEOUT_S)
     import cv2
 
@@ -69,7 +69,7 @@ class V4l2Camera(LiveCamera):
     """A V4L2 capture device. An unplugged one raises DeviceError at the next read, and opens again once it is back.
 
     `size`, `fps` and `pixels` ("mjpg" or "yuyv") that are given must be met by the device; without them it is asked for
-    640x480 and may do as it likes. `controls` (keys of `CONTROLS`) are set in the device's own units. `capture` makes
+    640x480 but may choose another size. `controls` (keys of `CONTROLS`) are set in the device's own units. `capture` makes
     what stands for cv2.VideoCapture; `check` looks at the path before.
     """
 
@@ -135,7 +135,7 @@ class V4l2Camera(LiveCamera):
             value = self._controls[name]
             if not capture.set(getattr(cv2, f"CAP_PROP_{CONTROLS[name]}"), value):
                 raise InputError(
-                    f"{self._uri}: the camera does not take {name} = {value:g}; `v4l2-ctl --list-ctrls` tells its range"
+                    f"{self._uri}: the camera does not take {name} = {value:g}; `v4l2-ctl --list-ctrls` shows its range"
                 )
         if _fourcc(capture) in FORMATS.values():
             capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)  # decoded when it is handed out, not by the thread
@@ -175,7 +175,7 @@ class _V4l2Source:
         return Packet(data, time_ns)
 
     def _judge(self, waited_s: float) -> None:
-        """Raise DeviceError when a failed read means that the device is gone; silence is the reader's to judge."""
+        """Raise DeviceError when a failed read means that the device is gone; a silent device is left to the reader."""
         if not Path(self._path).exists():
             raise DeviceError(f"{self._uri}: the camera was unplugged; plug it in and open it again")
         self._refusals = self._refusals + 1 if waited_s < QUICK_S else 0
@@ -185,7 +185,7 @@ class _V4l2Source:
             self._clock.sleep(0.05)
 
     def _stamp(self) -> int:
-        """Return the kernel's time of the frame where it is a monotonic one, else now."""
+        """Return the kernel's time stamp if it is monotonic, else now."""
         import cv2
 
         now_ns = self._clock.monotonic_ns()
@@ -207,28 +207,28 @@ class _V4l2Source:
             image = None
         if image is None:
             raise DeviceError(
-                f"{self._uri}: a frame of {data.nbytes} bytes is no {self._code} picture; check the cable"
+                f"{self._uri}: a frame of {data.nbytes} bytes is not a {self._code} picture; check the cable"
             )
         return image
 
     def interrupt(self) -> None:
-        """Nothing ends OpenCV's wait early; it lasts a second at most."""
+        """OpenCV's wait cannot be ended early; it lasts a second at most."""
 
     def close(self) -> None:
         self._capture.release()
 
 
 def check_device(path: str, name: str) -> None:
-    """Raise DeviceError that says why `path` is no V4L2 capture device that this process may use; `name` is the URI."""
+    """Raise DeviceError, with the reason, unless this process may use `path` as a V4L2 capture device; `name`: its URI."""
     try:
         mode = Path(path).stat().st_mode
     except FileNotFoundError:
         found = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none; is the camera plugged in?"
         raise DeviceError(f"{name}: no such device; there are: {found}") from None
     except OSError as error:
-        raise DeviceError(f"{name}: cannot look at the device: {error.strerror}") from error
+        raise DeviceError(f"{name}: cannot inspect the device: {error.strerror}") from error
     if not stat.S_ISCHR(mode):
-        raise DeviceError(f"{name}: this is no device; to play a video file write file:{path}")
+        raise DeviceError(f"{name}: this is not a device; to play a video file write file:{path}")
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError as error:
@@ -251,7 +251,7 @@ def _check_capability(descriptor: int, name: str) -> None:
         fcntl.ioctl(descriptor, VIDIOC_QUERYCAP, answer)
     except OSError as error:
         if error.errno in (errno.ENOTTY, errno.EINVAL):
-            raise DeviceError(f"{name}: this is no V4L2 device") from error
+            raise DeviceError(f"{name}: this is not a V4L2 device") from error
         raise DeviceError(f"{name}: the device does not answer: {error.strerror}") from error
     card = bytes(answer[16:48]).split(b"\0")[0].decode(errors="replace")
     everything, own = struct.unpack_from("II", answer, 84)

@@ -1,4 +1,4 @@
-"""Region of interest, rotation and mirroring, the same for every camera: how it is mounted, and what of it matters."""
+"""Region of interest, rotation and mirroring, the same for every camera."""
 
 from typing import NamedTuple
 
@@ -20,13 +20,13 @@ class Region(NamedTuple):
 
 
 class View(NamedTuple):
-    """What becomes of a picture, in this order: cut out, turned, mirrored. Values as the configuration checks them."""
+    """How a picture is changed, in this order: cropped, rotated, mirrored. The configuration checks the values."""
 
     region: Region = Region()
     rotation: int = 0
     """Degrees clockwise: 0, 90, 180 or 270."""
     mirror: bool = False
-    """Left and right change places."""
+    """Swap left and right."""
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the view of `image`, (height, width, 3) uint8, C-contiguous; `image` itself where nothing changes."""
@@ -45,7 +45,7 @@ class View(NamedTuple):
 
 
 class ViewedCamera(Opening):
-    """A camera seen through a view; all else is the camera's own."""
+    """A camera whose frames are changed by a view."""
 
     def __init__(self, camera: Camera, view: View) -> None:
         self._camera = camera
@@ -58,7 +58,7 @@ class ViewedCamera(Opening):
 
     @property
     def dropped(self) -> int:
-        """Return how many frames nobody read."""
+        """Return how many frames were never read."""
         return self._camera.dropped
 
     @property
@@ -90,6 +90,6 @@ class ViewedCamera(Opening):
 
 
 def _span(start: float, length: float, pixels: int) -> tuple[int, int]:
-    """Return the first pixel and the one after the last of a part of an axis; at least one pixel long."""
+    """Return the range of pixels, first and end, of a part of an axis; at least one pixel long."""
     first = min(int(start * pixels), pixels - 1)
     return first, max(first + 1, min(round((start + length) * pixels), pixels))

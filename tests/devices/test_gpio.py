@@ -85,7 +85,7 @@ def test_options_of_the_uri_reach_the_lines(chip: FakeChip, monkeypatch: pytest.
 def test_a_chip_that_is_unplugged_is_told(chip: FakeChip) -> None:
     with buttons_on(chip, {"cup": "17"}) as buttons:
         chip.requests[0].broken = True
-        with pytest.raises(DeviceError, match="cannot be read any more: No such device"):
+        with pytest.raises(DeviceError, match="can no longer be read: No such device"):
             buttons.read(1.0)
 
 
@@ -110,9 +110,9 @@ def test_lines_that_cannot_be_had_are_refused(
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (errno.EBUSY, "in use by another program; `gpioinfo` tells which"),
-        (524, "the chip cannot do what is asked of a line"),
-        (errno.EIO, "the lines cannot be taken"),
+        (errno.EBUSY, "in use by another program; `gpioinfo` shows which"),
+        (524, "the chip does not support this setting of a line"),
+        (errno.EIO, "the lines cannot be requested"),
     ],
 )
 def test_what_the_kernel_refuses_is_explained(chip: FakeChip, number: int, message: str) -> None:
@@ -128,7 +128,7 @@ def test_a_chip_that_is_not_there_lists_those_that_are() -> None:
 
 @pytest.mark.parametrize("path", ["/dev/null", __file__])
 def test_what_is_no_chip_is_refused(path: str) -> None:
-    with pytest.raises(DeviceError, match=f"{path} is no GPIO chip"):
+    with pytest.raises(DeviceError, match=f"{path} is not a GPIO chip"):
         open_buttons(f"gpio:{path}?cup=1", CLOCK)
 
 
@@ -237,7 +237,7 @@ def test_lights_that_fail_are_told(chip: FakeChip) -> None:
     chip.requests[0].broken = True
     lights.show(decision("cup"))
     lights._thread.join(5)
-    with pytest.raises(DeviceError, match="the lights cannot be set any more: No such device"):
+    with pytest.raises(DeviceError, match="the lights can no longer be set: No such device"):
         lights.blink("learnt")
     lights.close()
     assert chip.requests[0].released

@@ -123,7 +123,7 @@ def test_a_chip_that_is_removed_is_told(chip: tuple[str, Path]) -> None:
     with open_buttons(f"gpio:{chip[0]}?cup=0", CLOCK) as buttons:
         configured[0].write_text("0")
         try:
-            with pytest.raises(DeviceError, match="the buttons cannot be read any more"):
+            with pytest.raises(DeviceError, match="the buttons can no longer be read"):
                 edges_of(buttons)
         finally:
             configured[0].write_text("1")

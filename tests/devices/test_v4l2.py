@@ -44,12 +44,12 @@ def test_a_missing_device_lists_what_there_is() -> None:
 def test_a_file_is_sent_to_the_driver_for_files(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.touch()
-    with pytest.raises(DeviceError, match=f"this is no device; to play a video file write file:{path}"):
+    with pytest.raises(DeviceError, match=f"this is not a device; to play a video file write file:{path}"):
         open_camera(f"v4l2:{path}", CLOCK)
 
 
 def test_a_device_that_is_no_camera_is_refused() -> None:
-    with pytest.raises(DeviceError, match="v4l2:/dev/null: this is no V4L2 device"):
+    with pytest.raises(DeviceError, match="v4l2:/dev/null: this is not a V4L2 device"):
         open_camera("v4l2:/dev/null", CLOCK)
 
 

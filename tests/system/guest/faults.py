@@ -55,7 +55,7 @@ def lines(bench: Bench) -> Figures:
     mark = bench.journal.mark()
     start = time.monotonic()
     bench.lines.unplug()
-    said = bench.journal.wait(r"stage_failed .*(cannot be read any more|cannot be set any more)", mark)
+    said = bench.journal.wait(r"stage_failed .*(can no longer be read|can no longer be set)", mark)
     reported_s = time.monotonic() - start
     bench.journal.wait("status=8", mark)
     bench.journal.wait("no GPIO chip is called|there is no /dev/gpiochip", mark)
