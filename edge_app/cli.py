@@ -6,9 +6,11 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from edge_app import __version__
+from edge_app.commands.state_options import take_account
 from edge_app.errors import EdgeAppError
 
 COMMANDS = (
@@ -40,6 +42,9 @@ COMMANDS = (
     "doctor",
 )
 """Modules of edge_app.commands, in the order of the help text."""
+
+STAY_ROOT = ("install-service", "export")
+"""Commands that write to a place of root's, and take the owner's account themselves where they read his folder."""
 
 LIVE = "edge_app.app"
 """The module that the live device alone imports."""
@@ -86,6 +91,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; errors are printed to stderr, never as a traceback."""
     args = build_parser().parse_args(argv)
     try:
+        _leave_root(args)
         status: int = args.run(args)
     except EdgeAppError as error:
         print(f"edge-app {args.command}: {error}", file=sys.stderr)
@@ -96,6 +102,15 @@ def run(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader went away (`| head`): the interpreter must not complain about it at exit
         return 0
     return status
+
+
+def _leave_root(args: argparse.Namespace) -> None:
+    """Have root work as the owner of the state folder, and of the folder of compiled kernels, which it would run."""
+    if os.geteuid() != 0 or args.command in STAY_ROOT:
+        return
+    for folder in (getattr(args, "state", None), os.environ.get("NUMBA_CACHE_DIR")):
+        if folder:
+            take_account(args.command, Path(folder))
 
 
 def _leave_at_once(status: int) -> NoReturn:

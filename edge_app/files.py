@@ -10,7 +10,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -19,8 +19,11 @@ PRIVATE = 0o600
 """Mode of a file that only its owner reads."""
 READABLE = 0o644
 """Mode of a file that other accounts read too: models for the service's account, units for systemd."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 DRAFT_END = ".part"
 LOCK_POLL_S = 0.02
+MAX_LINKS = 40
+"""Links on the way of one path, as the kernel allows."""
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
@@ -42,7 +45,7 @@ def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[BinaryIO]:
         draft, descriptor = _new_draft(folder, path.name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                _hand_to_owner(descriptor, folder)
+                _hand_to_owner(descriptor, folder, path.name)
                 with suppress(PermissionError):  # FAT has no modes
                     os.fchmod(descriptor, mode)
                 yield file
@@ -59,8 +62,66 @@ def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[BinaryIO]:
 
 
 def open_folder(path: Path) -> int:
-    """Return a descriptor of the folder at `path`, for the `dir_fd` of other calls. Raises OSError."""
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Return a descriptor of the folder at `path`, for the `dir_fd` of other calls. Raises OSError.
+
+    Root opens every component by itself, and raises PermissionError for a link where another account could have put
+    it: that account could point it anywhere.
+    """
+    if os.geteuid() != 0:
+        return os.open(path, _FOLDER & ~os.O_NOFOLLOW)
+    owners: set[int] = set()
+
+    def check(found: os.stat_result) -> None:
+        owners.add(found.st_uid)
+        if stat.S_ISLNK(found.st_mode) and owners != {0}:
+            raise PermissionError(errno.EPERM, "root does not follow a link that another account can change", str(path))
+
+    return _walk(path, check)
+
+
+def foreign_owner(path: Path) -> os.stat_result | None:
+    """Return the first component of `path`, from the root, that is not owned by root; None: there is none.
+
+    Its owner decides what `path` names. A component that is missing ends the search.
+    """
+    found_first: list[os.stat_result] = []
+
+    def check(found: os.stat_result) -> None:
+        if found.st_uid != 0:
+            found_first.append(found)
+            raise NotADirectoryError  # look no further
+
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.close(_walk(path, check))
+    return found_first[0] if found_first else None
+
+
+def _walk(path: Path, check: Callable[[os.stat_result], None]) -> int:
+    """Open the components of `path` one after the other; return the descriptor of the last one, a folder.
+
+    `check` is called with each component, also with links, before it is entered; it may raise.
+    """
+    names = list(path.absolute().parts[1:])
+    folder, links = os.open("/", _FOLDER), 0
+    try:
+        while names:
+            name = names.pop(0)
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            check(found)
+            start, inner = folder, name
+            if stat.S_ISLNK(found.st_mode):
+                links += 1
+                if links > MAX_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+                target = Path(os.readlink(name, dir_fd=folder))
+                inner = "/" if target.is_absolute() else "."
+                names[:0] = [part for part in target.parts if part != "/"]
+            folder = os.open(inner, _FOLDER, dir_fd=start)
+            os.close(start)
+    except BaseException:
+        os.close(folder)
+        raise
+    return folder
 
 
 def sync_folder(path: Path) -> None:
@@ -140,8 +201,15 @@ def _remove_abandoned(folder: int, name: str) -> None:
                 os.close(descriptor)
 
 
-def _hand_to_owner(descriptor: int, folder: int) -> None:
-    """Give a file that root created to the owner of its folder, whose programs have to replace it later."""
-    if os.geteuid() == 0:
-        owner = os.fstat(folder)
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+def _hand_to_owner(descriptor: int, folder: int, name: str) -> None:
+    """Give a file that root created to the owner of its folder, whose programs have to replace it later.
+
+    In a folder of root's own, which nobody else can change, the owner of the file that is replaced keeps it.
+    """
+    if os.geteuid() != 0:
+        return
+    owner = os.fstat(folder)
+    if owner.st_uid == 0:
+        with suppress(FileNotFoundError):
+            owner = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -35,16 +35,30 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Write the file; return 0."""
+    from edge_app.errors import InputError
+    from edge_app.files import replacing
     from edge_app.learner.corrections import members
+    from edge_app.privileges import as_owner
+    from edge_app.storage.errors import os_errors
     from edge_app.storage.exchange import write_archive
     from edge_app.storage.folder import database_path, require_state
     from edge_app.storage.store import Store
 
-    require_state(args.state)
-    with Store.reader(database_path(args.state)) as store:
-        if args.label is not None:
-            members(store, args.label)
-        count = write_archive(store, args.file, args.label, overwrite=args.force)
+    if args.file.exists() and not args.force:
+        raise InputError(f"{args.file} exists already: choose another name, or replace it with --force")
+    labels = None if args.label is None else [args.label]
+    with os_errors(args.file.parent, f"write {args.file.name}"), replacing(args.file) as file:
+
+        def write() -> int:
+            require_state(args.state)
+            with Store.reader(database_path(args.state)) as store:
+                for label in labels or ():
+                    members(store, label)
+                count = write_archive(store, file, labels)
+            file.flush()  # where this is a process of its own
+            return count
+
+        count = as_owner(args.state, write)
     if args.json:
         print(json.dumps({"file": str(args.file), "examples": count, "bytes": args.file.stat().st_size}))
     else:

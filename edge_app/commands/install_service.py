@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge_app.errors import EdgeAppError, InputError
+from edge_app.files import READABLE, open_folder, write_atomically
+from edge_app.privileges import become_owner
 
 EPILOG = """\
 A configuration that is there already is kept. Running it again updates the rest. docs/service.md describes the unit.
@@ -125,6 +128,7 @@ def first_token(folder: Path) -> None:
     """Make the token by which people reach the page from other machines, unless there is one, and show it, once."""
     from edge_app.web.tokens import Tokens
 
+    become_owner(folder)
     tokens = Tokens(folder / TOKENS)
     if not tokens.stored():
         print(f"token to administer the page and the API, shown only now: {tokens.make('administer')}")
@@ -174,8 +178,6 @@ def _write(file: InstalledFile, root: Path | None) -> None:
         if file.source == "edge-app.service"
         else source_of(file.source).read_text(encoding="utf-8")
     )
-    from edge_app.files import READABLE, write_atomically
-
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, text.encode(), mode=READABLE)
@@ -204,8 +206,12 @@ def _make_folders() -> None:
     for folder, mode in ((STATE, 0o750), (CACHE, 0o755)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(mode)
-            shutil.chown(folder, USER, USER)
+            account, descriptor = pwd.getpwnam(USER), open_folder(folder)
+            try:
+                os.fchown(descriptor, account.pw_uid, account.pw_gid)
+                os.fchmod(descriptor, mode)
+            finally:
+                os.close(descriptor)
         except (OSError, LookupError) as error:
             raise InstallFailed(f"{folder} cannot be made for {USER}: {error}") from error
 

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_app.commands.state_options import take_account
+
 if TYPE_CHECKING:
     from edge_app.config import Config
     from edge_app.pipeline.events import Event
@@ -59,7 +61,10 @@ def run(args: argparse.Namespace) -> int:
         return config.overridden(camera=args.camera, buttons=args.buttons, state=args.state, web=args.web or None)
 
     source = app.ConfigSource(args.config, os.environ, change)
-    logs.set_up(source.load().log.level, sys.stderr, os.environ)
+    config = source.load()
+    if config.state.folder:
+        take_account(args.command, Path(config.state.folder))
+    logs.set_up(config.log.level, sys.stderr, os.environ)
     app.run(source, listener=_print_decision if args.decisions else lambda _: None, seconds=args.seconds)
     return 0
 

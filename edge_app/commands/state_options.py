@@ -40,6 +40,17 @@ def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True, ne
         )
 
 
+def take_account(command: str, folder: Path) -> None:
+    """As root, work as the owner of `folder` from now on (`edge_app.privileges`), and say so on stderr."""
+    if os.geteuid() != 0:
+        return
+    from edge_app.privileges import become_owner
+
+    name = become_owner(folder.expanduser())
+    if name is not None:
+        print(f"edge-app {command}: working as {name}, who owns {folder}", file=sys.stderr)
+
+
 def require_state_option(args: argparse.Namespace) -> None:
     """Raise InputError unless a state folder was named."""
     from edge_app.errors import InputError

@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+from edge_app.commands.state_options import take_account
 from edge_app.errors import InputError
 from edge_app.roles import ROLES
 
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"token {args.action}: {'no role is' if args.role else 'a role is'} expected here")
     state = args.state or Path(os.environ.get("EDGE_APP_STATE", SERVICE_STATE))
     path = args.file or state / "tokens.json"
+    take_account(args.command, path.parent)
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is no folder: name the device's state folder (--state)")
     tokens = Tokens(path)

@@ -1,12 +1,11 @@
 """Export and import of examples while the device runs, in the file format of `edge-app export`."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from edge_app.errors import InputError, ModelMismatch
 from edge_app.learner import Learner
@@ -46,23 +45,21 @@ class Imported(NamedTuple):
 def open_export(folder: Path, labels: Sequence[str]) -> Exported:
     """Return the examples of these classes (none: of all) as an open file on the state's own disk.
 
-    The file is unlinked already, so closing it deletes it; `remove_leftovers` deletes one that a power cut left. Reads
-    the state beside its writer, so teaching goes on. Raises UnknownLabel, InputError, StateCorrupt, StateNotWritable.
+    The file has no name, so closing it deletes it, and so does a power cut. Reads the state beside its writer, so
+    teaching goes on. Raises UnknownLabel, InputError, StateCorrupt, StateNotWritable.
     """
-    with Store.reader(database_path(folder)) as store:
+    with Store.reader(database_path(folder)) as store, os_errors(folder, "write the export"):
         for label in labels:
             members(store, label)
         # not in /tmp: on many systems it is memory, which counts towards the service's limit
-        with os_errors(folder, "write the export"):
-            handle, name = tempfile.mkstemp(prefix=EXPORT_PREFIX, dir=folder)
-            os.close(handle)
-        target = Path(name)
+        file = cast(BinaryIO, tempfile.TemporaryFile(dir=folder, prefix=EXPORT_PREFIX))  # noqa: SIM115 the caller closes it
         try:
-            count = write_archive(store, target, labels or None, overwrite=True)
-            return Exported(target.open("rb"), count)
-        finally:
-            with suppress(OSError):
-                target.unlink()
+            count = write_archive(store, file, labels or None)
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return Exported(file, count)
 
 
 def export_examples(folder: Path, labels: Sequence[str], file: BinaryIO) -> int:

@@ -13,14 +13,12 @@ import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from edge_app import __version__
 from edge_app.closing import Closing
 from edge_app.errors import EdgeAppError, InputError
-from edge_app.files import replacing
 from edge_app.labels import check_label
-from edge_app.storage.errors import os_errors
 from edge_app.storage.records import Example, NewExample, Prediction
 from edge_app.storage.store import Store
 from edge_app.storage.unzip import check_count, unzip
@@ -44,27 +42,20 @@ BEFORE = ("label", "excitation", "lead", "classes")
 """What is told of the decision before an example was learnt; numbers of examples mean nothing elsewhere."""
 
 
-def write_archive(
-    store: Store, target: Path, labels: str | Sequence[str] | None = None, *, overwrite: bool = False
-) -> int:
-    """Write all examples, or those of some classes, to the zip file `target`, whole or not at all; return their number.
+def write_archive(store: Store, file: BinaryIO, labels: Sequence[str] | None = None) -> int:
+    """Write all examples, or those of some classes, to a file as a zip file; return their number.
 
-    The same examples give the same bytes. Raises InputError when there are none or the file exists already,
-    StateNotWritable, StateCorrupt.
+    The same examples give the same bytes. Raises InputError when there are none, UnknownLabel, StateCorrupt, OSError.
     """
-    wanted = (labels,) if isinstance(labels, str) else labels
-    examples = [example for example in store.examples() if wanted is None or example.label in wanted]
+    examples = [example for example in store.examples() if labels is None or example.label in labels]
     if not examples:
-        named = f" of class {', '.join(map(repr, wanted))}" if wanted else ""
+        named = f" of class {', '.join(map(repr, labels))}" if labels else ""
         raise InputError(f"nothing to export: no examples{named} in {store.path.parent}")
-    if target.exists() and not overwrite:
-        raise InputError(f"{target} exists already: choose another name, or replace it with --force")
-    with os_errors(target.parent, f"write {target.name}"), replacing(target) as file:
-        _write(store, examples, file)
+    _write(store, examples, file)
     return len(examples)
 
 
-def _write(store: Store, examples: Sequence[Example], file: Any) -> None:
+def _write(store: Store, examples: Sequence[Example], file: BinaryIO) -> None:
     rows, digest = [], hashlib.sha256()
     with zipfile.ZipFile(file, "w") as archive:
         with archive.open(_entry(EMBEDDINGS, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as embeddings:

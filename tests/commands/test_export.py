@@ -72,6 +72,10 @@ def test_what_cannot_be_exported_is_said(taught: Path, tmp_path: Path, capsys: C
     assert cli.run(["export", "--state", str(taught), str(tmp_path / "dog.zip"), "--class", "dog"]) == 2
     assert cli.run(["import", "--state", str(taught), str(tmp_path / "dog.zip")]) == 2
     assert "does not exist" in capsys.readouterr().err
+    assert cli.run(["export", "--state", str(taught), str(tmp_path / "nowhere" / "all.zip")]) == 7
+    assert cli.run(["export", "--state", str(tmp_path / "none"), str(tmp_path / "none.zip")]) == 2
+    assert sorted(path.name for path in tmp_path.glob(".*")) == []
+    assert target.stat().st_mode & 0o777 == 0o600
 
 
 def test_another_encoder_is_refused_and_offered_the_thumbnails(

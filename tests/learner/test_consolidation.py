@@ -15,12 +15,11 @@ from edge_app.config import ConsolidationConfig, StateConfig
 from edge_app.errors import StateCorrupt, StateNotWritable
 from edge_app.learner import Learner
 from edge_app.learner.consolidation import ReplayTask, choose, left, scattered, schedule, schedule_new
-from edge_app.storage.exchange import write_archive
 from edge_app.storage.folder import database_path
 from edge_app.storage.records import Kind, ReplayCandidate
 from edge_app.storage.recovery import recover
 from edge_app.storage.store import Store
-from support.simple_network import clean_replay, embedding, folder_in_memory, open_learner, taught_only
+from support.simple_network import clean_replay, embedding, export, folder_in_memory, open_learner, taught_only
 
 CONFIG = ConsolidationConfig(dreams=2, per_class=100, rehearsals=2)
 JPEG = b"a picture"
@@ -236,9 +235,9 @@ def test_a_reader_decides_by_the_dreams_and_makes_none(tmp_path: Path) -> None:
 def test_dreams_do_not_travel_and_do_not_stand_in_the_way(tmp_path: Path) -> None:
     with open_learner(tmp_path / "a") as learner:
         teach(learner, 1, "mug")
-        write_archive(learner._store, tmp_path / "before.zip")
+        export(learner._store, tmp_path / "before.zip")
         dream_all(learner)
-        write_archive(learner._store, tmp_path / "after.zip")
+        export(learner._store, tmp_path / "after.zip")
         first = dreamt(ReplayTask(1, 0, JPEG))
         assert learner.teach(first, "mug", source="test").example_id == 2
     assert (tmp_path / "before.zip").read_bytes() == (tmp_path / "after.zip").read_bytes()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_app.errors import StateCorrupt, UnknownLabel
 from edge_app.learner import Learner
 from edge_app.messages import Decision
+from edge_app.storage.exchange import write_archive
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
 from edge_app.storage.records import Binding, Kind
 from edge_app.storage.snapshots import Snapshots
@@ -182,6 +183,12 @@ def present_again(learner: Learner, examples: Sequence[int]) -> None:
         for example in examples:
             change.insert_presentation(example)
     learner._catch_up()
+
+
+def export(store: Store, target: Path, labels: Sequence[str] | None = None) -> int:
+    """Write examples to a zip file; return their number."""
+    with target.open("wb") as file:
+        return write_archive(store, file, labels)
 
 
 def folder_in_memory(factory: pytest.TempPathFactory) -> Iterator[Path]:
