@@ -38,7 +38,7 @@ CONTROLS = {
     "focus": "FOCUS",
     "zoom": "ZOOM",
 }
-"""Option -> OpenCV's property CAP_PROP_..., in the order they are set: automatic modes before the values that they would override."""
+"""Option -> OpenCV's property CAP_PROP_..., in the order they are set: automatic modes first."""
 
 DEFAULT_SIZE = (640, 480)
 BUFFERS = 2
@@ -69,8 +69,8 @@ class V4l2Camera(LiveCamera):
     """A V4L2 capture device. An unplugged one raises DeviceError at the next read, and opens again once it is back.
 
     `size`, `fps` and `pixels` ("mjpg" or "yuyv") that are given must be met by the device; without them it is asked for
-    640x480 but may choose another size. `controls` (keys of `CONTROLS`) are set in the device's own units. `capture` makes
-    what stands for cv2.VideoCapture; `check` looks at the path before.
+    640x480 but may choose another size. `controls` (keys of `CONTROLS`) are set in the device's own units. `capture`
+    makes the cv2.VideoCapture, or what stands for it; `check` checks the path first.
     """
 
     def __init__(
@@ -219,7 +219,7 @@ class _V4l2Source:
 
 
 def check_device(path: str, name: str) -> None:
-    """Raise DeviceError, with the reason, unless this process may use `path` as a V4L2 capture device; `name`: its URI."""
+    """Raise DeviceError with the reason why this process cannot use the V4L2 device `path`; `name` is its URI."""
     try:
         mode = Path(path).stat().st_mode
     except FileNotFoundError:

@@ -43,7 +43,7 @@ def test_keys_are_presses_and_the_terminal_is_put_back(terminal: tuple[int, int]
 def test_what_is_no_terminal_is_refused() -> None:
     reader, writer = os.pipe()
     try:
-        with pytest.raises(DeviceError, match="no terminal"):
+        with pytest.raises(DeviceError, match="not a terminal"):
             KeyboardButtons({"1": "cup"}, MonotonicClock(), descriptor=reader)
     finally:
         os.close(reader)

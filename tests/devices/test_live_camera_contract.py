@@ -70,7 +70,7 @@ COLOURED = ("v4l2", "http", "picamera2")
 
 
 def test_every_driver_is_in_one_of_the_two_suites() -> None:
-    from test_camera_contract import MAKERS as PACED
+    from devices.test_camera_contract import MAKERS as PACED
 
     tried = {CAMERAS[name] for name in CAMERAS.keys() & (MAKERS.keys() | PACED.keys())}
     assert tried == set(CAMERAS.values())

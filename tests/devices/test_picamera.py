@@ -153,7 +153,7 @@ def test_controls_are_read_as_they_look() -> None:
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("picamera2:front", "'front' is no camera number; expected picamera2:0"),
+        ("picamera2:front", "'front' is not a camera number; expected picamera2:0"),
         ("picamera2:0?ExposureTime=long", "ExposureTime = 'long'"),
         ("picamera2:0?exposure=3", "unknown option 'exposure'"),
         ("picamera2:0?source=moon", "expected camera or test"),

@@ -155,7 +155,7 @@ def test_garbage_is_no_picture(tmp_path: Path) -> None:
         camera.read(2.0)
         bench.captures[0].garbage.set()
         error = read_until_error(camera)
-        assert "is no MJPG picture" in str(error)
+        assert "is not a MJPG picture" in str(error)
         bench.captures[0].garbage.clear()
         read_until_it_mends(camera)
 
