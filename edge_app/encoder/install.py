@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +25,7 @@ from edge_app.encoder.model import (
 from edge_app.encoder.selfcheck import distribution, embedding_digest
 from edge_app.encoder.tflite import TensorInfo, TFLiteEncoder, describe
 from edge_app.errors import EdgeAppError, InputError, ModelNotFound, StateNotWritable
-from edge_app.files import READABLE, write_atomically
+from edge_app.files import READABLE, locked, write_atomically
 
 MAX_MODEL_BYTES = 256 * 1024 * 1024
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-128.0, 127.0))
@@ -62,15 +64,13 @@ def add_model(
     table = run_apart(_checked_table, name, cut, facts or ModelFacts(), str(file), what=str(file))
     table["command"] = _command(file, name, embedding)
     earlier = folder / f"{name}.toml"
-    old = read_manifest(earlier).path if earlier.is_file() else None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with _changing(folder):
+        _check_name(name, folder, replace)  # another program may have added it meanwhile
+        old = read_manifest(earlier).path if earlier.is_file() else None
         _write(folder, table, cut.content)
         if old is not None and old.name != table["file"]:
             old.unlink(missing_ok=True)
-    except OSError as error:
-        raise StateNotWritable(f"{folder} cannot be written: {error.strerror or error}") from error
-    return load_manifest(earlier), cut
+        return load_manifest(earlier), cut
 
 
 def remove_model(name: str, *, folder: Path | None = None) -> list[Path]:
@@ -84,14 +84,25 @@ def remove_model(name: str, *, folder: Path | None = None) -> list[Path]:
             )
         there = ", ".join(sorted(p.stem for p in folder.glob("*.toml"))) or "none"
         raise ModelNotFound(f"no model {name!r} in {folder}; added models: {there}")
-    manifest = read_manifest(path)
-    files = [path, manifest.path, *([manifest.rate_code_path] if manifest.rate_code_path else [])]
-    try:
+    with _changing(folder):
+        manifest = read_manifest(path)
+        files = [path, manifest.path, *([manifest.rate_code_path] if manifest.rate_code_path else [])]
         for file in files:  # the manifest first: a model without one is ignored
             file.unlink(missing_ok=True)
-    except OSError as error:
-        raise StateNotWritable(f"{error.filename} cannot be removed: {error.strerror or error}") from error
     return files
+
+
+@contextmanager
+def _changing(folder: Path) -> Iterator[None]:
+    """Change the models of a folder while no other program does. Raises StateNotWritable."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            yield
+    except EdgeAppError:
+        raise
+    except OSError as error:
+        raise StateNotWritable(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
 def _user_folder() -> Path:

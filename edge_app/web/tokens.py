@@ -8,15 +8,17 @@ in the same file, hashed too, so that a restart signs nobody out. The file belon
 import hashlib
 import hmac
 import json
+import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from edge_app.errors import InputError, StateNotWritable
-from edge_app.files import write_atomically
+from edge_app.errors import EdgeAppError, InputError, StateNotWritable
+from edge_app.files import locked, open_regular, write_atomically
 from edge_app.roles import ROLES, Role
 
 SESSIONS = 64
@@ -61,21 +63,16 @@ class Tokens:
         Raises StateNotWritable, InputError.
         """
         token = PREFIX + secrets.token_urlsafe(32)
-        with self._lock:
-            self._refresh()
+        with self._changing():
             self._drop(role)
             self._tokens[role] = StoredToken(role, hash_of(token), int(self._wall()))
-            self._write()
         return token
 
     def remove(self, role: Role) -> bool:
         """Remove a role's token and its sessions; return whether there was one. Raises StateNotWritable."""
-        with self._lock:
-            self._refresh()
+        with self._changing():
             there = role in self._tokens
-            if there:
-                self._drop(role)
-                self._write()
+            self._drop(role)
         return there
 
     def stored(self) -> list[StoredToken]:
@@ -97,18 +94,18 @@ class Tokens:
 
     def start_session(self, token: str) -> str | None:
         """Start a session; return the secret for its cookie, None for a wrong token. Raises StateNotWritable."""
-        role = self.role_of(token)
-        if role is None:
+        if self.role_of(token) is None:
             return None
-        secret = secrets.token_urlsafe(32)
-        with self._lock:
+        secret, mine = secrets.token_urlsafe(32), hash_of(token)
+        with self._changing():
+            if not any(hmac.compare_digest(known.sha256, mine) for known in self._tokens.values()):
+                return None  # removed meanwhile
             now = self._wall()
             self._sessions = {mark: one for mark, one in self._sessions.items() if one.until_s > now}
             while len(self._sessions) >= SESSIONS:
                 del self._sessions[next(iter(self._sessions))]
             mark = hash_of(secret)
-            self._sessions[mark] = _Session(mark, self._tokens[role].sha256, now + self._session_s)
-            self._write()
+            self._sessions[mark] = _Session(mark, mine, now + self._session_s)
         return secret
 
     def session_role(self, secret: str) -> Role | None:
@@ -122,10 +119,30 @@ class Tokens:
 
     def end_session(self, secret: str) -> None:
         """End a session. Raises StateNotWritable."""
-        with self._lock:
-            self._refresh()
-            if self._sessions.pop(hash_of(secret), None) is not None:
-                self._write()
+        with self._changing():
+            self._sessions.pop(hash_of(secret), None)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Read the file, have it changed, and write it if it was, while no other program can do the same.
+
+        Raises StateNotWritable, InputError.
+        """
+        try:
+            with self._lock, locked(self.path.parent):
+                self._refresh()
+                before = self._table()
+                try:
+                    yield
+                    if self._table() != before:
+                        self._write()
+                except BaseException:
+                    self._mark = ()  # what is in memory is not what is stored: read again
+                    raise
+        except OSError as error:
+            if isinstance(error, EdgeAppError):
+                raise
+            raise StateNotWritable(f"{self.path} cannot be written: {error.strerror or error}") from error
 
     def _drop(self, role: Role) -> None:
         gone = self._tokens.pop(role, None)
@@ -135,15 +152,27 @@ class Tokens:
     def _refresh(self) -> None:
         """Read the file if it has changed."""
         try:
-            found = self.path.stat()
+            found = self.path.lstat()
+            if _mark(found) == self._mark:
+                return
+            with open_regular(self.path) as file:
+                found = os.fstat(file.fileno())
+                self._check(found)
+                content = file.read(MAX_FILE)
         except FileNotFoundError:
             self._mark, self._tokens, self._sessions = None, {}, {}
             return
         except OSError as error:
             raise InputError(f"{self.path} cannot be read: {error.strerror}") from error
-        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if mark == self._mark:
-            return
+        try:
+            self._take(json.loads(content))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise InputError(
+                f"{self.path} is damaged ({error}): remove it, and make new tokens (`edge-app token make ROLE`)"
+            ) from error
+        self._mark = _mark(found)
+
+    def _check(self, found: os.stat_result) -> None:
         if found.st_mode & 0o077:
             raise InputError(
                 f"{self.path} can be read by other users (mode {found.st_mode & 0o777:o}): chmod 600 {self.path}"
@@ -152,15 +181,6 @@ class Tokens:
             raise InputError(
                 f"{self.path} has {found.st_size} bytes, expected at most {MAX_FILE}: `edge-app token make`"
             )
-        try:
-            self._take(json.loads(self.path.read_bytes()))
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(
-                f"{self.path} is damaged ({error}): remove it, and make new tokens (`edge-app token make ROLE`)"
-            ) from error
-        self._mark = mark
 
     def _take(self, table: dict[str, Any]) -> None:
         tokens: dict[Role, StoredToken] = {}
@@ -172,17 +192,20 @@ class Tokens:
         sessions = [_Session(_digest(a), _digest(b), float(until)) for a, b, until in table["sessions"]]
         self._tokens, self._sessions = tokens, {session.sha256: session for session in sessions[-SESSIONS:]}
 
-    def _write(self) -> None:
-        table = {
+    def _table(self) -> dict[str, Any]:
+        return {
             "tokens": {one.role: {"sha256": one.sha256, "made_s": one.made_s} for one in self._tokens.values()},
             "sessions": [list(session) for session in self._sessions.values()],
         }
-        try:
-            write_atomically(self.path, json.dumps(table, indent=1).encode())
-        except OSError as error:
-            raise StateNotWritable(f"{self.path} cannot be written: {error.strerror or error}") from error
-        found = self.path.stat()
-        self._mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+
+    def _write(self) -> None:
+        write_atomically(self.path, json.dumps(self._table(), indent=1).encode())
+        self._mark = _mark(self.path.lstat())
+
+
+def _mark(found: os.stat_result) -> tuple[int, ...]:
+    """Return what changes when the file is replaced."""
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def hash_of(secret: str) -> str:

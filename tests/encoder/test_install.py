@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_app.encoder import selfcheck
+from edge_app.encoder import install, selfcheck
 from edge_app.encoder.install import ModelFacts, add_model, remove_model, unusual_input
 from edge_app.encoder.model import DEFAULT_MODEL, find_models, load_manifest
 from edge_app.encoder.tflite import TFLiteEncoder
@@ -90,6 +90,22 @@ def test_a_name_is_replaced_only_on_request(folder: Path, models: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [second.path.name, "mine.toml"]
     with pytest.raises(InputError, match="shipped with edge-app"):
         add_model(models / "embedding_uint8.tflite", name=DEFAULT_MODEL, replace=True)
+
+
+def test_a_model_that_another_program_adds_meanwhile_is_not_replaced(
+    folder: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = install._read
+
+    def late(file: Path) -> bytes:
+        monkeypatch.setattr(install, "_read", read)
+        add_model(models / "embedding_int8.tflite", name="mine")
+        return read(file)
+
+    monkeypatch.setattr(install, "_read", late)
+    with pytest.raises(InputError, match="a model 'mine' exists already"):
+        add_model(models / "embedding_uint8.tflite", name="mine")
+    assert load_manifest("mine").path.read_bytes() == (models / "embedding_int8.tflite").read_bytes()
 
 
 def test_an_altered_copy_is_refused(folder: Path, models: Path) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from edge_app.errors import InputError, StateNotWritable
-from edge_app.roles import allows
+from edge_app.roles import ROLES, allows
 from edge_app.web.tokens import SESSIONS, Tokens
 
 
@@ -111,3 +113,82 @@ def test_the_file_is_plain_json(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     Tokens(path).make("view")
     assert set(json.loads(path.read_bytes())) == {"tokens", "sessions"}
+
+
+def test_what_one_program_removes_no_other_brings_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, command = Tokens(tmp_path / "t.json"), Tokens(tmp_path / "t.json")
+    view, administer = service.make("view"), service.make("administer")
+    session = service.start_session(administer)
+    assert session is not None
+    role_of = service.role_of
+
+    def removed_meanwhile(token: str) -> str | None:
+        role = role_of(token)
+        command.remove("view")
+        return role
+
+    monkeypatch.setattr(service, "role_of", removed_meanwhile)
+    assert service.start_session(view) is None
+    assert service.start_session(administer) is not None
+    assert [one.role for one in Tokens(tmp_path / "t.json").stored()] == ["administer"]
+
+
+RACER = """
+import sys
+from pathlib import Path
+from edge_app.web.tokens import Tokens
+tokens, role, rounds = Tokens(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
+for _ in range(rounds):
+    token = tokens.make(role)
+    secret = tokens.start_session(token)
+    assert tokens.session_role(secret) == role
+    tokens.remove(role)
+    assert tokens.role_of(token) is None and tokens.session_role(secret) is None
+    last = tokens.make(role)
+print(last, tokens.start_session(last))
+"""
+
+
+def test_programs_that_change_the_file_at_once_lose_no_change(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    racers = [
+        subprocess.Popen([sys.executable, "-c", RACER, str(path), role, "15"], stdout=subprocess.PIPE, text=True)
+        for role in ROLES
+    ]
+    said = [racer.communicate(timeout=60)[0].split() for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0, 0]
+    tokens = Tokens(path)
+    assert [tokens.role_of(token) for token, _ in said] == list(ROLES)
+    assert [tokens.session_role(secret) for _, secret in said] == list(ROLES)
+    assert os.listdir(tmp_path) == ["t.json"]
+
+
+def test_a_change_that_could_not_be_stored_is_not_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(tmp_path / "t.json")
+    token = tokens.make("view")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edge_app.web.tokens.write_atomically", full)
+        with pytest.raises(StateNotWritable, match="No space left"):
+            tokens.remove("view")
+        with pytest.raises(StateNotWritable, match="No space left"):
+            tokens.start_session(token)
+    assert tokens.role_of(token) == "view"
+    assert not tokens._sessions
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_only_a_file_is_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "t.json"
+    if kind == "link":
+        Tokens(tmp_path / "other.json").make("view")
+        path.symlink_to("other.json")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(InputError, match="cannot be read"):
+        Tokens(path).stored()
