@@ -1,6 +1,6 @@
 """Checks of values that come from outside: configuration, manifests, messages. Each says what it expects.
 
-A check converts one value, or raises ValueError. `checked` and `member` turn that into an error that names the thing,
+A check converts one value, or raises ValueError. `checked` and `Table` turn that into an error that names the thing,
 its value and what was expected. They are plain functions and not msgspec's, whose messages name neither the value nor
 its unit, and which only the page needs.
 """
@@ -42,26 +42,35 @@ def checked(name: str, value: Any, check: Check[T], *, shown: Callable[[Any], st
         raise InputError(f"{name} = {text}, expected {check.expected}{detail}") from error
 
 
-class _Missing:
-    pass
+class Missing:
+    """The type of MISSING."""
 
 
-MISSING: Final = _Missing()
+MISSING: Final = Missing()
+"""In place of a default: the value must be there."""
 
 
-def member(table: Any, key: str, check: Check[T], default: T | _Missing = MISSING, *, where: str = "") -> T:
-    """Return the member `key` ("a.b": b in the table a) of a table, converted; the default where it is missing.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table from outside."""
 
-    Raises InputError; `where` stands before the key in its message.
-    """
-    value = table
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    if value is None:
-        if isinstance(default, _Missing):
-            raise InputError(f"{where}{key} is missing, expected {check.expected}")
+    values: Any
+    where: str = ""
+    """Stands before the key in a message."""
+
+    def read(self, key: str, check: Check[T], default: T | Missing = MISSING) -> T:
+        """Return the value of a key ("a.b": b in the table a), converted; the default where it is missing.
+
+        Raises InputError.
+        """
+        value = self.values
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            return checked(f"{self.where}{key}", value, check)
+        if isinstance(default, Missing):
+            raise InputError(f"{self.where}{key} is missing, expected {check.expected}")
         return default
-    return checked(f"{where}{key}", value, check)
 
 
 def number(low: float, high: float, unit: str = "", *, above: bool = False, zero: str = "") -> Check[float]:
@@ -145,7 +154,7 @@ def table_of(item: Check[T], expected: str = "a table") -> Check[Mapping[str, T]
     def convert(value: Any) -> Mapping[str, T]:
         if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
             raise ValueError
-        return MappingProxyType({name: item.convert(one) for name, one in value.items()})
+        return MappingProxyType({name: checked(name, one, item) for name, one in value.items()})
 
     return Check(expected, convert)
 

@@ -60,13 +60,13 @@ def test_what_is_wrong_is_refused_with_its_value(check: Check[Any], value: objec
     assert str(refused.value).startswith(message)
 
 
-def test_a_member_of_a_table_is_found_by_its_path() -> None:
-    table = {"input": {"size": 224}}
-    assert checks.member(table, "input.size", checks.whole(8, 4096)) == 224
-    assert checks.member(table, "input.depth", checks.whole(1, 3), 3) == 3
+def test_a_value_in_a_table_is_found_by_its_path() -> None:
+    table = checks.Table({"input": {"size": 224}}, "m.toml: ")
+    assert table.read("input.size", checks.whole(8, 4096)) == 224
+    assert table.read("input.depth", checks.whole(1, 3), 3) == 3
     with pytest.raises(InputError, match=r"^m\.toml: input\.depth is missing, expected a whole number from 1 to 3$"):
-        checks.member(table, "input.depth", checks.whole(1, 3), where="m.toml: ")
-    with pytest.raises(InputError, match=r"^input\.size = 224, expected a whole number from 1 to 3$"):
-        checks.member(table, "input.size", checks.whole(1, 3))
+        table.read("input.depth", checks.whole(1, 3))
+    with pytest.raises(InputError, match=r"^m\.toml: input\.size = 224, expected a whole number from 1 to 3$"):
+        table.read("input.size", checks.whole(1, 3))
     with pytest.raises(InputError, match="size is missing"):
-        checks.member([table], "size", checks.whole(1, 3))
+        checks.Table([{"size": 1}]).read("size", checks.whole(1, 3))

@@ -18,13 +18,18 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+from edge_app.checks import ANYTHING, NAME, SHA256, Table, matching, number, one_of, table_of, text, whole
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound
 from edge_app.files import READABLE, write_atomically
 
 DEFAULT_MODEL = "efficientnet_lite0_gaussian"
+DTYPE = one_of("uint8", "int8")
+SCALE = number(0, 1e6, above=True)
+ZERO_POINT = whole(0, 255)
+FILE_NAME = matching(r"(?!\.{1,2}$)[^/\0]+", "a plain file name: the file lies beside the manifest")
+TABLE = table_of(ANYTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,115 +190,59 @@ def read_manifest(path: Path) -> ModelManifest:
         raise ModelNotFound(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # not TOML, or not UTF-8
         raise InputError(f"{path} is not a valid manifest: {error}") from error
-    reader = _Reader(path, table)
-    if reader.text("name", path.stem) != path.stem:
+    return _manifest(path, Table(table, f"{path}: "))
+
+
+def _manifest(path: Path, table: Table) -> ModelManifest:
+    if table.read("name", NAME, path.stem) != path.stem:
         raise InputError(
-            f"{path}: name = {table['name']!r}, expected {path.stem!r}: a model is called after its manifest"
+            f"{path}: name = {table.values['name']!r}, expected {path.stem!r}: a model is called after its manifest"
         )
-    file = reader.text("file")
-    if Path(file).name != file:
-        raise InputError(f"{path}: file = {file!r} must be a plain file name; the model lies beside its manifest")
+    pooling = table.read("embedding.pooling", text(), "")
     return ModelManifest(
         name=path.stem,
         manifest_path=path,
-        path=path.parent / file,
-        sha256=reader.sha256("sha256"),
-        input_size=reader.whole("input.size", 8, 4096),
-        input_dtype=reader.dtype("input.dtype"),
-        input_scale=reader.positive("input.scale"),
-        input_zero_point=reader.whole("input.zero_point", -128, 255),
-        embedding_size=reader.whole("embedding.size", 1, 65_536),
-        embedding_dtype=reader.dtype("embedding.dtype"),
-        embedding_scale=reader.positive("embedding.scale"),
-        embedding_zero_point=reader.whole("embedding.zero_point", 0, 255),
-        pooling=reader.text("embedding.pooling", ""),
-        sigma=reader.sigma(),
-        last_map=reader.last_map(),
-        crop=reader.positive("crop", 1.0, default=1.0),
-        architecture=reader.text("architecture", ""),
-        source=reader.text("source", ""),
-        licence=reader.text("licence", ""),
-        command=reader.text("command", ""),
-        accuracy=reader.mapping("accuracy"),
-        rate_code=reader.rate_code(),
-        self_check=reader.self_check(),
+        path=path.parent / table.read("file", FILE_NAME),
+        sha256=table.read("sha256", SHA256),
+        input_size=table.read("input.size", whole(8, 4096)),
+        input_dtype=table.read("input.dtype", DTYPE),
+        input_scale=table.read("input.scale", SCALE),
+        input_zero_point=table.read("input.zero_point", whole(-128, 255)),
+        embedding_size=table.read("embedding.size", whole(1, 65_536)),
+        embedding_dtype=table.read("embedding.dtype", DTYPE),
+        embedding_scale=table.read("embedding.scale", SCALE),
+        embedding_zero_point=table.read("embedding.zero_point", ZERO_POINT),
+        pooling=pooling,
+        sigma=table.read("embedding.sigma", SCALE) if pooling == "gaussian" else None,
+        last_map=_last_map(table),
+        crop=table.read("crop", number(0, 1, above=True), 1.0),
+        architecture=table.read("architecture", text(), ""),
+        source=table.read("source", text(), ""),
+        licence=table.read("licence", text(), ""),
+        command=table.read("command", text(), ""),
+        accuracy=table.read("accuracy", TABLE, {}),
+        rate_code=_rate_code(table),
+        self_check=table.read("self_check", table_of(SHA256, "a table of SHA-256 digests"), {}),
     )
 
 
-class _Reader:
-    """Takes typed values out of a manifest's table; every error names the file, the key and what was expected."""
+def _last_map(table: Table) -> MapOutput | None:
+    if not table.read("map", TABLE, {}):
+        return None
+    return MapOutput(
+        side=table.read("map.side", whole(1, 4096)),
+        dtype=table.read("map.dtype", DTYPE),
+        scale=table.read("map.scale", SCALE),
+        zero_point=table.read("map.zero_point", ZERO_POINT),
+    )
 
-    def __init__(self, path: Path, table: Mapping[str, Any]) -> None:
-        self.path = path
-        self.table = table
 
-    def _get(self, key: str, default: Any, wanted: str, *types: type) -> Any:
-        value: Any = self.table
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if value is None:
-            value = default
-        if not isinstance(value, types) or isinstance(value, bool):
-            found = "is missing" if value is None else f"= {value!r}"
-            raise InputError(f"{self.path}: {key} {found}, expected {wanted}")
-        return value
-
-    def text(self, key: str, default: str | None = None) -> str:
-        return str(self._get(key, default, "a string", str))
-
-    def whole(self, key: str, low: int, high: int) -> int:
-        wanted = f"a whole number from {low} to {high}"
-        value = int(self._get(key, None, wanted, int))
-        if not low <= value <= high:
-            raise InputError(f"{self.path}: {key} = {value}, expected {wanted}")
-        return value
-
-    def positive(self, key: str, high: float = 1e6, default: float | None = None) -> float:
-        wanted = f"a number above 0, at most {high:g}"
-        value = float(self._get(key, default, wanted, int, float))
-        if not 0.0 < value <= high:
-            raise InputError(f"{self.path}: {key} = {value}, expected {wanted}")
-        return value
-
-    def dtype(self, key: str) -> str:
-        value = self.text(key)
-        if value not in ("uint8", "int8"):
-            raise InputError(f'{self.path}: {key} = {value!r}, expected "uint8" or "int8"')
-        return value
-
-    def sha256(self, key: str) -> str:
-        value = self.text(key)
-        if len(value) != 64 or not set(value) <= set("0123456789abcdef"):
-            raise InputError(f"{self.path}: {key} = {value!r}, expected 64 lower-case hexadecimal digits")
-        return value
-
-    def mapping(self, key: str) -> Mapping[str, Any]:
-        return MappingProxyType(dict(self._get(key, {}, "a table", Mapping)))
-
-    def sigma(self) -> float | None:
-        return self.positive("embedding.sigma") if self.text("embedding.pooling", "") == "gaussian" else None
-
-    def last_map(self) -> MapOutput | None:
-        if not self.mapping("map"):
-            return None
-        return MapOutput(
-            side=self.whole("map.side", 1, 4096),
-            dtype=self.dtype("map.dtype"),
-            scale=self.positive("map.scale"),
-            zero_point=self.whole("map.zero_point", 0, 255),
-        )
-
-    def rate_code(self) -> Mapping[str, Any]:
-        found = self.mapping("rate_code")
-        if "file" in found:
-            file = self.text("rate_code.file")
-            if Path(file).name != file:
-                raise InputError(f"{self.path}: rate_code.file = {file!r} must be a plain file name")
-            self.sha256("rate_code.sha256")
-        return found
-
-    def self_check(self) -> Mapping[str, str]:
-        return MappingProxyType({name: self.sha256(f"self_check.{name}") for name in self.mapping("self_check")})
+def _rate_code(table: Table) -> Mapping[str, Any]:
+    found = table.read("rate_code", TABLE, {})
+    if "file" in found:
+        table.read("rate_code.file", FILE_NAME)
+        table.read("rate_code.sha256", SHA256)
+    return found
 
 
 def write_manifest(path: Path, table: Mapping[str, Any]) -> None:

@@ -61,7 +61,7 @@ def test_a_broken_manifest_does_not_hide_the_others(folder: Path, capsys: pytest
     assert run(["models", "list"]) == 0
     printed = capsys.readouterr().out
     assert "broken" in printed
-    assert "expected a string" in printed
+    assert "expected a plain file name" in printed
     assert DEFAULT_MODEL in printed
 
 
