@@ -6,47 +6,46 @@ its unit, and which only the page needs.
 """
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, overload
 
 from edge_app.errors import InputError
 from edge_app.labels import check_label
 
 T = TypeVar("T")
-LONGEST_SHOWN = 80
-"""Characters of a value in a message."""
+D = TypeVar("D")
+T_co = TypeVar("T_co", covariant=True)
+
+SHORT = reprlib.Repr()
+"""Shows a value in a message, a large one in part."""
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Check(Generic[T]):
+class Check(Generic[T_co]):
     """What a value must be."""
 
     expected: str
     """In a message: "a whole number from 1 to 64"."""
-    convert: Callable[[Any], T]
+    convert: Callable[[Any], T_co]
     """Returns the value as it is kept; raises ValueError, with a text where `expected` does not say it all."""
     limits: str = ""
     """In the documentation: "1 to 64 cores"; empty where the description says it."""
 
 
-def checked(name: str, value: Any, check: Check[T], *, shown: Callable[[Any], str] = repr) -> T:
+def checked(name: str, value: Any, check: Check[T], *, shown: Callable[[Any], str] = SHORT.repr) -> T:
     """Return the value of the thing called `name`, converted. Raises InputError."""
     try:
         return check.convert(value)
     except ValueError as error:
         detail = f" ({error})" if str(error) else ""
-        text = shown(value)
-        text = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
-        raise InputError(f"{name} = {text}, expected {check.expected}{detail}") from error
+        raise InputError(f"{name} = {shown(value)}, expected {check.expected}{detail}") from error
 
 
-class Missing:
-    """The type of MISSING."""
-
-
-MISSING: Final = Missing()
+MISSING: Final = object()
 """In place of a default: the value must be there."""
 
 
@@ -58,7 +57,11 @@ class Table:
     where: str = ""
     """Stands before the key in a message."""
 
-    def read(self, key: str, check: Check[T], default: T | Missing = MISSING) -> T:
+    @overload
+    def read(self, key: str, check: Check[T]) -> T: ...
+    @overload
+    def read(self, key: str, check: Check[T], default: D) -> T | D: ...
+    def read(self, key: str, check: Check[T], default: object = MISSING) -> object:
         """Return the value of a key ("a.b": b in the table a), converted; the default where it is missing.
 
         Raises InputError.
@@ -68,7 +71,7 @@ class Table:
             value = value.get(part) if isinstance(value, Mapping) else None
         if value is not None:
             return checked(f"{self.where}{key}", value, check)
-        if isinstance(default, Missing):
+        if default is MISSING:
             raise InputError(f"{self.where}{key} is missing, expected {check.expected}")
         return default
 
@@ -143,7 +146,7 @@ def list_of(item: Check[T], expected: str, least: int = 0, most: int | None = No
     def convert(value: Any) -> tuple[T, ...]:
         if not isinstance(value, list | tuple) or len(value) < least or (most is not None and len(value) > most):
             raise ValueError
-        return tuple(item.convert(one) for one in value)
+        return tuple(checked(f"[{index}]", one, item) for index, one in enumerate(value))
 
     return Check(expected, convert)
 
@@ -172,5 +175,6 @@ def _flag(value: Any) -> bool:
 ANYTHING = Check("a value", _anything)
 FLAG = Check("true or false", _flag)
 LABEL = Check("the name of a class", check_label)
+TABLE = table_of(ANYTHING)
 NAME = text(None, least=1)
 SHA256 = matching("[0-9a-f]{64}", "64 lower-case hexadecimal digits")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self, TypeVar
 
-from edge_app.checks import FLAG, NAME, Check, checked, list_of, matching, number, one_of, text, whole
+from edge_app.checks import FLAG, NAME, SHORT, Check, checked, list_of, matching, number, one_of, text, whole
 from edge_app.config.values import ADDRESS, CLASSES, NETWORKS, PATH, REGION, device
 from edge_app.devices import BUTTONS, CAMERAS, INDICATORS
 from edge_app.devices.uri import split_scheme, without_password
@@ -67,7 +67,9 @@ class Section:
 
 
 def _checked(name: str, value: Any, check: Check[T]) -> T:
-    return checked(name, value, check, shown=lambda one: repr(without_password(one) if isinstance(one, str) else one))
+    return checked(
+        name, value, check, shown=lambda one: SHORT.repr(without_password(one) if isinstance(one, str) else one)
+    )
 
 
 @dataclass(frozen=True, slots=True)

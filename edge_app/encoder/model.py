@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_app.checks import ANYTHING, NAME, SHA256, Table, matching, number, one_of, table_of, text, whole
+from edge_app.checks import NAME, SHA256, TABLE, Table, matching, number, one_of, table_of, text, whole
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound
 from edge_app.files import READABLE, write_atomically
 
@@ -29,7 +29,6 @@ DTYPE = one_of("uint8", "int8")
 SCALE = number(0, 1e6, above=True)
 ZERO_POINT = whole(0, 255)
 FILE_NAME = matching(r"(?!\.{1,2}$)[^/\0]+", "a plain file name: the file lies beside the manifest")
-TABLE = table_of(ANYTHING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from edge_app import __version__
+from edge_app.checks import ANYTHING, LABEL, TABLE, Table, list_of, text, whole
 from edge_app.closing import Closing
-from edge_app.errors import EdgeAppError, InputError
-from edge_app.labels import check_label
+from edge_app.errors import InputError
 from edge_app.storage.records import Example, NewExample, Prediction
 from edge_app.storage.store import Store
 from edge_app.storage.unzip import check_count, unzip
@@ -38,6 +38,7 @@ EMBEDDING_EACH = 1 << 12
 MAX_THUMBNAIL = 4 << 20
 MAX_TOTAL = 4 << 30
 MAX_SOURCE = 1000
+INT64, INT63 = whole(-(1 << 63), (1 << 63) - 1), whole(-(1 << 62), 1 << 62)
 BEFORE = ("label", "excitation", "lead", "classes")
 """What is told of the decision before an example was learnt; numbers of examples mean nothing elsewhere."""
 
@@ -202,28 +203,21 @@ class Archive(Closing):
         return manifest
 
     def _read(self, manifest: dict[str, Any]) -> None:
+        table = Table(manifest, f"{MANIFEST}: ")
         try:
-            encoder = manifest["encoder"]
-            self.encoder_name = _text(encoder["name"], MAX_SOURCE)
-            self.encoder_sha256 = _text(encoder["sha256"], 64)
-            self.embedding_size = _whole(encoder["embedding_size"], 1, MAX_EMBEDDING)
-            rows = list(manifest["examples"])
-            self._thumbnails = [row["thumbnail"] and _text(row["thumbnail"], 64) for row in rows]
-            self.order = [_whole(index, 0, len(rows) - 1) for index in manifest["order"]]
-            wanted = _text(manifest["embeddings_sha256"], 64)
-            heads = [
-                (
-                    check_label(row["label"]),
-                    _whole(row["time_ns"], -(1 << 63), (1 << 63) - 1),
-                    _text(row["source"], MAX_SOURCE),
-                    _prediction(row.get("before")),
-                )
-                for row in rows
+            self.encoder_name = table.read("encoder.name", text(MAX_SOURCE))
+            self.encoder_sha256 = table.read("encoder.sha256", text(64))
+            self.embedding_size = table.read("encoder.embedding_size", whole(1, MAX_EMBEDDING))
+            wanted = table.read("embeddings_sha256", text(64))
+            rows = [
+                Table(row, f"{MANIFEST}: examples[{index}].")
+                for index, row in enumerate(table.read("examples", list_of(ANYTHING, "a list of examples")))
             ]
-        except EdgeAppError as error:
-            self._refuse(f"{MANIFEST}: {error}")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            self._refuse(f"{MANIFEST} has a missing or an unexpected value ({error!r})")
+            self.order = list(table.read("order", list_of(whole(0, len(rows) - 1), "a list of numbers of examples")))
+            self._thumbnails = [row.read("thumbnail", text(64), None) for row in rows]
+            heads = [_head(row) for row in rows]
+        except InputError as error:
+            self._refuse(str(error))
         if list(dict.fromkeys(self.order)) != list(range(len(rows))):
             self._refuse(f"{MANIFEST}: the order of presentation does not agree with the examples")
         self._check_names()
@@ -265,21 +259,13 @@ class Archive(Closing):
         raise InputError(f"{self.path} cannot be imported: {what}; nothing was taken from it")
 
 
-def _prediction(value: Any) -> Prediction | None:
-    if value is None:
+def _head(row: Table) -> tuple[str, int, str, Prediction | None]:
+    """Return label, time, source and prediction of an example. Raises InputError."""
+    return row.read("label", LABEL), row.read("time_ns", INT64), row.read("source", text(MAX_SOURCE)), _prediction(row)
+
+
+def _prediction(row: Table) -> Prediction | None:
+    if row.read("before", TABLE, None) is None:
         return None
-    label = value["label"]
-    excitation, lead, classes = (_whole(value[key], -(1 << 62), 1 << 62) for key in BEFORE[1:])
-    return Prediction(None if label is None else check_label(label), None, excitation, lead, classes)
-
-
-def _text(value: object, limit: int) -> str:
-    if not isinstance(value, str) or len(value) > limit:
-        raise ValueError(f"{str(value)[:40]!r} is not a text of at most {limit} characters")
-    return value
-
-
-def _whole(value: object, least: int, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(f"{str(value)[:40]} is not a whole number from {least} to {most}")
-    return value
+    excitation, lead, classes = (row.read(f"before.{key}", INT63) for key in BEFORE[1:])
+    return Prediction(row.read("before.label", LABEL, None), None, excitation, lead, classes)
