@@ -88,7 +88,7 @@ class NoScaling(DecorrelatedColumns):
         share = used.size + self._rule.resting_classes
         means, drives = self.mean.astype(float) / 2**24, self.drive.astype(float) / 2**20
         mean, drive = means[used].sum(0) / share, drives[used].sum(0) / share
-        self._common[0] = np.rint(mean * 2**16)  # what novelty is told by
+        self._common[0] = np.rint(mean * 2**16)  # what deviations are taken from
         norm = np.sqrt(np.maximum(((means - mean) * (drives - drive)).sum(1), 0))[used].mean()
         self.weights[:] = 0
         self.tonic[:] = 0

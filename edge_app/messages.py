@@ -32,6 +32,8 @@ class Decision(NamedTuple):
     """OUT spikes of the winning column minus those of the runner-up; 0 after a broken tie, and for "unknown"."""
     excitation: NDArray[np.int64]
     """(classes,): OUT spikes plus the remainder towards the next one, in 1/1024 of a threshold; over the ensemble."""
+    novelty: int = 0
+    """How far this is from everything taught, in 1/1024 octave; 0 where the rule does not tell, high for a stranger."""
 
 
 class Report(Protocol):

@@ -122,6 +122,13 @@ class Columns(ABC):
         drive: NDArray[np.float64] = counts * (weights / np.maximum(self.threshold[neurons], 1)).sum(axis=1)
         return drive
 
+    def novelty(self, counts: NDArray[np.uint8], best: int) -> int:
+        """Return how far the counts that `decide` was last called with are from what was taught, in 1/1024 octave.
+
+        best: the winning column. 0 where the rule has no metric to tell it in.
+        """
+        return 0
+
     def add(self, key: int) -> None:
         """Append an untrained column; `key` names its random stream."""
         new = self.per_column

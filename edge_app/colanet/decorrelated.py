@@ -45,7 +45,7 @@ from edge_app.colanet.fixedpoint import (
     POWER_TABLE,
     to_fixed,
 )
-from edge_app.colanet.kernels import NEVER, Activity, Dynamics
+from edge_app.colanet.kernels import NEVER, Activity, Background, Dynamics, NoveltyScratch
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 
 VARIATIONS = 4
@@ -82,6 +82,7 @@ class DecorrelatedColumns(Columns):
         "uses": (0, 65535),
         "decorrelation": (-DECORRELATION_MAX, DECORRELATION_MAX),
         "noise": (0, NOISE_MAX),
+        "background_drive": (-DRIVE_MAX, DRIVE_MAX),
     }
     mean: NDArray[np.int32]
     drive: NDArray[np.int32]
@@ -90,7 +91,15 @@ class DecorrelatedColumns(Columns):
     weight_limit: ClassVar = 32767
     ranks: ClassVar = (kernels.SPIKES, kernels.POTENTIAL)
 
-    def __init__(self, params: Params, n_inputs: int, rule: Decorrelated, threads: int) -> None:
+    def __init__(
+        self,
+        params: Params,
+        n_inputs: int,
+        rule: Decorrelated,
+        threads: int,
+        background: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Create the columns; background (r, n_inputs) are counts that no class is expected to look like."""
         self.check_size(n_inputs, self.weight_limit)
         self._p: NDArray[np.int32] = np.zeros((n_inputs, n_inputs), np.int32)
         np.fill_diagonal(self._p, 1 << DECORRELATION_BITS)
@@ -100,6 +109,10 @@ class DecorrelatedColumns(Columns):
         self._scaled = np.zeros(n_inputs, np.int32)  # inhibition not yet applied to P: see _trace_residual
         self._common = np.zeros((2, n_inputs), np.int64)
         self._rows = np.empty((CACHE_LINE, n_inputs), np.int16)
+        self._background = _make_background(background, n_inputs)
+        near = kernels.NEIGHBOURS
+        vectors = [np.zeros(near, np.int64) for _ in range(4)]
+        self._novelty_scratch = NoveltyScratch(*vectors, np.zeros((near, near), np.int64))
         self._rule = rule
         self._regularisation = to_fixed(rule.regularisation, 0)
         self._fraction = to_fixed(rule.threshold, 16)
@@ -126,12 +139,35 @@ class DecorrelatedColumns(Columns):
         kernels.errors_of(activity, self.threshold, self.uses, column, POWER_TABLE, self._errors)
         return self._errors
 
-    def novelty(self, counts: NDArray[np.uint8]) -> NDArray[np.int32]:
+    def deviation(self, counts: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Return counts (n_inputs,) minus the mean of the used neurons, Q15.16. Needs at least one used neuron."""
         used = int(np.count_nonzero(self.uses))
-        novelty = np.empty(self.n_inputs, np.int32)
-        kernels.novelty_of(counts, self._common[0] * (used + self._rule.resting_classes) // used, novelty)
-        return novelty
+        deviation = np.empty(self.n_inputs, np.int32)
+        kernels.deviation_of(counts, self._common[0] * (used + self._rule.resting_classes) // used, deviation)
+        return deviation
+
+    def novelty(self, counts: NDArray[np.uint8], best: int) -> int:
+        """Return the novelty: -log2 of how much nearer the example is to its class than to the mean of all.
+
+        With y the point that the drives of the winner and its nearest columns are the projections of, c the winner's
+        mean and a = OWN_SPREAD, in mean norms: log2(a + |y - c|^2) - log2(a + |y|^2) / 2, and 32 octaves more for each
+        mean norm that the winner's drive stays below LEAST_DRIVE, or below the background's highest plus its lead.
+        """
+        return int(
+            kernels.novelty_of(
+                counts,
+                self._activity,
+                best,
+                self.mean,
+                self.drive,
+                self.uses,
+                self.threshold,
+                self._roots,
+                self._common,
+                self._background,
+                self._novelty_scratch,
+            )
+        )
 
     def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         winner = self._winner(counts, column)
@@ -170,7 +206,10 @@ class DecorrelatedColumns(Columns):
     def arrays(self) -> Arrays:
         self._inhibit()
         upper = self._p[np.triu_indices(self.n_inputs)]  # symmetric to the bit: half of it is enough
-        return {**super().arrays(), "decorrelation": upper, "noise": self.noise}
+        found = {**super().arrays(), "decorrelation": upper, "noise": self.noise}
+        if self._background.tonic.size:
+            found["background_drive"] = self._background.drive
+        return found
 
     def load(self, arrays: Arrays) -> None:
         upper = np.triu_indices(self.n_inputs)
@@ -181,6 +220,10 @@ class DecorrelatedColumns(Columns):
         self._p[upper] = arrays["decorrelation"]
         self._scaled[:] = 0
         self.noise[:] = arrays["noise"]
+        if self._background.tonic.size:
+            drive = self._background.drive
+            self._check_arrays(arrays, {"background_drive": (drive.dtype, drive.shape)})
+            drive[:] = arrays["background_drive"]
         super().load(arrays)
 
     def _winner(self, counts: NDArray[np.uint8], column: int) -> int:
@@ -224,7 +267,7 @@ class DecorrelatedColumns(Columns):
             return False
         activity = self.present(counts)
         errors = self.errors(activity, column)
-        kernels.novelty_of(counts, self._common[0], self._residual)
+        kernels.deviation_of(counts, self._common[0], self._residual)
         return bool(kernels.correct(errors, activity, self.uses, self._residual, rate, self.correction))
 
     def _set_apart(self, counts: NDArray[np.uint8]) -> None:
@@ -232,7 +275,7 @@ class DecorrelatedColumns(Columns):
         used = int(np.count_nonzero(self.uses))
         if self._novel_regularisation == 0 or used == 0:
             return
-        self._residual[:] = self.novelty(counts)
+        self._residual[:] = self.deviation(counts)
         self._trace_residual()
         self._lose(kernels.divide_scale(self._residual, self._trace, self._novel_regularisation, used)[1])
 
@@ -244,10 +287,12 @@ class DecorrelatedColumns(Columns):
             kernels.lose(self.drive, self._residual, self._trace, scale, start, stop)
 
         self.spread(lose, self.uses.size, self.n_inputs)
+        background = self._background.drive
+        kernels.lose(background, self._residual, self._trace, scale, 0, background.shape[0])
 
     def _resize_scratch(self) -> None:
         super()._resize_scratch()
-        self._roots = np.empty(self.threshold.size, np.int64)
+        self._roots = np.zeros(self.threshold.size, np.int64)
         self._errors = np.empty(self.keys.size, np.int64)
 
     def _add_noise(self, energy: int) -> None:
@@ -280,3 +325,17 @@ class DecorrelatedColumns(Columns):
             self._common,
             self._rows,
         )
+        kernels.refresh_background(self._background, self._common)
+
+
+def _make_background(counts: NDArray[np.uint8] | None, n_inputs: int) -> Background:
+    """Return columns that stand for counts (r, n_inputs) and have been shown nothing else."""
+    if counts is None:
+        counts = np.zeros((0, n_inputs), np.uint8)
+    return Background(
+        mean=counts.astype(np.int32) << 24,
+        drive=counts.astype(np.int32) << 20,
+        weights=np.zeros(counts.shape, np.int16),
+        tonic=np.zeros(len(counts), np.int64),
+        no_correction=np.zeros(n_inputs, np.int32),
+    )

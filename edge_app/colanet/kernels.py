@@ -44,6 +44,16 @@ SHARPNESS = 6
 """Halvings of a column's expectation for a drive that is lower by 1.0."""
 SETTLED = 64
 """Examples after which a neuron is corrected by half."""
+NEIGHBOURS = 8
+"""Columns whose drives novelty is computed from: the winner and the most driven of the others."""
+RIDGE = 1 << 17
+"""Added to the diagonal of the columns' drives of one another, Q.24, so that two equal classes can be told as well."""
+OWN_SPREAD = 1 << 11
+"""Squared distance, Q.16 in squared mean norms, below which an example is as good as at its class's mean."""
+BACKGROUND_LEAD = 3 << 12
+"""Drive by which a familiar example leads over the background, Q.16 in mean norms."""
+LEAST_DRIVE = 7 << 12
+"""Drive below which nothing is familiar, Q.16 in mean norms."""
 LEAST_ERROR = 1 << 6
 """Errors below a thousandth, Q0.16, correct nothing."""
 
@@ -90,6 +100,32 @@ class Activity(NamedTuple):
     """(columns, members): potential above threshold at the first spike, 0 for none."""
     potential: NDArray[np.int32]
     """(columns, members): the winner's potential after the last step."""
+
+
+class Background(NamedTuple):
+    """Columns that never win: general images, beside which an example must stand out to be familiar."""
+
+    mean: NDArray[np.int32]
+    """(r, n) Q7.24: what they stand for."""
+    drive: NDArray[np.int32]
+    """(r, n) Q10.20: that after lateral inhibition."""
+    weights: NDArray[np.int16]
+    """(r, n) Q0.15."""
+    tonic: NDArray[np.int64]
+    """(r,): tonic inhibition, as the weights."""
+    no_correction: NDArray[np.int32]
+    """(n,) zeros."""
+
+
+class NoveltyScratch(NamedTuple):
+    """Working memory of `novelty_of`, int64."""
+
+    neurons: NDArray[np.int64]
+    drives: NDArray[np.int64]
+    gaps: NDArray[np.int64]
+    solved: NDArray[np.int64]
+    shared: NDArray[np.int64]
+    """(NEIGHBOURS, NEIGHBOURS); the others (NEIGHBOURS,)."""
 
 
 @compiled()
@@ -481,10 +517,10 @@ def learn_published(  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def novelty_of(counts, common_mean, novelty):  # type: ignore[no-untyped-def]
-    """Set novelty (n,) int32 Q15.16 to counts (n,) uint8 minus common_mean (n,) int64 Q.16."""
-    for i in range(novelty.shape[0]):
-        novelty[i] = (np.int64(counts[i]) << 16) - common_mean[i]
+def deviation_of(counts, common_mean, deviation):  # type: ignore[no-untyped-def]
+    """Set deviation (n,) int32 Q15.16 to counts (n,) uint8 minus common_mean (n,) int64 Q.16."""
+    for i in range(deviation.shape[0]):
+        deviation[i] = (np.int64(counts[i]) << 16) - common_mean[i]
 
 
 @compiled()
@@ -514,15 +550,15 @@ def errors_of(activity, threshold, uses, target, power_table, errors):  # type: 
 
 
 @compiled()
-def correct(errors, activity, uses, novelty, rate, correction):  # type: ignore[no-untyped-def]
-    """Move each column's winner by its error: U <- U - rate error / (1 + n/SETTLED) x / |x|^2, x the novelty.
+def correct(errors, activity, uses, deviation, rate, correction):  # type: ignore[no-untyped-def]
+    """Move each column's winner by its error: U <- U - rate error / (1 + n/SETTLED) x / |x|^2, x the deviation.
 
     Returns how many were moved. correction (neurons, n) int32 Q7.24, U, changed in place; errors as `errors_of` leaves
-    them; novelty (n,) int32 Q15.16; rate Q.16: the part of its error that an unused neuron would unlearn of this
+    them; deviation (n,) int32 Q15.16; rate Q.16: the part of its error that an unused neuron would unlearn of this
     example.
     """
     per_column = uses.shape[0] // errors.shape[0]
-    energy: Any = max(dot(novelty, novelty) >> 16, 1 << 16)
+    energy: Any = max(dot(deviation, deviation) >> 16, 1 << 16)
     moved = 0
     for column in range(errors.shape[0]):
         if abs(errors[column]) < LEAST_ERROR:
@@ -534,7 +570,7 @@ def correct(errors, activity, uses, novelty, rate, correction):  # type: ignore[
         row = correction[neuron]
         for i in range(row.shape[0]):
             row[i] = max(
-                min(row[i] + ((factor * novelty[i] + (np.int64(1) << 31)) >> 32), CORRECTION_MAX), -CORRECTION_MAX
+                min(row[i] + ((factor * deviation[i] + (np.int64(1) << 31)) >> 32), CORRECTION_MAX), -CORRECTION_MAX
             )
     return moved
 
@@ -786,3 +822,159 @@ def divide_scale(residual, trace, regularisation, uses):  # type: ignore[no-unty
     """Return (base, scale), Q.16 squared counts: regularisation * (1+n)/n, and that plus residual . trace."""
     base = (np.int64(regularisation) * (uses + 1) << 16) // uses
     return base, base + max(dot(residual, trace) >> 20, 0)
+
+
+# Novelty; docs/colanet.md has the equations
+
+
+@compiled()
+def log2_of(value):  # type: ignore[no-untyped-def]
+    """Return log2 of a positive value, Q.16, as Q.10, rounded down bit by bit."""
+    whole = np.int64(0)
+    while value >> (whole + 1) > 0:
+        whole += 1
+    mantissa = value >> (whole - 30) if whole > 30 else value << (30 - whole)  # Q.30 in 1..2
+    found = whole - 16
+    for _ in range(EXCITATION_BITS):
+        mantissa = mantissa * mantissa >> 30
+        found *= 2
+        if mantissa >> 31 > 0:
+            mantissa >>= 1
+            found += 1
+    return found
+
+
+@compiled()
+def cut(value, bits):  # type: ignore[no-untyped-def]
+    """`value` limited to +-2^bits."""
+    limit = np.int64(1) << bits
+    return max(min(value, limit), -limit)
+
+
+@compiled()
+def relative(drive, mean_norm):  # type: ignore[no-untyped-def]
+    """Return a drive in the weights' format, Q.15, in mean norms (Q.16): Q.16, at most 64."""
+    return cut((np.int64(drive) << 17) // mean_norm, 22)
+
+
+@compiled()
+def drive_of(activity, threshold, column):  # type: ignore[no-untyped-def]
+    """Return (neuron, drive): a column's winner and its drive, which is the spikes' thresholds plus the potential."""
+    per_column = threshold.shape[0] // activity.spikes.shape[0]
+    neuron = column * per_column + activity.winner[column, 0]
+    return neuron, np.int64(activity.spikes[column, 0]) * threshold[neuron] + activity.potential[column, 0]
+
+
+@compiled()
+def choose_neighbours(activity, threshold, roots, best, neurons, drives_):  # type: ignore[no-untyped-def]
+    """Fill neurons and drives_ (NEIGHBOURS,) int64 with column `best` and the most driven others; return how many.
+
+    Only columns that have learnt are chosen (roots (neurons,) int64 is 0 for others); the first one at a tie.
+    """
+    neurons[0], drives_[0] = drive_of(activity, threshold, best)
+    found = 1
+    for column in range(activity.spikes.shape[0]):
+        neuron, drive = drive_of(activity, threshold, column)
+        if column == best or roots[neuron] == 0:
+            continue
+        place = found
+        while place > 1 and drives_[place - 1] < drive:
+            place -= 1
+        if place == NEIGHBOURS:
+            continue
+        found = min(found + 1, NEIGHBOURS)
+        for later in range(found - 1, place, -1):
+            neurons[later], drives_[later] = neurons[later - 1], drives_[later - 1]
+        neurons[place], drives_[place] = neuron, drive
+    return found
+
+
+@compiled()
+def shared_drive(mean, drive, common, root, other_root):  # type: ignore[no-untyped-def]
+    """Return (mean - common mean) . (drive - common drive) of two neurons over both norms: Q.24, limited to +-4."""
+    total = np.int64(0)
+    for i in range(mean.shape[0]):
+        total += ((mean[i] >> 8) - common[0, i]) * (drive[i] - common[1, i])
+    share = cut((cut(total >> 20, 37) << 24) // max(root, 64), 46)
+    return cut((share << 16) // max(other_root, 64), 26)
+
+
+@compiled()
+def factorise(shared, n):  # type: ignore[no-untyped-def]
+    """Replace the lower triangle of shared (NEIGHBOURS, NEIGHBOURS) int64 Q.24, with its ridge, by its Cholesky factor.
+
+    Only the first n rows are used. A pivot is at least the ridge, an entry at most 4.
+    """
+    for j in range(n):
+        pivot = shared[j, j] << 24
+        for k in range(j):
+            pivot -= shared[j, k] * shared[j, k]
+        shared[j, j] = isqrt(max(pivot, np.int64(RIDGE) << 24))
+        for i in range(j + 1, n):
+            value = shared[i, j] << 24
+            for k in range(j):
+                value -= shared[i, k] * shared[j, k]
+            shared[i, j] = cut(value // shared[j, j], 26)
+
+
+@compiled()
+def squared_length(factor, drives_, n, solved):  # type: ignore[no-untyped-def]
+    """Return the squared length, Q.16, of the point that the drives (n,) Q.16 are the projections of."""
+    total = np.int64(0)
+    for i in range(n):
+        value = drives_[i] << 24
+        for k in range(i):
+            value -= factor[i, k] * solved[k]
+        solved[i] = cut(value // factor[i, i], 29)
+        total += solved[i] * solved[i]
+    return total >> 16
+
+
+@compiled()
+def novelty_of(counts, activity, best, mean, drive, uses, threshold, roots, common, background, scratch):  # type: ignore[no-untyped-def]
+    """Return the novelty of the presentation that `activity` is of, in 1/1024 of an octave: `Columns.novelty`.
+
+    best: the winning column. uses (neurons,) int32. roots (neurons,) int64 Q.16: the norms. common (2, n) int64 as in
+    `common_of`. background: a `Background`. scratch: a `NoveltyScratch`.
+    """
+    used: Any = np.int64(0)
+    total: Any = np.int64(0)
+    for m in range(roots.shape[0]):
+        used += uses[m] > 0
+        total += roots[m]
+    mean_norm: Any = max(total // max(used, 1), 64)
+    n = choose_neighbours(activity, threshold, roots, best, scratch.neurons, scratch.drives)
+    first = scratch.neurons[0]
+    for i in range(n):
+        own = scratch.neurons[i]
+        for j in range(i + 1):
+            other = scratch.neurons[j]
+            scratch.shared[i, j] = shared_drive(mean[own], drive[other], common, roots[own], roots[other])
+        scratch.drives[i] = relative(scratch.drives[i], mean_norm)
+        # what this column would be driven by, were the example the mean of the winner's class
+        scratch.gaps[i] = scratch.drives[i] - cut((scratch.shared[i, 0] * roots[first] // mean_norm) >> 8, 22)
+    for i in range(n):
+        scratch.shared[i, i] = max(scratch.shared[i, i], 0) + RIDGE
+    factorise(scratch.shared, n)
+    length = squared_length(scratch.shared, scratch.drives, n, scratch.solved)
+    distance = squared_length(scratch.shared, scratch.gaps, n, scratch.solved)
+    familiarity = (log2_of(OWN_SPREAD + length) >> 1) - log2_of(OWN_SPREAD + distance)
+    bar = np.int64(LEAST_DRIVE)
+    for r in range(background.tonic.shape[0]):
+        row = background.weights[r]
+        received = np.int64(0)
+        for i in range(row.shape[0]):
+            received += np.int64(row[i]) * np.int64(counts[i])
+        bar = max(bar, relative(received - background.tonic[r], mean_norm) + BACKGROUND_LEAD)
+    return -(familiarity + (min(scratch.drives[0] - bar, 0) >> 1))
+
+
+@compiled()
+def refresh_background(background, common):  # type: ignore[no-untyped-def]
+    """Recompute the background's weights and tonic inhibition as `refresh_decorrelated` does, without noise."""
+    for r in range(background.tonic.shape[0]):
+        mean, drive = background.mean[r], background.drive[r]
+        root = norm_of(mean, drive, common[0], common[1], 0, 1)
+        background.tonic[r] = scaled_weights(
+            drive, background.no_correction, common[1], common[0], root, background.weights[r]
+        )

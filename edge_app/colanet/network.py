@@ -30,7 +30,9 @@ class CoLaNET:
     Raises ParameterError when n_inputs is too large for a 32-bit potential.
     """
 
-    def __init__(self, params: Params, n_inputs: int, *, threads: int = 1) -> None:
+    def __init__(
+        self, params: Params, n_inputs: int, *, threads: int = 1, background: NDArray[np.uint8] | None = None
+    ) -> None:
         _check_threads(threads)
         if not isinstance(n_inputs, int) or isinstance(n_inputs, bool):
             raise ParameterError(f"colanet: n_inputs = {n_inputs!r}, expected a whole number")
@@ -38,7 +40,9 @@ class CoLaNET:
         self.n_inputs = n_inputs
         self.n_learnt = 0
         self._labels: list[str] = []
-        self._columns = _make_columns(params, n_inputs, threads)
+        self.background = _check_background(background, n_inputs)
+        """(r, n_inputs) counts of general images, which an example must stand out from to be familiar; or None."""
+        self._columns = _make_columns(params, n_inputs, threads, self.background)
         self._lock = threading.RLock()
 
     @property
@@ -146,7 +150,10 @@ class CoLaNET:
                 "n_learnt": self.n_learnt,
                 "labels": self._labels,
             }
-            return pack(head, self._columns.arrays())
+            arrays = self._columns.arrays()
+            if self.background is not None:
+                arrays = {**arrays, "background": self.background}
+            return pack(head, arrays)
 
     @classmethod
     def from_snapshot(cls, data: bytes, *, threads: int = 1) -> "CoLaNET":
@@ -154,7 +161,8 @@ class CoLaNET:
         _check_threads(threads)
         head, arrays = unpack(data)
         try:
-            network = cls(Params.from_dict(head["params"]), head["n_inputs"], threads=threads)
+            params, background = Params.from_dict(head["params"]), arrays.get("background")
+            network = cls(params, head["n_inputs"], threads=threads, background=background)
             for label in head["labels"]:
                 _check_label(label)
             network._labels = list(head["labels"])
@@ -177,12 +185,14 @@ class CoLaNET:
         if not self._labels:
             nothing = np.zeros(0, np.int32)
             return Decision(None, self.labels, nothing, nothing.copy(), 0, np.zeros(0, np.int64))
-        best, margin, totals = self._columns.decide(np.array(counts))  # a copy, as in _learn
+        shown = np.array(counts)  # a copy, as in _learn
+        best, margin, totals = self._columns.decide(shown)
         spikes = totals[SPIKES].astype(np.int32)
         first = np.negative(totals[EARLIEST], dtype=np.int64).astype(np.int32)
         excitation = totals[EXCITATION].copy()
         label = self._labels[best] if spikes[best] else None
-        return Decision(label, self.labels, spikes, first, margin if spikes[best] else 0, excitation)
+        novelty = self._columns.novelty(shown, best)
+        return Decision(label, self.labels, spikes, first, margin if spikes[best] else 0, excitation, novelty)
 
     def _column(self, label: str) -> int:
         try:
@@ -224,7 +234,19 @@ def _encodable(label: str) -> bool:
     return True
 
 
-def _make_columns(params: Params, n_inputs: int, threads: int) -> Columns:
+def _check_background(background: NDArray[np.uint8] | None, n_inputs: int) -> NDArray[np.uint8] | None:
+    if background is None or background.size == 0:
+        return None
+    if background.dtype != np.uint8 or background.shape != (len(background), n_inputs):
+        raise InputError(
+            f"background counts are {background.dtype} {background.shape}, expected uint8 (any number, {n_inputs})"
+        )
+    if background.max() > INPUT_STEPS:
+        raise InputError(f"a background count is {background.max()}, expected 0..{INPUT_STEPS}")
+    return background.copy()
+
+
+def _make_columns(params: Params, n_inputs: int, threads: int, background: NDArray[np.uint8] | None) -> Columns:
     if isinstance(params.plasticity, Decorrelated):
-        return DecorrelatedColumns(params, n_inputs, params.plasticity, threads)
+        return DecorrelatedColumns(params, n_inputs, params.plasticity, threads, background)
     return PublishedColumns(params, n_inputs, params.plasticity, threads)

@@ -28,6 +28,8 @@ class ReferenceDecision(NamedTuple):
     margin: int
     excitation: list[int]
     """In 1/1024 of a threshold: OUT spikes plus the remaining potential of the winners."""
+    novelty: int
+    """In 1/1024 octave."""
 
 
 @dataclass
@@ -54,6 +56,8 @@ class Neuron:
     correction: list[int] = field(default_factory=list)
     """Q7.24, as weights."""
     uses: int = 0
+    norm: int = 0
+    """Q.16: as far as its mean lies from the common mean, in the metric P; 0 as long as it has learnt nothing."""
 
 
 @dataclass
@@ -255,6 +259,10 @@ class PublishedReference:
     def refresh_all(self, columns: Sequence[Column]) -> None:
         """Do nothing: a column does not depend on the others."""
 
+    def novelty(self, columns: Sequence[Column], counts: Sequence[int], best: int) -> int:
+        """Return 0: the rule has no metric to tell novelty in."""
+        return 0
+
     def rank(self, trials: Sequence[MemberResponse]) -> tuple[int, ...]:
         """OUT spikes; the earliest spike; the excess at it."""
         return (
@@ -267,8 +275,14 @@ class PublishedReference:
 class DecorrelatedReference:
     """The decorrelated rule; `decorrelated.py` states it. Integer equations stand with each step below."""
 
-    def __init__(self, params: Params, rule: Decorrelated, n_inputs: int) -> None:
+    def __init__(
+        self, params: Params, rule: Decorrelated, n_inputs: int, background: Sequence[Sequence[int]] = ()
+    ) -> None:
         self.params, self.rule, self.n_inputs = params, rule, n_inputs
+        self.background = [
+            Neuron([0] * n_inputs, mean=[c << 24 for c in row], drive=[c << 20 for c in row], uses=1)
+            for row in background
+        ]
         one = 2**30
         self.noise, self.averaged = 0, 0
         self.common_mean = [0] * n_inputs  # Q.16
@@ -348,15 +362,15 @@ class DecorrelatedReference:
         used = [bool(neuron.uses) for neuron in winners]
         highest = max(drive for drive, use in zip(drives, used, strict=True) if use)
         expected = [two_to_minus((highest - drive) * 12) if use else 0 for drive, use in zip(drives, used, strict=True)]
-        novelty = [(count << 16) - common for count, common in zip(counts, self.common_mean, strict=True)]  # Q.16
-        energy = max(dot(novelty, novelty) >> 16, 2**16)  # Q.16
+        deviation = [(count << 16) - common for count, common in zip(counts, self.common_mean, strict=True)]  # Q.16
+        energy = max(dot(deviation, deviation) >> 16, 2**16)  # Q.16
         for index, neuron in enumerate(winners):
             error = (expected[index] << 16) // sum(expected) - (2**16 if index == target else 0)  # Q.16
             if len(columns) > 1 and abs(error) >= 64:
                 step = -error * rate * 64 // (64 + neuron.uses)  # Q.32
                 gain = (step << 24) // energy  # Q.40
                 neuron.correction = [
-                    clip(u + (gain * x + 2**31 >> 32), 2**30) for u, x in zip(neuron.correction, novelty, strict=True)
+                    clip(u + (gain * x + 2**31 >> 32), 2**30) for u, x in zip(neuron.correction, deviation, strict=True)
                 ]
 
     def set_apart(self, columns: Sequence[Column], counts: Sequence[int]) -> None:
@@ -380,6 +394,8 @@ class DecorrelatedReference:
         for column in columns:
             for neuron in column.members[0]:
                 self.lose(neuron, residual, trace, scale)
+        for neuron in self.background:
+            self.lose(neuron, residual, trace, scale)
         self.inhibit(trace, scale)
 
     def lose(self, neuron: Neuron, residual: Sequence[int], trace: Sequence[int], scale: int) -> None:
@@ -403,27 +419,77 @@ class DecorrelatedReference:
         common_mean = [sum(neuron.mean[i] >> 8 for neuron in used) // share for i in range(self.n_inputs)]  # Q.16
         self.common_mean = common_mean
         common_drive = [sum(neuron.drive[i] for neuron in used) // share for i in range(self.n_inputs)]
-        norms = 0
+        self.common_drive = common_drive
+        self.mean_norm = 0
         for neuron in neurons:
-            own_drive = [v - common for v, common in zip(neuron.drive, common_drive, strict=True)]
-            own_mean = [(m >> 8) - common for m, common in zip(neuron.mean, common_mean, strict=True)]
-            norm = self.norm(own_mean, own_drive, neuron.uses) if neuron.uses else 0
-            norms += norm
-            inverse = 2**40 // max(norm, 64) if norm else 0
-            neuron.weights = [
-                clip(((clip(v, norm << 4) * inverse + 2**28) >> 29) + (u + 2**8 >> 9), 32767)
-                for v, u in zip(own_drive, neuron.correction, strict=True)
-            ]
-            neuron.tonic = dot(common_mean, neuron.weights) >> 16
-        threshold = (norms // max(len(used), 1) * fixed(self.rule.threshold, 16)) >> 17
+            neuron.norm = self.norm(neuron, self.noise) if neuron.uses else 0
+            self.mean_norm += neuron.norm
+            self.scale(neuron)
+        self.mean_norm //= max(len(used), 1)
+        threshold = (self.mean_norm * fixed(self.rule.threshold, 16)) >> 17
         for neuron in neurons:
             neuron.threshold = max(threshold, 1)
+        for neuron in self.background:
+            neuron.norm = self.norm(neuron, 0)
+            self.scale(neuron)
 
-    def norm(self, own_mean: Sequence[int], own_drive: Sequence[int], uses: int) -> int:
-        """The norm, Q.16, without what the noise of `uses` examples puts into its square; 3/8 of that stay."""
-        square = max(dot(own_mean, own_drive) >> 20, 0)
-        noise = (self.noise * fixed(self.rule.noise, 16) >> 16) // uses
-        return math.isqrt(max(square - noise, square * 3 >> 3) << 16)
+    def scale(self, neuron: Neuron) -> None:
+        """Weights (V - mean V) / norm + U; tonic = mean m . weights."""
+        norm = neuron.norm
+        inverse = 2**40 // max(norm, 64) if norm else 0
+        corrections = neuron.correction or [0] * self.n_inputs
+        neuron.weights = [
+            clip(((clip(v - common, norm << 4) * inverse + 2**28) >> 29) + (u + 2**8 >> 9), 32767)
+            for v, common, u in zip(neuron.drive, self.common_drive, corrections, strict=True)
+        ]
+        neuron.tonic = dot(self.common_mean, neuron.weights) >> 16
+
+    def norm(self, neuron: Neuron, noise: int) -> int:
+        """The norm, Q.16, without what the noise of its examples puts into its square; 3/8 of that stay."""
+        square = max(self.product(neuron, neuron), 0)
+        share = (noise * fixed(self.rule.noise, 16) >> 16) // neuron.uses
+        return math.isqrt(max(square - share, square * 3 >> 3) << 16)
+
+    def product(self, mean_of: Neuron, drive_of: Neuron) -> int:
+        """(m - mean m) . (V - mean V), Q.16, of two neurons."""
+        own_mean = [(m >> 8) - common for m, common in zip(mean_of.mean, self.common_mean, strict=True)]
+        own_drive = [v - common for v, common in zip(drive_of.drive, self.common_drive, strict=True)]
+        return dot(own_mean, own_drive) >> 20
+
+    def novelty(self, columns: Sequence[Column], counts: Sequence[int], best: int) -> int:
+        """log2(a + |y - c|^2) - log2(a + |y|^2) / 2, and 32 octaves for each mean norm that the drive is too low.
+
+        y is the point whose projections on the 8 most driven columns are their drives u (L L' = their drives of one
+        another, y = L^-1 u); c the same for the mean of the winner's class. All in mean norms, 1/1024 octave.
+        """
+        unit = max(self.mean_norm, 64)
+        trials = [self.trial(column, 0, counts, None) for column in columns]
+        winners = [column.members[0][trial.winner] for column, trial in zip(columns, trials, strict=True)]
+        drives = [
+            trial.spikes * neuron.threshold + trial.potential for trial, neuron in zip(trials, winners, strict=True)
+        ]
+        others = [i for i, neuron in enumerate(winners) if i != best and neuron.norm]
+        chosen = [best, *sorted(others, key=lambda i: -drives[i])[:7]]
+        near = [winners[i] for i in chosen]
+        drive = [clip((drives[i] << 17) // unit, 2**22) for i in chosen]  # Q.16
+        shared = [[self.shared_drive(a, b) for b in near[: i + 1]] for i, a in enumerate(near)]  # Q.24
+        of_class = [clip(row[0] * near[0].norm // unit >> 8, 2**22) for row in shared]  # Q.16
+        for i, row in enumerate(shared):
+            row[i] = max(row[i], 0) + 2**17
+        factor = cholesky(shared)
+        length = squared_length(factor, drive)
+        distance = squared_length(factor, [u - own for u, own in zip(drive, of_class, strict=True)])
+        familiarity = (log2(2**11 + length) >> 1) - log2(2**11 + distance)
+        bar = 7 * 2**12  # Q.16
+        for neuron in self.background:
+            received = dot(neuron.weights, counts) - neuron.tonic
+            bar = max(bar, clip((received << 17) // unit, 2**22) + 3 * 2**12)
+        return -(familiarity + (min(drive[0] - bar, 0) >> 1))
+
+    def shared_drive(self, a: Neuron, b: Neuron) -> int:
+        """The product of two neurons over both norms, Q.24, limited to +-4."""
+        share = clip((clip(self.product(a, b), 2**37) << 24) // max(a.norm, 64), 2**46)
+        return clip((share << 16) // max(b.norm, 64), 2**26)
 
     def rank(self, trials: Sequence[MemberResponse]) -> tuple[int, ...]:
         """OUT spikes; the potential that is left over."""
@@ -435,17 +501,49 @@ def dot(a: Sequence[int], b: Sequence[int]) -> int:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
+def log2(value: int) -> int:
+    """Log2 of a value in Q.16, as Q.10: its whole part, then a bit for each squaring of what is left, in Q.30."""
+    whole = value.bit_length() - 1
+    left, found = value * 2**30 >> whole, whole - 16
+    for _ in range(10):
+        left = left * left >> 30
+        found = 2 * found + (left >= 2**31)
+        left = left // 2 if left >= 2**31 else left
+    return found
+
+
+def cholesky(lower: Matrix) -> Matrix:
+    """The L of L L', Q.24, of the lower triangle of a matrix, Q.24; pivots at least 2^-7, entries at most 4."""
+    factor: Matrix = [[] for _ in lower]
+    for j in range(len(lower)):
+        pivot = (lower[j][j] << 24) - dot(factor[j], factor[j])
+        factor[j].append(math.isqrt(max(pivot, 2**41)))
+        for i in range(j + 1, len(lower)):
+            value = (lower[i][j] << 24) - dot(factor[i][:j], factor[j][:j])
+            factor[i].append(clip(value // factor[j][j], 2**26))
+    return factor
+
+
+def squared_length(factor: Matrix, drives: Sequence[int]) -> int:
+    """|L^-1 u|^2, Q.16, of u in Q.16."""
+    solved: list[int] = []
+    for row, drive in zip(factor, drives, strict=True):
+        value = (drive << 24) - dot(row[: len(solved)], solved)
+        solved.append(clip(value // row[len(solved)], 2**29))
+    return dot(solved, solved) >> 16
+
+
 class Reference:
     """The reference for `network.CoLaNET`; counts are sequences of whole numbers 0..10."""
 
-    def __init__(self, params: Params, n_inputs: int) -> None:
+    def __init__(self, params: Params, n_inputs: int, background: Sequence[Sequence[int]] = ()) -> None:
         self.params, self.n_inputs, self.n_learnt = params, n_inputs, 0
         self.columns: list[Column] = []
         rule = params.plasticity
         self.rule: PublishedReference | DecorrelatedReference = (
             PublishedReference(params, rule, n_inputs)
             if isinstance(rule, Published)
-            else DecorrelatedReference(params, rule, n_inputs)
+            else DecorrelatedReference(params, rule, n_inputs, background)
         )
 
     @property
@@ -504,13 +602,15 @@ class Reference:
             )
             for of_column, column in zip(trials, self.columns, strict=True)
         ]
-        if not any(spikes):
-            return ReferenceDecision(None, spikes, first, 0, excitation)
+        if not trials:
+            return ReferenceDecision(None, spikes, first, 0, excitation, 0)
         best = max(range(len(trials)), key=lambda column: self.rule.rank(trials[column]))
+        novelty = self.rule.novelty(self.columns, counts, best)
+        if not any(spikes):
+            return ReferenceDecision(None, spikes, first, 0, excitation, novelty)
         others = [count for column, count in enumerate(spikes) if column != best]
-        return ReferenceDecision(
-            self.columns[best].label, spikes, first, spikes[best] - max(others, default=0), excitation
-        )
+        margin = spikes[best] - max(others, default=0)
+        return ReferenceDecision(self.columns[best].label, spikes, first, margin, excitation, novelty)
 
     def _index(self, label: str) -> int:
         if label not in self.labels:

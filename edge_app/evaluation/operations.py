@@ -83,7 +83,7 @@ def _decorrelated(columns: DecorrelatedColumns, counts: Counts, column: int) -> 
     if uses and rule.correction and columns.keys.size > 1:
         total = total.plus(_correction(columns, counts, column))
     elif not uses and rule.novelty and used:
-        total = total.plus(_loss(columns, columns.novelty(counts), rule.regularisation / rule.novelty, used))
+        total = total.plus(_loss(columns, columns.deviation(counts), rule.regularisation / rule.novelty, used))
     residual = np.zeros(n, np.int32)
     kernels.residual_of(counts, columns.mean[winner], residual)
     trace = _trace(columns, residual)
@@ -99,9 +99,9 @@ def _decorrelated(columns: DecorrelatedColumns, counts: Counts, column: int) -> 
 
 def _correction(columns: DecorrelatedColumns, counts: Counts, column: int) -> Operations:
     """A presentation, and a step for each column that expected the example wrongly."""
-    novelty = columns.novelty(counts)
+    deviation = columns.deviation(counts)
     wrong = int(np.count_nonzero(np.abs(columns.errors(columns.present(counts), column)) >= kernels.LEAST_ERROR))
-    moved = int(np.count_nonzero(novelty))
+    moved = int(np.count_nonzero(deviation))
     steps = _macs((columns.keys.size + 1) * columns.n_inputs, (wrong + 1) * moved)  # one more for the energy
     return of_decision(columns, counts).plus(steps._replace(executed=(wrong + 1) * columns.n_inputs))
 

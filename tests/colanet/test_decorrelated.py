@@ -85,10 +85,10 @@ def test_columns_are_corrected_by_how_wrongly_they_expect_an_example() -> None:
     drive = (columns.weights.T.astype(np.int64) @ counts - columns.tonic) / 2**15
     expected = np.exp2(6 * (drive - drive.max()))
     error = expected / expected.sum() - [1, 0, 0]
-    novelty = counts - means.sum(0) / 6
+    deviation = counts - means.sum(0) / 6
     net.learn_one(counts, "0")
-    step = -0.2 * error / (1 + 10 / 64) / (novelty @ novelty)
-    assert corrections(net) - before == pytest.approx(np.outer(step, novelty), abs=2e-5)
+    step = -0.2 * error / (1 + 10 / 64) / (deviation @ deviation)
+    assert corrections(net) - before == pytest.approx(np.outer(step, deviation), abs=2e-5)
     assert error[0] < -0.5
 
 

@@ -111,7 +111,8 @@ def play(twins: Twins, random: Random, n_inputs: int, steps: int) -> None:
     params=params(), n_inputs=st.integers(1, 24), threads=st.integers(1, 4), random=st.randoms(use_true_random=False)
 )
 def test_kernels_equal_the_reference(params: Params, n_inputs: int, threads: int, random: Random) -> None:
-    play(Twins(params, n_inputs, threads), random, n_inputs, steps=20)
+    background = [presentation(random, n_inputs) for _ in range(random.randrange(4))]
+    play(Twins(params, n_inputs, threads, background), random, n_inputs, steps=20)
 
 
 def any_state(params: Params, neurons: int, n_inputs: int, random: Random) -> dict[str, list]:
@@ -152,7 +153,7 @@ def test_they_agree_from_any_state_that_fits_the_formats(
     params: Params, n_inputs: int, classes: int, random: Random
 ) -> None:
     """No product, sum or shift leaves its integer, even where no stream would lead: Python's integers have no end."""
-    twins = Twins(params, n_inputs)
+    twins = Twins(params, n_inputs, background=[presentation(random, n_inputs) for _ in range(2)])
     for label in LABELS[:classes]:
         twins.add_class(label)
     twins.put(any_state(params, len(twins.neurons), n_inputs, random))

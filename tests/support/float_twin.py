@@ -57,8 +57,8 @@ class DecorrelatedFloat:
         error /= error.sum()
         error[label] -= 1
         step = -self.rule.correction * error / (1 + self.uses / 64)
-        novelty = x - self.common
-        self.corrections += np.outer(step, novelty) / (novelty @ novelty)
+        deviation = x - self.common
+        self.corrections += np.outer(step, deviation) / (deviation @ deviation)
 
     def refresh(self) -> None:
         """Weights, tonic inhibition and threshold from means, P and corrections."""

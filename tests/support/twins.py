@@ -42,9 +42,12 @@ NEURON_ARRAYS = {
 class Twins:
     """Does everything in both, and compares after every step."""
 
-    def __init__(self, params: Params, n_inputs: int, threads: int = 1) -> None:
-        self.fast = CoLaNET(params, n_inputs, threads=threads)
-        self.slow = Reference(params, n_inputs)
+    def __init__(
+        self, params: Params, n_inputs: int, threads: int = 1, background: Sequence[Sequence[int]] = ()
+    ) -> None:
+        counts = np.array(background, np.uint8).reshape(len(background), n_inputs)
+        self.fast = CoLaNET(params, n_inputs, threads=threads, background=counts)
+        self.slow = Reference(params, n_inputs, background)
 
     @property
     def neurons(self) -> list[Neuron]:
@@ -78,6 +81,7 @@ class Twins:
         assert decision.first_spike.tolist() == answer.first_spike
         assert (decision.label, decision.margin) == (answer.label, answer.margin)
         assert decision.excitation.tolist() == answer.excitation
+        assert decision.novelty == answer.novelty
         return sum(answer.spikes)
 
     def put(self, state: dict[str, Any]) -> None:
