@@ -168,14 +168,15 @@ def self_check(made: Any, source: dict[str, Any], sink: dict[str, Any]) -> str:
 
 
 def kept(path: Path, table: dict[str, Any]) -> dict[str, Any]:
-    """Return the rate code and other runtimes' digests of an earlier manifest, if it is of the very same model."""
+    """Return what an earlier manifest says of the very same model: rate code, background, other runtimes' digests."""
     if not path.is_file():
         return {}
     earlier = load_manifest(path, check=False)
     if earlier.sha256 != table["sha256"]:
         return {}
-    rate_code = {"rate_code": dict(earlier.rate_code)} if earlier.rate_code else {}
-    return {"self_check": {**earlier.self_check, **table["self_check"]}, **rate_code}
+    tables = {"rate_code": dict(earlier.rate_code), "background": dict(earlier.background)}
+    rest = {name: values for name, values in tables.items() if values}
+    return {"self_check": {**earlier.self_check, **table["self_check"]}, **rest}
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.config import ConsolidationConfig
+from edge_app.encoder.background import load_background
 from edge_app.encoder.images import ImageEncoder
 from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
@@ -54,7 +55,7 @@ class Measured:
     def __init__(self, one: PlannedSet, data: Path, cache: Path, ledger: ResultsFile, params: Params) -> None:
         self.set, self.ledger, self.params, self.cache = one, ledger, params, str(cache)
         manifest = load_manifest(None)
-        self.rate_code = RateCode.for_model(manifest)
+        self.rate_code, self.background = RateCode.for_model(manifest), load_background(manifest)
         self.dataset = Dataset(data / one.file)
         self.choice = choose_splits(self.dataset.splits)
         with ImageEncoder(manifest) as encoder:
@@ -74,7 +75,7 @@ class Measured:
 
     def network(self, params: Params | None = None) -> CoLaNET:
         """A network that has learnt nothing, with the measured parameters or others."""
-        return CoLaNET(params or self.params, self.rate_code.n_inputs)
+        return CoLaNET(params or self.params, self.rate_code.n_inputs, background=self.background)
 
     def setting(self, shots: int | None, **more: Any) -> EvaluationSettings:
         """The setting of a row; its baselines at their best."""

@@ -110,9 +110,10 @@ class DecorrelatedColumns(Columns):
         self._common = np.zeros((2, n_inputs), np.int64)
         self._rows = np.empty((CACHE_LINE, n_inputs), np.int16)
         self._background = _make_background(background, n_inputs)
-        near = kernels.NEIGHBOURS
-        vectors = [np.zeros(near, np.int64) for _ in range(4)]
-        self._novelty_scratch = NoveltyScratch(*vectors, np.zeros((near, near), np.int64))
+        near = np.zeros(kernels.NEIGHBOURS, np.int64)
+        self._novelty_scratch = NoveltyScratch(
+            near, near.copy(), near.copy(), near.copy(), np.zeros((near.size, near.size), np.int64)
+        )
         self._rule = rule
         self._regularisation = to_fixed(rule.regularisation, 0)
         self._fraction = to_fixed(rule.threshold, 16)

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params
     from edge_app.evaluation.continual import ContinualPlan
@@ -48,12 +51,13 @@ class ProtocolJob(NamedTuple):
     params: "Params"
     setting: "EvaluationSettings"
     n_inputs: int
+    background: "NDArray[np.uint8] | None"
 
     def network(self, params: "Params | None" = None) -> "CoLaNET":
         """A network that has learnt nothing."""
         from edge_app.colanet.network import CoLaNET
 
-        return CoLaNET(params or self.params, self.n_inputs, threads=self.args.threads)
+        return CoLaNET(params or self.params, self.n_inputs, threads=self.args.threads, background=self.background)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
@@ -129,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.colanet.params import Params
     from edge_app.commands.evaluate_report import report
     from edge_app.commands.output import show_progress, write_json
+    from edge_app.encoder.background import load_background
     from edge_app.encoder.images import ImageEncoder
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.ratecode import RateCode
@@ -143,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
     rate_code = RateCode.for_model(manifest)
     with Dataset(args.path) as dataset, ImageEncoder(manifest, threads=args.threads) as encoder:
         setting = _setting(args, dataset.splits)
-        job = ProtocolJob(args, None, params, setting, rate_code.n_inputs)  # type: ignore[arg-type]
+        job = ProtocolJob(args, None, params, setting, rate_code.n_inputs, load_background(manifest))  # type: ignore[arg-type]
         material = prepare(dataset, encoder, rate_code, job.network, setting, cache=args.cache, progress=show_progress)
         runtime = encoder.runtime
     values = {"protocol": args.protocol} | _RUN[args.protocol](job._replace(material=material))

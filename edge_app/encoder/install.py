@@ -86,7 +86,7 @@ def remove_model(name: str, *, folder: Path | None = None) -> list[Path]:
         raise ModelNotFound(f"no model {name!r} in {folder}; added models: {there}")
     with _changing(folder):
         manifest = read_manifest(path)
-        files = [path, manifest.path, *([manifest.rate_code_path] if manifest.rate_code_path else [])]
+        files = [path, manifest.path, *filter(None, (manifest.rate_code_path, manifest.background_path))]
         for file in files:  # the manifest first: a model without one is ignored
             file.unlink(missing_ok=True)
     return files

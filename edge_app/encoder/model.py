@@ -81,6 +81,8 @@ class ModelManifest:
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     rate_code: Mapping[str, Any] = field(default_factory=dict)
     """The calibration of the rate code, as it stands in the file; empty when there is none."""
+    background: Mapping[str, str] = field(default_factory=dict)
+    """File and SHA-256 of the background columns' counts; empty when the model brings none."""
     self_check: Mapping[str, str] = field(default_factory=dict)
     """TFLite runtime -> SHA-256 of the embedding of `selfcheck.picture` by it; empty when nothing is known."""
 
@@ -89,6 +91,12 @@ class ModelManifest:
         """The file that `rate_code` refers to, beside the manifest; None when it refers to none."""
         name = self.rate_code.get("file")
         return None if name is None else self.manifest_path.parent / str(name)
+
+    @property
+    def background_path(self) -> Path | None:
+        """The file of the background columns' counts, beside the manifest; None when the model brings none."""
+        name = self.background.get("file")
+        return None if name is None else self.manifest_path.parent / name
 
 
 def user_models_dir(environ: Mapping[str, str] | None = None) -> Path | None:
@@ -157,6 +165,9 @@ def check_files(manifest: ModelManifest) -> None:
     rate_code = manifest.rate_code_path
     if rate_code is not None:
         _check_hash(rate_code, str(manifest.rate_code["sha256"]), manifest)
+    background = manifest.background_path
+    if background is not None:
+        _check_hash(background, manifest.background["sha256"], manifest)
 
 
 def sha256_of(path: Path) -> str:
@@ -220,7 +231,8 @@ def _manifest(path: Path, table: Table) -> ModelManifest:
         licence=table.read("licence", text(), ""),
         command=table.read("command", text(), ""),
         accuracy=table.read("accuracy", TABLE, {}),
-        rate_code=_rate_code(table),
+        rate_code=_named_file(table, "rate_code"),
+        background=_named_file(table, "background"),
         self_check=table.read("self_check", table_of(SHA256, "a table of SHA-256 digests"), {}),
     )
 
@@ -236,11 +248,12 @@ def _last_map(table: Table) -> MapOutput | None:
     )
 
 
-def _rate_code(table: Table) -> Mapping[str, Any]:
-    found = table.read("rate_code", TABLE, {})
+def _named_file(table: Table, key: str) -> Mapping[str, Any]:
+    """Return a table that may name a file beside the manifest, with its hash."""
+    found = table.read(key, TABLE, {})
     if "file" in found:
-        table.read("rate_code.file", FILE_NAME)
-        table.read("rate_code.sha256", SHA256)
+        table.read(f"{key}.file", FILE_NAME)
+        table.read(f"{key}.sha256", SHA256)
     return found
 
 

@@ -128,6 +128,7 @@ def rebuild_for(
     progress: Progress | None = None,
 ) -> Rebuilt:
     """`rebuild` for CoLaNET and a model's rate code; `params` None keeps those that the state was taught with."""
+    from edge_app.encoder.background import load_background
     from edge_app.encoder.ratecode import RateCode
     from edge_app.learner.state import CoLaNETFactory, binding_of, stored_params
 
@@ -137,5 +138,5 @@ def rebuild_for(
         with Store.reader(database_path(folder)) as store:
             params = stored_params(store.binding.params)
     new = binding_of(manifest, rate_code, params)
-    factory = CoLaNETFactory(params, rate_code.n_inputs, threads)
+    factory = CoLaNETFactory(params, rate_code.n_inputs, threads, load_background(manifest))
     return rebuild(folder, new, rate_code, factory, encode=encode, accept_loss=accept_loss, progress=progress)

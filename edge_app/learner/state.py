@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_app.errors import ModelMismatch
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.errors import ModelMismatch, StateCorrupt
 from edge_app.learner.manifest import installed, preprocessing_of
 from edge_app.learner.replay import NetworkFactory, RateCoder
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
@@ -20,9 +23,12 @@ if TYPE_CHECKING:
 
 
 class CoLaNETFactory:
-    """Makes CoLaNETs with one set of parameters."""
+    """Makes CoLaNETs with one set of parameters and one background, (r, n_inputs) uint8 counts."""
 
-    def __init__(self, params: "Params", n_inputs: int, threads: int = 1) -> None:
+    def __init__(
+        self, params: "Params", n_inputs: int, threads: int = 1, background: NDArray[np.uint8] | None = None
+    ) -> None:
+        self._background = background
         self._params = params
         self._n_inputs = n_inputs
         self._threads = threads
@@ -31,13 +37,18 @@ class CoLaNETFactory:
         """Return a network without classes."""
         from edge_app.colanet.network import CoLaNET
 
-        return CoLaNET(self._params, self._n_inputs, threads=self._threads)
+        return CoLaNET(self._params, self._n_inputs, threads=self._threads, background=self._background)
 
     def load(self, data: bytes) -> "CoLaNET":
-        """Return the network of a snapshot. Raises StateCorrupt."""
+        """Return the network of a snapshot. Raises StateCorrupt, also for one that was made with another background."""
         from edge_app.colanet.network import CoLaNET
 
-        return CoLaNET.from_snapshot(data, threads=self._threads)
+        network = CoLaNET.from_snapshot(data, threads=self._threads)
+        own, wanted = network.background, self._background
+        same = own is wanted if own is None or wanted is None else np.array_equal(own, wanted)
+        if not same:
+            raise StateCorrupt("it was made with other background columns than the model has now")
+        return network
 
 
 class LearnerParts(NamedTuple):
@@ -62,9 +73,10 @@ def open_parts(
 
     Raises ModelMismatch, StateBusy, StateCorrupt, StateNotWritable; InputError for a missing state to read.
     """
+    from edge_app.encoder.background import load_background
     from edge_app.encoder.ratecode import RateCode
 
-    rate_code = RateCode.for_model(manifest)
+    rate_code, background = RateCode.for_model(manifest), load_background(manifest)
     lock = None
     if read_only:
         require_state(folder)
@@ -85,7 +97,7 @@ def open_parts(
         if lock is not None:
             lock.release()
         raise
-    factory = CoLaNETFactory(params, rate_code.n_inputs, threads)
+    factory = CoLaNETFactory(params, rate_code.n_inputs, threads, background)
     return LearnerParts(store, Snapshots(snapshots_path(folder)), rate_code, factory, lock)
 
 

@@ -66,13 +66,15 @@ def measure(
 ) -> dict[str, Any]:
     """Measure everything and return it as JSON values; the keys are described in docs/evaluate.md."""
     from edge_app.colanet.network import CoLaNET
+    from edge_app.encoder.background import load_background
     from edge_app.encoder.preprocess import Preprocessor
     from edge_app.encoder.ratecode import RateCode
     from edge_app.encoder.tflite import TFLiteEncoder
 
     rate_code = RateCode.for_model(manifest)
     frames = make_frames(setting.classes, FRAMES_PER_CLASS, setting.images)
-    network = CoLaNET(params, rate_code.n_inputs, threads=setting.threads)
+    background = load_background(manifest)
+    network = CoLaNET(params, rate_code.n_inputs, threads=setting.threads, background=background)
     with TFLiteEncoder(manifest, threads=setting.threads) as encoder:
         parts = FrameParts(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, rate_code, network)
         found = _measure_frames(parts, frames, setting, progress)

@@ -4,13 +4,13 @@ from random import Random
 
 import numpy as np
 import pytest
-from twins import LABELS, Twins, around, as_counts, lehmer, prototypes
 
 from edge_app.colanet import kernels
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params, Published
 from edge_app.colanet.reference import log2
 from edge_app.errors import InputError, StateCorrupt
+from support.twins import LABELS, Twins, around, as_counts, lehmer, prototypes
 
 N = 40
 OCTAVE = 1024

@@ -1,5 +1,6 @@
 """The learner with the real classifier and rate code."""
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
+from edge_app.encoder.background import load_background
 from edge_app.encoder.model import ModelManifest, load_manifest
 from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError, ModelMismatch
@@ -41,7 +43,7 @@ def _embedding(number: int, size: int = 1280) -> np.ndarray:
 def _clean(folder: Path, manifest: ModelManifest, params: Params) -> bytes:
     """What CoLaNET is that learns the stored journal one example at a time."""
     rate_code = RateCode.for_model(manifest)
-    network = CoLaNET(params, rate_code.n_inputs)
+    network = CoLaNET(params, rate_code.n_inputs, background=load_background(manifest))
     with Store.reader(database_path(folder)) as store:
         for entry in store.journal():
             if entry.label not in network.labels:
@@ -76,6 +78,32 @@ def test_every_way_to_a_journal_gives_the_same_bits(tmp_path: Path, manifest: Mo
         assert learner.notices == ()
     with Learner.open(tmp_path, manifest, read_only=True) as learner:
         assert learner.network_state() == after
+
+
+def test_a_snapshot_of_before_the_background_is_replayed_and_decides_alike(
+    tmp_path: Path, manifest: ModelManifest
+) -> None:
+    with Learner.open(tmp_path, dataclasses.replace(manifest, background={})) as learner:
+        for i in range(8):
+            learner.teach(_embedding(i), f"class {i % 4}", source="test")
+        learner.save()
+        before = [learner.classify(_embedding(100 + i)) for i in range(4)]
+    with Learner.open(tmp_path, manifest) as learner:
+        after = [learner.classify(_embedding(100 + i)) for i in range(4)]
+        assert "other background columns" in learner.notices[0]
+        assert learner.network_state() == _clean(tmp_path, manifest, Params())
+    assert [(d.label, d.spikes.tolist()) for d in after] == [(d.label, d.spikes.tolist()) for d in before]
+
+
+def test_undo_gives_the_old_novelty_back_to_the_bit(tmp_path: Path, manifest: ModelManifest) -> None:
+    with Learner.open(tmp_path, manifest) as learner:
+        for i in range(8):
+            learner.teach(_embedding(i), f"class {i % 4}", source="test")
+        before = learner.classify(_embedding(100)).novelty
+        learner.teach(_embedding(3), "class 0", source="slip")
+        assert learner.classify(_embedding(100)).novelty != before
+        learner.undo()
+        assert learner.classify(_embedding(100)).novelty == before
 
 
 def test_other_parameters_are_refused(tmp_path: Path, manifest: ModelManifest) -> None:
@@ -141,7 +169,8 @@ def test_of_two_manifests_of_one_model_the_one_is_found_that_the_state_was_taugh
         copy = text if name == manifest.name else re.sub(r"(?m)^crop = .*$", "crop = 0.5", text)
         copy = copy.replace(f'name = "{manifest.name}"', f'name = "{name}"')
         (models / f"{name}.toml").write_text(copy)
-        (models / manifest.path.name).write_bytes(manifest.path.read_bytes())
+        for file in filter(None, (manifest.path, manifest.background_path)):
+            (models / file.name).write_bytes(file.read_bytes())
     monkeypatch.setenv("EDGE_APP_MODELS", str(models))
     for name, crop in (("another", 0.5), (manifest.name, manifest.crop)):
         Learner.open(tmp_path / name, load_manifest(models / f"{name}.toml", check=False)).close()
