@@ -118,15 +118,18 @@ def one_of(*choices: T, unit: str = "") -> Check[T]:
     return Check(f"one of {named}", convert, f"{named} {unit}".rstrip().replace("'", '"'))
 
 
-def text(longest: int | None = None, *, least: int = 0) -> Check[str]:
+def text(longest: int | None = None, *, least: int = 0, printable: bool = False) -> Check[str]:
     """Accept text of a bounded number of characters."""
+    kind = "printable characters" if printable else "characters"
 
     def convert(value: Any) -> str:
         if not isinstance(value, str) or len(value) < least or (longest is not None and len(value) > longest):
             raise ValueError
+        if printable and not value.isprintable():
+            raise ValueError
         return value
 
-    return Check("text in quotes" if longest is None else f"text of {least} to {longest} characters", convert)
+    return Check("text in quotes" if longest is None else f"text of {least} to {longest} {kind}", convert)
 
 
 def matching(pattern: str, expected: str) -> Check[str]:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from edge_app.checks import LABEL, Check, Table, checked, list_of, text, whole
 from edge_app.control import Busy, Control, FrameGone, RequestReused
 from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateNotWritable, UnknownLabel
-from edge_app.labels import check_label
 from edge_app.mqtt.fleet import Fleet
 
 LARGEST = 16 << 10
@@ -40,8 +40,7 @@ class CommandSpec(NamedTuple):
 
     role: str
     """The least that is needed: teach or administer."""
-    fields: Mapping[str, Callable[[Any], Any]]
-    """Name -> check, which returns the value or raises ValueError with what was expected."""
+    fields: Mapping[str, Check[Any]]
     needed: tuple[str, ...] = ()
 
 
@@ -54,47 +53,24 @@ class ParsedCommand(NamedTuple):
     """The sender's name for it: comes back with the response; for teach and undo, makes a retry harmless."""
 
 
-def _label(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("the name of a class")
-    try:
-        return check_label(value)
-    except InputError as error:
-        raise ValueError(f"the name of a class ({error})") from error
-
-
-def _number(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 53:
-        raise ValueError("a whole number")
-    return value
-
-
-def _numbers(value: Any) -> list[int]:
-    if not isinstance(value, list) or not 1 <= len(value) <= 200:
-        raise ValueError("a list of 1 to 200 numbers")
-    return [_number(one) for one in value]
-
-
-def _id(value: Any) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= 64:
-        raise ValueError("the id of an offer")
-    return value
-
+NUMBER = whole(0, (1 << 53) - 1)
+EXAMPLES = list_of(NUMBER, "a list of 1 to 200 numbers", 1, 200)
+OFFER_ID = text(64, least=1)
 
 SPECS: Mapping[str, CommandSpec] = {
-    "teach": CommandSpec("teach", {"label": _label, "frame": _number}),
-    "undo": CommandSpec("teach", {"action": _number}),
-    "choose": CommandSpec("teach", {"label": _label}, ("label",)),
-    "relabel": CommandSpec("teach", {"examples": _numbers, "label": _label}, ("examples", "label")),
-    "forget_examples": CommandSpec("administer", {"examples": _numbers}, ("examples",)),
-    "forget_class": CommandSpec("administer", {"label": _label}, ("label",)),
-    "rename_class": CommandSpec("administer", {"label": _label, "to": _label}, ("label", "to")),
-    "merge_classes": CommandSpec("administer", {"label": _label, "into": _label}, ("label", "into")),
-    "offer": CommandSpec("administer", {"label": _label}, ("label",)),
-    "withdraw": CommandSpec("administer", {"label": _label}, ("label",)),
+    "teach": CommandSpec("teach", {"label": LABEL, "frame": NUMBER}),
+    "undo": CommandSpec("teach", {"action": NUMBER}),
+    "choose": CommandSpec("teach", {"label": LABEL}, ("label",)),
+    "relabel": CommandSpec("teach", {"examples": EXAMPLES, "label": LABEL}, ("examples", "label")),
+    "forget_examples": CommandSpec("administer", {"examples": EXAMPLES}, ("examples",)),
+    "forget_class": CommandSpec("administer", {"label": LABEL}, ("label",)),
+    "rename_class": CommandSpec("administer", {"label": LABEL, "to": LABEL}, ("label", "to")),
+    "merge_classes": CommandSpec("administer", {"label": LABEL, "into": LABEL}, ("label", "into")),
+    "offer": CommandSpec("administer", {"label": LABEL}, ("label",)),
+    "withdraw": CommandSpec("administer", {"label": LABEL}, ("label",)),
     "offers": CommandSpec("administer", {}),
-    "accept": CommandSpec("administer", {"offer": _id}, ("offer",)),
-    "decline": CommandSpec("administer", {"offer": _id}, ("offer",)),
+    "accept": CommandSpec("administer", {"offer": OFFER_ID}, ("offer",)),
+    "decline": CommandSpec("administer", {"offer": OFFER_ID}, ("offer",)),
 }
 
 
@@ -111,16 +87,16 @@ def parse(name: str, payload: bytes, role: str) -> ParsedCommand:
     for key in spec.needed:
         if key not in values:
             raise CommandError("invalid", f"{name} lacks the field {key!r}", request)
-    checked = {}
+    found = {}
     for key, value in values.items():
         if key not in spec.fields:
             known = ", ".join((*spec.fields, "request"))
             raise CommandError("invalid", f"{name} has no field {key[:40]!r}; known: {known}", request)
         try:
-            checked[key] = spec.fields[key](value)
-        except ValueError as error:
-            raise CommandError("invalid", f"{key} = {str(value)[:60]!r}, expected {error}", request) from error
-    return ParsedCommand(name, checked, request)
+            found[key] = checked(key, value, spec.fields[key])
+        except InputError as error:
+            raise CommandError("invalid", str(error), request) from error
+    return ParsedCommand(name, found, request)
 
 
 def _object(payload: bytes) -> tuple[dict[str, Any], str | None]:
@@ -132,11 +108,11 @@ def _object(payload: bytes) -> tuple[dict[str, Any], str | None]:
         ) from error
     if not isinstance(values, dict):
         raise CommandError("invalid", f"the command is {type(values).__name__}, expected a JSON object, {{}} at least")
-    request = values.pop("request", None)
-    if request is not None and not (isinstance(request, str) and 1 <= len(request) <= MAX_REQUEST):
-        raise CommandError(
-            "invalid", f"request = {str(request)[:40]!r}, expected text of 1 to {MAX_REQUEST} characters"
-        )
+    try:
+        request = Table(values).read("request", text(MAX_REQUEST, least=1), None)
+    except InputError as error:
+        raise CommandError("invalid", str(error)) from error
+    values.pop("request", None)
     try:
         payload.decode("utf-8")
         json.dumps(values, ensure_ascii=False).encode("utf-8")

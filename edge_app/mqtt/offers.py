@@ -13,8 +13,9 @@ import hmac
 import io
 import json
 import zipfile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from edge_app.checks import LABEL, SHA256, Table, text, whole
 from edge_app.errors import InputError
 from edge_app.mqtt.payloads import to_json
 from edge_app.storage.exchange import MANIFEST, ROOM_LIVE, manifest_limit
@@ -27,6 +28,7 @@ MAX_GROWTH = 8
 OTHERS = 8
 """Entries that an offer may have besides a picture for each example."""
 MIN_KEY = 32
+DEVICE = text(64, least=1, printable=True)
 
 
 class Offer(NamedTuple):
@@ -81,18 +83,18 @@ def unpack(message: bytes, key: bytes | None, *, only_signed: bool = False) -> O
     if only_signed and not signature:
         raise InputError("the offer is not signed")
     try:
-        values = json.loads(header)
+        table = Table(json.loads(header))
         offer = Offer(
-            _text(values["device"], 64),
-            _text(values["label"], 100),
-            _whole(values["examples"], 1, ROOM_LIVE),
-            _whole(values["time_ms"], 0, 1 << 53),
+            table.read("device", DEVICE),
+            table.read("label", LABEL),
+            table.read("examples", whole(1, ROOM_LIVE)),
+            table.read("time_ms", whole(0, 1 << 53)),
             content,
             bool(signature),
         )
-        digest, size = _text(values["sha256"], 64), _whole(values["size"], 0, 1 << 31)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"the offer's header lacks something or holds something unexpected ({error!r})") from error
+        digest, size = table.read("sha256", SHA256), table.read("size", whole(0, 1 << 31))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the offer's header is damaged: {error}") from error
     if size != len(content) or digest != hashlib.sha256(content).hexdigest():
         raise InputError("the offer's content is not what its header says: it was cut off or changed")
     _check_zip(offer)
@@ -123,15 +125,3 @@ def _check_zip(offer: Offer) -> None:
 
 def _signature(head: bytes, key: bytes) -> bytes:
     return hmac.new(key, head, hashlib.sha256).hexdigest().encode("ascii")
-
-
-def _text(value: Any, limit: int) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= limit or not value.isprintable():
-        raise ValueError(f"{str(value)[:40]!r} is no text of 1 to {limit} characters")
-    return value
-
-
-def _whole(value: Any, least: int, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(f"{str(value)[:40]} is no whole number of {least}..{most}")
-    return value
