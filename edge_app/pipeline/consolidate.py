@@ -19,6 +19,7 @@ from edge_app.pipeline.commands import CommandQueue
 from edge_app.pipeline.encode import FrameEncoder
 from edge_app.pipeline.pace import ChangeDetector, Pace
 from edge_app.pipeline.stage import SLICE_S
+from edge_app.storage.errors import not_writable
 
 STILL = 4.0
 """The picture stands still while no patch changes by more, in levels of 255: above the noise of most cameras."""
@@ -100,8 +101,9 @@ class Consolidate:
         start_ns = self._clock.monotonic_ns()
         try:
             self._dream()
-        except EdgeAppError as error:  # a full disk or a damaged picture: decisions go on
-            self._report(logging.WARNING, "dream_failed", reason=str(error))
+        except (EdgeAppError, OSError) as error:  # a full disk or a damaged picture: decisions go on
+            reason = str(not_writable(error, "an example could not be replayed"))
+            self._report(logging.WARNING, "dream_failed", reason=reason)
             self._next_ns = self._clock.monotonic_ns() + AFTER_FAILURE_NS
         else:
             now_ns = self._clock.monotonic_ns()

@@ -32,7 +32,10 @@ from edge_app.pipeline.encode import FrameEncoder, Preprocess
 from edge_app.pipeline.events import Corrected, Listener, Rejected, Taught
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.stage import SLICE_S
+from edge_app.storage.errors import not_writable
 from edge_app.storage.records import Action, source_with_request
+
+FAILED = "this was not carried out"
 
 
 class Teacher:
@@ -82,8 +85,8 @@ class Teacher:
         if command.done is None:
             try:
                 self._carry_out(command)
-            except EdgeAppError as error:  # a full disk, nothing to undo: the person must see it, decisions go on
-                self._reject(command, error)
+            except (EdgeAppError, OSError) as error:  # a full disk, nothing to undo: the person must see it
+                self._reject(command, not_writable(error, FAILED))
         else:
             self._answer(command, command.done)
         return True
@@ -94,9 +97,10 @@ class Teacher:
             return
         try:
             result = self._carry_out(command)
-        except EdgeAppError as error:
-            self._reject(command, error)
-            done.set_exception(error)
+        except (EdgeAppError, OSError) as error:
+            failure = not_writable(error, FAILED)
+            self._reject(command, failure)
+            done.set_exception(failure)
         except Exception as error:  # noqa: BLE001 the sender reports it; this stage goes on
             done.set_exception(error)
         else:

@@ -17,6 +17,9 @@ NOT_WRITABLE = {
     errno.EACCES: "permission denied: run as the user that owns it, or change its permissions",
     errno.EPERM: "permission denied: run as the user that owns it, or change its permissions",
     errno.EIO: "the disk reports input/output errors: it may be failing; copy the folder elsewhere",
+    errno.EMFILE: "the program has too many files open: try again, or raise its limit (`LimitNOFILE` of the service)",
+    errno.ENFILE: "the system has too many files open: close programs",
+    errno.ENOMEM: "the system is out of memory: close programs",
 }
 
 SQLITE_REASONS = {
@@ -35,11 +38,16 @@ def os_errors(path: Path, doing: str) -> Iterator[None]:
     """Raise StateNotWritable for an OSError while something is written below `path`."""
     try:
         yield
-    except EdgeAppError:
-        raise
     except OSError as error:
-        reason = NOT_WRITABLE.get(error.errno or 0, str(error))
-        raise StateNotWritable(f"cannot {doing} in {path}: {reason}; what was stored before is unchanged") from error
+        raise not_writable(error, f"cannot {doing} in {path}") from error
+
+
+def not_writable(error: EdgeAppError | OSError, what: str) -> EdgeAppError:
+    """Return an OSError as StateNotWritable, with its reason and the way out; an EdgeAppError as it is."""
+    if isinstance(error, EdgeAppError):
+        return error
+    reason = NOT_WRITABLE.get(error.errno or 0, str(error))
+    return StateNotWritable(f"{what}: {reason}; what was stored before is unchanged")
 
 
 @contextmanager

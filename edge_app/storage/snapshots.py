@@ -112,11 +112,12 @@ class Snapshots:
         return sorted(found, key=lambda path: int(path.stem), reverse=True)
 
     def used_bytes(self) -> int:
-        """Return the bytes that the snapshots take on the disk."""
+        """Return the bytes that the snapshots take on the disk. Raises StateNotWritable when they cannot be listed."""
         total = 0
-        for path in self.files():
-            with suppress(FileNotFoundError):
-                total += path.stat().st_size
+        with os_errors(self.folder, "measure the snapshots"):
+            for path in self.files():
+                with suppress(FileNotFoundError):
+                    total += path.stat().st_size
         return total
 
     def clean(self) -> None:

@@ -1,5 +1,7 @@
 """Commands, from a press or from a client, are carried out in turn; what fails is shown, and decisions go on."""
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -11,7 +13,7 @@ import pytest
 from edge_app.config import ButtonsConfig, StateConfig
 from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.preprocess import decode_image
-from edge_app.errors import InputError
+from edge_app.errors import InputError, StateNotWritable
 from edge_app.learner import Learner
 from edge_app.pipeline.commands import (
     MAX_WAITING,
@@ -334,3 +336,24 @@ def test_an_import_that_is_stored_is_followed_even_when_many_commands_wait(rig: 
     assert rig.commands.put(FollowImport(action, source="page"))
     rig.settle()
     assert rig.events[-1] == Corrected("imported", action, "page", 77)
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENOSPC, errno.EIO, errno.ENOMEM])
+def test_an_error_of_the_system_is_shown_and_survived(rig: Rig, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def fails(*_: object, **__: object) -> object:
+        raise OSError(code, os.strerror(code))
+
+    asked: Future[list[Taught]] = Future()
+    shown = TeachableFrame(1, 0, make_preprocess()(colour("red", 0)), None)
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.learner._snapshots, "files", fails)  # measured before anything is stored
+        rig.commands.put(TeachPictures("red", (shown,), 0, source="API", done=asked))
+        assert rig.teacher.step()
+        patched.setattr(rig.learner, "undo", fails)
+        rig.commands.put(Undo(source="button undo"))
+        assert rig.teacher.step()
+    with pytest.raises(StateNotWritable, match="what was stored before is unchanged"):
+        asked.result(0)
+    assert [type(event) for event in rig.events] == [Rejected, Rejected]
+    assert rig.blinks == ["error", "error"]
+    assert rig.learner.examples() == []
