@@ -10,16 +10,17 @@ import hmac
 import json
 import os
 import secrets
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from edge_app.errors import EdgeAppError, InputError, StateNotWritable
+from edge_app.errors import EdgeAppError, InputError
 from edge_app.files import locked, open_regular, write_atomically
 from edge_app.roles import ROLES, Role
+from edge_app.storage.errors import not_writable
 
 SESSIONS = 64
 """How many browsers may be signed in; one more, and the oldest session ends."""
@@ -44,18 +45,37 @@ class _Session(NamedTuple):
     until_s: float
 
 
+class _Content(NamedTuple):
+    """What the file holds; never changed."""
+
+    tokens: Mapping[Role, StoredToken]
+    sessions: Mapping[str, _Session]
+    """By SHA-256, the oldest first."""
+
+    def without(self, role: Role) -> "_Content":
+        """Return the content without a role's token and its sessions."""
+        gone = self.tokens.get(role)
+        tokens = {name: one for name, one in self.tokens.items() if name != role}
+        sessions = {mark: one for mark, one in self.sessions.items() if gone is None or one.token != gone.sha256}
+        return _Content(tokens, sessions)
+
+
+EMPTY = _Content({}, {})
+
+
 class Tokens:
-    """The tokens and sessions in a file. Safe to use from any thread; sees another process's change at once."""
+    """The tokens and sessions in a file. Safe to use from any thread; sees another process's change at once.
+
+    Reading never waits for a change that is being written. A change locks the file's folder, so that two programs that
+    change the file at a time lose neither change.
+    """
 
     def __init__(self, path: Path, *, session_s: float = 30 * 86400.0, wall: Callable[[], float] = time.time) -> None:
         """The file is read when it is first needed; a missing file holds no tokens."""
         self.path = path
         self._session_s = session_s
         self._wall = wall
-        self._lock = threading.Lock()
-        self._mark: tuple[int, ...] | None = None
-        self._tokens: dict[Role, StoredToken] = {}
-        self._sessions: dict[str, _Session] = {}
+        self._known: tuple[tuple[int, ...] | None, _Content] = (None, EMPTY)
 
     def make(self, role: Role) -> str:
         """Make a token for a role and return it; it replaces the role's last token and ends that one's sessions.
@@ -63,149 +83,146 @@ class Tokens:
         Raises StateNotWritable, InputError.
         """
         token = PREFIX + secrets.token_urlsafe(32)
-        with self._changing():
-            self._drop(role)
-            self._tokens[role] = StoredToken(role, hash_of(token), int(self._wall()))
+        with self._changing() as change:
+            rest = change.content.without(role)
+            stored = StoredToken(role, hash_of(token), int(self._wall()))
+            change.content = rest._replace(tokens={**rest.tokens, role: stored})
         return token
 
     def remove(self, role: Role) -> bool:
-        """Remove a role's token and its sessions; return whether there was one. Raises StateNotWritable."""
-        with self._changing():
-            there = role in self._tokens
-            self._drop(role)
+        """Remove a role's token and its sessions; return whether there was one. Raises StateNotWritable, InputError."""
+        with self._changing() as change:
+            there = role in change.content.tokens
+            change.content = change.content.without(role)
         return there
 
     def stored(self) -> list[StoredToken]:
         """Return the stored tokens. Raises InputError for an invalid file."""
-        with self._lock:
-            self._refresh()
-            return [self._tokens[role] for role in ROLES if role in self._tokens]
+        tokens = self._read().tokens
+        return [tokens[role] for role in ROLES if role in tokens]
 
     def role_of(self, token: str) -> Role | None:
-        """Return the role of a token, None for a wrong one, in the same time for both."""
-        mine = hash_of(token)
-        with self._lock:
-            self._refresh()
-            found: Role | None = None
-            for known in self._tokens.values():
-                if hmac.compare_digest(known.sha256, mine):
-                    found = known.role
-            return found
+        """Return the role of a token, None for a wrong one, in the same time for both. Raises InputError."""
+        return self.role_of_digest(hash_of(token))
+
+    def role_of_digest(self, digest: str) -> Role | None:
+        """Return the role of a token by its SHA-256 (`hash_of`), None for a wrong one. Raises InputError."""
+        found: Role | None = None
+        for known in self._read().tokens.values():
+            if hmac.compare_digest(known.sha256, digest):
+                found = known.role
+        return found
 
     def start_session(self, token: str) -> str | None:
-        """Start a session; return the secret for its cookie, None for a wrong token. Raises StateNotWritable."""
+        """Start a session; return the secret for its cookie, None for a wrong token.
+
+        Raises StateNotWritable, InputError.
+        """
         if self.role_of(token) is None:
             return None
-        secret, mine = secrets.token_urlsafe(32), hash_of(token)
-        with self._changing():
-            if not any(hmac.compare_digest(known.sha256, mine) for known in self._tokens.values()):
+        secret = secrets.token_urlsafe(32)
+        with self._changing() as change:
+            role = self.role_of(token)
+            if role is None:
                 return None  # removed meanwhile
             now = self._wall()
-            self._sessions = {mark: one for mark, one in self._sessions.items() if one.until_s > now}
-            while len(self._sessions) >= SESSIONS:
-                del self._sessions[next(iter(self._sessions))]
+            sessions = {mark: one for mark, one in change.content.sessions.items() if one.until_s > now}
+            while len(sessions) >= SESSIONS:
+                del sessions[next(iter(sessions))]
             mark = hash_of(secret)
-            self._sessions[mark] = _Session(mark, mine, now + self._session_s)
+            sessions[mark] = _Session(mark, change.content.tokens[role].sha256, now + self._session_s)
+            change.content = change.content._replace(sessions=sessions)
         return secret
 
     def session_role(self, secret: str) -> Role | None:
         """Return the role of a session by the secret in its cookie, None when there is no such session."""
-        with self._lock:
-            self._refresh()
-            session = self._sessions.get(hash_of(secret))
-            if session is None or session.until_s <= self._wall():
-                return None
-            return next((known.role for known in self._tokens.values() if known.sha256 == session.token), None)
+        content = self._read()
+        session = content.sessions.get(hash_of(secret))
+        if session is None or session.until_s <= self._wall():
+            return None
+        return next((known.role for known in content.tokens.values() if known.sha256 == session.token), None)
 
     def end_session(self, secret: str) -> None:
-        """End a session. Raises StateNotWritable."""
-        with self._changing():
-            self._sessions.pop(hash_of(secret), None)
+        """End a session. Raises StateNotWritable, InputError."""
+        mark = hash_of(secret)
+        with self._changing() as change:
+            sessions = {name: one for name, one in change.content.sessions.items() if name != mark}
+            change.content = change.content._replace(sessions=sessions)
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Read the file, have it changed, and write it if it was, while no other program can do the same.
-
-        Raises StateNotWritable, InputError.
-        """
+    def _changing(self) -> Iterator["_Change"]:
+        """Yield what the file holds, with other programs locked out, and write it when the body has changed it."""
         try:
-            with self._lock, locked(self.path.parent):
-                self._refresh()
-                before = self._table()
-                try:
-                    yield
-                    if self._table() != before:
-                        self._write()
-                except BaseException:
-                    self._mark = ()  # what is in memory is not what is stored: read again
-                    raise
+            with locked(self.path.parent):
+                change = _Change(self._read())
+                before = change.content
+                yield change
+                if change.content != before:
+                    write_atomically(self.path, _to_json(change.content))
+        except OSError as error:
+            raise not_writable(error, f"{self.path} cannot be written") from error
+
+    def _read(self) -> _Content:
+        """Return what the file holds; it is read when it has changed. Raises InputError."""
+        try:
+            found = self.path.stat()
+            mark = (found.st_ino, found.st_ctime_ns, found.st_size)
+            known, content = self._known
+            if mark == known:
+                return content
+            with open_regular(self.path) as file:
+                self._check(os.fstat(file.fileno()))
+                data = file.read(MAX_FILE + 1)
+        except FileNotFoundError:
+            self._known = (None, EMPTY)
+            return EMPTY
         except OSError as error:
             if isinstance(error, EdgeAppError):
                 raise
-            raise StateNotWritable(f"{self.path} cannot be written: {error.strerror or error}") from error
-
-    def _drop(self, role: Role) -> None:
-        gone = self._tokens.pop(role, None)
-        if gone is not None:
-            self._sessions = {mark: one for mark, one in self._sessions.items() if one.token != gone.sha256}
-
-    def _refresh(self) -> None:
-        """Read the file if it has changed."""
-        try:
-            found = self.path.lstat()
-            if _mark(found) == self._mark:
-                return
-            with open_regular(self.path) as file:
-                found = os.fstat(file.fileno())
-                self._check(found)
-                content = file.read(MAX_FILE)
-        except FileNotFoundError:
-            self._mark, self._tokens, self._sessions = None, {}, {}
-            return
-        except OSError as error:
             raise InputError(f"{self.path} cannot be read: {error.strerror}") from error
         try:
-            self._take(json.loads(content))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            content = _from_json(data)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise InputError(
                 f"{self.path} is damaged ({error}): remove it, and make new tokens (`edge-app token make ROLE`)"
             ) from error
-        self._mark = _mark(found)
+        self._known = (mark, content)
+        return content
 
     def _check(self, found: os.stat_result) -> None:
         if found.st_mode & 0o077:
-            raise InputError(
-                f"{self.path} can be read by other users (mode {found.st_mode & 0o777:o}): chmod 600 {self.path}"
-            )
+            mode = f"{found.st_mode & 0o777:o}"
+            raise InputError(f"{self.path} can be read by other users (mode {mode}): chmod 600 {self.path}")
         if found.st_size > MAX_FILE:
             raise InputError(
-                f"{self.path} has {found.st_size} bytes, expected at most {MAX_FILE}: `edge-app token make`"
+                f"{self.path} has {found.st_size} bytes, expected at most {MAX_FILE}: remove it, and make new tokens "
+                "(`edge-app token make ROLE`)"
             )
 
-    def _take(self, table: dict[str, Any]) -> None:
-        tokens: dict[Role, StoredToken] = {}
-        for name, row in table["tokens"].items():
-            if name not in ROLES:
-                raise ValueError(f"{name!r} is not a role")
-            role = cast(Role, name)
-            tokens[role] = StoredToken(role, _digest(row["sha256"]), int(row["made_s"]))
-        sessions = [_Session(_digest(a), _digest(b), float(until)) for a, b, until in table["sessions"]]
-        self._tokens, self._sessions = tokens, {session.sha256: session for session in sessions[-SESSIONS:]}
 
-    def _table(self) -> dict[str, Any]:
-        return {
-            "tokens": {one.role: {"sha256": one.sha256, "made_s": one.made_s} for one in self._tokens.values()},
-            "sessions": [list(session) for session in self._sessions.values()],
-        }
-
-    def _write(self) -> None:
-        write_atomically(self.path, json.dumps(self._table(), indent=1).encode())
-        self._mark = _mark(self.path.lstat())
+@dataclass
+class _Change:
+    content: _Content
 
 
-def _mark(found: os.stat_result) -> tuple[int, ...]:
-    """Return what changes when the file is replaced."""
-    return found.st_ino, found.st_mtime_ns, found.st_size
+def _from_json(data: bytes) -> _Content:
+    table: Any = json.loads(data)
+    tokens: dict[Role, StoredToken] = {}
+    for name, row in table["tokens"].items():
+        if name not in ROLES:
+            raise ValueError(f"{name!r} is not a role")
+        role = cast(Role, name)
+        tokens[role] = StoredToken(role, _digest(row["sha256"]), int(row["made_s"]))
+    sessions = [_Session(_digest(a), _digest(b), float(until)) for a, b, until in table["sessions"]]
+    return _Content(tokens, {session.sha256: session for session in sessions[-SESSIONS:]})
+
+
+def _to_json(content: _Content) -> bytes:
+    table = {
+        "tokens": {one.role: {"sha256": one.sha256, "made_s": one.made_s} for one in content.tokens.values()},
+        "sessions": [list(session) for session in content.sessions.values()],
+    }
+    return json.dumps(table, indent=1).encode()
 
 
 def hash_of(secret: str) -> str:

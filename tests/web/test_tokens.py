@@ -1,6 +1,7 @@
 """Tokens and sessions: shown once, stored as hashes, invalid once removed."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -103,6 +104,46 @@ def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "gone" / "t.json"
     with pytest.raises(StateNotWritable, match="cannot be written"):
         Tokens(path).make("view")
+
+
+def make_again_and_again(path: Path, role: str) -> None:
+    for _ in range(20):
+        Tokens(path).make(role)  # type: ignore[arg-type]
+
+
+def test_programs_that_change_the_file_at_a_time_lose_no_change(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    tokens = Tokens(path)
+    token = tokens.make("administer")
+    others = [multiprocessing.Process(target=make_again_and_again, args=(path, role)) for role in ("view", "teach")]
+    for other in others:
+        other.start()
+    secrets = [tokens.start_session(token) or "" for _ in range(20)]
+    for other in others:
+        other.join(60)
+        assert other.exitcode == 0
+    assert {one.role for one in tokens.stored()} == {"view", "teach", "administer"}
+    assert [Tokens(path).session_role(secret) for secret in secrets] == ["administer"] * 20
+    assert tokens.remove("view")
+    assert tokens.role_of(token) == "administer"
+
+
+def test_a_link_in_the_files_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text("{}")
+    path = tmp_path / "t.json"
+    path.symlink_to(tmp_path / "other.json")
+    with pytest.raises(InputError, match="cannot be read"):
+        Tokens(path).stored()
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o000, 0o077])
+def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        Tokens(tmp_path / "t.json").make("view")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "t.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_roles_build_on_one_another() -> None:
