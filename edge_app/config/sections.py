@@ -404,6 +404,12 @@ class WebConfig(Section):
     picture_fps: float = _key(10.0, number(0.1, 60, "fps"), "Pictures per second sent to a page at most.")
     max_upload_mb: int = _key(64, whole(1, 4096, "MB"), "Size of an imported file at most.")
     session_days: int = _key(30, whole(1, 3650, "days"), "A browser has to sign in again after this time.")
+    hsts_days: int = _key(
+        0,
+        whole(0, 3650, "days"),
+        "Tell browsers to use only HTTPS for this host name, on every port, for this time (HSTS); 0: do not. Leave it "
+        "at 0 while another service on the same host name uses plain HTTP.",
+    )
 
     @property
     def loopback(self) -> bool:

@@ -38,7 +38,6 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
-HSTS = "max-age=31536000"
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="edge-app"'}
 
 
@@ -53,6 +52,10 @@ class Client(NamedTuple):
     """Whether the request came over TLS."""
     session: str | None
     """Secret in its session cookie."""
+    token: str | None = None
+    """SHA-256 of its bearer token."""
+    local: bool = False
+    """Whether its role is that of programs on this machine."""
 
     def require(self, role: Role) -> None:
         """Raise ApiError unless the client has this role, or one that includes it."""
@@ -81,7 +84,7 @@ class AccessPolicy:
         self.lockout = Lockout(clock)
         self._limiter = RateLimiter(rate, burst, clock)
         self._config = config
-        self._proxies = [ipaddress.ip_network(one) for one in config.proxies]
+        self.proxies = [ipaddress.ip_network(one) for one in config.proxies]
         own = machine_names() if names is None else names
         self._names = {*(name.lower() for name in (*own, *config.names)), "localhost"}
 
@@ -93,17 +96,28 @@ class AccessPolicy:
             raise too_many("too many requests", wait)
         host = headers.get("host", "")
         self._check_host(host)
-        bearer = self._bearer(headers, key)
         secure = scope["scheme"] in ("https", "wss")
         session = session_cookie(headers, secure)
-        role = bearer
-        if role is None and session is not None:
-            role = self.tokens.session_role(session)
-        if role is None and self._is_local(peer, host, headers) and self._config.loopback_role != "none":
+        token = _bearer_token(headers)
+        if token is not None:
+            return Client(self.check_token(token, key), key, secure, session, hash_of(token))
+        self._check_site(scope, host, headers, secure)
+        role = None if session is None else self.tokens.session_role(session)
+        local = role is None and self._config.loopback_role != "none" and self._is_local(peer, host, headers)
+        if local:
             role = cast(Role, self._config.loopback_role)
-        if bearer is None:
-            self._check_site(scope, host, headers, secure)
-        return Client(role, key, secure, session)
+        return Client(role, key, secure, session, local=local)
+
+    def still_allows(self, client: Client, role: Role) -> bool:
+        """Return whether a client's token or session still has a role; for streams that stay open."""
+        if client.local:
+            return True
+        try:
+            if client.token is not None:
+                return allows(self.tokens.role_of_digest(client.token), role)
+            return client.session is not None and allows(self.tokens.session_role(client.session), role)
+        except EdgeAppError:  # the token file is not valid
+            return False
 
     def check_token(self, token: str, key: str) -> Role:
         """Return the role of a token. Raises ApiError for a wrong token, or while the client is locked out."""
@@ -115,17 +129,8 @@ class AccessPolicy:
         if role is None:
             self.lockout.failed(key)
             raise ApiError(401, "wrong_token", "this token is not known", headers=CHALLENGE)
-        self.lockout.succeeded(key, digest)
+        self.lockout.trust(key, digest)
         return role
-
-    def _bearer(self, headers: Headers, key: str) -> Role | None:
-        given = headers.get("authorization")
-        if given is None:
-            return None
-        scheme, _, token = given.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise ApiError(401, "wrong_token", "expected Authorization: Bearer TOKEN", headers=CHALLENGE)
-        return self.check_token(token.strip()[:200], key)
 
     def _check_host(self, host: str) -> None:
         """Reject a Host that is not this machine's: a site whose name was made to point here (DNS rebinding)."""
@@ -145,7 +150,7 @@ class AccessPolicy:
             return False
         return (
             address.is_loopback
-            and not any(address in network for network in self._proxies)
+            and not any(address in network for network in self.proxies)
             and not any(header in headers for header in FORWARDING_HEADERS)
             and _without_port(host).lower() in LOOPBACK_NAMES
         )
@@ -172,12 +177,13 @@ class AccessPolicy:
 class AccessMiddleware:
     """Applies the access policy to every request, and adds the security headers to every response."""
 
-    def __init__(self, app: ASGIApp, policy: AccessPolicy, proxies: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, policy: AccessPolicy, config: "WebConfig") -> None:
         self._app = app
+        self._hsts = f"max-age={config.hsts_days * 86400}" if config.hsts_days else ""
         self._policy = policy
         inner: ASGIApp = self._check
-        if proxies:
-            inner = ProxyHeadersMiddleware(inner, trusted_hosts=list(proxies))  # type: ignore[assignment, arg-type]
+        if config.proxies:
+            inner = ProxyHeadersMiddleware(inner, trusted_hosts=list(config.proxies))  # type: ignore[assignment, arg-type]
         self._inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -198,8 +204,8 @@ class AccessMiddleware:
                 own = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     own.setdefault(name, value)
-                if secure:
-                    own.setdefault("Strict-Transport-Security", HSTS)
+                if secure and self._hsts:
+                    own.setdefault("Strict-Transport-Security", self._hsts)
             await send(message)
 
         try:
@@ -250,3 +256,16 @@ def machine_names() -> list[str]:
 def _without_port(host: str) -> str:
     name, colon, port = host.rpartition(":")
     return name if colon and port.isdecimal() else host
+
+
+def _bearer_token(headers: Headers) -> str | None:
+    """Return the token in the Authorization header; another scheme is for a proxy in front, and not ours.
+
+    Raises ApiError for the scheme Bearer without a token.
+    """
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    if not token.strip():
+        raise ApiError(401, "wrong_token", "expected Authorization: Bearer TOKEN", headers=CHALLENGE)
+    return token.strip()[:200]

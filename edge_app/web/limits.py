@@ -95,14 +95,12 @@ class Lockout:
         while len(self._failures) > self._clients:
             self._failures.popitem(last=False)
 
-    def succeeded(self, key: str, digest: str = "") -> None:
-        """Forget a client's failures, and remember that this token was right."""
-        self._failures.pop(key, None)
-        if digest:
-            self._trusted[key, digest] = None
-            self._trusted.move_to_end((key, digest))
-            while len(self._trusted) > self._clients:
-                self._trusted.popitem(last=False)
+    def trust(self, key: str, digest: str) -> None:
+        """Record that a token was right. The failures stay: a right token must not allow endless guesses."""
+        self._trusted[key, digest] = None
+        self._trusted.move_to_end((key, digest))
+        while len(self._trusted) > self._clients:
+            self._trusted.popitem(last=False)
 
     def __len__(self) -> int:
         """Return the number of clients that are remembered."""

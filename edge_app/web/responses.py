@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from edge_app.control import Busy, FrameGone, NotInTray, RequestReused
 from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateBusy, StateNotWritable, UnknownLabel
+from edge_app.storage.errors import NOT_WRITABLE, not_writable
 from edge_app.web.schema import Failure, Problem
 
 JSON, ZIP, JPEG = "application/json", "application/zip", "image/jpeg"
@@ -69,6 +70,8 @@ def api_error(error: Exception) -> ApiError:
     """Return the API error for an exception that a request raised; one that is not ours is logged."""
     if isinstance(error, ApiError):
         return error
+    if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
+        error = not_writable(error, "this could not be stored")
     for kind, status, code in STATUS_OF:
         if isinstance(error, kind):
             return ApiError(status, code, str(error), headers={"Retry-After": "1"} if status == 503 else {})

@@ -1,15 +1,18 @@
 """The server: uvicorn with its event loop in a thread beside the live loop."""
 
 import asyncio
+import errno
 import ipaddress
 import logging
+import os
 import socket
 import ssl
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge_app.closing import Closing
 from edge_app.errors import DeviceError, InputError, RuntimeMissing
@@ -19,12 +22,15 @@ if TYPE_CHECKING:
 
     from edge_app.config import WebConfig
     from edge_app.control import Control
+    from edge_app.web.listener import Listener
     from edge_app.web.site import Site
 
-HEAD_BYTES = 16 << 10
-KEEP_ALIVE_S = 20
+CONNECTIONS, CONNECTIONS_PER_PAGE = 32, 6
+"""How many connections may be open: a browser opens up to six to one host."""
 MESSAGE_BYTES = 4 << 10
 """Longest message accepted from a WebSocket client; the protocol expects none."""
+LISTENING = "0A"
+"""State of a listening socket in /proc/net/tcp."""
 START_S = 20.0
 """Longest wait for the server to answer."""
 
@@ -47,10 +53,11 @@ class WebServer(Closing):
         self.tokens = Tokens(tokens, session_s=config.session_days * 86400.0)
         self.tokens.stored()
         self._policy = AccessPolicy(config, self.tokens, time.monotonic)
-        self._tls = _check_certificate(config)
+        self._tls = _tls_context(config)
         self._socket = _bind(config)
         self._site: Site | None = None
         self._server: uvicorn.Server | None = None
+        self._listener: Listener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self.failure: BaseException | None = None
@@ -84,6 +91,8 @@ class WebServer(Closing):
         self._socket.close()
 
     def _end(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
         if self._site is not None:
             self._site.end()
         if self._server is not None:
@@ -102,20 +111,15 @@ class WebServer(Closing):
     async def _serve(self) -> None:
         import uvicorn
 
-        from edge_app.web.protocol import BoundedWebSocket, bounded_http
+        from edge_app.web import protocol
         from edge_app.web.site import Site
 
         self._loop = asyncio.get_running_loop()
         self._site = Site(self._control, self._config, self._policy)
-        streams = 2 * self._config.max_clients
-        connections = 4 * self._config.max_clients + 32
-        options: dict[str, Any] = {}
-        if self._tls:
-            options = {"ssl_certfile": self._config.certificate, "ssl_keyfile": self._config.key}
         config = uvicorn.Config(
             self._site.app,
-            http=bounded_http(streams + connections),
-            ws=BoundedWebSocket,
+            http=protocol.BoundedHTTP,
+            ws=protocol.BoundedWebSocket,
             ws_max_size=MESSAGE_BYTES,
             ws_ping_interval=20.0,
             ws_ping_timeout=20.0,
@@ -126,19 +130,24 @@ class WebServer(Closing):
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=streams + connections - 8,  # answered with 503; further ones are dropped
-            h11_max_incomplete_event_size=HEAD_BYTES,
-            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_keep_alive=protocol.KEEP_ALIVE_S,
             timeout_graceful_shutdown=1,
-            **options,
         )
         self._server = uvicorn.Server(config)
-        asyncio.get_running_loop().create_task(self._announce(self._server))
-        await self._server.serve(sockets=[self._socket])
+        listening = asyncio.get_running_loop().create_task(self._listen(self._server))
+        await self._server.serve(sockets=[])  # connections come from the listener
+        await listening
 
-    async def _announce(self, server: "uvicorn.Server") -> None:
+    async def _listen(self, server: "uvicorn.Server") -> None:
+        from edge_app.web.listener import ConnectionTable, Listener
+        from edge_app.web.protocol import http_protocol
+
         while not server.started and not server.should_exit:
             await asyncio.sleep(0.01)
+        if not server.should_exit:
+            pages = self._config.max_clients
+            table = ConnectionTable(CONNECTIONS + CONNECTIONS_PER_PAGE * pages, self._policy.proxies)
+            self._listener = Listener(self._socket, table, partial(http_protocol, server), self._tls)
         self._started.set()
 
 
@@ -184,18 +193,47 @@ def _bind(config: "WebConfig") -> socket.socket:
         bound.listen(64)
     except OSError as error:
         bound.close()
-        raise DeviceError(
-            f"[web]: {config.host} port {config.port} cannot be used: {error.strerror}; is another edge-app running? "
-            "Choose another port"
-        ) from error
+        reason = _bind_reason(error, address.version, config.port)
+        raise DeviceError(f"[web]: {config.host} port {config.port} cannot be used: {reason}") from error
     return bound
 
 
-def _check_certificate(config: "WebConfig") -> bool:
+def _bind_reason(error: OSError, version: int, port: int) -> str:
+    """Return why an address cannot be bound, and the way out."""
+    match error.errno:
+        case errno.EADDRNOTAVAIL:
+            return "this machine has no such address (`ip address` lists them): set host to one of its own, or 0.0.0.0"
+        case errno.EADDRINUSE:
+            return f"{port_user(version, port)} uses it: stop that program, or choose another port"
+        case errno.EACCES:
+            return "ports below 1024 need a privilege: choose a higher port"
+        case _:
+            return error.strerror or str(error)
+
+
+def port_user(version: int, port: int, proc: Path = Path("/proc")) -> str:
+    """Return the program that listens on a TCP port, as far as this user may see it (proc(5), net/tcp)."""
+    inodes = set()
+    for table in ("tcp", "tcp6") if version == 4 else ("tcp6",):
+        with suppress(OSError):
+            for line in (proc / "net" / table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if int(fields[1].rpartition(":")[2], 16) == port and fields[3] == LISTENING:
+                    inodes.add(f"socket:[{fields[9]}]")
+    for process in proc.glob("[0-9]*"):
+        with suppress(OSError):  # another user's, or ended meanwhile
+            for descriptor in (process / "fd").iterdir():
+                if os.readlink(descriptor) in inodes:
+                    return f"the program {(process / 'comm').read_text().strip()!r} (process {process.name})"
+    return "another program"
+
+
+def _tls_context(config: "WebConfig") -> ssl.SSLContext | None:
     if not config.certificate:
-        return False
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.certificate, config.key)
+        context.load_cert_chain(config.certificate, config.key)
     except (OSError, ValueError) as error:
         raise InputError(f"[web]: {config.certificate} and {config.key} cannot be used for TLS: {error}") from error
-    return True
+    return context

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 import anyio
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from edge_app.control import Control
 from edge_app.control.transfer import IMPORT_PREFIX
@@ -19,7 +19,7 @@ from edge_app.web.access import COOKIE, SECURE_COOKIE, AccessPolicy, Client
 from edge_app.web.calls import Call, body_too_long, media_type, wrong_media_type
 from edge_app.web.metrics import MEDIA_TYPE, exposition
 from edge_app.web.responses import NO_STORE, ZIP, ApiError, json_response
-from edge_app.web.streams import Streams
+from edge_app.web.streams import SIGNED_OUT, Streams
 from edge_app.web.threads import in_thread
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 BODY_S = 15.0
 """Longest wait for a request's JSON body, or for the next part of an upload."""
+UPLOAD_S = 600.0
+"""Longest time for an upload: only one runs at a time."""
 
 
 class Services:
@@ -67,28 +69,31 @@ class Services:
 
     async def events(self, request: Request, call: Call) -> Response:
         """Stream events."""
-        return await self.streams.events(request)
+        return self.streams.events(call.client, request)
 
     async def mjpeg(self, request: Request, call: Call) -> Response:
         """Stream pictures as motion JPEG."""
-        return await self.streams.mjpeg(request)
+        return self.streams.mjpeg(call.client, request)
 
     async def metrics(self, request: Request, call: Call) -> Response:
         """Return the metrics."""
         control = self.control
         status, classes = await in_thread(lambda: (control.status(), control.classes()))
-        text = exposition(status, classes, streams=self.streams.open, pictures=control.pictures_made)
+        text = exposition(status, classes, streams=len(self.streams), pictures=control.pictures_made)
         return Response(text, headers={**NO_STORE, "Content-Type": MEDIA_TYPE})
 
     async def export(self, request: Request, call: Call) -> Response:
         """Send the examples of some classes, or of all, as a zip file."""
         exported = await in_thread(lambda: self.control.open_export(call.query.label))
         headers = {
-            **NO_STORE,
             "Content-Length": str(os.fstat(exported.file.fileno()).st_size),
             "Content-Disposition": 'attachment; filename="edge-app.zip"',
         }
-        return StreamingResponse(_chunks(exported.file), media_type=ZIP, headers=headers)
+        try:
+            return self.streams.respond(call.client, _chunks(exported.file), ZIP, role="administer", headers=headers)
+        except ApiError:
+            exported.file.close()
+            raise
 
     async def import_(self, request: Request, call: Call) -> Response:
         """Receive an exported file and import its examples, all or none."""
@@ -102,7 +107,10 @@ class Services:
             raise ApiError(503, "busy", "another import is running: wait for it", headers={"Retry-After": "5"})
         async with self._importing:
             with tempfile.NamedTemporaryFile(dir=self.control.identity.folder, prefix=IMPORT_PREFIX) as file:
-                await _receive(request, file, limit)
+                async with deadline(UPLOAD_S):
+                    await _receive(request, file, limit)
+                if not self._policy.still_allows(call.client, "administer"):
+                    raise SIGNED_OUT
                 path = Path(file.name)
                 done = await in_thread(lambda: self.control.import_(path, source=call.source))
         return json_response(schema.Imported(done.added, done.skipped))
@@ -115,7 +123,7 @@ async def deadline(seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        message = f"no data for {seconds:g} s: send the request again"
+        message = f"the request did not arrive within {seconds:g} s: send it again"
         raise ApiError(408, "slow", message, headers={"Connection": "close"}) from error
 
 

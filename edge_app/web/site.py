@@ -1,6 +1,5 @@
 """The ASGI application: the page, the API and the streams behind the access checks."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,17 +41,15 @@ class Site:
         self._control = control
         self._config = config
         self._policy = policy
-        self._closing = asyncio.Event()
         self._services: Services | None = None
         self._description = msgspec.json.encode(describe())
         starlette = Starlette(
             routes=self.routes(), lifespan=self._lifespan, exception_handlers={HTTPException: _http_error}
         )
-        self.app: ASGIApp = AccessMiddleware(starlette, policy, config.proxies)
+        self.app: ASGIApp = AccessMiddleware(starlette, policy, config)
 
     def end(self) -> None:
         """End the streams; called in the server's event loop."""
-        self._closing.set()
         if self._services is not None:
             self._services.streams.end()
 
@@ -69,7 +66,7 @@ class Site:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         most = STREAMS_PER_PAGE * self._config.max_clients
-        streams = Streams(self._control, max_streams=most, closing=self._closing)
+        streams = Streams(self._control, self._policy, most)
         self._services = Services(self._control, self._config, self._policy, streams)
         try:
             yield
@@ -87,6 +84,7 @@ class Site:
             _route(f"{ROOT}/openapi.json", {"GET": self._openapi}),
             _route("/", {"GET": _page}),
             WebSocketRoute(f"{ROOT}/live", self._live),
+            WebSocketRoute(f"{ROOT}/events", self._events),
             Mount("/static", _Static(directory=STATIC, check_dir=False)),
         ]
 
@@ -109,7 +107,10 @@ class Site:
         return Response(self._description, media_type=JSON, headers={"Cache-Control": "no-cache"})
 
     async def _live(self, socket: WebSocket) -> None:
-        await self.streams.live(socket)
+        await self.streams.live_socket(socket)
+
+    async def _events(self, socket: WebSocket) -> None:
+        await self.streams.event_socket(socket)
 
 
 class _Static(StaticFiles):

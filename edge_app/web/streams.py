@@ -1,340 +1,247 @@
-"""Streams of events and pictures. A slow client skips to the newest; the live loop never waits for one."""
+"""Open streams: events, pictures and exports, over HTTP or a WebSocket.
+
+They are counted, in all and per client, and end within seconds when the client's token or session is removed.
+"""
 
 import asyncio
 import contextlib
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from edge_app.control import Control, Corrected, Decided, Event, FrameGone, Health, JpegFrame, Rejected, Taught
+from edge_app.control import Control
 from edge_app.control.pictures import SIDES
-from edge_app.web import translate
-from edge_app.web.access import close_code
+from edge_app.roles import Role
+from edge_app.web.access import AccessPolicy, Client, close_code
+from edge_app.web.events import EventFeed
+from edge_app.web.pictures import PictureFeed, read_side
 from edge_app.web.responses import NO_STORE, ApiError
-from edge_app.web.threads import in_thread
 
-DECISION_S = 0.1
-"""Time between two decisions that are sent."""
-HEARTBEAT_S = 10.0
-"""A comment is sent when nothing else was for so long, so that a client can tell a lost connection."""
-WAITING = 64
-"""Events that may wait for a slow client; beyond that the oldest are dropped, and it is told so."""
-REPLAYED = 256
-"""Events kept for clients that reconnect."""
-MISSED = b"event: missed\ndata: {}\n\n"
 BOUNDARY = "frame"
+CHECK_S = 1.0
+"""Time between two looks at whether the clients still have their roles."""
+TRY_AGAIN_LATER, GOING_AWAY, POLICY_VIOLATION = 1013, 1001, 1008
+"""WebSocket close codes (RFC 6455)."""
+SIGNED_OUT = ApiError(401, "sign_in", "the token or session of this stream is no longer valid")
 
 
-class EventReader:
-    """Events waiting to be sent to one client: the newest decision, and a bounded queue of all others."""
+class Stream:
+    """One open stream of a client."""
 
-    def __init__(self) -> None:
-        self.came = asyncio.Event()
-        self._waiting: deque[bytes] = deque()
-        self._decision: bytes | None = None
-        self._missed = False
+    def __init__(self, client: Client, role: Role) -> None:
+        """`role` is what the client needs for as long as the stream is open."""
+        self.client = client
+        self.role = role
+        self.revoked = False
+        self._over = asyncio.Event()
 
-    def put(self, message: bytes) -> None:
-        """Add an event."""
-        if len(self._waiting) >= WAITING:
-            self._waiting.popleft()
-            self._missed = True
-        self._waiting.append(message)
-        self.came.set()
+    def end(self, *, revoked: bool = False) -> None:
+        """End the stream, because the server stops or because the client no longer has its role."""
+        self.revoked = revoked
+        self._over.set()
 
-    def show(self, decision: bytes) -> None:
-        """Replace the decision that waits by a newer one."""
-        self._decision = decision
-        self.came.set()
+    async def run(self, *work: Awaitable[object]) -> bool:
+        """Wait until the first of `work` is done, or the stream has to end, and cancel the rest; whether it had to end.
 
-    def take(self) -> bytes:
-        """Return everything that waits, and forget it."""
-        self.came.clear()
-        parts = [MISSED] if self._missed else []
-        parts += self._waiting
-        if self._decision is not None:
-            parts.append(self._decision)
-        self._waiting.clear()
-        self._decision, self._missed = None, False
-        return b"".join(parts)
+        Raises what that work raised.
+        """
+        tasks = [asyncio.ensure_future(one) for one in work]
+        over = asyncio.create_task(self._over.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, over], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*tasks, over):
+                task.cancel()
+            await asyncio.gather(*tasks, over, return_exceptions=True)
+        for task in tasks:
+            if task in done:
+                task.result()
+        return over in done
 
 
-class CountedStream(StreamingResponse):
-    """An endless response, counted while it is open; protocol.py drops a client that does not read."""
+class EndlessResponse(StreamingResponse):
+    """The response of a stream; protocol.py drops a client that does not read."""
 
-    def __init__(self, content: AsyncIterator[bytes], leave: Callable[[], None], media_type: str) -> None:
-        super().__init__(content, media_type=media_type, headers={**NO_STORE, "X-Accel-Buffering": "no"})
-        self._leave = leave
+    def __init__(
+        self,
+        streams: "Streams",
+        stream: Stream,
+        content: AsyncIterator[bytes],
+        media_type: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(content, media_type=media_type, headers={**NO_STORE, "X-Accel-Buffering": "no", **headers})
+        self._streams = streams
+        self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the client disconnects or the content ends."""
+        """Send until the client disconnects, the content ends, or the stream has to end."""
+        started = False
+
+        async def send_counted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            if not await self._stream.run(super().__call__(scope, receive, send_counted)):
+                return
         finally:
-            self._leave()
+            self._streams.leave(self._stream)
+        if started and not self._stream.revoked and "content-length" not in self.headers:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        # what was sent and not yet received must not arrive either, and half a file must not look complete
+        scope["state"]["edge_app.connection"].drop()
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
 
 class Streams:
     """The open streams; one object per server, used in its event loop only."""
 
-    def __init__(self, control: Control, *, max_streams: int, closing: asyncio.Event) -> None:
-        self._control = control
-        self._max = max_streams
-        self._closing = closing
-        self._loop = asyncio.get_running_loop()
-        self._readers: set[EventReader] = set()
-        self._log: deque[tuple[int, bytes]] = deque(maxlen=REPLAYED)
-        self._number = int(time.time()) << 16  # higher after a restart, so that a client notices a gap
-        self._answer: Decided | None = None
-        self._moment = 0
-        self._feeds = {side: PictureFeed(control, side) for side in SIDES}
-        self.open = 0
-        """How many streams are open."""
-        self._stop = control.listen(self._heard)
-        self._tasks = [asyncio.create_task(self._tell_decisions())]
+    def __init__(self, control: Control, policy: AccessPolicy, most: int) -> None:
+        """`most` streams may be open, three quarters of them by one client."""
+        self._policy = policy
+        self._most = most
+        self._share = max(2, most * 3 // 4)
+        self._open: set[Stream] = set()
+        self._ending = False
+        self._events = EventFeed(control)
+        self._pictures = {side: PictureFeed(control, side) for side in SIDES}
+        self._checking = asyncio.create_task(self._check())
 
-    async def close(self) -> None:
-        """End all streams and the tasks that feed them."""
-        self._stop()
-        self.end()
-        for task in (*self._tasks, *(feed.task for feed in self._feeds.values() if feed.task)):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    def __len__(self) -> int:
+        """Return the number of open streams."""
+        return len(self._open)
 
     def end(self) -> None:
         """Tell all streams to end."""
-        self._closing.set()
-        for reader in self._readers:
-            reader.came.set()
-        for feed in self._feeds.values():
-            feed.end()
+        self._ending = True
+        for stream in self._open:
+            stream.end()
 
-    def leave(self) -> None:
+    async def close(self) -> None:
+        """End all streams and the tasks that feed them."""
+        self.end()
+        self._checking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._checking
+        await self._events.close()
+        for feed in self._pictures.values():
+            await feed.close()
+
+    def enter(self, client: Client, role: Role = "view") -> Stream:
+        """Open a stream. Raises ApiError when too many are open."""
+        client.require(role)
+        retry = {"Retry-After": "10"}
+        if self._ending:
+            raise ApiError(503, "busy", "the device is stopping", headers=retry)
+        if len(self._open) >= self._most:
+            raise ApiError(503, "too_many", "too many pages are open: close one", headers=retry)
+        if sum(one.client.key == client.key for one in self._open) >= self._share:
+            raise ApiError(503, "too_many", "too many pages are open at this address: close one", headers=retry)
+        stream = Stream(client, role)
+        self._open.add(stream)
+        return stream
+
+    def leave(self, stream: Stream) -> None:
         """Count a stream as closed."""
-        self.open -= 1
+        self._open.discard(stream)
 
-    def enter(self) -> None:
-        """Count a stream as open. Raises ApiError when too many are."""
-        if self.open >= self._max:
-            raise ApiError(503, "too_many", "too many pages are open: close one", headers={"Retry-After": "10"})
-        self.open += 1
+    async def _check(self) -> None:
+        """End the streams of clients that no longer have their role."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            for stream in self._open:
+                if not self._policy.still_allows(stream.client, stream.role):
+                    stream.end(revoked=True)
 
-    async def events(self, request: Request) -> CountedStream:
+    # Over HTTP
+
+    def respond(
+        self,
+        client: Client,
+        content: AsyncIterator[bytes],
+        media_type: str,
+        *,
+        role: Role = "view",
+        headers: Mapping[str, str] | None = None,
+    ) -> EndlessResponse:
+        """Return a response that sends `content` as a stream. Raises ApiError."""
+        return EndlessResponse(self, self.enter(client, role), content, media_type, headers or {})
+
+    def events(self, client: Client, request: Request) -> EndlessResponse:
         """Answer with endless server-sent events. Raises ApiError."""
-        self.enter()
         last = request.headers.get("last-event-id", "")
         since = int(last) if last.isascii() and last.isdecimal() and len(last) < 19 else None
-        return CountedStream(self._events(since), self.leave, "text/event-stream")
+        return self.respond(client, self._sse(since), "text/event-stream")
 
-    async def _events(self, last: int | None) -> AsyncIterator[bytes]:
-        reader = EventReader()
-        self._readers.add(reader)
-        try:
-            yield b"retry: 1000\n: edge-app\n\n" + self._since(last)
-            if self._answer is not None:
-                reader.show(event_of("decision", translate.decision(self._answer)))
-            while not self._closing.is_set():
-                try:
-                    await asyncio.wait_for(reader.came.wait(), HEARTBEAT_S)
-                except TimeoutError:
-                    yield b": alive\n\n"
-                else:
-                    yield reader.take()
-        finally:
-            self._readers.discard(reader)
+    async def _sse(self, last: int | None) -> AsyncIterator[bytes]:
+        yield b"retry: 1000\n: edge-app\n\n"
+        async for messages in self._events.read(last):
+            yield b"".join(message.as_sse() for message in messages) or b": alive\n\n"
 
-    def _since(self, last: int | None) -> bytes:
-        if last is None or last == self._number:
-            return b""
-        kept = [message for number, message in self._log if number > last]
-        whole = bool(self._log) and self._log[0][0] <= last + 1
-        return b"".join(kept) if whole else MISSED
-
-    def _heard(self, event: Event) -> None:
-        """Receive an event of the device; called from its threads."""
-        if isinstance(event, Decided):
-            self._answer = event
-        else:
-            with contextlib.suppress(RuntimeError):  # the server has stopped
-                self._loop.call_soon_threadsafe(self._publish, *described(event))
-
-    def _publish(self, name: str, value: Any) -> None:
-        self._number += 1
-        message = event_of(name, value, self._number)
-        self._log.append((self._number, message))
-        for reader in self._readers:
-            reader.put(message)
-
-    async def _tell_decisions(self) -> None:
-        told: Decided | None = None
-        while True:
-            await asyncio.sleep(DECISION_S)
-            answer = self._answer
-            if self._readers and answer is not None and answer is not told:
-                told = answer
-                await self._tell_decision(answer)
-
-    async def _tell_decision(self, answer: Decided) -> None:
-        await in_thread(lambda: self._control.keep(answer.sequence))  # a client that sees it may teach it
-        message = event_of("decision", translate.decision(answer))
-        for reader in self._readers:
-            reader.show(message)
-        moments = self._control.tray()[:1]
-        if moments and moments[0].id > self._moment:
-            self._moment = moments[0].id
-            self._publish("tray", translate.moment(moments[0]))
-
-    # Pictures
-
-    async def live(self, socket: WebSocket) -> None:
-        """Send pictures over a WebSocket until it closes: 8 bytes of sequence number, then a JPEG."""
-        try:
-            socket.scope["edge_app.client"].require("view")
-            side = side_of(socket.query_params.get("max_side"))
-        except ApiError as error:
-            await socket.close(close_code(error), error.message[:120])
-            return
-        try:
-            self.enter()
-        except ApiError as error:
-            await socket.accept()
-            await socket.close(1013, error.message[:120])  # 1013: try again later
-            return
-        try:
-            await socket.accept()
-            await self._until_gone(socket, self._send_pictures(socket, side))
-        finally:
-            self.leave()
-
-    async def _send_pictures(self, socket: WebSocket, side: int) -> None:
-        async for picture in self._feeds[side].pictures():
-            data = picture.sequence.to_bytes(8, "big") + picture.jpeg
-            await socket.send_bytes(data)
-
-    async def _until_gone(self, socket: WebSocket, sending: Awaitable[None]) -> None:
-        """Send until the client disconnects or sends anything, or the server stops."""
-        tasks = [
-            asyncio.ensure_future(sending),
-            asyncio.create_task(socket.receive()),
-            asyncio.create_task(self._closing.wait()),
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await socket.close(1001 if self._closing.is_set() else 1008)
-
-    async def mjpeg(self, request: Request) -> CountedStream:
+    def mjpeg(self, client: Client, request: Request) -> EndlessResponse:
         """Answer with endless pictures, multipart/x-mixed-replace. Raises ApiError."""
-        side = side_of(request.query_params.get("max_side"))
-        self.enter()
-        return CountedStream(self._parts(side), self.leave, f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+        side = read_side(request.query_params.get("max_side"))
+        return self.respond(client, self._parts(side), f"multipart/x-mixed-replace; boundary={BOUNDARY}")
 
     async def _parts(self, side: int) -> AsyncIterator[bytes]:
-        async for picture in self._feeds[side].pictures():
+        async for picture in self._pictures[side].pictures():
             head = (
                 f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture.jpeg)}\r\n"
                 f"X-Frame-Sequence: {picture.sequence}\r\n\r\n"
             )
             yield head.encode() + picture.jpeg + b"\r\n"
 
+    # Over a WebSocket
 
-class PictureFeed:
-    """Pictures of one size, each encoded once for all viewers, and only while there is one."""
+    async def live_socket(self, socket: WebSocket) -> None:
+        """Send pictures until the WebSocket closes: 8 bytes of sequence number, then a JPEG."""
 
-    def __init__(self, control: Control, side: int) -> None:
-        self._control = control
-        self._side = side
-        self._viewers: set[asyncio.Event] = set()
-        self._newest: JpegFrame | None = None
-        self._over = False
-        self.task: asyncio.Task[None] | None = None
+        async def send() -> None:
+            async for picture in self._pictures[side].pictures():
+                await socket.send_bytes(picture.sequence.to_bytes(8, "big") + picture.jpeg)
 
-    def end(self) -> None:
-        """Stop, and end the iterators."""
-        self._over = True
-        for came in self._viewers:
-            came.set()
-
-    async def pictures(self) -> AsyncIterator[JpegFrame]:
-        """Yield the newest picture, again and again; those that come meanwhile are skipped."""
-        came = asyncio.Event()
-        self._viewers.add(came)
-        if self.task is None or self.task.done():
-            self._newest = None
-            self.task = asyncio.create_task(self._make())
-        elif self._newest is not None:
-            came.set()
         try:
-            while not self._over:
-                await came.wait()
-                came.clear()
-                if self._newest is not None and not self._over:
-                    yield self._newest
+            side = read_side(socket.query_params.get("max_side"))
+        except ApiError as error:
+            await socket.close(close_code(error), error.message[:120])
+            return
+        await self._serve(socket, send)
+
+    async def event_socket(self, socket: WebSocket) -> None:
+        """Send events as JSON until the WebSocket closes: {"id": 7, "event": "taught", "data": {...}}."""
+
+        async def send() -> None:
+            async for messages in self._events.read():
+                for message in messages:
+                    await socket.send_text(message.as_json())
+
+        await self._serve(socket, send)
+
+    async def _serve(self, socket: WebSocket, send: Callable[[], Awaitable[None]]) -> None:
+        """Send until the client disconnects or sends anything, or the stream has to end."""
+        try:
+            stream = self.enter(socket.scope["edge_app.client"])
+        except ApiError as error:
+            if error.status == 503:
+                await socket.accept()  # only an accepted WebSocket gets the reason
+            await socket.close(TRY_AGAIN_LATER if error.status == 503 else close_code(error), error.message[:120])
+            return
+        code, reason = POLICY_VIOLATION, ""
+        try:
+            await socket.accept()
+            if await stream.run(send(), socket.receive()):
+                code = close_code(SIGNED_OUT) if stream.revoked else GOING_AWAY
+                reason = SIGNED_OUT.message if stream.revoked else "the device is stopping"
+        except (RuntimeError, WebSocketDisconnect):
+            pass  # the client has gone
         finally:
-            self._viewers.discard(came)
-
-    async def _make(self) -> None:
-        last = -1
-        while self._viewers and not self._over:
-            picture = await in_thread(partial(self._next, last))
-            if picture is not None and picture.sequence != last:
-                last = picture.sequence
-                self._newest = picture
-                for came in self._viewers:
-                    came.set()
-            await asyncio.sleep(self._control.picture_period_s)
-
-    def _next(self, last: int) -> JpegFrame | None:
-        if not self._control.await_picture(last, 0.5):
-            return None
-        try:
-            return self._control.picture(self._side)
-        except FrameGone:
-            return None
-
-
-def described(event: Event) -> tuple[str, Any]:
-    """Return an event's name, and the value that is sent."""
-    if isinstance(event, Taught):
-        return "taught", translate.taught(event)
-    if isinstance(event, Corrected):
-        return "corrected", {
-            "kind": event.kind,
-            "labels": event.labels,
-            "examples": event.examples[:200],
-            "action": translate.action(event.action),
-            "source": event.source,
-        }
-    if isinstance(event, Rejected):
-        return "refused", {"reason": event.reason, "source": event.source}
-    assert isinstance(event, Health)
-    fields = {name: value if isinstance(value, int | float) else str(value) for name, value in event.fields.items()}
-    return "health", {"what": event.what, "fields": fields, "time_ms": event.time_ns // translate.NS_PER_MS}
-
-
-def event_of(name: str, value: Any, number: int | None = None) -> bytes:
-    """Return an event in the form of server-sent events."""
-    head = b"" if number is None else b"id: %d\n" % number
-    return head + b"event: " + name.encode() + b"\ndata: " + msgspec.json.encode(value) + b"\n\n"
-
-
-def side_of(text: str | None) -> int:
-    """Return the picture size for the parameter `max_side`. Raises ApiError."""
-    if text is None:
-        return SIDES[1]
-    if not (text.isdecimal() and text.isascii() and len(text) <= 4 and int(text) >= 16):
-        raise ApiError(422, "invalid", "max_side: expected an integer from 16 to 9999", field="max_side")
-    return max((side for side in SIDES if side <= int(text)), default=SIDES[0])
+            self.leave(stream)
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await socket.close(code, reason)

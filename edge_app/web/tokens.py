@@ -52,6 +52,14 @@ class _Content(NamedTuple):
     sessions: Mapping[str, _Session]
     """By SHA-256, the oldest first."""
 
+    def role_of(self, digest: str) -> Role | None:
+        """Return the role of the token with this SHA-256; all are compared, so that the time tells nothing."""
+        found: Role | None = None
+        for known in self.tokens.values():
+            if hmac.compare_digest(known.sha256, digest):
+                found = known.role
+        return found
+
     def without(self, role: Role) -> "_Content":
         """Return the content without a role's token and its sessions."""
         gone = self.tokens.get(role)
@@ -107,11 +115,7 @@ class Tokens:
 
     def role_of_digest(self, digest: str) -> Role | None:
         """Return the role of a token by its SHA-256 (`hash_of`), None for a wrong one. Raises InputError."""
-        found: Role | None = None
-        for known in self._read().tokens.values():
-            if hmac.compare_digest(known.sha256, digest):
-                found = known.role
-        return found
+        return self._read().role_of(digest)
 
     def start_session(self, token: str) -> str | None:
         """Start a session; return the secret for its cookie, None for a wrong token.
@@ -120,17 +124,16 @@ class Tokens:
         """
         if self.role_of(token) is None:
             return None
-        secret = secrets.token_urlsafe(32)
+        secret, digest = secrets.token_urlsafe(32), hash_of(token)
         with self._changing() as change:
-            role = self.role_of(token)
-            if role is None:
+            if change.content.role_of(digest) is None:
                 return None  # removed meanwhile
             now = self._wall()
             sessions = {mark: one for mark, one in change.content.sessions.items() if one.until_s > now}
             while len(sessions) >= SESSIONS:
                 del sessions[next(iter(sessions))]
             mark = hash_of(secret)
-            sessions[mark] = _Session(mark, change.content.tokens[role].sha256, now + self._session_s)
+            sessions[mark] = _Session(mark, digest, now + self._session_s)
             change.content = change.content._replace(sessions=sessions)
         return secret
 
@@ -140,7 +143,7 @@ class Tokens:
         session = content.sessions.get(hash_of(secret))
         if session is None or session.until_s <= self._wall():
             return None
-        return next((known.role for known in content.tokens.values() if known.sha256 == session.token), None)
+        return content.role_of(session.token)
 
     def end_session(self, secret: str) -> None:
         """End a session. Raises StateNotWritable, InputError."""

@@ -1,6 +1,6 @@
 """Converts the objects of the device to the structs of the API."""
 
-from typing import cast
+from typing import Any, cast
 
 from edge_app import control
 from edge_app.roles import Role
@@ -94,3 +94,22 @@ def example(one: records.Example) -> schema.Example:
 def moment(one: control.UncertainDecision) -> schema.Moment:
     """Return an entry of the tray."""
     return schema.Moment(one.id, one.time_ns // NS_PER_MS, one.label, round(one.confidence, 4), one.why)
+
+
+def event(one: control.Event) -> tuple[str, Any]:
+    """Return the name of an event that is no decision, and the value that is sent."""
+    if isinstance(one, control.Taught):
+        return "taught", taught(one)
+    if isinstance(one, control.Corrected):
+        return "corrected", {
+            "kind": one.kind,
+            "labels": one.labels,
+            "examples": one.examples[:200],
+            "action": action(one.action),
+            "source": one.source,
+        }
+    if isinstance(one, control.Rejected):
+        return "refused", {"reason": one.reason, "source": one.source}
+    assert isinstance(one, control.Health)
+    fields = {name: value if isinstance(value, int | float) else str(value) for name, value in one.fields.items()}
+    return "health", {"what": one.what, "fields": fields, "time_ms": one.time_ns // NS_PER_MS}

@@ -98,8 +98,21 @@ def test_a_token_gives_its_role_from_anywhere(policy: Callable[..., Checks]) -> 
     token = checks.tokens.make("teach")
     assert checks.check({**HERE, "authorization": f"Bearer {token}"}, peer="10.0.0.9").role == "teach"
     assert checks.check({**HERE, "authorization": f"bearer  {token} "}, method="POST").role == "teach"
-    for wrong in ("Basic eDp5", "Bearer", "Bearer ", token):
+    for wrong in ("Bearer", "Bearer ", "Bearer x"):
         assert checks.refused({**HERE, "authorization": wrong}) == "wrong_token"
+
+
+@pytest.mark.parametrize(
+    "header", ["Basic eDp5", "Digest username=x", "Negotiate abc", "edge-token-without-scheme", ""]
+)
+def test_another_scheme_is_for_a_proxy_in_front_and_no_token(policy: Callable[..., Checks], header: str) -> None:
+    checks = policy()
+    assert checks.check({**HERE, "authorization": header}).role == "administer"
+    assert checks.check({**HERE, "authorization": header}, peer="10.0.0.9").role is None
+    assert checks.refused({**HERE, "authorization": header}, method="POST") == "header"  # as without it
+    secret = checks.tokens.start_session(checks.tokens.make("teach"))
+    signed_in = {**CHANGE, "authorization": header, "cookie": f"edge_app={secret}"}
+    assert checks.check(signed_in, peer="10.0.0.9", method="POST").role == "teach"
 
 
 def test_a_wrong_token_is_not_this_machine(policy: Callable[..., Checks]) -> None:
@@ -126,10 +139,41 @@ def test_guessing_locks_out_the_guesser_alone(policy: Callable[..., Checks]) -> 
     assert checks.check(right, peer="10.0.0.7").role == "view"
     checks.now += 31
     assert checks.check(right, peer="10.0.0.6").role == "view"
-    assert [checks.refused(guess, peer="10.0.0.6") for _ in range(6)] == ["wrong_token"] * 5 + ["too_many"]
+    assert checks.refused(guess, peer="10.0.0.6") == "wrong_token"
+    assert checks.refused(guess, peer="10.0.0.6") == "too_many"  # the right token has not cleared the failures
     assert checks.check(right, peer="10.0.0.6").role == "view"  # it was right from there before
     checks.tokens.make("view")
     assert checks.refused(right, peer="10.0.0.6") == "wrong_token"
+
+
+def test_a_right_token_between_guesses_allows_no_more_of_them(policy: Callable[..., Checks]) -> None:
+    checks = policy()
+    right = {**HERE, "authorization": f"Bearer {checks.tokens.make('view')}"}
+    answers = []
+    for number in range(20):
+        answers.append(checks.refused({**HERE, "authorization": f"Bearer guess{number}"}, peer="10.0.0.6"))
+        assert checks.check(right, peer="10.0.0.6").role == "view"
+    assert answers == ["wrong_token"] * 5 + ["too_many"] * 15
+
+
+def test_a_stream_is_allowed_as_long_as_its_token_or_session(policy: Callable[..., Checks]) -> None:
+    checks = policy()
+    token = checks.tokens.make("teach")
+    secret = checks.tokens.start_session(token)
+    clients = [
+        checks.check({**HERE, "authorization": f"Bearer {token}"}, peer="10.0.0.6"),
+        checks.check({**HERE, "cookie": f"edge_app={secret}"}, peer="10.0.0.6"),
+    ]
+    local = checks.check({**HERE, "cookie": "edge_app=unknown"})
+    allowed = checks.policy.still_allows
+    assert [allowed(one, "view") for one in (*clients, local)] == [True, True, True]
+    assert [allowed(one, "administer") for one in clients] == [False, False]
+    checks.tokens.end_session(secret or "")
+    assert [allowed(one, "view") for one in clients] == [True, False]
+    checks.tokens.remove("teach")
+    assert [allowed(one, "view") for one in (*clients, local)] == [False, False, True]
+    checks.tokens.path.write_text("{")
+    assert not allowed(clients[0], "view")
 
 
 def test_a_flood_is_slowed_down(policy: Callable[..., Checks]) -> None:

@@ -40,9 +40,10 @@ def test_guessing_takes_longer_and_longer() -> None:
     assert locks[:3] == [30, 60, 120]
     assert locks[-1] == LONGEST_LOCK_S
     assert lockout.wait_s("b") == 0
-    lockout.succeeded("a")
+    lockout.trust("a", "digest")
     lockout.failed("a")
-    assert lockout.wait_s("a") == 0
+    assert lockout.wait_s("a") == LONGEST_LOCK_S
+    assert lockout.wait_s("a", "digest") == 0
 
 
 def test_failures_are_forgiven_after_a_day() -> None:

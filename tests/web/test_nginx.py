@@ -1,5 +1,7 @@
 """The device behind nginx, with the configuration that docs/api.md shows."""
 
+import base64
+import hashlib
 import re
 import shutil
 import socket
@@ -91,3 +93,21 @@ def test_a_proxy_that_nobody_told_us_of_opens_nothing(nginx: str, serve: Callabl
     folder.mkdir()
     with proxy(nginx, folder, documented(), served.server.port) as url:
         assert httpx.get(f"{url}api/v1/state").status_code == 401
+
+
+def test_a_proxy_with_a_password_of_its_own(nginx: str, serve: Callable[..., Served], tmp_path: Path) -> None:
+    served = serve(proxies=("127.0.0.1/32",), names=("shelf.example",))
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    password = base64.b64encode(hashlib.sha1(b"secret").digest()).decode()
+    (folder / "users").write_text(f"me:{{SHA}}{password}\n")
+    asks = f'auth_basic "shelf"; auth_basic_user_file {folder}/users;'
+    block = documented().replace("location / {", f"{asks}\n    location / {{")
+    token = served.server.tokens.make("teach")
+    with proxy(nginx, folder, block, served.server.port) as url:
+        assert httpx.get(url).status_code == 401
+        with httpx.Client(base_url=url, headers={"X-Edge-App": "1"}, auth=("me", "secret"), timeout=30) as http:
+            assert http.get("/").status_code == 200
+            assert http.get(api("/state")).json()["error"]["code"] == "sign_in"
+            assert http.post(api("/session"), json={"token": token}).json() == {"role": "teach"}
+            assert http.post(api("/classes/cup/teach")).status_code == 201

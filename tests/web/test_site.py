@@ -1,13 +1,14 @@
 """The API over real sockets: operations, errors, roles, sessions, TLS and limits."""
 
+import errno
 import io
 import json
+import os
 import socket
 import ssl
-import subprocess
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,8 @@ from edge_app.config import WebConfig
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import DeviceError, InputError
 from edge_app.web import schema, translate
-from edge_app.web.server import WebServer
+from edge_app.web.server import WebServer, port_user
+from support.certificate import self_signed
 from support.device import Device
 from support.served import CHANGE, Served, api
 from support.simple_network import open_learner
@@ -312,9 +314,16 @@ def test_tls_with_certificate_files(tmp_path: Path, serve: Callable[..., Served]
         assert "__Host-edge_app=" in signed.headers["set-cookie"]
         assert "Secure" in signed.headers["set-cookie"]
         assert http.get(api("/state")).json()["role"] == "view"
-        assert "max-age" in http.get("/").headers["strict-transport-security"]
+        assert "strict-transport-security" not in http.get("/").headers  # other ports of the host may use plain HTTP
     with pytest.raises(httpx.TransportError):
         httpx.get(served.server.url.replace("https", "http"))
+
+
+def test_hsts_is_sent_when_asked_for(tmp_path: Path, serve: Callable[..., Served]) -> None:
+    certificate, key = self_signed(tmp_path)
+    served = serve(certificate=str(certificate), key=str(key), hsts_days=2)
+    with served.client(verify=ssl.create_default_context(cafile=str(certificate))) as http:
+        assert http.get("/").headers["strict-transport-security"] == "max-age=172800"
 
 
 def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
@@ -328,10 +337,27 @@ def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
         WebServer(device.control, config, tmp_path / "t.json")
 
 
-def test_a_port_that_is_taken_is_named(served: Served, tmp_path: Path) -> None:
-    config = WebConfig(enabled=True, port=served.server.port)
-    with pytest.raises(DeviceError, match=r"127\.0\.0\.1 port .* cannot be used"):
-        WebServer(served.control, config, tmp_path / "t.json")
+def test_an_address_that_cannot_be_bound_is_named_with_the_reason(served: Served, tmp_path: Path) -> None:
+    taken = WebConfig(enabled=True, port=served.server.port)
+    with pytest.raises(
+        DeviceError, match=rf"127\.0\.0\.1 port \d+ cannot be used: the program .*process {os.getpid()}"
+    ):
+        WebServer(served.control, taken, tmp_path / "t.json")
+    elsewhere = WebConfig(enabled=True, host="203.0.113.7", port=0, plain_http=True)
+    with pytest.raises(DeviceError, match=r"this machine has no such address"):
+        WebServer(served.control, elsewhere, tmp_path / "t.json")
+
+
+def test_a_port_of_another_users_program_is_only_called_taken(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    line = "0: 0100007F:223D 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 4711 1 0 100 0 0 10 0"
+    (tmp_path / "net" / "tcp").write_text(f"sl local_address ...\n{line}\n")
+    assert port_user(4, 0x223D, tmp_path) == "another program"
+    (tmp_path / "99" / "fd").mkdir(parents=True)
+    (tmp_path / "99" / "fd" / "3").symlink_to("socket:[4711]")
+    (tmp_path / "99" / "comm").write_text("nginx\n")
+    assert port_user(4, 0x223D, tmp_path) == "the program 'nginx' (process 99)"
+    assert port_user(4, 0x223E, tmp_path) == "another program"
 
 
 def test_tokens_that_are_damaged_keep_it_from_starting_and_later_let_nobody_in(served: Served, tmp_path: Path) -> None:
@@ -368,20 +394,6 @@ def test_a_stop_ends_what_flows(serve: Callable[..., Served]) -> None:
     assert ended.wait(10)
     thread.join()
     served.server.close()
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    try:
-        subprocess.run(
-            [*command, "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
-             "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-            check=True, capture_output=True,
-        )  # fmt: skip
-    except FileNotFoundError:
-        pytest.skip("openssl is not installed")
-    return certificate, key
 
 
 def test_a_server_that_cannot_begin_says_so(
@@ -441,3 +453,63 @@ def test_json_is_what_it_says(served: Served) -> None:
     assert answer.headers["content-type"] == "application/json"
     assert json.loads(answer.content)["version"]
     assert CHANGE == {"X-Edge-App": "1"}
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "read-only"), (errno.EMFILE, "files open")]
+)
+def test_a_disk_that_takes_nothing_is_507_wherever_it_fails(
+    served: Served, monkeypatch: pytest.MonkeyPatch, code: int, words: str
+) -> None:
+    teach(served, "cup")
+    token = served.server.tokens.make("view")
+    exported = served.http.get(api("/export")).content
+
+    def full(*_: object, **__: object) -> object:
+        raise OSError(code, os.strerror(code))
+
+    zip_ = {"content-type": "application/zip"}
+    requests = {
+        "tempfile.NamedTemporaryFile": ("POST", "/import", {"content": exported, "headers": zip_}),
+        "edge_app.web.services._receive": ("POST", "/import", {"content": exported, "headers": zip_}),
+        "tempfile.TemporaryFile": ("GET", "/export", {}),
+        "edge_app.web.tokens.write_atomically": ("POST", "/session", {"json": {"token": token}}),
+    }
+    for name, (method, path, options) in requests.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(name, full)
+            answer = served.http.request(method, api(path), **options)  # type: ignore[arg-type]
+        assert (answer.status_code, answer.json()["error"]["code"]) == (507, "not_stored"), (name, answer.text)
+        assert words in answer.json()["error"]["message"].lower()
+    assert served.device.learner.classes() == {"cup": 1}
+
+
+def test_an_upload_whose_token_is_removed_meanwhile_is_not_imported(serve: Callable[..., Served]) -> None:
+    served = serve(loopback_role="none")
+    token = served.server.tokens.make("administer")
+    served.control.teach("cup")
+    with served.client(token) as http:
+        exported = http.get(api("/export")).content
+        served.control.forget_class("cup")
+
+        def parts() -> Iterator[bytes]:
+            yield exported[:100]
+            served.device.wait_for(lambda _: bool(list(served.tokens.parent.glob(".import-*"))))
+            served.server.tokens.remove("administer")
+            yield exported[100:]
+
+        answer = http.post(api("/import"), content=parts(), headers={"content-type": "application/zip"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "sign_in")
+    assert served.device.learner.classes() == {}
+
+
+def test_an_upload_has_a_deadline(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_app.web.services.UPLOAD_S", 0.3)
+    served = serve()
+    head = (
+        "POST /api/v1/import HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Edge-App: 1\r\nContent-Type: application/zip\r\n"
+        "Content-Length: 1000\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", served.server.port), 30) as raw:
+        raw.sendall(head.encode() + b"PK")
+        assert raw.recv(100).startswith(b"HTTP/1.1 408")

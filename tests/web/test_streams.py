@@ -6,19 +6,21 @@ import socket as sockets
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from edge_app.control.transfer import Exported
 from edge_app.encoder.preprocess import decode_image
-from edge_app.web.streams import WAITING, EventReader, event_of
+from edge_app.web.events import WAITING, EventMessage, EventReader
 from support.served import Served, api
 
 
-def live(served: Served, query: str = "", **options: object):  # type: ignore[no-untyped-def]
-    address = served.server.url.replace("http", "ws", 1) + "api/v1/live" + query
+def live(served: Served, query: str = "", path: str = "live", **options: object):  # type: ignore[no-untyped-def]
+    address = f"{served.server.url.replace('http', 'ws', 1)}api/v1/{path}{query}"
     return connect(address, open_timeout=30, close_timeout=5, proxy=None, **options)  # type: ignore[arg-type]
 
 
@@ -175,20 +177,106 @@ def connected(served: Served) -> list[int]:
 
 
 def test_a_slow_reader_misses_events_and_is_told(served: Served) -> None:
-    async def read() -> tuple[bytes, bytes]:
+    async def read() -> tuple[list[EventMessage], list[EventMessage]]:
         reader = EventReader()
         for number in range(WAITING + 3):
-            reader.put(event_of("taught", {"n": number}, number))
-        reader.show(event_of("decision", {"n": 1}))
-        reader.show(event_of("decision", {"n": 2}))
+            reader.put(EventMessage("taught", b"{}", number))
+        reader.show(EventMessage("decision", b'{"n":1}'))
+        reader.show(EventMessage("decision", b'{"n":2}'))
         return reader.take(), reader.take()
 
     first, second = asyncio.run(read())
-    assert first.startswith(b"event: missed\n")
-    assert first.count(b"event: taught") == WAITING
-    assert first.count(b"event: decision") == 1
-    assert b'{"n":2}' in first
-    assert second == b""
+    assert [message.name for message in first] == ["missed", *["taught"] * WAITING, "decision"]
+    assert first[-1].data == b'{"n":2}'
+    assert second == []
+
+
+def test_events_come_over_a_websocket_too(served: Served) -> None:
+    with live(served, path="events") as socket:
+        first = json.loads(socket.recv(30))
+        assert (first["event"], first["data"]["label"]) == ("decision", None)
+        served.http.post(api("/classes/red/teach"))
+        taught = next(event for event in map(json.loads, iter(socket.recv, None)) if event["event"] == "taught")
+    assert taught["data"]["label"] == "red"
+    assert taught["id"] > 0
+
+
+def ends(read: Callable[[], object]) -> bool:
+    """Whether a stream ends: what is on its way comes first."""
+    try:
+        for _ in range(1000):
+            if read() == b"":
+                return True
+    except (OSError, ConnectionClosed):
+        return True
+    return False
+
+
+@pytest.mark.parametrize("how", ["token", "session"])
+def test_streams_end_when_their_token_or_session_is_removed(serve: Callable[..., Served], how: str) -> None:
+    served = serve(loopback_role="none")
+    token = served.server.tokens.make("view")
+    other = served.server.tokens.make("administer")
+    secret = served.server.tokens.start_session(token) or ""
+    name, value = ("Authorization", f"Bearer {token}") if how == "token" else ("Cookie", f"edge_app={secret}")
+    with ExitStack() as stack:
+        sockets_ = [
+            stack.enter_context(live(served, path=path, additional_headers={name: value}))
+            for path in ("live", "events")
+        ]
+        raws = [stack.enter_context(opened(served, path, f"{name}: {value}")) for path in ("events", "live.mjpg")]
+        admin = stack.enter_context(live(served, additional_headers={"Authorization": f"Bearer {other}"}))
+        for socket in sockets_:
+            assert socket.recv(30)
+        for raw in raws:
+            assert raw.recv(100).startswith(b"HTTP/1.1 200")
+        if how == "token":
+            served.server.tokens.remove("view")
+        else:
+            served.server.tokens.end_session(secret)
+        assert all(ends(lambda raw=raw: raw.recv(1 << 16)) for raw in raws)
+        assert all(ends(lambda socket=socket: socket.recv(30)) for socket in sockets_)
+        assert {socket.close_code for socket in sockets_} == {4401}
+        assert admin.recv(30)
+
+
+def test_an_export_ends_when_its_token_is_removed(serve: Callable[..., Served], tmp_path: Path) -> None:
+    served = serve(loopback_role="none")
+    token = served.server.tokens.make("administer")
+    served.control.teach("red")
+    large = tmp_path / "large"
+    large.write_bytes(bytes(64 << 20))
+    served.control.open_export = lambda labels: Exported(large.open("rb"), 1)  # type: ignore[method-assign]
+    with opened(served, "export", f"Authorization: Bearer {token}") as raw:
+        assert raw.recv(100).startswith(b"HTTP/1.1 200")
+        served.server.tokens.remove("administer")
+        wait_until_all_left(served)
+        assert ends(lambda: raw.recv(1 << 16))
+
+
+def opened(served: Served, path: str, header: str, client: str = "127.0.0.1") -> sockets.socket:
+    """Return a socket on which a stream has been asked for, from one of loopback's addresses."""
+    raw = sockets.socket()
+    raw.bind((client, 0))
+    raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 1 << 16)
+    raw.settimeout(30)
+    raw.connect(("127.0.0.1", served.server.port))
+    raw.sendall(f"GET /api/v1/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\n\r\n".encode())
+    return raw
+
+
+def test_one_client_leaves_streams_for_others(serve: Callable[..., Served]) -> None:
+    served = serve(max_clients=4, loopback_role="none")
+    token = served.server.tokens.make("view")
+    headers = {"Authorization": f"Bearer {token}"}
+    with ExitStack() as stack:
+        for _ in range(6):
+            stack.enter_context(live(served, additional_headers=headers)).recv(30)
+        with served.client(token) as http:
+            refused = http.get(api("/events"))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "too_many")
+        other = stack.enter_context(opened(served, "events", f"Authorization: Bearer {token}", client="127.0.0.9"))
+        assert other.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_a_client_that_leaves_at_once_leaves_nothing_behind(served: Served) -> None:
@@ -201,4 +289,4 @@ def test_a_client_that_leaves_at_once_leaves_nothing_behind(served: Served) -> N
 def wait_until_all_left(served: Served) -> None:
     site = served.server._site
     assert site is not None
-    served.device.wait_for(lambda _: site.streams.open == 0)
+    served.device.wait_for(lambda _: len(site.streams) == 0)
