@@ -10,12 +10,12 @@ A network has `microcolumns` K L-neurons in each of its `members` E copies of a 
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_app.errors import ParameterError
+from edge_app.checks import Check, checked, number, whole
+from edge_app.errors import InputError, ParameterError
 
 INPUT_STEPS = 10
 """T, steps of a presentation in which inputs spike."""
@@ -27,11 +27,11 @@ MAX_RESOURCE_AT_REST = 16384
 """Resource at which a weight is 0: half of what its format holds, so that there is room to gain."""
 
 
-def _check(name: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not math.isfinite(value):
-        raise ParameterError(f"colanet.{name} = {value!r}, expected a {'whole ' if whole else ''}number")
-    if not low <= value <= high:
-        raise ParameterError(f"colanet.{name} = {value} is out of range, expected {low:g} to {high:g}")
+def _check(name: str, value: float, check: Check[float]) -> None:
+    try:
+        checked(f"colanet.{name}", value, check)
+    except InputError as error:
+        raise ParameterError(str(error)) from error
 
 
 def _round_numbers_to_float(rule: "Plasticity") -> None:
@@ -64,14 +64,14 @@ class Decorrelated:
     correction: float = 0.1
 
     def __post_init__(self) -> None:
-        _check("regularisation", self.regularisation, 64, 16000)
-        _check("resting_classes", self.resting_classes, 1, 1000, whole=True)
-        _check("threshold", self.threshold, 1 / 64, 1)
-        _check("stability_max", self.stability_max, 1, 65535, whole=True)
-        _check("noise", self.noise, 0, 1)
+        _check("regularisation", self.regularisation, number(64, 16000))
+        _check("resting_classes", self.resting_classes, whole(1, 1000))
+        _check("threshold", self.threshold, number(1 / 64, 1))
+        _check("stability_max", self.stability_max, whole(1, 65535))
+        _check("noise", self.noise, number(0, 1))
         if self.novelty != 0:
-            _check("novelty", self.novelty, 2**-10, 1)
-        _check("correction", self.correction, 0, 0.25)
+            _check("novelty", self.novelty, number(2**-10, 1))
+        _check("correction", self.correction, number(0, 0.25))
         _round_numbers_to_float(self)
 
 
@@ -101,18 +101,18 @@ class Published:
     t_dopamine: int = 10
 
     def __post_init__(self) -> None:
-        _check("threshold", self.threshold, 2**-12, 2**16)
-        _check("excess", self.excess, 0, 4)
-        _check("tau", self.tau, 1, 2**16)
-        _check("loss", self.loss, -16, 0)
-        _check("reward", self.reward, 0, 16)
-        _check("stability_rate", self.stability_rate, 0, 16)
-        _check("w_min", self.w_min, -7.9, -(2**-10))
-        _check("w_max", self.w_max, 2**-10, 7.9)
-        _check("n_silent", self.n_silent, 0, 2**16, whole=True)
-        _check("sigma", self.sigma, 0, 2**10)
-        _check("isi_max", self.isi_max, INPUT_STEPS, 1000, whole=True)
-        _check("t_dopamine", self.t_dopamine, INPUT_STEPS, INPUT_STEPS + SILENT_STEPS - 1, whole=True)
+        _check("threshold", self.threshold, number(2**-12, 2**16))
+        _check("excess", self.excess, number(0, 4))
+        _check("tau", self.tau, number(1, 2**16))
+        _check("loss", self.loss, number(-16, 0))
+        _check("reward", self.reward, number(0, 16))
+        _check("stability_rate", self.stability_rate, number(0, 16))
+        _check("w_min", self.w_min, number(-7.9, -(2**-10)))
+        _check("w_max", self.w_max, number(2**-10, 7.9))
+        _check("n_silent", self.n_silent, whole(0, 2**16))
+        _check("sigma", self.sigma, number(0, 2**10))
+        _check("isi_max", self.isi_max, whole(INPUT_STEPS, 1000))
+        _check("t_dopamine", self.t_dopamine, whole(INPUT_STEPS, INPUT_STEPS + SILENT_STEPS - 1))
         at_rest = -self.w_min * (self.w_max - self.w_min) / self.w_max
         if at_rest > MAX_RESOURCE_AT_REST:
             raise ParameterError(
@@ -144,9 +144,9 @@ class Params:
     plasticity: Plasticity = dataclasses.field(default_factory=Decorrelated)
 
     def __post_init__(self) -> None:
-        _check("microcolumns", self.microcolumns, 1, 256, whole=True)
-        _check("members", self.members, 1, 256, whole=True)
-        _check("seed", self.seed, 0, 2**32 - 1, whole=True)
+        _check("microcolumns", self.microcolumns, whole(1, 256))
+        _check("members", self.members, whole(1, 256))
+        _check("seed", self.seed, whole(0, 2**32 - 1))
         if not isinstance(self.plasticity, Decorrelated | Published):
             raise ParameterError(f"colanet.plasticity = {self.plasticity!r}, expected Decorrelated or Published")
         if self.members > 1 and isinstance(self.plasticity, Decorrelated):
