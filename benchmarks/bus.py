@@ -36,8 +36,8 @@ from edge_app.encoder.preprocess import Preprocessor
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.learner import Learner
 from edge_app.messages import Decision
-from edge_app.mqtt.backoff import BackOff
 from edge_app.mqtt.bridge import Bridge
+from edge_app.mqtt.client import BackOff
 from edge_app.mqtt.connection import Broker
 from edge_app.mqtt.settings import MqttSettings
 from edge_app.mqtt.topics import Topics
@@ -142,7 +142,7 @@ def costs(folder: Path, broker: Mosquitto) -> dict[str, Any]:
         same, changing = [decided(0)] * 5000, [decided(number) for number in range(5000)]
         with bridge_of(control, broker.port, folder, 0.0, 20_000) as bridge:
             bridge.start()
-            bridge.speaker.connected.wait(30)
+            bridge.client.connected.wait(30)
             found["not_told"] = microseconds(hub.tell, same)
             found["told"] = microseconds(hub.tell, changing)
         with bridge_of(control, 1, folder, 0.0) as bridge:
@@ -178,14 +178,14 @@ def rates(folder: Path, broker: Mosquitto, rounds: int, seconds: float) -> dict[
                     if kind == "with":
                         bridge = stack.enter_context(bridge_of(control, broker.port, folder, 0.5))
                         bridge.start()
-                        bridge.speaker.connected.wait(30)
+                        bridge.client.connected.wait(30)
                     decided, began, busy = pipeline.status().decided, time.monotonic(), busy_s()
                     pause.wait(seconds)
                     passed = time.monotonic() - began
                     values.append((pipeline.status().decided - decided) / passed)
                     if kind == "with":
                         shares.append((busy_s() - busy) / passed)
-                        told += bridge.labels_told
+                        told += bridge.labels_published
         pipeline.stop(10)
     means = {kind: statistics.mean(values) for kind, values in found.items()}
     return {kind: round(mean, 1) for kind, mean in means.items()} | {
@@ -229,7 +229,7 @@ def restarts(folder: Path, broker: Mosquitto, changes: int, away: int) -> dict[s
     observer = Observer(broker.port, changes)
     with device(folder, 10) as (_, hub, control), bridge_of(control, broker.port, folder, 0.0, 100_000) as bridge:
         bridge.start()
-        bridge.speaker.connected.wait(30)
+        bridge.client.connected.wait(30)
         began = time.monotonic()
         for number in range(1, changes + 1):
             hub.tell(decided(number))

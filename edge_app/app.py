@@ -23,6 +23,8 @@ from edge_app.devices.view import Region, View
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.pipeline.events import Listener
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts, PipelineStatus
+from edge_app.pipeline.references import FILE as REFERENCES_FILE
+from edge_app.pipeline.references import ClassReferences
 from edge_app.pipeline.stage import StageFailed, longest_waits
 from edge_app.service import Notifier, Signals, Supervisor, check_waits, watchdog_s
 
@@ -161,6 +163,7 @@ def _open(
         logs.report,
         config,
         tell=hub.tell,
+        references=ClassReferences(folder / REFERENCES_FILE, learner.history()),
     )
     if not config.web.enabled and not config.mqtt.enabled:
         return pipeline, learner, None
@@ -220,7 +223,7 @@ def _open_mqtt(stack: ExitStack, outside: ExitStack, bus: "MqttSettings", contro
     from edge_app.mqtt.bridge import Bridge
 
     bridge = stack.enter_context(Bridge(control, bus, control.identity.folder, logs.report))
-    outside.callback(bridge.take_no_more)
+    outside.callback(bridge.stop_commands)
     return bridge
 
 

@@ -36,6 +36,7 @@ from edge_app.pipeline.commands import (
 )
 from edge_app.pipeline.events import Corrected, Decided, Event, Listener, Taught
 from edge_app.pipeline.pipeline import Pipeline
+from edge_app.pipeline.references import ClassReferences
 from edge_app.storage.records import Action, Example
 
 WAIT_S = 30.0
@@ -122,6 +123,11 @@ class Control:
     def config(self) -> Mapping[str, Any]:
         """The configuration, as a table of sections; read-only."""
         return self.identity.config
+
+    @property
+    def references(self) -> ClassReferences:
+        """Names of classes kept outside the store; they follow corrections."""
+        return self._pipeline.references
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every event, from the stages' threads: it must return at once.

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_app.closing import Closing
 from edge_app.devices.gpiolines import load_library, parse_lines, read_active, read_bias, request_lines
-from edge_app.devices.lights import LightPlan
+from edge_app.devices.lights import STATUS, LightPlan
 from edge_app.devices.ports import NS_PER_S, ButtonEdge, Clock, Signal
 from edge_app.devices.uri import Reader, read_seconds
 from edge_app.errors import DeviceError, InputError
@@ -104,6 +104,8 @@ class GpioLights:
         )
         self._request, offsets = request_lines(self._uri, chip, {**lines, **bits}, settings, library)
         self._off = dict.fromkeys(offsets.values(), False)
+        self.names = tuple(name for name in lines if name != STATUS)
+        """Classes that have a light of their own."""
         self._plan = LightPlan({name: offsets[name] for name in lines}, [offsets[bit] for bit in bits])
         self._clock = clock
         self._lock = threading.Lock()

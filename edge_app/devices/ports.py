@@ -116,8 +116,12 @@ class Buttons(Protocol):
 class Indicator(Protocol):
     """Lights, or anything else that shows a decision."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the classes that have a light of their own."""
+
     def show(self, decision: Decision) -> None:
-        """Show a decision until the next one."""
+        """Show a decision until the next one; its labels are the names of the lights."""
 
     def blink(self, signal: Signal) -> None:
         """Acknowledge a press."""

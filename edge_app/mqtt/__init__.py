@@ -1,1 +1,1 @@
-"""The house's message bus: decisions, events and health to a broker, commands and offered classes from it (MQTT 5)."""
+"""MQTT 5: publishes decisions, events and health to a broker; receives commands and offered classes."""

@@ -1,6 +1,7 @@
-"""The thread that speaks to the broker: connects, delivers the outbox, listens, and comes back when it was lost."""
+"""The thread of the connection: connects, delivers the outbox, receives, and reconnects after a loss."""
 
 import logging
+import random
 import socket
 import threading
 import time
@@ -11,29 +12,52 @@ from typing import Protocol
 
 from edge_app.closing import Closing
 from edge_app.messages import Report
-from edge_app.mqtt.backoff import BackOff
 from edge_app.mqtt.connection import Broker, BrokerLost, Connection, Incoming
 from edge_app.mqtt.outbox import Outbox, Outgoing
 
-LOOK_S = 1.0
-"""How often `ClientListener.look` is called at least, while the broker is there."""
+SHORTEST_S, LONGEST_S = 1.0, 60.0
+"""Waits before an attempt to connect."""
+GOOD_AFTER_S = 10.0
+"""A connection that lasted this long was good: the next wait is the shortest again."""
+POLL_S = 1.0
+"""The longest time between two calls of `ClientListener.poll` while connected."""
 DRAIN_S = 1.0
-"""What the broker has at the end to take what still waits."""
+"""Time for the broker to take the remaining messages at the end."""
 JOIN_S = 1.5
 
 
+class BackOff:
+    """1, 2, 4, ... 60 s, each shortened at random by up to a half, so that devices do not all come back at once."""
+
+    def __init__(self, source: random.Random, *, shortest_s: float = SHORTEST_S, longest_s: float = LONGEST_S) -> None:
+        self._source = source
+        self._shortest_s, self._longest_s = shortest_s, longest_s
+        self._next_s = shortest_s
+
+    def wait_s(self, lasted_s: float) -> float:
+        """Return the time to wait after a connection that lasted so long; 0: after a failed attempt."""
+        if lasted_s >= GOOD_AFTER_S:
+            self._next_s = self._shortest_s
+        wait_s = self._next_s
+        self._next_s = min(2 * wait_s, self._longest_s)
+        return wait_s * self._source.uniform(0.5, 1.0)
+
+
 class ClientListener(Protocol):
-    """Who is told what comes from the broker; none of it may wait."""
+    """Receives from the broker, in the client's thread; must not wait."""
 
-    def came(self, message: Incoming) -> None:
-        """Take in a message; to be acknowledged by `MqttClient.acknowledge` when it has been dealt with."""
+    def received(self, message: Incoming) -> None:
+        """Process a message; `MqttClient.acknowledge` follows once it has been dealt with."""
 
-    def look(self) -> None:
-        """See whether there is something to tell."""
+    def delivered(self, message: Outgoing) -> None:
+        """Note that the broker has a message."""
+
+    def poll(self) -> None:
+        """Publish what is due; called at least every POLL_S while connected."""
 
 
 class MqttClient(Closing):
-    """One connection after the other. Apart from `start` and `close`, every method may be called from any thread."""
+    """One connection after another. Apart from `start` and `close`, every method may be called from any thread."""
 
     def __init__(
         self,
@@ -54,51 +78,51 @@ class MqttClient(Closing):
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self.outbox = Outbox(bound, self.wake)
-        self._wanted: tuple[str, ...] = ()
+        self._topics: tuple[str, ...] = ()
         self._dealt_with: deque[Incoming] = deque()
         self._stopping = threading.Event()
         self._reason: str | None = None
         self.connected = threading.Event()
-        """Set while the broker listens to us: with the first message that it acknowledges."""
+        """Set once the broker has acknowledged a message; cleared when the connection is lost."""
         self._where = f"{broker.host}:{broker.port}"
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._connection()
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Start the thread; returns at once."""
         self._thread.start()
 
-    def want(self, topics: Sequence[str]) -> None:
-        """Listen to these topics too, from now on and after each new connection."""
-        self._wanted = (*self._wanted, *topics)
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Subscribe to these topics too, now and after each new connection."""
+        self._topics = (*self._topics, *topics)
         self.wake()
 
     def acknowledge(self, message: Incoming) -> None:
-        """A message has been dealt with."""
+        """Acknowledge a message that has been dealt with."""
         self._dealt_with.append(message)
         self.wake()
 
     def wake(self) -> None:
-        """There is something to do."""
+        """Wake the thread: there is something to do."""
         try:
             self._writer.send(b"\0")
-        except OSError:  # it is full of them already, or all is over
+        except OSError:  # the socket is full of wake-ups already, or closed
             return
 
     def close(self) -> None:
-        """Deliver what waits, say good-bye and end, within `JOIN_S` whatever the broker does."""
+        """Deliver what waits, disconnect and end, within `JOIN_S` whatever the broker does."""
         self._stopping.set()
         self.wake()
         if self._thread.ident is not None:
             self._thread.join(JOIN_S)
-        if self._thread.is_alive():  # in the middle of a greeting; nothing is lost that could still be delivered
+        if self._thread.is_alive():  # it is still connecting, so nothing could be delivered anyway
             self._report(logging.WARNING, "broker_left_waiting", messages=self.outbox.waiting)
             return
         self._reader.close()
         self._writer.close()
 
     def _connection(self) -> Connection:
-        return Connection(self._broker, self._will, self._listener.came, self._published)
+        return Connection(self._broker, self._will, self._listener.received, self._published)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -108,7 +132,7 @@ class MqttClient(Closing):
                 return
             except BrokerLost as error:
                 reason, too_large = str(error), error.too_large
-            except Exception as error:  # a mistake of ours must not leave the device without a voice
+            except Exception as error:  # a mistake in the program must not silence the device
                 logging.getLogger(__name__).exception("the connection to the broker failed")
                 reason = f"{type(error).__name__}: {error}"
             served = self.connected.is_set()
@@ -117,28 +141,28 @@ class MqttClient(Closing):
             self._reason = reason
             self.connected.clear()
             if too_large and (message := self.outbox.give_up_largest()) is not None:
-                self._tell_refused(message, "the broker ended the connection because of its size")
+                self._report_refused(message, "the broker closed the connection because of its size")
             self._stopping.wait(self._backoff.wait_s(time.monotonic() - began_s if served else 0.0))
 
     def _serve(self) -> None:
         """Keep one connection until the end of the program. Raises BrokerLost."""
         self._dealt_with.clear()
-        let_in, listening = False, 0
+        ready, subscribed = False, 0
         with closing(self._connection()) as connection:
             connection.open()
             while not self._stopping.is_set():
-                connection.step(self._reader, LOOK_S)
-                self._forget_wakes()
+                connection.step(self._reader, POLL_S)
+                self._clear_wakes()
                 if not connection.ready:
                     continue
-                if not let_in:
-                    let_in = True
+                if not ready:
+                    ready = True
                     self._report(logging.INFO, "broker_connected", broker=self._where, waiting=self.outbox.waiting)
                     self.outbox.reconnected()
-                wanted = self._wanted
-                connection.subscribe(wanted[listening:])
-                listening = len(wanted)
-                self._listener.look()
+                topics = self._topics
+                connection.subscribe(topics[subscribed:])
+                subscribed = len(topics)
+                self._listener.poll()
                 self._exchange(connection)
             end_s = time.monotonic() + DRAIN_S
             while connection.ready and self.outbox.waiting and time.monotonic() < end_s:
@@ -151,7 +175,7 @@ class MqttClient(Closing):
         while connection.room and (message := self.outbox.take()) is not None:
             connection.publish(message)
 
-    def _forget_wakes(self) -> None:
+    def _clear_wakes(self) -> None:
         try:
             while self._reader.recv(4096):
                 pass
@@ -162,7 +186,9 @@ class MqttClient(Closing):
         self.outbox.done(message.number)
         self.connected.set()
         if refusal is not None:
-            self._tell_refused(message, refusal)
+            self._report_refused(message, refusal)
+        else:
+            self._listener.delivered(message)
 
-    def _tell_refused(self, message: Outgoing, reason: str) -> None:
+    def _report_refused(self, message: Outgoing, reason: str) -> None:
         self._report(logging.WARNING, "message_refused", topic=message.topic, bytes=len(message.payload), reason=reason)

@@ -1,4 +1,4 @@
-"""What may be asked of a device over MQTT: which commands, with which fields, in which role, and what comes of them."""
+"""The commands over MQTT: their fields, the role each needs, and how they are carried out."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 from edge_app.checks import LABEL, Check, Table, checked, list_of, text, whole
 from edge_app.control import Busy, Control, FrameGone, RequestReused
+from edge_app.control.control import MAX_IDS
 from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateNotWritable, UnknownLabel
+from edge_app.mqtt.choice import Choice
 from edge_app.mqtt.fleet import Fleet
 
-LARGEST = 16 << 10
-"""Bytes of a command's content."""
+MAX_COMMAND = 16 << 10
+"""Bytes of a command."""
 MAX_REQUEST = 128
 SOURCE = "mqtt"
 CODES = (
@@ -22,12 +24,15 @@ CODES = (
     (StateNotWritable, "not_writable"),
     (InputError, "invalid"),
 )
+NUMBER = whole(0, (1 << 53) - 1)
+NUMBERS = list_of(NUMBER, f"a list of 1 to {MAX_IDS} numbers", 1, MAX_IDS)
+OFFER_ID = text(64, least=1)
 
 Values = Mapping[str, Any]
 
 
 class CommandError(EdgeAppError, ValueError):
-    """A command that is not carried out; `code` says why in a word, for programs."""
+    """A command that is not carried out; `code` is the reason in one word, for programs."""
 
     def __init__(self, code: str, message: str, request: str | None = None) -> None:
         super().__init__(message)
@@ -36,33 +41,29 @@ class CommandError(EdgeAppError, ValueError):
 
 
 class CommandSpec(NamedTuple):
-    """A command."""
+    """The role and the fields of a command."""
 
     role: str
-    """The least that is needed: teach or administer."""
+    """The least role that may use it: teach or administer."""
     fields: Mapping[str, Check[Any]]
     needed: tuple[str, ...] = ()
 
 
 class ParsedCommand(NamedTuple):
-    """A command that is right in form."""
+    """A command whose fields have been checked."""
 
     name: str
     values: Values
     request: str | None
-    """The sender's name for it: comes back with the response; for teach and undo, makes a retry harmless."""
+    """The sender's key for it: returned with the response; for teach and undo it makes a retry harmless."""
 
-
-NUMBER = whole(0, (1 << 53) - 1)
-EXAMPLES = list_of(NUMBER, "a list of 1 to 200 numbers", 1, 200)
-OFFER_ID = text(64, least=1)
 
 SPECS: Mapping[str, CommandSpec] = {
     "teach": CommandSpec("teach", {"label": LABEL, "frame": NUMBER}),
     "undo": CommandSpec("teach", {"action": NUMBER}),
     "choose": CommandSpec("teach", {"label": LABEL}, ("label",)),
-    "relabel": CommandSpec("teach", {"examples": EXAMPLES, "label": LABEL}, ("examples", "label")),
-    "forget_examples": CommandSpec("administer", {"examples": EXAMPLES}, ("examples",)),
+    "relabel": CommandSpec("teach", {"examples": NUMBERS, "label": LABEL}, ("examples", "label")),
+    "forget_examples": CommandSpec("administer", {"examples": NUMBERS}, ("examples",)),
     "forget_class": CommandSpec("administer", {"label": LABEL}, ("label",)),
     "rename_class": CommandSpec("administer", {"label": LABEL, "to": LABEL}, ("label", "to")),
     "merge_classes": CommandSpec("administer", {"label": LABEL, "into": LABEL}, ("label", "into")),
@@ -75,9 +76,9 @@ SPECS: Mapping[str, CommandSpec] = {
 
 
 def parse(name: str, payload: bytes, role: str) -> ParsedCommand:
-    """Return the command in a message. Raises Refusal."""
-    if len(payload) > LARGEST:
-        raise CommandError("too_large", f"the command has {len(payload)} bytes, expected at most {LARGEST}")
+    """Return the command in a message. Raises CommandError."""
+    if len(payload) > MAX_COMMAND:
+        raise CommandError("too_large", f"the command has {len(payload)} bytes, expected at most {MAX_COMMAND}")
     values, request = _object(payload)
     spec = SPECS.get(name)
     if spec is None:
@@ -104,10 +105,10 @@ def _object(payload: bytes) -> tuple[dict[str, Any], str | None]:
         values = json.loads(payload) if payload else {}
     except (ValueError, RecursionError) as error:
         raise CommandError(
-            "invalid", f"the command is not JSON ({error}); expected an object, {{}} at least"
+            "invalid", f"the command is not JSON ({error}); expected an object, at least {{}}"
         ) from error
     if not isinstance(values, dict):
-        raise CommandError("invalid", f"the command is {type(values).__name__}, expected a JSON object, {{}} at least")
+        raise CommandError("invalid", f"the command is {type(values).__name__}, expected a JSON object, at least {{}}")
     try:
         request = Table(values).read("request", text(MAX_REQUEST, least=1), None)
     except InputError as error:
@@ -115,38 +116,36 @@ def _object(payload: bytes) -> tuple[dict[str, Any], str | None]:
     values.pop("request", None)
     try:
         payload.decode("utf-8")
-        json.dumps(values, ensure_ascii=False).encode("utf-8")
+        json.dumps([values, request], ensure_ascii=False).encode("utf-8")
     except UnicodeError as error:
-        raise CommandError("invalid", "the command is not UTF-8, or holds half a character", None) from error
+        raise CommandError("invalid", "the command is not UTF-8, or contains a lone surrogate") from error
     return values, request
 
 
 def code_of(error: EdgeAppError) -> str:
-    """Return what an error is called in answers."""
+    """Return the code of an error in responses."""
     if isinstance(error, CommandError):
         return error.code
     return next((code for kind, code in CODES if isinstance(error, kind)), "failed")
 
 
 class Commands:
-    """Carries commands out; each waits until it is stored, so not in the thread that speaks to the broker."""
+    """Carries commands out. A command waits until it is stored, so not in the thread of the connection."""
 
-    def __init__(self, control: Control, fleet: Fleet, chosen: Callable[[str], None]) -> None:
-        """`chosen` is told which class `teach` means from now on when it names none."""
+    def __init__(self, control: Control, fleet: Fleet, choice: Choice, chosen: Callable[[], None]) -> None:
+        """`chosen` is called after the choice has changed."""
         self._control = control
         self._chosen = chosen
-        self.choice: str | None = None
+        self._choice = choice
         self._work: Mapping[str, Callable[[ParsedCommand], Values]] = {
             "teach": self._teach,
             "undo": self._undo,
             "choose": self._choose,
-            "relabel": lambda c: self._action(control.relabel(c.values["examples"], c.values["label"], source=SOURCE)),
-            "forget_examples": lambda c: self._action(control.forget_examples(c.values["examples"], source=SOURCE)),
-            "forget_class": lambda c: self._action(control.forget_class(c.values["label"], source=SOURCE)),
-            "rename_class": lambda c: self._action(
-                control.rename_class(c.values["label"], c.values["to"], source=SOURCE)
-            ),
-            "merge_classes": lambda c: self._action(
+            "relabel": lambda c: _action(control.relabel(c.values["examples"], c.values["label"], source=SOURCE)),
+            "forget_examples": lambda c: _action(control.forget_examples(c.values["examples"], source=SOURCE)),
+            "forget_class": lambda c: _action(control.forget_class(c.values["label"], source=SOURCE)),
+            "rename_class": lambda c: _action(control.rename_class(c.values["label"], c.values["to"], source=SOURCE)),
+            "merge_classes": lambda c: _action(
                 control.merge_classes(c.values["label"], c.values["into"], source=SOURCE)
             ),
             "offer": lambda c: fleet.offer(c.values["label"]),
@@ -157,34 +156,24 @@ class Commands:
         }
 
     def carry_out(self, command: ParsedCommand) -> Values:
-        """Do it and return what came of it. Raises EdgeAppError."""
+        """Carry a command out and return the fields of its response. Raises EdgeAppError."""
         return self._work[command.name](command)
 
     def _teach(self, command: ParsedCommand) -> Values:
-        label = command.values.get("label", self.choice)
+        label = command.values.get("label", self._choice.label)
         if label is None:
-            raise CommandError("invalid", "teach names no class, and none was chosen: give label", command.request)
+            raise CommandError("invalid", "teach names no class, and none is chosen: give label", command.request)
         taught = self._control.teach(label, frame=command.values.get("frame"), request=command.request, source=SOURCE)
-        return {
-            "example": taught.example,
-            "label": taught.label,
-            "before": taught.before,
-            "frame": taught.sequence,
-        }
-
-    def _undo(self, command: ParsedCommand) -> Values:
-        return self._action(
-            self._control.undo(action=command.values.get("action"), request=command.request, source=SOURCE)
-        )
+        return {"example": taught.example, "label": taught.label, "before": taught.before, "frame": taught.sequence}
 
     def _choose(self, command: ParsedCommand) -> Values:
-        label = command.values["label"]
-        if label not in self._control.status().classes:
-            raise UnknownLabel(f"no class {label!r}: teach it by its name first")
-        self.choice = label
-        self._chosen(label)
+        label = self._choice.choose(command.values["label"])
+        self._chosen()
         return {"label": label}
 
-    @staticmethod
-    def _action(action: Any) -> Values:
-        return {"action": action.id, "kind": action.kind, "examples": len(action.changes)}
+    def _undo(self, command: ParsedCommand) -> Values:
+        return _action(self._control.undo(action=command.values.get("action"), request=command.request, source=SOURCE))
+
+
+def _action(action: Any) -> Values:
+    return {"action": action.id, "kind": action.kind, "examples": len(action.changes)}

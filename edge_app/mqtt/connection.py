@@ -1,7 +1,7 @@
-"""One connection to a broker, from its opening to its end; the only file that touches the MQTT library.
+"""One connection to a broker, from opening to end; the only module that uses the MQTT library.
 
-A lost connection is not mended: another one is made. So nothing of the library's own memory outlives a connection, and
-what still has to be delivered is in the outbox alone.
+A lost connection is not resumed: a new one is made. So no state of the library outlives a connection, and messages
+still to be delivered are in the outbox alone.
 """
 
 import logging
@@ -16,32 +16,32 @@ from edge_app.errors import EdgeAppError, InputError, RuntimeMissing
 from edge_app.mqtt.outbox import Outgoing
 
 if TYPE_CHECKING:
-    from paho.mqtt.client import MQTTMessage
+    from paho.mqtt.client import Client, MQTTMessage
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
 CONNECT_S = 5.0
-"""What a broker has for each of: the TCP connection, the TLS handshake, its answer to our greeting."""
+"""Time limit for each of: the TCP connection, the TLS handshake, the answer to CONNECT."""
 KEEPALIVE_S = 30
 REFUSED = 0x80
-"""Reason codes from here on are failures (MQTT 5, 2.4)."""
+"""Reason codes from this one on are failures (MQTT 5, section 2.4)."""
 WRONG_VERSION = 0x84
 TOO_LARGE = 0x95
-UNDER_WAY = 8
-"""Messages to us that may be in work; the broker sends no more of QoS 1 until `acknowledge`."""
+MAX_RECEIVED = 8
+"""Messages of QoS 1 that the broker may send before `acknowledge`."""
 
 
 class BrokerLost(EdgeAppError, ConnectionError):
-    """The broker cannot be reached, does not let us in, or has gone."""
+    """The broker cannot be reached, rejects the device, or closed the connection."""
 
     def __init__(self, reason: str, *, too_large: bool = False) -> None:
         super().__init__(reason)
         self.too_large = too_large
-        """It went because of the size of a message."""
+        """Whether the broker closed the connection because of the size of a message."""
 
 
 class Broker(NamedTuple):
-    """Where the broker is, and how to sign in."""
+    """Address and credentials of a broker."""
 
     host: str
     port: int
@@ -49,8 +49,8 @@ class Broker(NamedTuple):
     user: str | None = None
     password: str | None = None
     tls: ssl.SSLContext | None = None
-    largest: int = 1 << 20
-    """Bytes of the largest packet that it may send us."""
+    max_packet: int = 1 << 20
+    """Bytes of the largest packet that it may send."""
 
 
 class Incoming(NamedTuple):
@@ -66,7 +66,7 @@ class Incoming(NamedTuple):
 
 
 def needs_extra() -> None:
-    """Raise RuntimeMissing unless the MQTT library is installed, in a version that fits."""
+    """Raise RuntimeMissing unless a supported version of the MQTT library is installed."""
     try:
         from paho.mqtt.enums import CallbackAPIVersion
     except ImportError as error:
@@ -75,19 +75,19 @@ def needs_extra() -> None:
 
 
 def tls_context(ca_file: str | None, certificate: tuple[str, str] | None) -> ssl.SSLContext:
-    """Return what checks the broker's certificate and host name, and shows ours. Raises InputError for a bad file."""
+    """Return a context that checks the broker's certificate and host name, and presents ours. Raises InputError."""
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise InputError(f"mqtt.ca_file = {ca_file!r} holds no certificates in PEM form: {error}") from error
+        raise InputError(f"mqtt.ca_file = {ca_file!r} holds no PEM certificates: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if certificate is not None:
         try:
             context.load_cert_chain(*certificate, password=_no_password)
         except (OSError, ssl.SSLError, ValueError) as error:
             raise InputError(
-                f"mqtt.certificate_file = {certificate[0]!r} and key_file = {certificate[1]!r} are no certificate and "
-                f"its key, without a password, in PEM form: {error}"
+                f"mqtt.certificate_file = {certificate[0]!r} and key_file = {certificate[1]!r} are not a certificate "
+                f"and its key in PEM form, without a password: {error}"
             ) from error
     return context
 
@@ -96,8 +96,26 @@ def _no_password() -> str:
     raise ValueError("the key needs a password")
 
 
+class PacketTooLarge(Exception):
+    """The broker sends a packet that is larger than the maximum packet size it was given."""
+
+
+def _bounded_client(max_packet: int) -> "type[Client]":
+    from paho.mqtt.client import Client
+
+    class BoundedClient(Client):
+        """Refuses a packet by its length, before its content is read into memory: the library has no such limit."""
+
+        def _sock_recv(self, bufsize: int) -> bytes:
+            if bufsize > max_packet:  # the library asks for the whole rest of a packet at once
+                raise PacketTooLarge(f"a packet of {bufsize} bytes, expected at most {max_packet}")
+            return super()._sock_recv(bufsize)
+
+    return BoundedClient
+
+
 class Connection:
-    """Speaks to the broker; every method is called from one thread, and so are the callbacks."""
+    """A connection, used by one thread, which also runs the callbacks."""
 
     def __init__(
         self,
@@ -106,25 +124,27 @@ class Connection:
         received: Callable[[Incoming], None],
         acknowledged: Callable[[Outgoing, str | None], None],
     ) -> None:
-        """`will` is a topic and its content, retained, that the broker publishes when we vanish.
+        """`will` is a topic and its content, retained, which the broker publishes when the device vanishes.
 
-        `acknowledged` is told of a message that the broker has, or of why it refused it. Raises RuntimeMissing.
+        `acknowledged` is called with a message that the broker has, and with the reason if it refused it. Raises
+        RuntimeMissing.
         """
         needs_extra()
-        from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
         self._broker = broker
         self._received = received
         self._acknowledged = acknowledged
-        self._on_way: dict[int, Outgoing] = {}
+        self._in_flight: dict[int, Outgoing] = {}
         self._deadline = 0.0
         self._over: BrokerLost | None = None
-        self._may_send = 0xFFFFFFF
-        self._at_a_time = 0xFFFF
+        self._max_send = 0xFFFFFFF
+        self._max_in_flight = 0xFFFF
         self.ready = False
-        """Whether the broker has let us in."""
-        client = Client(CallbackAPIVersion.VERSION2, broker.client_id, protocol=MQTTProtocolVersion.MQTTv5)
+        """Whether the broker has accepted the connection."""
+        client = _bounded_client(broker.max_packet)(
+            CallbackAPIVersion.VERSION2, broker.client_id, protocol=MQTTProtocolVersion.MQTTv5
+        )
         client.connect_timeout = CONNECT_S
         client.max_inflight_messages_set(0)  # the outbox has its own bound
         client.username_pw_set(broker.user, broker.password)
@@ -132,19 +152,19 @@ class Connection:
             client.tls_set_context(broker.tls)
         client.manual_ack_set(True)
         client.will_set(will[0], will[1], qos=1, retain=True)
-        client.on_connect = self._greeted
-        client.on_disconnect = self._ended
-        client.on_message = self._came
-        client.on_publish = self._published
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
         self._client = client
 
     def open(self) -> None:
-        """Connect and greet; takes up to 2 x `CONNECT_S`. Raises BrokerLost."""
+        """Connect and send CONNECT; takes up to 2 x `CONNECT_S`. Raises BrokerLost."""
         broker = self._broker
-        greeting = _properties("CONNECT", MaximumPacketSize=broker.largest, ReceiveMaximum=UNDER_WAY)
+        connect = _properties("CONNECT", MaximumPacketSize=broker.max_packet, ReceiveMaximum=MAX_RECEIVED)
         try:
-            self._client.connect(broker.host, broker.port, KEEPALIVE_S, clean_start=True, properties=greeting)
-        except (OSError, ValueError) as error:  # ssl's errors are OSErrors; ValueError: a name that is none
+            self._client.connect(broker.host, broker.port, KEEPALIVE_S, clean_start=True, properties=connect)
+        except (OSError, ValueError) as error:  # ssl's errors are OSErrors; ValueError: an invalid host name
             raise BrokerLost(_why(error, broker)) from error
         self._deadline = time.monotonic() + CONNECT_S
 
@@ -164,73 +184,78 @@ class Connection:
             for work in (client.loop_read, client.loop_write, client.loop_misc):
                 try:
                     work()
-                except Exception as error:  # the library stumbles over packets that are none in many ways
-                    raise BrokerLost(f"{self._where} sends what is no MQTT: {type(error).__name__}: {error}") from error
+                except PacketTooLarge as error:
+                    raise BrokerLost(f"{self._where} sent {error}") from error
+                except Exception as error:  # the library raises many kinds of errors for malformed packets
+                    raise BrokerLost(
+                        f"{self._where} sent a malformed packet ({type(error).__name__}: {error}); is it MQTT?"
+                    ) from error
         if self._over is not None:
             raise self._over
         if client.socket() is None:
             raise BrokerLost(f"{self._where} closed the connection")
         if not self.ready and time.monotonic() >= self._deadline:
-            raise BrokerLost(f"{self._where} did not answer within {CONNECT_S:g} s: is that an MQTT 5 broker?")
+            raise BrokerLost(f"{self._where} did not answer within {CONNECT_S:g} s: is it an MQTT 5 broker?")
 
     def subscribe(self, topics: Iterable[str]) -> None:
-        """Ask for the messages of topics, but for those that we publish from now on."""
+        """Subscribe to topics; messages that this device publishes itself are not sent back."""
         from paho.mqtt.subscribeoptions import SubscribeOptions
 
-        for topic in topics:  # one by one: the refusal of one must not cost the others
+        for topic in topics:  # one by one: a refused subscription must not affect the others
             self._client.subscribe(topic, options=SubscribeOptions(qos=1, noLocal=True))
 
     def acknowledge(self, message: Incoming) -> None:
-        """Say that a message has been dealt with."""
+        """Acknowledge a message that has been dealt with."""
         if message.qos:
             self._client.ack(message.mid, message.qos)
 
     @property
     def room(self) -> bool:
-        """Whether the broker takes another message before it has acknowledged those on their way."""
-        return len(self._on_way) < self._at_a_time
+        """Whether the broker accepts another message before it has acknowledged those in flight."""
+        return len(self._in_flight) < self._max_in_flight
 
     def publish(self, message: Outgoing) -> None:
-        """Send a message; `acknowledged` says what becomes of it."""
-        if len(message.payload) + len(message.topic) + 64 > self._may_send:
-            self._acknowledged(message, f"larger than the {self._may_send} bytes that the broker takes")
+        """Send a message; `acknowledged` is called with the outcome."""
+        if len(message.payload) + len(message.topic) + 64 > self._max_send:
+            self._acknowledged(message, f"larger than the {self._max_send} bytes that the broker accepts")
             return
-        properties = _properties("PUBLISH", CorrelationData=message.answers) if message.answers is not None else None
+        values = {} if message.correlation is None else {"CorrelationData": message.correlation}
+        properties = _properties("PUBLISH", **values)
         info = self._client.publish(message.topic, message.payload, 1, message.retained, properties)
-        self._on_way[info.mid] = message
+        self._in_flight[info.mid] = message
 
     def close(self) -> None:
-        """Say good-bye, so that the broker does not publish the will; harmless when it has gone."""
+        """Disconnect properly, so that the broker does not publish the will; harmless if the connection is gone."""
         self._over = self._over or BrokerLost("closed")
         if self.ready:
             self._client.disconnect()
         line = self._client.socket()
-        if line is not None:  # the library closes it itself once the good-bye is on its way
+        if line is not None:  # the library closes it once DISCONNECT is sent
             line.close()
 
     @property
     def _where(self) -> str:
         return f"the broker {self._broker.host}:{self._broker.port}"
 
-    # What the library calls: a name of its own for each argument, most of them of no use here.
+    # Callbacks of the library; it passes more arguments than are needed here.
 
-    def _greeted(
+    def _on_connect(
         self, client: Any, _data: Any, _flags: Any, code: "ReasonCode", properties: "Properties | None"
     ) -> None:
         if code.value >= REFUSED:
             hint = " (it must speak MQTT 5)" if code.value == WRONG_VERSION else ""
-            self._over = BrokerLost(f"{self._where} does not let us in: {code}{hint}")
+            self._over = BrokerLost(f"{self._where} rejects the connection: {code}{hint}")
             return
-        self._may_send = getattr(properties, "MaximumPacketSize", self._may_send)
-        self._at_a_time = getattr(properties, "ReceiveMaximum", self._at_a_time)
+        self._max_send = getattr(properties, "MaximumPacketSize", self._max_send)
+        self._max_in_flight = getattr(properties, "ReceiveMaximum", self._max_in_flight)
         self.ready = True
 
-    def _ended(self, client: Any, _data: Any, _flags: Any, code: "ReasonCode", _properties: Any) -> None:
+    def _on_disconnect(self, client: Any, _data: Any, _flags: Any, code: "ReasonCode", _properties: Any) -> None:
         if self._over is None:
             how = "was lost" if code.value == REFUSED else f"ended: {code}"
             self._over = BrokerLost(f"the connection to {self._where} {how}", too_large=code.value == TOO_LARGE)
 
-    def _came(self, client: Any, _data: Any, message: "MQTTMessage") -> None:
+    def _on_message(self, client: Any, _data: Any, message: "MQTTMessage") -> None:
         properties = message.properties
         incoming = Incoming(
             message.topic,
@@ -243,12 +268,12 @@ class Connection:
         )
         try:
             self._received(incoming)
-        except Exception:  # a mistake of ours, not of the broker's
-            logging.getLogger(__name__).exception("a message could not be taken in")
+        except Exception:  # a mistake in the program, not the broker's
+            logging.getLogger(__name__).exception("a message from the broker could not be processed")
             self.acknowledge(incoming)
 
-    def _published(self, client: Any, _data: Any, mid: int, code: "ReasonCode", _properties: Any) -> None:
-        message = self._on_way.pop(mid, None)
+    def _on_publish(self, client: Any, _data: Any, mid: int, code: "ReasonCode", _properties: Any) -> None:
+        message = self._in_flight.pop(mid, None)
         if message is not None:
             self._acknowledged(message, str(code) if code.value >= REFUSED else None)
 
@@ -267,11 +292,11 @@ def _why(error: Exception, broker: Broker) -> str:
     where = f"the broker {broker.host}:{broker.port}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
-            f"{where} shows a certificate that is not trusted ({error.verify_message}): "
-            "is mqtt.ca_file that of its authority, and mqtt.host the name in it?"
+            f"{where} presents a certificate that is not trusted ({error.verify_message}): "
+            "is mqtt.ca_file the authority that signed it, and mqtt.host the name in it?"
         )
     if isinstance(error, ssl.SSLError):
-        return f"{where} does not agree on TLS: {error}"
+        return f"{where}: the TLS handshake failed: {error}"
     if isinstance(error, TimeoutError):
         return f"{where} did not answer within {CONNECT_S:g} s"
     return f"{where} cannot be reached: {getattr(error, 'strerror', None) or error}"

@@ -1,7 +1,10 @@
-"""What Home Assistant is told so that a device appears there by itself.
+"""Home Assistant's MQTT discovery, which makes the device appear there by itself.
 
-A message for each entity, PREFIX/COMPONENT/NODE/OBJECT/config, retained; an empty one removes the entity. See
+One retained message for each entity, PREFIX/COMPONENT/NODE/OBJECT/config; an empty one removes the entity. See
 https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery.
+
+Home Assistant reads the states "none", "unknown" and "unavailable" as "there is no state". A class with such a name is
+shown in quotation marks there (`shown`); the templates add and remove them.
 """
 
 from collections.abc import Sequence
@@ -13,22 +16,42 @@ from edge_app.mqtt.payloads import EVENT_TYPES, to_json
 from edge_app.mqtt.topics import Topics
 
 ORIGIN = {"name": "edge-app", "sw_version": __version__}
+NO_STATES = ("none", "unknown", "unavailable")
+_IS_RESERVED = f"label.strip('\"') | lower in {list(NO_STATES)}"
+
+
+def shown(label: str) -> str:
+    """Return the name of a class as Home Assistant shows it; `_NAMED` in its templates reverses this."""
+    return f'"{label}"' if label.strip('"').lower() in NO_STATES else label
+
+
+def _show(value: str, *, none: str) -> str:
+    """Return the template that does the same to the label in the expression `value`; `none` where there is none."""
+    named = f"'\"' ~ label ~ '\"' if {_IS_RESERVED} else label"
+    return f"{{% set label = {value} %}}{{{{ ({named}) if label else '{none}' }}}}"
+
+
+_NAMED = (
+    "{% set label = value | trim %}"
+    f"{{% set label = label[1:-1] if label[:1] == '\"' and {_IS_RESERVED} else label %}}"
+)
+"""Sets `label` to the name of the class that Home Assistant shows as `value`."""
 
 
 def node_of(device: str) -> str:
-    """Return the part of the topics that is this device's."""
+    """Return the device's part of the topics."""
     return f"edge-app-{device}"
 
 
 def pattern(prefix: str, device: str) -> str:
-    """Return what to subscribe to for all that this device ever announced."""
+    """Return the subscription for everything that this device ever announced."""
     return f"{prefix}/+/{node_of(device)}/+/config"
 
 
 def announcements(
     prefix: str, topics: Topics, name: str, classes: Sequence[str], *, commands: bool, pictures: bool
 ) -> dict[str, bytes]:
-    """Return {topic: content} of all entities that a device has now."""
+    """Return {topic: content} of all entities of a device."""
     node = node_of(topics.device)
     shared = {
         "device": {
@@ -54,7 +77,7 @@ def announcements(
         values |= shared | {"unique_id": f"{node}-{entity}"}
         if "availability" not in values:
             values["availability_topic"] = topics.own("status")
-        if component != "image":  # the only one that knows no quality of service
+        if component != "image":  # the only component without a quality of service
             values["qos"] = 1
     return {
         f"{prefix}/{component}/{node}/{entity}/config": to_json(values) for (component, entity), values in found.items()
@@ -79,7 +102,7 @@ def _readings(topics: Topics) -> dict[tuple[str, str], dict[str, Any]]:
         | {
             "name": "Class",
             "state_topic": decision,
-            "value_template": "{{ value_json.label or 'unknown' }}",
+            "value_template": _show("value_json.label", none="unknown"),
             "json_attributes_topic": decision,
             "icon": "mdi:shape",
         },
@@ -121,10 +144,10 @@ def _controls(topics: Topics, classes: Sequence[str]) -> dict[tuple[str, str], d
             "payload_press": "{}",
             "icon": "mdi:undo",
         },
-        ("text", "new_class"): {  # its name is all that a first class needs: the newest frame is taught at once
+        ("text", "new_class"): {  # a name is enough to begin a first class: the newest frame is taught at once
             "name": "New class",
             "command_topic": topics.own("command/teach"),
-            "command_template": '{"label": {{ value | trim | tojson }}}',
+            "command_template": _NAMED + '{"label": {{ label | tojson }}}',
             "min": 1,
             "max": MAX_LENGTH,
             "icon": "mdi:tag-plus",
@@ -135,8 +158,9 @@ def _controls(topics: Topics, classes: Sequence[str]) -> dict[tuple[str, str], d
             "name": "Class to teach",
             "state_topic": topics.own("choice"),
             "command_topic": topics.own("command/choose"),
-            "command_template": '{"label": {{ value | tojson }}}',
-            "options": list(classes),
+            "value_template": _show("value", none="none"),
+            "command_template": _NAMED + '{"label": {{ label | tojson }}}',
+            "options": [shown(label) for label in classes],
             "icon": "mdi:tag",
         }
         found["button", "teach"] = {

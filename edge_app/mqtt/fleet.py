@@ -1,4 +1,4 @@
-"""Classes between devices: what this one offers, and what it takes over from others."""
+"""Classes offered by this device, and classes imported from the offers of others."""
 
 import io
 import tempfile
@@ -13,67 +13,83 @@ from edge_app.errors import EdgeAppError, InputError
 from edge_app.mqtt.inbox import Inbox
 from edge_app.mqtt.offers import Offer, pack, unpack
 from edge_app.mqtt.outbox import Outbox
-from edge_app.mqtt.topics import Topics
+from edge_app.mqtt.retained import RetainedTopics
+from edge_app.mqtt.settings import MqttSettings
 from edge_app.storage.errors import os_errors
 
-MOST_OFFERED = 16
-"""Classes that a device offers at a time; they are kept in memory, to be told again after a broker's restart."""
+MAX_OFFERED = 16
+"""Classes that a device offers; they are kept in memory, to be published again if the broker has lost them."""
+OFFER = "mqtt offer "
+"""Prefix of the keys of references to an offered class, followed by the topic."""
 
-Tell = Callable[[str, dict[str, Any]], None]
-"""Publishes an event of a type."""
+Publish = Callable[[str, dict[str, Any]], None]
+"""Publishes an event, given its type and fields."""
 
 
 class Fleet:
-    """Offers of classes. Its methods wait for the disk: not for the thread that speaks to the broker."""
+    """Offers of classes. Its methods may wait for the disk, so not in the thread of the connection."""
 
     def __init__(
         self,
         control: Control,
         outbox: Outbox,
-        topics: Topics,
+        settings: MqttSettings,
         folder: Path,
-        tell: Tell,
-        *,
-        mode: str,
-        key: bytes | None,
-        largest: int,
+        retained: RetainedTopics,
+        publish: Publish,
     ) -> None:
-        """`mode` is off, by-hand or signed; `largest` bytes an offer may have; `folder` keeps what was settled."""
+        """`folder` keeps the memory of decided offers; `publish` receives what happens to offers of others."""
         self._control = control
         self._outbox = outbox
-        self._topics = topics
-        self._tell = tell
-        self._mode = mode
-        self._key = key
-        self._largest = largest
-        self._inbox = Inbox(folder, 4 * largest)
+        self._topics = settings.topics
+        self._retained = retained
+        self._publish = publish
+        self._mode = settings.config.offers
+        self._key = settings.offers_key
+        self._max_bytes = settings.config.offer_bytes
+        self._inbox = Inbox(folder, 4 * self._max_bytes)
         self._offered: set[str] = set()
+        """Topics of the offers of this run."""
 
     def offer(self, label: str) -> dict[str, Any]:
-        """Offer a class to the other devices, in place of what was offered of it before. Raises EdgeAppError."""
+        """Offer a class to the other devices, replacing an earlier offer of it. Raises EdgeAppError."""
         self._check_on()
-        if label not in self._offered and len(self._offered) >= MOST_OFFERED:
-            raise InputError(f"{MOST_OFFERED} classes are offered already: withdraw one")
+        topic = self._topics.offer(label)
+        if topic not in self._offered and len(self._offered) >= MAX_OFFERED:
+            raise InputError(f"{MAX_OFFERED} classes are offered already: withdraw one")
         stream = io.BytesIO()
         count = self._control.export([label], stream)
         message = pack(self._topics.device, label, count, time.time_ns() // 1_000_000, stream.getvalue(), self._key)
-        if len(message) > self._largest:
+        if len(message) > self._max_bytes:
             raise InputError(
-                f"class {label!r} with {count} examples has {len(message)} bytes, an offer at most {self._largest}: "
-                "raise mqtt.offer_mb on all devices, or carry it by `edge-app export` and import"
+                f"class {label!r} with {count} examples has {len(message)} bytes, an offer at most {self._max_bytes}: "
+                "raise mqtt.offer_mb on all devices, or use `edge-app export` and import"
             )
-        self._outbox.state(self._topics.offer(label), message)
-        self._offered.add(label)
+        for earlier in self._topics_of(label) - {topic}:
+            self.remove(earlier)
+        self._retained.add([topic])
+        self._control.references.set(OFFER + topic, label)
+        self._outbox.state(topic, message)
+        self._offered.add(topic)
         return {"label": label, "examples": count, "bytes": len(message), "signed": self._key is not None}
 
     def withdraw(self, label: str) -> dict[str, Any]:
-        """Take an offer of this device back, one of an earlier run too. What others took over stays theirs."""
-        self._outbox.state(self._topics.offer(label), b"")
-        self._offered.discard(label)
+        """Withdraw the offer of a class, also one of an earlier run or made under an earlier name of the class.
+
+        Devices that have imported the class keep it.
+        """
+        for topic in self._topics_of(label) | {self._topics.offer(label)}:
+            self.remove(topic)
         return {"label": label}
 
+    def remove(self, topic: str) -> None:
+        """Remove the offer of this device, or of an earlier name of it, from a topic."""
+        self._outbox.state(topic, b"")
+        self._offered.discard(topic)
+        self._control.references.remove(OFFER + topic)
+
     def received(self, topic: str, payload: bytes) -> None:
-        """Take in a message from an offers' topic: by hand, it waits; signed, it is imported. Tells what came of it."""
+        """Process a message on a topic of offers: by hand, the offer waits; signed, it is imported."""
         device = self._topics.offering(topic)
         if device is None or device == self._topics.device or self._mode == "off":
             return
@@ -81,26 +97,26 @@ class Fleet:
             self._inbox.withdrawn(topic)
             return
         try:
-            if len(payload) > self._largest:
-                raise InputError(f"the offer has {len(payload)} bytes, expected at most {self._largest}")
+            if len(payload) > self._max_bytes:
+                raise InputError(f"the offer has {len(payload)} bytes, expected at most {self._max_bytes}")
             offer = unpack(payload, self._key, only_signed=self._mode == "signed")
             if offer.device != device:
-                raise InputError(f"the offer is of the device {offer.device!r}, and came from {device!r}")
+                raise InputError(f"the offer names the device {offer.device!r}, and was published by {device!r}")
             if not self._inbox.put(topic, offer):
                 return
             if self._mode == "signed":
-                self._take_over(topic, offer)
+                self._import_signed(topic, offer)
             else:
-                self._tell("offer_received", described(offer))
+                self._publish("offer_received", offer.to_dict())
         except EdgeAppError as error:
-            self._tell("offer_refused", {"device": device, "reason": str(error)})
+            self._publish("offer_refused", {"device": device, "reason": str(error)})
 
     def listed(self) -> list[dict[str, Any]]:
         """Return the offers that wait."""
-        return [described(offer) for offer in self._inbox.waiting()]
+        return [offer.to_dict() for offer in self._inbox.waiting()]
 
     def accept(self, offer_id: str) -> dict[str, Any]:
-        """Learn the examples of an offer, all or none. Raises EdgeAppError; the offer waits on then."""
+        """Import the examples of an offer, all or none. Raises EdgeAppError: then the offer still waits."""
         self._check_on()
         offer = self._inbox.find(offer_id)
         place = Path(tempfile.gettempdir())
@@ -111,18 +127,23 @@ class Fleet:
                 path.write_bytes(offer.content)
             done = self._control.import_(path, source=f"mqtt offer of {offer.device}")
         self._inbox.settle(offer, "accepted")
-        result = described(offer) | {"added": done.added, "skipped": done.skipped}
-        self._tell("offer_accepted", result)
+        result = offer.to_dict() | {"added": done.added, "skipped": done.skipped}
+        self._publish("offer_accepted", result)
         return result
 
     def decline(self, offer_id: str) -> dict[str, Any]:
-        """Let an offer go; it is not shown again. Raises EdgeAppError."""
+        """Decline an offer; it is not shown again. Raises EdgeAppError."""
         offer = self._inbox.find(offer_id)
         self._inbox.settle(offer, "declined")
-        self._tell("offer_declined", described(offer))
-        return described(offer)
+        self._publish("offer_declined", offer.to_dict())
+        return offer.to_dict()
 
-    def _take_over(self, topic: str, offer: Offer) -> None:
+    def _topics_of(self, label: str) -> set[str]:
+        """Return the topics of the offers of a class, made under any of its names."""
+        offered = self._control.references.items(OFFER)
+        return {topic for topic, name in offered.items() if name == label}
+
+    def _import_signed(self, topic: str, offer: Offer) -> None:
         try:
             self.accept(offer.id)
         except EdgeAppError:
@@ -132,16 +153,3 @@ class Fleet:
     def _check_on(self) -> None:
         if self._mode == "off":
             raise InputError('offers are off: set mqtt.offers to "by-hand" or "signed"')
-
-
-def described(offer: Offer) -> dict[str, Any]:
-    """Return an offer for people."""
-    return {
-        "offer": offer.id,
-        "device": offer.device,
-        "label": offer.label,
-        "examples": offer.examples,
-        "bytes": len(offer.content),
-        "signed": offer.signed,
-        "offered_ms": offer.time_ms,
-    }

@@ -1,7 +1,7 @@
-"""Offers that wait for a person's word, and the memory of those that had it.
+"""Offers that wait for a person's decision, and the memory of those already decided.
 
-An offer is retained by the broker and comes again with every connection; one that was accepted or declined once is not
-shown, nor taken over, a second time: what a person has undone or forgotten since stays so.
+An offer is retained by the broker, so it comes again with every connection. One that was accepted or declined is not
+shown or imported a second time: what a person has undone or forgotten since stays so.
 """
 
 import json
@@ -15,22 +15,22 @@ from edge_app.files import write_atomically
 from edge_app.mqtt.offers import Offer
 from edge_app.storage.errors import os_errors
 
-MOST = 8
-"""Offers that wait at a time; they are kept in memory."""
+MAX_WAITING = 8
+"""Offers that wait; they are kept in memory."""
 REMEMBERED = 2000
-MEMORY = "offers-seen.json"
+FILE = "offers-seen.json"
 
 
 class Inbox:
     """Bounded; safe to use from any thread."""
 
-    def __init__(self, folder: Path, most_bytes: int) -> None:
-        """`folder` is where the memory is kept. A memory that cannot be read is begun anew."""
-        self._most_bytes = most_bytes
-        self._path = folder / MEMORY
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        """`folder` keeps the memory of decided offers; a file that cannot be read is started anew."""
+        self._max_bytes = max_bytes
+        self._path = folder / FILE
         self._lock = threading.Lock()
         self._waiting: OrderedDict[str, Offer] = OrderedDict()
-        """By topic: of a device's class, the newest offer counts."""
+        """By topic: of a device's class the newest offer counts."""
         self._seen: OrderedDict[str, str] = OrderedDict()
         with suppress(OSError, ValueError, RecursionError):
             read = json.loads(self._path.read_bytes())
@@ -38,26 +38,26 @@ class Inbox:
                 self._seen.update((key, value) for key, value in read.items() if isinstance(value, str))
 
     def put(self, topic: str, offer: Offer) -> bool:
-        """Take in an offer; False when it was here before. Raises InputError when there is no room."""
+        """Add an offer; False if it was here before. Raises InputError if there is no room."""
         with self._lock:
             if offer.id in self._seen or any(offer.id == other.id for other in self._waiting.values()):
                 return False
             others = [len(other.content) for place, other in self._waiting.items() if place != topic]
-            if len(others) >= MOST or sum(others) + len(offer.content) > self._most_bytes:
+            if len(others) >= MAX_WAITING or sum(others) + len(offer.content) > self._max_bytes:
                 raise InputError(
-                    f"{len(others)} offers of {sum(others)} bytes wait already, there is room for {MOST} of "
-                    f"{self._most_bytes}: accept or decline some; this one comes again with the next connection"
+                    f"{len(others)} offers of {sum(others)} bytes wait already, there is room for {MAX_WAITING} of "
+                    f"{self._max_bytes}: accept or decline some; this one comes again with the next connection"
                 )
             self._waiting[topic] = offer
             return True
 
     def withdrawn(self, topic: str) -> None:
-        """The one who made an offer has taken it back."""
+        """Remove an offer that its device has withdrawn."""
         with self._lock:
             self._waiting.pop(topic, None)
 
     def waiting(self) -> list[Offer]:
-        """Return what waits, the oldest first."""
+        """Return the offers that wait, the oldest first."""
         with self._lock:
             return list(self._waiting.values())
 
@@ -67,20 +67,17 @@ class Inbox:
             for offer in self._waiting.values():
                 if offer.id == offer_id:
                     return offer
-        raise InputError(f"no offer {offer_id!r} waits: `offers` lists those that do")
+        raise InputError(f"no offer {offer_id!r} waits: the command `offers` lists those that do")
 
     def settle(self, offer: Offer, outcome: str) -> None:
-        """Remember what became of an offer, which waits no more. Raises StateNotWritable; it waits on then."""
+        """Remember the decision on an offer, which no longer waits. Raises StateNotWritable: then it still waits."""
         with self._lock:
             seen = OrderedDict(self._seen)
             seen[offer.id] = outcome
             while len(seen) > REMEMBERED:
                 seen.popitem(last=False)
-            self._write(json.dumps(seen).encode())
+            with os_errors(self._path.parent, f"write {FILE}"):
+                write_atomically(self._path, json.dumps(seen).encode())
             self._seen = seen
             for topic in [topic for topic, other in self._waiting.items() if other.id == offer.id]:
                 del self._waiting[topic]
-
-    def _write(self, content: bytes) -> None:
-        with os_errors(self._path.parent, f"write {self._path.name}"):
-            write_atomically(self._path, content)

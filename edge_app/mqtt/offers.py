@@ -1,11 +1,11 @@
-"""A class with its examples as one message, so that another device can take it over.
+"""A class with its examples as one message, so that another device can import it.
 
 Four parts, one after the other:
 
-    edge-app offer 1\\n    what it is
+    edge-app offer 1\\n    the format
     header\\n              JSON: device, label, examples, time_ms, sha256 and size of the zip file
     signature\\n           HMAC-SHA256 (RFC 2104) of the two parts before, in hexadecimal; empty: unsigned
-    zip file              what `edge-app export` writes
+    zip file              as `edge-app export` writes it
 """
 
 import hashlib
@@ -13,9 +13,9 @@ import hmac
 import io
 import json
 import zipfile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from edge_app.checks import LABEL, SHA256, Table, text, whole
+from edge_app.checks import LABEL, SHA256, Table, matching, whole
 from edge_app.errors import InputError
 from edge_app.mqtt.payloads import to_json
 from edge_app.storage.exchange import MANIFEST, ROOM_LIVE, manifest_limit
@@ -24,11 +24,11 @@ from edge_app.storage.unzip import check_count, unzip
 MAGIC = b"edge-app offer 1\n"
 MAX_HEADER = 4096
 MAX_GROWTH = 8
-"""Unpacked, an offer may be so many times as large."""
-OTHERS = 8
-"""Entries that an offer may have besides a picture for each example."""
+"""Largest ratio of an offer's unpacked size to its size."""
+OTHER_ENTRIES = 8
+"""Entries that the zip file may have besides one picture per example."""
 MIN_KEY = 32
-DEVICE = text(64, least=1, printable=True)
+DEVICE = matching("[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, - and _")
 
 
 class Offer(NamedTuple):
@@ -41,16 +41,28 @@ class Offer(NamedTuple):
     content: bytes
     """The zip file."""
     signed: bool
-    """With our own key."""
+    """With the key of this device."""
 
     @property
     def id(self) -> str:
-        """What it is called: the beginning of its content's SHA-256."""
+        """The first 16 digits of the content's SHA-256."""
         return hashlib.sha256(self.content).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the offer without its content, for responses and events."""
+        return {
+            "offer": self.id,
+            "device": self.device,
+            "label": self.label,
+            "examples": self.examples,
+            "bytes": len(self.content),
+            "signed": self.signed,
+            "offered_ms": self.time_ms,
+        }
 
 
 def pack(device: str, label: str, examples: int, time_ms: int, content: bytes, key: bytes | None) -> bytes:
-    """Return an offer as a message, signed where there is a key."""
+    """Return an offer as a message, signed if there is a key."""
     header = {
         "device": device,
         "label": label,
@@ -67,60 +79,61 @@ def pack(device: str, label: str, examples: int, time_ms: int, content: bytes, k
 def unpack(message: bytes, key: bytes | None, *, only_signed: bool = False) -> Offer:
     """Return the offer in a message. Raises InputError for anything that `pack` does not write.
 
-    A signature that is not our key's is refused, and so is any where we have no key: it says nothing then. With
-    `only_signed` one that is not signed is refused too, before anything in it is read.
+    A signature of another key is refused, and without a key of our own any signature, since it cannot be checked. With
+    `only_signed` an unsigned offer is refused before anything in it is read.
     """
     if not message.startswith(MAGIC):
-        raise InputError("an offer begins with 'edge-app offer 1': this is none, or of another version of edge-app")
+        raise InputError("the message does not begin with 'edge-app offer 1': it is no offer of this version")
     parts = message[len(MAGIC) :].split(b"\n", 2)
     if len(parts) != 3 or len(parts[0]) > MAX_HEADER:
         raise InputError("the offer lacks its header, or is cut off")
     header, signature, content = parts
     if signature and (key is None or not hmac.compare_digest(signature, _signature(MAGIC + header + b"\n", key))):
         raise InputError(
-            "the offer's signature is not that of the key in mqtt.offers_key_file: all devices need the same key"
+            "the offer's signature was not made with the key in mqtt.offers_key_file: all devices need the same key"
         )
     if only_signed and not signature:
         raise InputError("the offer is not signed")
     try:
-        table = Table(json.loads(header))
-        offer = Offer(
-            table.read("device", DEVICE),
-            table.read("label", LABEL),
-            table.read("examples", whole(1, ROOM_LIVE)),
-            table.read("time_ms", whole(0, 1 << 53)),
-            content,
-            bool(signature),
-        )
-        digest, size = table.read("sha256", SHA256), table.read("size", whole(0, 1 << 31))
+        table = Table(json.loads(header), "the offer's header: ")
     except (ValueError, RecursionError) as error:
-        raise InputError(f"the offer's header is damaged: {error}") from error
+        raise InputError(f"the offer's header is not JSON ({error})") from error
+    offer = Offer(
+        table.read("device", DEVICE),
+        table.read("label", LABEL),
+        table.read("examples", whole(1, ROOM_LIVE)),
+        table.read("time_ms", whole(0, (1 << 53) - 1)),
+        content,
+        bool(signature),
+    )
+    digest = table.read("sha256", SHA256)
+    size = table.read("size", whole(0, 1 << 31))
     if size != len(content) or digest != hashlib.sha256(content).hexdigest():
-        raise InputError("the offer's content is not what its header says: it was cut off or changed")
+        raise InputError("the offer's content does not match its header: it was cut off or changed")
     _check_zip(offer)
     return offer
 
 
 def _check_zip(offer: Offer) -> None:
-    """Raise InputError unless the zip file is bounded, and holds that class alone.
+    """Raise InputError unless the zip file is bounded and holds that class alone.
 
-    A person who accepts a cup must not get a key. All else is checked when it is imported.
+    A person who accepts the class cup must not get another one. Everything else is checked by the import.
     """
     try:
-        check_count(io.BytesIO(offer.content), offer.examples + OTHERS)
+        check_count(io.BytesIO(offer.content), offer.examples + OTHER_ENTRIES)
         with zipfile.ZipFile(io.BytesIO(offer.content)) as archive:
             infos = {info.filename: info for info in archive.infolist()}
             total = sum(info.file_size for info in archive.infolist())
             if total > max(MAX_GROWTH * len(offer.content), 1 << 20):
-                raise InputError(f"the offer's zip file unpacks to {total} bytes: more than such a file can need")
+                raise InputError(f"the offer's zip file unpacks to {total} bytes: more than an export can need")
             rows = json.loads(unzip(archive, infos[MANIFEST], manifest_limit(offer.examples)))["examples"]
             labels = {row["label"] for row in rows}
     except InputError as error:
-        raise InputError(f"the offer cannot be taken: {error}") from error
-    except Exception as error:  # zlib, zipfile and json have many ways to say "damaged"
+        raise InputError(f"the offer cannot be imported: {error}") from error
+    except Exception as error:  # zlib, zipfile and json raise many kinds of errors for damaged files
         raise InputError(f"the offer's zip file cannot be read ({error!r})") from error
     if labels != {offer.label} or len(rows) != offer.examples:
-        raise InputError(f"the offer says {offer.examples} examples of {offer.label!r}, and holds something else")
+        raise InputError(f"the offer claims {offer.examples} examples of {offer.label!r}, and holds something else")
 
 
 def _signature(head: bytes, key: bytes) -> bytes:

@@ -1,15 +1,15 @@
-"""What is to be published, until the broker has acknowledged it.
+"""Messages to publish, kept until the broker has acknowledged them.
 
-Events are kept in order, up to a bound; beyond it the oldest goes, and is counted. Of a state, which is retained, only
-the newest content counts. Both are safe to add to from any thread, and adding never waits for the broker.
+Events are kept in order, up to a bound; beyond it the oldest is dropped and counted. Of a state, which is retained,
+only the newest content is kept. Adding never waits for the broker.
 """
 
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-IN_FLIGHT = 16
-"""Messages on their way at a time; the broker acknowledges each."""
+MAX_IN_FLIGHT = 16
+"""Messages sent and not yet acknowledged."""
 
 
 class Outgoing(NamedTuple):
@@ -20,15 +20,15 @@ class Outgoing(NamedTuple):
     topic: str
     payload: bytes
     retained: bool
-    answers: bytes | None = None
+    correlation: bytes | None = None
     """MQTT's correlation data, for a response."""
 
 
 class Outbox:
-    """A bounded buffer between the threads that have something to tell and the one that speaks to the broker."""
+    """A bounded buffer between the device's threads and the thread of the connection; safe to use from any thread."""
 
     def __init__(self, bound: int, wake: Callable[[], None] = lambda: None) -> None:
-        """`wake` is called when there is something to send, from whatever thread; it must return at once."""
+        """`bound` events are kept. `wake` is called when there is something to send; it must return at once."""
         self._bound = bound
         self._wake = wake
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class Outbox:
 
     @property
     def lost(self) -> int:
-        """Events that found no room."""
+        """Events dropped since the start."""
         with self._lock:
             return self._lost
 
@@ -54,45 +54,54 @@ class Outbox:
 
     @property
     def crowded(self) -> bool:
-        """Whether half of the room for events is taken."""
+        """Whether more than half of the room for events is taken."""
         with self._lock:
             return len(self._events) > self._bound // 2
 
-    def event(self, topic: str, payload: bytes, answers: bytes | None = None) -> None:
-        """Add an event; all events are delivered in this order, at least once."""
+    def event(self, topic: str, payload: bytes, correlation: bytes | None = None) -> None:
+        """Add an event; events are delivered in this order, at least once."""
         with self._lock:
             if len(self._events) >= self._bound:
                 del self._events[next(iter(self._events))]
                 self._lost += 1
-            message = self._numbered(topic, payload, False, answers)
+            message = self._numbered(topic, payload, False, correlation)
             self._events[message.number] = message
         self._wake()
 
     def remove(self, topic: str) -> None:
-        """Remove what someone else has retained there, once; left out when room is scarce, as events come first."""
+        """Remove a retained message that an earlier run left; skipped while crowded, because events come first."""
         if not self.crowded:
             with self._lock:
                 message = self._numbered(topic, b"", True)
                 self._events[message.number] = message
             self._wake()
 
-    def state(self, topic: str, payload: bytes) -> None:
-        """Say what a state is from now on; an empty payload removes it from the broker. The same again is left out."""
+    def state(self, topic: str, payload: bytes, *, again: bool = False) -> None:
+        """Set the content of a state; an empty payload removes it from the broker.
+
+        An unchanged one is sent only with `again`: after the messages before it, also after a reconnection.
+        """
         with self._lock:
             before = self._states.get(topic)
             if before is not None:
-                if before.payload == payload:
+                if before.payload == payload and not again:
                     return
                 self._changed.pop(before.number, None)
             message = self._numbered(topic, payload, True)
             self._states[topic] = self._changed[message.number] = message
         self._wake()
 
+    def holds(self, topic: str) -> bool:
+        """Return whether a state with a content is kept for a topic."""
+        with self._lock:
+            state = self._states.get(topic)
+            return state is not None and bool(state.payload)
+
     def take(self) -> Outgoing | None:
-        """Return the next message to send; None when there is none, or enough are on their way."""
+        """Return the next message to send; None if there is none, or if enough are in flight."""
         with self._lock:
             firsts = [next(iter(due)) for due in (self._events, self._changed) if due]
-            if not firsts or len(self._sent) >= IN_FLIGHT:
+            if not firsts or len(self._sent) >= MAX_IN_FLIGHT:
                 return None
             number = min(firsts)
             message = self._events.pop(number, None) or self._changed.pop(number)
@@ -100,12 +109,12 @@ class Outbox:
             return message
 
     def done(self, number: int) -> None:
-        """The broker has a message, or has refused it for good."""
+        """Forget a message that the broker has acknowledged or refused."""
         with self._lock:
             self._sent.pop(number, None)
 
     def give_up_largest(self) -> Outgoing | None:
-        """Take the largest message that is on its way out for good: the broker ends the connection for its size."""
+        """Drop the largest message in flight for good: the broker closed the connection because of its size."""
         with self._lock:
             if not self._sent:
                 return None
@@ -116,7 +125,7 @@ class Outbox:
             return largest
 
     def reconnected(self) -> None:
-        """Send again what was on its way when the connection was lost, and every state, as the broker may have none."""
+        """Send again what was in flight when the connection was lost, and every state: the broker may have none."""
         with self._lock:
             events = [message for message in self._sent.values() if not message.retained]
             self._sent.clear()
@@ -124,6 +133,6 @@ class Outbox:
             newest = sorted(self._states.values(), key=lambda message: message.number)
             self._changed = {message.number: message for message in newest}
 
-    def _numbered(self, topic: str, payload: bytes, retained: bool, answers: bytes | None = None) -> Outgoing:
+    def _numbered(self, topic: str, payload: bytes, retained: bool, correlation: bytes | None = None) -> Outgoing:
         self._number += 1
-        return Outgoing(self._number, topic, payload, retained, answers)
+        return Outgoing(self._number, topic, payload, retained, correlation)

@@ -1,4 +1,4 @@
-"""What a device tells, as JSON: decisions, events, health, classes."""
+"""The contents of messages, as JSON: decisions, events, health, classes."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ EVENT_TYPES = (
     "offer_declined",
     "offer_refused",
 )
-MS = 1_000_000
+NS_PER_MS = 1_000_000
 
 
 def to_json(value: Any) -> bytes:
@@ -25,42 +25,43 @@ def to_json(value: Any) -> bytes:
 
 
 def decision(event: Decided, number: int) -> dict[str, Any]:
-    """Return what is seen. `number` counts the labels told since the start: a gap is a loss."""
+    """Return a decision. `number` counts the labels published since the start, so that a gap shows a loss."""
     return {
         "label": event.label,
         "confidence": round(event.confidence, 4),
         "margin": event.decision.margin,
         "spikes": event.spikes,
         "frame": event.sequence,
-        "time_ms": event.time_ns // MS,
+        "time_ms": event.time_ns // NS_PER_MS,
         "number": number,
     }
 
 
-def event(happened: Taught | Corrected | Rejected) -> tuple[str, dict[str, Any]]:
-    """Return the type and the fields of something that happened."""
-    if isinstance(happened, Taught):
+def event_fields(event: Taught | Corrected | Rejected) -> tuple[str, dict[str, Any]]:
+    """Return the type of an event, one of EVENT_TYPES, and its fields."""
+    time_ms = event.time_ns // NS_PER_MS
+    if isinstance(event, Taught):
         return "taught", {
-            "label": happened.label,
-            "example": happened.example,
-            "before": happened.before,
-            "source": happened.source,
-            "frame": happened.sequence,
-            "time_ms": happened.time_ns // MS,
+            "label": event.label,
+            "example": event.example,
+            "before": event.before,
+            "source": event.source,
+            "frame": event.sequence,
+            "time_ms": time_ms,
         }
-    if isinstance(happened, Corrected):
-        return "undone" if happened.kind == "undone" else "corrected", {
-            "kind": happened.kind,
-            "labels": list(happened.labels),
-            "examples": len(happened.examples),
-            "source": happened.source,
-            "time_ms": happened.time_ns // MS,
+    if isinstance(event, Corrected):
+        return "undone" if event.kind == "undone" else "corrected", {
+            "kind": event.kind,
+            "labels": list(event.labels),
+            "examples": len(event.examples),
+            "source": event.source,
+            "time_ms": time_ms,
         }
-    return "refused", {"reason": happened.reason, "source": happened.source, "time_ms": happened.time_ns // MS}
+    return "refused", {"reason": event.reason, "source": event.source, "time_ms": time_ms}
 
 
 def classes(reports: list[ClassReport]) -> dict[str, Any]:
-    """Return the classes, what they hold and what to show next."""
+    """Return the report on each class."""
     return {
         report.label: {
             "examples": report.examples,
@@ -73,7 +74,7 @@ def classes(reports: list[ClassReport]) -> dict[str, Any]:
 
 
 def condition(status: DeviceStatus, events_lost: int) -> dict[str, Any]:
-    """Return the part of a device's health whose every change is told."""
+    """Return the part of the health that is published at every change."""
     return {
         "ok": status.health.ok,
         "reasons": list(status.health.reasons),
@@ -86,7 +87,7 @@ def condition(status: DeviceStatus, events_lost: int) -> dict[str, Any]:
 
 
 def measures(status: DeviceStatus) -> dict[str, Any]:
-    """Return the part of a device's health that always changes; it is told once a minute."""
+    """Return the part of the health that always changes; it is published once a minute."""
     return {
         "fps": None if status.fps is None else round(status.fps, 2),
         "temperature_c": status.temperature_c,

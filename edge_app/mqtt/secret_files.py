@@ -1,5 +1,6 @@
-"""Files with passwords and keys, which nobody else may read."""
+"""Files with passwords and keys, which other accounts must not read."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -9,20 +10,20 @@ LONGEST = 4096
 
 
 def read_secret(key: str, path: Path, *, at_least: int = 1, at_most: int = LONGEST) -> bytes:
-    """Return what is in a secret file, without white space around it.
+    """Return the content of a secret file, without surrounding white space.
 
-    `key` names the file in messages. Raises InputError when it cannot be read, is open to others, or has not the right
-    length.
+    `key` is the configuration key that names the file. Raises InputError if it cannot be read, if others may read it,
+    or if its length is out of range.
     """
     try:
         with path.open("rb") as file:
-            mode = stat.S_IMODE(path.stat().st_mode)
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             content = file.read(at_most + 1)
     except OSError as error:
         raise InputError(f"{key} = {str(path)!r} cannot be read: {error.strerror or error}") from error
     if mode & 0o077:
         raise InputError(
-            f"{key} = {str(path)!r} has mode {mode:04o}, so that others may read it, expected 0600: chmod 600 {path}"
+            f"{key} = {str(path)!r} has mode {mode:04o}, so other accounts may read it; expected 0600: chmod 600 {path}"
         )
     secret = content.strip()
     if not at_least <= len(secret) <= at_most:
@@ -31,7 +32,7 @@ def read_secret(key: str, path: Path, *, at_least: int = 1, at_most: int = LONGE
 
 
 def check_readable(key: str, path: str) -> str | None:
-    """Return a path for a library that reads it itself, None for none. Raises InputError when it cannot be read."""
+    """Return the path of a file that a library reads by itself, None for "". Raises InputError if it is unreadable."""
     if not path:
         return None
     try:

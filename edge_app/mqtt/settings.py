@@ -1,18 +1,23 @@
-"""From the configuration to a bridge: files are read and checked, nothing is connected yet."""
+"""[mqtt] of the configuration -> the settings of a bridge. Files are read and checked; nothing is connected yet."""
 
+import hashlib
+import hmac
 from pathlib import Path
 from typing import NamedTuple
 
 from edge_app.config import MqttConfig
 from edge_app.errors import InputError
 from edge_app.mqtt.connection import Broker, needs_extra, tls_context
-from edge_app.mqtt.identity import MACHINE_ID, device_id
 from edge_app.mqtt.offers import MIN_KEY
 from edge_app.mqtt.secret_files import check_readable, read_secret
-from edge_app.mqtt.topics import Topics
+from edge_app.mqtt.topics import OFFERS, Topics
 
-LARGEST_PACKET = 1 << 20
-"""Bytes; without offers nothing that is meant for us is as large."""
+MAX_PACKET = 1 << 20
+"""Bytes of the largest packet that the broker may send, without offers: commands are far smaller."""
+MACHINE_ID = Path("/etc/machine-id")
+APPLICATION = bytes.fromhex("9c1e0a4f3f0d4f5e8f0b6d2a7c5e4b13")
+"""An arbitrary constant that makes the derived id specific to this program."""
+ID_DIGITS = 12
 
 
 class MqttSettings(NamedTuple):
@@ -28,39 +33,63 @@ class MqttSettings(NamedTuple):
         """The device's name for people."""
         return self.config.name or f"edge-app {self.topics.device}"
 
+    @property
+    def takes_commands(self) -> bool:
+        """Whether commands are accepted."""
+        return self.config.commands != "none"
+
 
 def prepare(config: MqttConfig, machine_id: Path = MACHINE_ID) -> MqttSettings:
-    """Return what a bridge needs. Raises InputError for files that are not right, and RuntimeMissing."""
+    """Return the settings. Raises InputError for unusable files, and RuntimeMissing."""
     needs_extra()
     device = device_id(config.device, machine_id)
     key = None
     if config.offers_key_file:
         key = read_secret("mqtt.offers_key_file", Path(config.offers_key_file), at_least=MIN_KEY)
-    return MqttSettings(config, broker_of(config, device), Topics(config.base, device), key)
+    return MqttSettings(config, _broker(config, device), Topics(config.base, device), key)
 
 
-def broker_of(mqtt: MqttConfig, device: str) -> Broker:
-    """Return where the broker is and how to sign in. Raises InputError."""
+def device_id(named: str, machine_id: Path = MACHINE_ID) -> str:
+    """Return the id that the configuration names, or else one derived from the machine's.
+
+    machine-id(5) asks to keep that id confidential, so only HMAC-SHA256 with it as the key over a constant of this
+    program is published, as sd_id128_get_machine_app_specific(3) does; 48 bits of it. Raises InputError for a reserved
+    name, and if the machine has no id.
+    """
+    if named == OFFERS:
+        raise InputError(f"mqtt.device = {named!r}, expected another name: the topics of offers begin with it")
+    if named:
+        return named
+    try:
+        secret = bytes.fromhex(machine_id.read_text(encoding="ascii").strip())
+    except (OSError, ValueError):
+        secret = b""
+    if len(secret) != 16:
+        raise InputError(f"{machine_id} holds no machine id, expected 32 hexadecimal digits: set mqtt.device")
+    return hmac.new(secret, APPLICATION, hashlib.sha256).hexdigest()[:ID_DIGITS]
+
+
+def _broker(config: MqttConfig, device: str) -> Broker:
     password = None
-    if mqtt.password_file:
+    if config.password_file:
         try:
-            password = read_secret("mqtt.password_file", Path(mqtt.password_file)).decode("utf-8")
+            password = read_secret("mqtt.password_file", Path(config.password_file)).decode("utf-8")
         except UnicodeDecodeError as error:
-            raise InputError(f"mqtt.password_file = {mqtt.password_file!r} holds bytes that are no UTF-8") from error
+            raise InputError(f"mqtt.password_file = {config.password_file!r} is not UTF-8 text") from error
     context = None
-    if mqtt.tls:
-        certificate = check_readable("mqtt.certificate_file", mqtt.certificate_file)
+    if config.tls:
+        certificate = check_readable("mqtt.certificate_file", config.certificate_file)
         if certificate:
-            read_secret("mqtt.key_file", Path(mqtt.key_file), at_most=1 << 16)
-        ca_file = check_readable("mqtt.ca_file", mqtt.ca_file)
-        context = tls_context(ca_file, (certificate, mqtt.key_file) if certificate else None)
-    offered = mqtt.offer_bytes if mqtt.offers != "off" else 0
+            read_secret("mqtt.key_file", Path(config.key_file), at_most=1 << 16)
+        ca_file = check_readable("mqtt.ca_file", config.ca_file)
+        context = tls_context(ca_file, (certificate, config.key_file) if certificate else None)
+    offered = config.offer_bytes if config.offers != "off" else 0
     return Broker(
-        mqtt.host,
-        mqtt.port_in_use,
+        config.host,
+        config.port_in_use,
         f"edge-app-{device}",
-        mqtt.user or None,
+        config.user or None,
         password,
         context,
-        LARGEST_PACKET + offered,
+        MAX_PACKET + offered,
     )

@@ -16,8 +16,11 @@ from edge_app.pipeline.encode import EncodedFrame
 from edge_app.pipeline.events import Decided
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace
+from edge_app.pipeline.references import ClassReferences
 from edge_app.pipeline.stage import SLICE_S
 
+LIGHT = "light "
+"""Prefix of the keys of references to a light's class."""
 RATE_OVER = 64
 """Decisions over which the rate is measured."""
 
@@ -45,17 +48,34 @@ class MajorityVote:
 
 
 class SharedIndicator:
-    """An indicator that several stages may use; does nothing without one."""
+    """An indicator that several stages may use; does nothing without one.
 
-    def __init__(self, indicator: Indicator | None) -> None:
+    A light has the name that its class had when the light was configured; it follows the class when that is renamed.
+    """
+
+    def __init__(self, indicator: Indicator | None, references: ClassReferences) -> None:
         self._indicator = indicator
+        self._references = references
         self._lock = threading.Lock()
+        for name in indicator.names if indicator is not None else ():
+            references.label(LIGHT + name, name)
 
     def show(self, decision: Decision) -> None:
         """Show a decision."""
         if self._indicator is not None:
             with self._lock:
-                self._indicator.show(decision)
+                self._indicator.show(self._by_lights(decision) if self._indicator.names else decision)
+
+    def _by_lights(self, decision: Decision) -> Decision:
+        """Return the decision with the names of the lights instead of those of the classes."""
+        lights = self._references.items(LIGHT)
+        names = {label: light for light, label in lights.items()}
+
+        def name(label: str) -> str:
+            return names.get(label, "" if label in lights else label)
+
+        label = None if decision.label is None else name(decision.label)
+        return decision._replace(label=label, labels=tuple(name(label) for label in decision.labels))
 
     def blink(self, signal: Signal) -> None:
         """Acknowledge a command."""

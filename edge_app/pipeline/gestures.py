@@ -11,6 +11,7 @@ from edge_app.messages import Frame, Report
 from edge_app.pipeline.commands import Command, CommandQueue, ForgetClass, Teach, Undo
 from edge_app.pipeline.decide import SharedIndicator
 from edge_app.pipeline.recent import NoFrame, RecentFrames
+from edge_app.pipeline.references import ClassReferences
 
 POLL_S = 0.1
 QUICK_POLL_S = 0.02
@@ -30,12 +31,20 @@ class _Held(NamedTuple):
 class Gestures:
     """Turns button edges into commands, in order. It has no clock of its own: every time is passed in."""
 
-    def __init__(self, config: ButtonsConfig) -> None:
+    def __init__(self, config: ButtonsConfig, references: ClassReferences) -> None:
+        """`references` holds the class of each button, which follows when that class is renamed."""
         self._config = config
+        self._references = references
         self._waiting: dict[str, _Held] = {}
         """Pressed; a second button may still make it a chord."""
         self._down: dict[str, ButtonEdge] = {}
         """Held down; may still become a hold."""
+
+    def refer(self, buttons: Sequence[str]) -> None:
+        """Begin to follow the classes of these buttons, pressed or not."""
+        for name in buttons:
+            if name != self._config.undo:
+                self._label(name)
 
     @property
     def pending(self) -> bool:
@@ -85,7 +94,7 @@ class Gestures:
         return Teach(self._label(held.edge.name), held.frame, held.edge.time_ns, source=_source(held.edge))
 
     def _label(self, name: str) -> str:
-        return self._config.classes.get(name, name)
+        return self._references.label(f"button {name}", self._config.classes.get(name, name))
 
 
 class ButtonWatch:
@@ -104,10 +113,12 @@ class ButtonWatch:
         lights: SharedIndicator,
         report: Report,
         ended: threading.Event,
+        references: ClassReferences,
     ) -> None:
         """`ended` is set when the camera's recording is over."""
         self._buttons = buttons
-        self._gestures = Gestures(config)
+        self._gestures = Gestures(config, references)
+        self._gestures.refer(buttons.names)
         self._undo = config.undo
         self._recent = recent
         self._commands = commands

@@ -21,6 +21,7 @@ from edge_app.pipeline.gestures import ButtonWatch
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.recent import RecentFrames
+from edge_app.pipeline.references import ClassReferences
 from edge_app.pipeline.stage import Heartbeats, Stage, StageFailed, drive
 from edge_app.pipeline.teaching import Teacher
 
@@ -83,9 +84,14 @@ class Pipeline:
         config: Config,
         *,
         tell: Listener = lambda _: None,
+        references: ClassReferences | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`wall` stamps the events, nanoseconds since 1970."""
+        """Without `references` those of buttons and lights last until the program ends.
+
+        `wall` stamps the events, nanoseconds since 1970.
+        """
+        self.references = references or ClassReferences()
         self._log = report
         self._listener = tell
         self._wall = wall
@@ -117,7 +123,8 @@ class Pipeline:
         config: Config,
     ) -> list[Stage]:
         recent, commands, pace, report = self.recent, self._commands, self._pace, self._report
-        stop, ended, encoder, lights = self._stop, self._ended, parts.encoder, SharedIndicator(parts.indicator)
+        stop, ended, encoder, references = self._stop, self._ended, parts.encoder, self.references
+        lights = SharedIndicator(parts.indicator, references)
         frames, prepared, encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
         self.capture = Capture(parts.camera, frames, recent, clock, stop, report, config.camera, pace)
         self.prepare = Prepare(frames, prepared, parts.make_preprocess(), pace, clock, stop)
@@ -133,11 +140,14 @@ class Pipeline:
             lights,
             report,
             self._commanded,
+            references,
             wall=self._wall,
         )
         calibrator = self.teacher.calibrator
         self.decide = Decide(encoded, parts.learner, lights, pace, clock, self._decided, calibrator, wall=self._wall)
-        self.buttons = ButtonWatch(parts.buttons, config.buttons, recent, commands, clock, lights, report, ended)
+        self.buttons = ButtonWatch(
+            parts.buttons, config.buttons, recent, commands, clock, lights, report, ended, references
+        )
         self.consolidate: Consolidate | None = None
         stages: list[Stage] = [self.capture, self.prepare, self.encode, self.decide, self.buttons, self.teacher]
         if config.consolidation.active:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -31,6 +31,7 @@ from edge_app.pipeline.decide import SharedIndicator
 from edge_app.pipeline.encode import FrameEncoder, Preprocess
 from edge_app.pipeline.events import Corrected, Listener, Rejected, Taught
 from edge_app.pipeline.recent import RecentFrames
+from edge_app.pipeline.references import ClassReferences
 from edge_app.pipeline.stage import SLICE_S
 from edge_app.storage.errors import not_writable
 from edge_app.storage.records import Action, source_with_request
@@ -55,6 +56,7 @@ class Teacher:
         lights: SharedIndicator,
         report: Report,
         tell: Listener,
+        references: ClassReferences,
         *,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -68,6 +70,7 @@ class Teacher:
         self._lights = lights
         self._report = report
         self._tell = tell
+        self._references = references
         self._wall = wall
         self._reported_failure: Exception | None = None
         self.accuracy = AccuracyTracker()
@@ -140,7 +143,7 @@ class Teacher:
         # no embedding: the frame was dropped before the encoder, or looked like the one before
         embedding = self._recent.embedding(frame.time_ns)
         shown = TeachableFrame(frame.sequence, frame.time_ns, self._preprocess(frame.image), embedding)
-        label = command.label or _unused_name(self._learner.labels)
+        label = command.label or _unused_name(self._learner.classes())
         age_ms = (command.pressed_ns - frame.time_ns) / 1e6
         return self._teach(label, [shown], command.source, command.pressed_ns, frame_age_ms=age_ms)
 
@@ -148,7 +151,7 @@ class Teacher:
         self, label: str, pictures: Sequence[TeachableFrame], source: str, asked_ns: int, **fields: object
     ) -> list[Taught]:
         """Store and learn pictures as examples of a class, all or none; `fields` are added to the log entry."""
-        new = label not in self._learner.labels
+        new = label not in self._learner.classes()  # stored: the network may still be rebuilt
         samples = [
             Sample(
                 self._encoder.encode(one.picture) if one.embedding is None else one.embedding,
@@ -203,6 +206,7 @@ class Teacher:
         return self._announce(kind, action, source)
 
     def _announce(self, kind: str, action: Action, source: str) -> Corrected:
+        self._references.follow(action, undone=kind == "undone")
         self._score_stored()
         event = Corrected(kind, action, source, self._wall())
         self._tell(event)
@@ -226,7 +230,7 @@ class Teacher:
         self._tell(Rejected(str(error), command.source, self._wall()))
 
 
-def _unused_name(known: Sequence[str]) -> str:
+def _unused_name(known: Collection[str]) -> str:
     number = 1
     while f"class {number}" in known:
         number += 1

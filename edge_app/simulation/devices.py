@@ -185,8 +185,10 @@ class SimulatedButtons(Closing):
 class SimulatedIndicator:
     """An indicator that remembers the last things that it was told."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, names: tuple[str, ...] = ()) -> None:
+        """`names` are the classes that have a light of their own."""
         self._clock = clock
+        self.names = names
         self.shown: deque[tuple[int, str | None]] = deque(maxlen=MOST_REMEMBERED)
         """(monotonic ns, label) of every decision shown."""
         self.blinks: deque[tuple[int, Signal]] = deque(maxlen=MOST_REMEMBERED)

@@ -13,7 +13,7 @@ import pytest
 
 from edge_app.control import Rejected
 from edge_app.mqtt import connection
-from edge_app.mqtt.outbox import IN_FLIGHT
+from edge_app.mqtt.outbox import MAX_IN_FLIGHT
 from support.house import House
 from support.mosquitto import Mosquitto, Observer
 
@@ -104,7 +104,7 @@ def test_a_restart_while_decisions_change_loses_none(tmp_path: Path, broker: Mos
         seen.wait_for(lambda heard: heard and json.loads(heard[-1].payload)["number"] == 900)
         numbers = [json.loads(payload)["number"] for payload in seen.of(event)]
         assert list(dict.fromkeys(numbers)) == list(range(1, 901)), "each, in the order in which they came"
-        assert len(numbers) - 900 <= 2 * IN_FLIGHT, "only what was on its way may come twice"
+        assert len(numbers) - 900 <= 2 * MAX_IN_FLIGHT, "only what was on its way may come twice"
         state = Observer(broker.port, decision)
         assert json.loads(state.last(decision))["number"] == 900
         assert house.bridge.outbox.lost == 0
@@ -143,7 +143,7 @@ def test_a_broker_that_never_answers_keeps_neither_the_loop_nor_the_stop_waiting
                 for number in range(2000):
                     house.decide(f"class {number % 2}", number)
                 house.device.wait_for(lambda events: len(events) > 2020)
-                assert not house.bridge.speaker.connected.is_set()
+                assert not house.bridge.client.connected.is_set()
                 ended_s = time.monotonic()
                 house.bridge.close()
                 assert time.monotonic() - ended_s < 4

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_app.mqtt.backoff import BackOff
-from edge_app.mqtt.client import MqttClient
+from edge_app.mqtt.client import BackOff, MqttClient
 from edge_app.mqtt.connection import Broker, Incoming
+from edge_app.mqtt.outbox import Outgoing
 from support.mosquitto import Mosquitto, Observer, free_port
 from support.pipeline_parts import Reports
 
@@ -25,24 +25,28 @@ class Listener:
     def __init__(self) -> None:
         self.fails = 0
         self.messages: list[Incoming] = []
+        self.acknowledged: list[str] = []
         self.came_one = threading.Event()
 
-    def came(self, message: Incoming) -> None:
+    def received(self, message: Incoming) -> None:
         self.messages.append(message)
         self.came_one.set()
 
-    def look(self) -> None:
+    def delivered(self, message: Outgoing) -> None:
+        self.acknowledged.append(message.topic)
+
+    def poll(self) -> None:
         if self.fails:
             self.fails -= 1
             raise ZeroDivisionError("division by zero")
 
 
 class Rig:
-    """A speaker with quick attempts."""
+    """A client with quick attempts."""
 
     def __init__(self, port: int) -> None:
         self.listener, self.reports = Listener(), Reports()
-        self.speaker = MqttClient(
+        self.client = MqttClient(
             Broker("127.0.0.1", port, "one"),
             100,
             ("will", b"gone"),
@@ -70,9 +74,9 @@ def welcome(server: socket.socket) -> socket.socket:
 
 def test_a_message_that_the_broker_hangs_up_on_is_given_up_and_the_others_are_delivered(server: socket.socket) -> None:
     rig = Rig(server.getsockname()[1])
-    rig.speaker.outbox.event("a", b"small")
-    rig.speaker.outbox.event("a", bytes(5000))
-    rig.speaker.start()
+    rig.client.outbox.event("a", b"small")
+    rig.client.outbox.event("a", bytes(5000))
+    rig.client.start()
     with welcome(server) as line:
         heard = b""
         while len(heard) < 5000:
@@ -82,7 +86,7 @@ def test_a_message_that_the_broker_hangs_up_on_is_given_up_and_the_others_are_de
     assert rig.reports.last("message_refused")["bytes"] == 5000
     with welcome(server) as line:
         assert b"small" in line.recv(4096)
-    rig.speaker.close()
+    rig.client.close()
 
 
 def test_a_mistake_of_ours_costs_a_connection_and_no_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -90,10 +94,10 @@ def test_a_mistake_of_ours_costs_a_connection_and_no_more(tmp_path: Path, caplog
     broker = Mosquitto(tmp_path).start()
     rig = Rig(broker.port)
     rig.listener.fails = 2
-    rig.speaker.outbox.event("a", b"x")
-    rig.speaker.start()
-    assert rig.speaker.connected.wait(30)
-    rig.speaker.close()
+    rig.client.outbox.event("a", b"x")
+    rig.client.start()
+    assert rig.client.connected.wait(30)
+    rig.client.close()
     broker.stop()
     assert rig.reports.events == ["broker_connected", "broker_lost", "broker_connected", "broker_connected"]
     assert caplog.text.count("ZeroDivisionError: division by zero") == 2
@@ -102,32 +106,32 @@ def test_a_mistake_of_ours_costs_a_connection_and_no_more(tmp_path: Path, caplog
 @pytest.mark.parametrize("answer", [b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00"], ids=["MQTT 3.1.1", "MQTT 5"])
 def test_a_broker_that_is_too_old_is_named(server: socket.socket, answer: bytes) -> None:
     rig = Rig(server.getsockname()[1])
-    rig.speaker.start()
+    rig.client.start()
     line, _ = server.accept()
     with line:
         line.settimeout(30)
         line.recv(4096)
         line.sendall(answer)
         rig.reports.wait_for(lambda events: "broker_lost" in events)
-    rig.speaker.close()
+    rig.client.close()
     reason = str(rig.reports.last("broker_lost")["reason"])
-    assert reason.endswith("does not let us in: Unsupported protocol version (it must speak MQTT 5)")
+    assert reason.endswith("rejects the connection: Unsupported protocol version (it must speak MQTT 5)")
 
 
 def test_the_same_reason_is_told_once() -> None:
     rig = Rig(free_port())
     attempts = threading.Semaphore(0)
-    wait_s = rig.speaker._backoff.wait_s
+    wait_s = rig.client._backoff.wait_s
 
     def counted(lasted_s: float) -> float:
         attempts.release()
         return wait_s(lasted_s)
 
-    rig.speaker._backoff.wait_s = counted  # type: ignore[method-assign]
-    rig.speaker.start()
+    rig.client._backoff.wait_s = counted  # type: ignore[method-assign]
+    rig.client.start()
     for _ in range(5):
         assert attempts.acquire(timeout=30)
-    rig.speaker.close()
+    rig.client.close()
     assert rig.reports.events == ["broker_lost"]
     assert "Connection refused" in str(rig.reports.last("broker_lost")["reason"])
 
@@ -135,18 +139,18 @@ def test_the_same_reason_is_told_once() -> None:
 def test_what_is_wanted_later_is_heard_too_and_after_a_restart(tmp_path: Path) -> None:
     broker = Mosquitto(tmp_path).start()
     rig = Rig(broker.port)
-    rig.speaker.outbox.state("status", b"online")
-    rig.speaker.want(["first"])
-    rig.speaker.start()
+    rig.client.outbox.state("status", b"online")
+    rig.client.subscribe(["first"])
+    rig.client.start()
     seen = Observer(broker.port, "a", "status")
     for wanted in ("first", "later"):
-        rig.speaker.want([wanted])  # twice the same does no harm
-        rig.speaker.outbox.event("a", wanted.encode())  # after the subscription, in the same connection
+        rig.client.subscribe([wanted])  # twice the same does no harm
+        rig.client.outbox.event("a", wanted.encode())  # after the subscription, in the same connection
         seen.last("a", lambda payload, wanted=wanted: payload == wanted.encode())
         seen.send(wanted, b"x")
         assert rig.listener.came_one.wait(30)
         rig.listener.came_one.clear()
-        rig.speaker.acknowledge(rig.listener.messages[-1])
+        rig.client.acknowledge(rig.listener.messages[-1])
     seen.close()
     broker.stop()
     rig.reports.wait_for(lambda events: "broker_lost" in events)
@@ -157,11 +161,24 @@ def test_what_is_wanted_later_is_heard_too_and_after_a_restart(tmp_path: Path) -
     assert rig.listener.came_one.wait(30)
     assert [message.topic for message in rig.listener.messages] == ["first", "later", "later"]
     seen.close()
-    rig.speaker.close()
+    rig.client.close()
     broker.stop()
 
 
 def test_one_that_was_never_started_can_be_closed() -> None:
     rig = Rig(1)
-    rig.speaker.close()
-    rig.speaker.wake()
+    rig.client.close()
+    rig.client.wake()
+
+
+def test_it_doubles_up_to_a_minute_and_is_short_again_after_a_good_connection() -> None:
+    backoff = BackOff(random.Random(1))
+    waits = [backoff.wait_s(0.0) for _ in range(9)]
+    for wait, full in zip(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
+        assert full / 2 <= wait <= full
+    assert 30 <= backoff.wait_s(9.9) <= 60, "it did not hold"
+    assert backoff.wait_s(10.0) <= 1
+
+
+def test_devices_do_not_come_back_together() -> None:
+    assert len({BackOff(random.Random(seed)).wait_s(0.0) for seed in range(20)}) == 20

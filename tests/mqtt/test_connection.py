@@ -18,12 +18,12 @@ from support.mosquitto import WAIT_S, Mosquitto, Observer, free_port
 class Line:
     """A connection that keeps what it is told."""
 
-    def __init__(self, port: int, client_id: str = "one", largest: int = 1 << 20) -> None:
+    def __init__(self, port: int, client_id: str = "one", max_packet: int = 1 << 20) -> None:
         self.received: list[Incoming] = []
         self.acknowledged: list[tuple[int, str | None]] = []
         self._reader, self._writer = socket.socketpair()
         self.connection = Connection(
-            Broker("127.0.0.1", port, client_id, largest=largest),
+            Broker("127.0.0.1", port, client_id, max_packet=max_packet),
             ("will", b"gone"),
             self.received.append,
             lambda message, refusal: self.acknowledged.append((message.number, refusal)),
@@ -122,7 +122,7 @@ def test_a_broker_that_takes_few_at_a_time_gets_few_at_a_time(tmp_path: Path) ->
 
 
 def test_a_packet_that_is_too_large_does_not_come(broker: Mosquitto, observe: Callable[..., Observer]) -> None:
-    line = Line(broker.port, largest=1000).open()
+    line = Line(broker.port, max_packet=1000).open()
     sender = observe("nothing")
     line.connection.subscribe(["c/+"])
     line.connection.publish(Outgoing(1, "x", b"", False))

@@ -1,4 +1,4 @@
-"""What Home Assistant is told, against what its documentation demands.
+"""What is announced to Home Assistant, checked against its documentation.
 
 https://www.home-assistant.io/integrations/mqtt/#discovery-messages and the pages of the components, as of 2026.
 """
@@ -39,7 +39,7 @@ KNOWN = {
     "event": {"qos", "state_topic", "event_types"},
     "image": {"image_topic", "content_type"},  # alone without qos
     "button": {"qos", "command_topic", "payload_press"},
-    "select": {"qos", "command_topic", "command_template", "state_topic", "options"},
+    "select": {"qos", "command_topic", "command_template", "state_topic", "value_template", "options"},
     "text": {"qos", "command_topic", "command_template", "min", "max"},
 }
 DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version"}
@@ -87,8 +87,9 @@ def test_the_templates_say_what_they_should() -> None:
     found = {topic.split("/")[1] + "/" + topic.split("/")[3]: values for topic, values in entities().items()}
 
     def rendered(entity: str, text: str | None = None, **values: Any) -> str:
-        text = text or found[entity].get("value_template") or found[entity]["command_template"]
-        return str(jinja2.Environment(autoescape=True).from_string(text).render(**values))
+        if text is None:
+            text = found[entity]["command_template" if "value" in values else "value_template"]
+        return str(jinja2.Environment().from_string(text).render(**values))
 
     assert rendered("sensor/class", value_json={"label": "cup"}) == "cup"
     assert rendered("sensor/class", value_json={"label": None}) == "unknown"
@@ -99,6 +100,24 @@ def test_the_templates_say_what_they_should() -> None:
         assert rendered("sensor/class", seeing, value_json={"camera": camera}) == available
     assert json.loads(rendered("select/choice", value='a "quoted" cup')) == {"label": 'a "quoted" cup'}
     assert json.loads(rendered("text/new_class", value=' <a> "quoted" cup ')) == {"label": '<a> "quoted" cup'}
+
+
+@pytest.mark.parametrize("label", ["None", "none", "UNKNOWN", "unavailable", '"none"', "nine", 'a "cup"', '"', "茶"])
+def test_a_class_is_shown_and_chosen_by_its_name_even_if_it_reads_as_no_state(label: str) -> None:
+    """Home Assistant: `PAYLOAD_NONE` in components/mqtt/const.py, STATE_UNKNOWN and STATE_UNAVAILABLE in const.py."""
+    jinja2 = pytest.importorskip("jinja2", reason="jinja2, which Home Assistant renders templates with, is missing")
+    found = {topic.split("/")[1] + "/" + topic.split("/")[3]: one for topic, one in entities(classes=(label,)).items()}
+
+    def rendered(entity: str, template: str, **values: Any) -> str:
+        return str(jinja2.Environment().from_string(found[entity][template]).render(**values))
+
+    (option,) = found["select/choice"]["options"]
+    assert option.lower() not in ("none", "unknown", "unavailable")
+    assert rendered("sensor/class", "value_template", value_json={"label": label}) == option
+    assert rendered("select/choice", "value_template", value=label) == option
+    assert json.loads(rendered("select/choice", "command_template", value=option)) == {"label": label}
+    assert rendered("select/choice", "value_template", value="") == "none", "no class is chosen"
+    assert rendered("sensor/class", "value_template", value_json={"label": None}) == "unknown"
 
 
 def test_without_classes_commands_or_pictures_what_needs_them_is_left_out() -> None:
@@ -175,3 +194,117 @@ def test_what_an_earlier_run_announced_and_is_gone_is_removed_and_nobody_else_s(
     late = observe("homeassistant/#")
     late.wait_for(lambda heard: heard)
     assert [one.topic for one in late.heard] == [theirs]
+
+
+def left(observe: Callable[..., Observer], *topics: str) -> list[str]:
+    """The retained topics that a new client finds; a last message of its own shows that there are no more."""
+    seen = observe(*topics, "end")
+    seen.send("end", b"x")
+    seen.wait_for(lambda heard: heard and heard[-1].topic == "end")
+    return sorted({one.topic for one in seen.heard if one.payload} - {"end"})
+
+
+@pytest.mark.parametrize(
+    "now",
+    [{"discovery": ""}, {"discovery": "homeassistant"}, {"name": "two"}, {"base": "home"}],
+    ids=["off", "prefix", "device", "base"],
+)
+def test_after_a_change_of_the_configuration_nothing_is_left_of_what_was_announced(
+    tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer], now: dict[str, str]
+) -> None:
+    before = {"discovery": "house", "commands": "administer", "offers": "by-hand", "name": "one", "base": "edge-app"}
+    with House(tmp_path / "state", broker.port, run=True, **before) as house:
+        house.device.control.teach("cup")
+        seen = observe("house/#", "edge-app/one/#", "edge-app/offers/#")
+        seen.last("house/select/edge-app-one/choice/config", bool)
+        seen.send("edge-app/one/command/offer", b'{"label": "cup"}')
+        seen.wait_for(lambda heard: any(one.topic.startswith("edge-app/offers/one/") for one in heard))
+    after = before | now
+    with House(tmp_path / "state", broker.port, **after) as house:
+        own = house.topics.own
+        seen = observe("#")
+        seen.last(own("choice"), bool)
+        house.wait_for_quiet()
+    found = left(observe, "#")
+    prefix = f"{after['discovery']}/"
+    assert bool(after["discovery"]) == any(topic.startswith(prefix) for topic in found)
+    for topic in found:
+        entity = bool(after["discovery"]) and topic.startswith(prefix) and f"/edge-app-{after['name']}/" in topic
+        mine = topic.startswith((f"{after['base']}/{after['name']}/", f"{after['base']}/offers/{after['name']}/"))
+        assert entity or mine, topic
+    offers = [topic for topic in found if "/offers/" in topic]
+    assert len(offers) == (after["name"] == "one" and after["base"] == "edge-app"), "an offer of this name stays"
+
+
+def test_what_could_not_be_removed_because_the_broker_was_away_is_removed_later(
+    tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
+) -> None:
+    with House(tmp_path / "state", broker.port, discovery="house"):
+        observe("house/#").last("house/sensor/edge-app-one/class/config", bool)
+    broker.stop()
+    with House(tmp_path / "state", broker.port, discovery="") as house:
+        house.wait_for_report("broker_lost")
+    broker.start()
+    with House(tmp_path / "state", broker.port, discovery="") as house:
+        house.wait_connected()
+        house.wait_for_quiet()
+    assert left(observe, "house/#") == []
+
+
+def test_the_choice_goes_with_its_class_and_is_published_after_the_options(
+    tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
+) -> None:
+    config, choice = "homeassistant/select/edge-app-one/choice/config", "edge-app/one/choice"
+    with House(tmp_path / "state", broker.port, run=True, commands="administer") as house:
+        control = house.device.control
+        for label in ("cup", "key"):
+            control.teach(label)
+        seen = observe(config, choice, "edge-app/one/response", "edge-app/one/error")
+        seen.last(choice, lambda payload: payload == b"cup")
+        seen.send("edge-app/one/command/choose", b'{"label": "key"}')
+        seen.last(choice, lambda payload: payload == b"key")
+        for change, wanted in (
+            (lambda: control.rename_class("key", "lock"), b"lock"),
+            (control.undo, b"key"),
+            (lambda: control.merge_classes("key", "cup"), b"cup"),
+            (control.undo, b"key"),
+            (lambda: control.forget_class("key"), b""),
+            (control.undo, b"key"),
+        ):
+            change()
+            seen.last(choice, lambda payload, wanted=wanted: payload == wanted)
+            if not wanted:
+                seen.send("edge-app/one/command/teach", b"{}")
+                seen.last("edge-app/one/error", lambda payload: b"none is chosen" in payload)
+        assert house.device.learner.classes() == {"cup": 1, "key": 1}, "without a choice nothing was taught"
+        options: list[str] = []
+        for one in seen.heard:
+            if one.topic == config:
+                options = json.loads(one.payload)["options"]
+            elif one.topic == choice and one.payload:
+                assert one.payload.decode() in options, "Home Assistant ignores a state that is no option"
+        control.rename_class("key", "lock")
+        seen.last(choice, lambda payload: payload == b"lock")
+    with House(tmp_path / "state", broker.port, run=True, commands="administer") as house:
+        house.wait_connected()
+        seen.send("edge-app/one/command/teach", b'{"request": "after a restart"}')
+        seen.last("edge-app/one/response", lambda payload: b"after a restart" in payload)
+        assert house.device.learner.classes() == {"cup": 1, "lock": 2}
+
+
+def test_a_renamed_class_is_withdrawn_by_its_new_name(
+    tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
+) -> None:
+    settings = {"commands": "administer", "offers": "by-hand", "discovery": ""}
+    with House(tmp_path / "state", broker.port, run=True, **settings) as house:
+        house.device.control.teach("cup")
+        seen = observe("edge-app/#")
+        seen.send("edge-app/one/command/offer", b'{"label": "cup"}')
+        seen.last(house.topics.offer("cup"), bool)
+        house.device.control.rename_class("cup", "mug")
+        seen.send("edge-app/one/command/offer", b'{"label": "mug"}')
+        seen.last(house.topics.offer("mug"), bool)
+        assert seen.last(house.topics.offer("cup")) == b"", "replaced by the offer under the new name"
+        house.device.control.rename_class("mug", "glass")
+        seen.send("edge-app/one/command/withdraw", b'{"label": "glass"}')
+        seen.last(house.topics.offer("mug"), lambda payload: payload == b"")

@@ -117,7 +117,7 @@ def test_signed_with_the_shared_key_it_is_taken_over_at_once_and_anything_else_i
         with House(tmp_path / "three", broker.port, "three", run=True, **SIGNED | {"offers_key": b"x" * 32}) as three:
             three.wait_connected()
             ask(seen, "three", "offer", label="key")
-            event(seen, "two", "offer_refused", "signature is not that of the key")
+            event(seen, "two", "offer_refused", "signature was not made with the key")
         with House(tmp_path / "one", broker.port, "one", run=True, **SIGNED) as one:
             one.wait_connected()
             assert ask(seen, "one", "offer", label="cup")["signed"]
@@ -132,7 +132,7 @@ def test_offers_that_are_not_right_change_nothing(tmp_path: Path, broker: Mosqui
     with House(tmp_path / "two", broker.port, "two", run=True, offer_mb=1, **SIGNED) as two:
         two.wait_connected()
         refusals = [
-            (b"junk", "an offer begins with"),
+            (b"junk", "does not begin with"),
             (bytes(2_000_000), "the offer has 2000000 bytes, expected at most 1048576"),
             (pack("three", "cup", 1, 1, b"no zip", KEY), "the offer's zip file cannot be read"),
         ]
@@ -148,7 +148,7 @@ def test_offers_that_are_not_right_change_nothing(tmp_path: Path, broker: Mosqui
             event(seen, "two", "offer_accepted")
             stolen = seen.last(four.topics.offer("cup"))
         seen.send("edge-app/offers/three/0123", stolen)
-        event(seen, "two", "offer_refused", "is of the device 'four', and came from 'three'")
+        event(seen, "two", "offer_refused", "names the device 'four', and was published by 'three'")
         assert two.learner.classes() == {"cup": 2}
         assert len([one for one in seen.heard if b"offer_refused" in one.payload]) == 4
 
@@ -192,7 +192,7 @@ def test_a_class_that_is_too_large_is_not_offered(tmp_path: Path, broker: Mosqui
     seen = observe("edge-app/#")
     taught(tmp_path / "one", "cup", 3)
     with House(tmp_path / "one", broker.port, "one", run=True, **BY_HAND) as one:
-        one.bridge._fleet._largest = 500
+        one.bridge._fleet._max_bytes = 500
         one.wait_connected()
         answer = ask(seen, "one", "offer", label="cup")
         assert "an offer at most 500: raise mqtt.offer_mb on all devices" in answer["error"]["message"]

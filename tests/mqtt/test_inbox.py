@@ -7,7 +7,7 @@ import pytest
 
 from edge_app.errors import InputError, StateNotWritable
 from edge_app.mqtt import inbox as module
-from edge_app.mqtt.inbox import MEMORY, MOST, Inbox
+from edge_app.mqtt.inbox import FILE, MAX_WAITING, Inbox
 from edge_app.mqtt.offers import Offer
 
 
@@ -26,7 +26,7 @@ def test_an_offer_waits_until_it_is_settled_and_then_is_not_shown_again(tmp_path
     assert inbox.waiting() == []
     for again in (inbox, Inbox(tmp_path, 1000)):
         assert not again.put("a", cup)
-        with pytest.raises(InputError, match=f"no offer '{cup.id}' waits: `offers` lists those that do"):
+        with pytest.raises(InputError, match=f"no offer '{cup.id}' waits: the command `offers` lists those that do"):
             again.find(cup.id)
 
 
@@ -42,7 +42,7 @@ def test_of_one_class_of_a_device_the_newest_waits(tmp_path: Path) -> None:
 
 def test_there_is_room_for_so_many_and_so_many_bytes(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path, 1000)
-    for number in range(MOST):
+    for number in range(MAX_WAITING):
         inbox.put(f"t{number}", offer(b"%d" % number))
     with pytest.raises(InputError, match="8 offers of 8 bytes wait already"):
         inbox.put("one more", offer(b"x"))
@@ -55,11 +55,11 @@ def test_there_is_room_for_so_many_and_so_many_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"a": 1}', b"\xff", b"[" * 100_000])
 def test_a_damaged_memory_is_begun_anew(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / MEMORY).write_bytes(content)
+    (tmp_path / FILE).write_bytes(content)
     inbox = Inbox(tmp_path, 1000)
     assert inbox.put("a", offer(b"cup"))
     inbox.settle(offer(b"cup"), "accepted")
-    assert json.loads((tmp_path / MEMORY).read_bytes()) == {offer(b"cup").id: "accepted"}
+    assert json.loads((tmp_path / FILE).read_bytes()) == {offer(b"cup").id: "accepted"}
 
 
 def test_the_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,12 +67,12 @@ def test_the_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     inbox = Inbox(tmp_path, 1000)
     for number in range(5):
         inbox.settle(offer(b"%d" % number), "declined")
-    assert list(json.loads((tmp_path / MEMORY).read_bytes())) == [offer(b"%d" % number).id for number in (2, 3, 4)]
+    assert list(json.loads((tmp_path / FILE).read_bytes())) == [offer(b"%d" % number).id for number in (2, 3, 4)]
 
 
 def test_what_cannot_be_remembered_waits_on(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path / "gone", 1000)
     inbox.put("a", offer(b"cup"))
-    with pytest.raises(StateNotWritable, match=f"cannot write {MEMORY}"):
+    with pytest.raises(StateNotWritable, match=f"cannot write {FILE}"):
         inbox.settle(offer(b"cup"), "accepted")
     assert inbox.waiting()

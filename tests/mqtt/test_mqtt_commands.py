@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_app.mqtt.commands import LARGEST, SPECS, CommandError, parse
+from edge_app.mqtt.commands import MAX_COMMAND, SPECS, CommandError, parse
 from support.house import House
 from support.mosquitto import Mosquitto, Observer
 
@@ -102,14 +102,14 @@ def test_an_administrator_s_commands(house: House, ask: Ask) -> None:
         ("teach", {"label": "x", "frame": -1}, "invalid", "frame = -1, expected a whole number"),
         ("teach", {"label": "x", "frame": True}, "invalid", "frame = True, expected a whole number"),
         ("teach", {"request": ""}, "invalid", "request = '', expected text of 1 to 128 characters"),
-        ("teach", {}, "invalid", "teach names no class, and none was chosen"),
+        ("teach", {}, "invalid", "teach names no class, and none is chosen"),
         ("relabel", {"examples": [], "label": "x"}, "invalid", "examples = [], expected a list of 1 to 200 numbers"),
         ("relabel", {"label": "x"}, "invalid", "relabel lacks the field 'examples'"),
         ("undo", {}, "invalid", "nothing to undo"),
         ("offers", {"all": 1}, "invalid", "offers has no field 'all'"),
         ("offer", {"label": "x"}, "invalid", "offers are off"),
         ("accept", {"offer": "0"}, "invalid", "offers are off"),
-        ("teach", b'{"label": "' + b"x" * LARGEST + b'"}', "too_large", "expected at most 16384"),
+        ("teach", b'{"label": "' + b"x" * MAX_COMMAND + b'"}', "too_large", "expected at most 16384"),
         ("teach", b"[" * 9000, "invalid", "the command is not JSON"),
     ],
 )
@@ -123,16 +123,16 @@ def test_what_is_not_right_is_answered_on_the_error_topic(
 
 
 def test_each_answer_goes_where_its_sender_wants_it(house: House, ask: Ask, observe: Callable[..., Observer]) -> None:
-    mine = observe("edge-app/answers/me", "edge-app/one/error")
+    mine = observe("edge-app/one/answers/me", "edge-app/one/error")
     command = "edge-app/one/command/teach"
-    where = {"response_topic": "edge-app/answers/me", "correlation": b"\x00\x17"}
+    where = {"response_topic": "edge-app/one/answers/me", "correlation": b"\x00\x17"}
     mine.send(command, b'{"label": "cup"}', **where)
-    answer = json.loads(mine.last("edge-app/answers/me"))
+    answer = json.loads(mine.last("edge-app/one/answers/me"))
     assert answer["ok"]
     assert mine.heard[0].correlation == b"\x00\x17"
     mine.send(command, b"{", **where)
     mine.wait_for(lambda heard: len(heard) == 3)
-    assert sorted(one.topic for one in mine.heard[1:]) == ["edge-app/answers/me", "edge-app/one/error"]
+    assert sorted(one.topic for one in mine.heard[1:]) == ["edge-app/one/answers/me", "edge-app/one/error"]
     assert all(one.correlation == b"\x00\x17" for one in mine.heard)
     mine.send(command, b'{"label": "cup"}', response_topic="house/alarm/set")
     refused = json.loads(mine.last("edge-app/one/error", lambda payload: b"response topic" in payload))
@@ -202,8 +202,8 @@ PAYLOADS = (
 def test_whatever_comes_is_a_command_or_a_refusal(name: str, payload: bytes, role: str) -> None:
     try:
         command = parse(name, payload, role)
-    except CommandError as refusal:
-        code = refusal.code
+    except CommandError as error:
+        code = error.code
     else:
         code = "invalid"
         assert command.name in SPECS

@@ -43,7 +43,7 @@ def test_a_signature_is_that_of_the_key_or_refused(content: bytes) -> None:
     signed, unsigned = pack("one", "cup", 3, 1, content, KEY), pack("one", "cup", 3, 1, content, None)
     assert not unpack(unsigned, KEY).signed
     for key in (OTHER, None):
-        with pytest.raises(InputError, match=r"the offer's signature is not that of the key in mqtt\.offers_key_file"):
+        with pytest.raises(InputError, match=r"signature was not made with the key in mqtt\.offers_key_file"):
             unpack(signed, key)
     forged = unsigned.replace(b"\n\n", b"\n" + b"0" * 64 + b"\n", 1)
     with pytest.raises(InputError, match="signature"):
@@ -76,14 +76,14 @@ def test_one_changed_byte_of_a_signed_offer_is_noticed(content: bytes, data: st.
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (b"", "an offer begins with 'edge-app offer 1'"),
-        (b"edge-app offer 2\n{}\n\n", "or of another version of edge-app"),
+        (b"", "does not begin with 'edge-app offer 1'"),
+        (b"edge-app offer 2\n{}\n\n", "no offer of this version"),
         (MAGIC, "lacks its header, or is cut off"),
         (MAGIC + b"{}\n", "lacks its header, or is cut off"),
         (MAGIC + b" " * 5000 + b"\n\n", "lacks its header, or is cut off"),
-        (MAGIC + b"{}\n\n", "the offer's header is damaged"),
-        (MAGIC + b"[" * 4000 + b"\n\n", "the offer's header is damaged"),
-        (MAGIC + b"3\n\n", "the offer's header is damaged"),
+        (MAGIC + b"{}\n\n", "header: device is missing, expected 1 to 64 letters"),
+        (MAGIC + b"[" * 4000 + b"\n\n", "header is not JSON"),
+        (MAGIC + b"3\n\n", "header: device is missing"),
     ],
 )
 def test_what_is_no_offer_is_refused(message: bytes, reason: str) -> None:
@@ -95,9 +95,9 @@ def test_a_header_that_does_not_fit_the_content_is_refused(content: bytes) -> No
     good = pack("one", "cup", 3, 1, content, None)
     with pytest.raises(InputError, match="it was cut off or changed"):
         unpack(good[:-1], None)
-    with pytest.raises(InputError, match="says 3 examples of 'key', and holds something else"):
+    with pytest.raises(InputError, match="claims 3 examples of 'key', and holds something else"):
         unpack(pack("one", "key", 3, 1, content, None), None)
-    with pytest.raises(InputError, match="says 2 examples of 'cup', and holds something else"):
+    with pytest.raises(InputError, match="claims 2 examples of 'cup', and holds something else"):
         unpack(pack("one", "cup", 2, 1, content, None), None)
 
 
@@ -116,9 +116,9 @@ def zipped(**files: bytes) -> bytes:
         (zipped(other_json=b"{}"), "the offer's zip file cannot be read"),
         (zipped(manifest_json=b"{"), "the offer's zip file cannot be read"),
         (zipped(manifest_json=b'{"examples": [3]}'), "the offer's zip file cannot be read"),
-        (zipped(manifest_json=b" " * (5 << 20)), "unpacks to 5242880 bytes: more than such a file can need"),
+        (zipped(manifest_json=b" " * (5 << 20)), "unpacks to 5242880 bytes: more than an export can need"),
         (zipped(manifest_json=b"[]," * 30_000), "'manifest.json' unpacks to 90000 bytes, at most 65536 are expected"),
-        (zipped(manifest_json=b"{}", embeddings_bin=bytes(9 << 20)), "more than such a file can need"),
+        (zipped(manifest_json=b"{}", embeddings_bin=bytes(9 << 20)), "more than an export can need"),
     ],
     ids=["none", "no manifest", "no json", "rows", "large manifest", "nested manifest", "bomb"],
 )
@@ -132,7 +132,7 @@ def test_a_bomb_that_claims_to_be_small_takes_no_memory(claim: int) -> None:
     """A message of 65 kB took 130 MB: the directory says what is allowed, what is there unpacks to 64 MB."""
     message = pack("one", "cup", 1, 1, claiming(bomb("manifest.json"), "manifest.json", claim), None)
     assert len(message) < 70_000
-    with within(1 << 20), pytest.raises(InputError, match=r"the offer cannot be taken: 'manifest\.json'"):
+    with within(1 << 20), pytest.raises(InputError, match=r"the offer cannot be imported: 'manifest\.json'"):
         unpack(message, None)
 
 

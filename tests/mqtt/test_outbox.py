@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_app.mqtt.outbox import IN_FLIGHT, Outbox, Outgoing
+from edge_app.mqtt.outbox import MAX_IN_FLIGHT, Outbox, Outgoing
 
 
 def taken(outbox: Outbox) -> list[Outgoing]:
@@ -42,14 +42,14 @@ def test_beyond_the_bound_the_oldest_event_goes_and_is_counted() -> None:
 
 def test_no_more_are_on_their_way_than_may_be() -> None:
     outbox = Outbox(100)
-    for number in range(IN_FLIGHT + 3):
+    for number in range(MAX_IN_FLIGHT + 3):
         outbox.event("e", str(number).encode())
     first = taken(outbox)
-    assert len(first) == IN_FLIGHT
+    assert len(first) == MAX_IN_FLIGHT
     outbox.done(first[0].number)
     outbox.done(first[0].number)
-    assert texts(taken(outbox)) == [str(IN_FLIGHT)]
-    assert outbox.waiting == IN_FLIGHT + 2
+    assert texts(taken(outbox)) == [str(MAX_IN_FLIGHT)]
+    assert outbox.waiting == MAX_IN_FLIGHT + 2
 
 
 def test_a_new_connection_begins_with_what_was_not_acknowledged_and_all_states() -> None:

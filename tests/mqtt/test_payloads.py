@@ -23,15 +23,15 @@ def test_a_decision_of_nothing_known_says_null() -> None:
 
 
 def test_events_have_a_type_and_say_what_happened() -> None:
-    assert payloads.event(Taught(4, "cup", "key", 0.5, "button cup", 17, 5 * MS)) == (
+    assert payloads.event_fields(Taught(4, "cup", "key", 0.5, "button cup", 17, 5 * MS)) == (
         "taught",
         {"label": "cup", "example": 4, "before": "key", "source": "button cup", "frame": 17, "time_ms": 5},
     )
     action = Action(9, 1, "merge", (ExampleChange(1, "cup", "mug"), ExampleChange(2, "cup", "mug")))
-    kind, fields = payloads.event(Corrected("merged", action, "page", 5 * MS))
+    kind, fields = payloads.event_fields(Corrected("merged", action, "page", 5 * MS))
     assert (kind, fields["kind"], fields["labels"], fields["examples"]) == ("corrected", "merged", ["cup", "mug"], 2)
-    assert payloads.event(Corrected("undone", action, "page", 5 * MS))[0] == "undone"
-    assert payloads.event(Rejected("full", "mqtt", 5 * MS)) == (
+    assert payloads.event_fields(Corrected("undone", action, "page", 5 * MS))[0] == "undone"
+    assert payloads.event_fields(Rejected("full", "mqtt", 5 * MS)) == (
         "refused",
         {"reason": "full", "source": "mqtt", "time_ms": 5},
     )

@@ -22,7 +22,7 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> No
     path = tmp_path / "password"
     path.write_text("secret")
     path.chmod(mode)
-    with pytest.raises(InputError, match=rf"has mode {mode:04o}, so that others may read it, expected 0600: chmod 600"):
+    with pytest.raises(InputError, match=rf"has mode {mode:04o}, so other accounts .*; expected 0600: chmod 600"):
         read_secret("mqtt.password_file", path)
 
 

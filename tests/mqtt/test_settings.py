@@ -1,5 +1,7 @@
-"""From the configuration to a broker and wishes; users, passwords and certificates at a real Mosquitto."""
+"""[mqtt] becomes a broker and settings; users, passwords and certificates at a real Mosquitto."""
 
+import hashlib
+import hmac
 import itertools
 import shutil
 import subprocess
@@ -10,10 +12,11 @@ import pytest
 
 from edge_app.config import MqttConfig
 from edge_app.errors import InputError
-from edge_app.mqtt.settings import prepare
+from edge_app.mqtt.settings import APPLICATION, device_id, prepare
 from support.house import House
 from support.mosquitto import Certificates, Mosquitto, Observer
 
+MACHINE = "0123456789abcdef0123456789abcdef"
 LEAVES_A_SOCKET = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """paho-mqtt leaves a socket whose handshake failed to the garbage collector, which closes it at once, and warns."""
 
@@ -40,7 +43,7 @@ def refused(house: House, reason: str) -> None:
     with house:
         house.wait_for_report("broker_lost", lambda fields: reason in str(fields["reason"]))
         house.decide("cup")
-        assert not house.bridge.speaker.connected.is_set()
+        assert not house.bridge.client.connected.is_set()
         assert house.bridge.outbox.waiting
 
 
@@ -50,9 +53,9 @@ def test_the_configuration_becomes_what_a_bridge_needs(tmp_path: Path) -> None:
     settings = prepare(mqtt)
     broker = settings.broker
     assert (broker.host, broker.port, broker.client_id, broker.user) == ("localhost", 8883, "edge-app-one", None)
-    assert broker.largest == 5 << 20
+    assert broker.max_packet == 5 << 20
     assert settings.topics.own("x") == "home/one/x"
-    assert (settings.name, settings.config.picture_side, settings.offers_key) == ("edge-app one", 320, b"k" * 32)
+    assert (settings.name, settings.config, settings.offers_key) == ("edge-app one", mqtt, b"k" * 32)
     assert prepare(MqttConfig(device="one", name="Kitchen")).name == "Kitchen"
     assert prepare(MqttConfig(device="one")).broker.port == 1883
 
@@ -66,14 +69,14 @@ def test_a_device_without_a_name_is_called_after_its_machine(tmp_path: Path) -> 
     ("keys", "message"),
     [
         ({"user": "u", "password_file": "/nowhere"}, r"mqtt\.password_file = '/nowhere' cannot be read"),
-        ({"user": "u", "password_file": "OPEN"}, r"has mode 0644, so that others may read it"),
-        ({"user": "u", "password_file": "BINARY"}, r"holds bytes that are no UTF-8"),
+        ({"user": "u", "password_file": "OPEN"}, r"has mode 0644, so other accounts may read it"),
+        ({"user": "u", "password_file": "BINARY"}, r"is not UTF-8 text"),
         ({"offers_key_file": "SHORT"}, r"holds 5 bytes, expected 32 to 4096"),
         ({"tls": True, "ca_file": "/nowhere"}, r"mqtt\.ca_file = '/nowhere' cannot be read"),
-        ({"tls": True, "ca_file": "SHORT"}, r"mqtt\.ca_file = .* holds no certificates in PEM form"),
+        ({"tls": True, "ca_file": "SHORT"}, r"mqtt\.ca_file = .* holds no PEM certificates"),
         (
             {"tls": True, "certificate_file": "SHORT", "key_file": "SHORT"},
-            r"are no certificate and its key, without a password, in PEM form",
+            r"are not a certificate and its key in PEM form, without a password",
         ),
         ({"tls": True, "certificate_file": "SHORT", "key_file": "OPEN"}, r"has mode 0644"),
     ],
@@ -194,8 +197,8 @@ def test_tls_with_the_right_authority_the_wrong_one_and_none(
     works(house(tmp_path, MqttConfig(**how, ca_file=str(certificates.ca))))  # type: ignore[arg-type]
     works(house(tmp_path, MqttConfig(**how | {"host": "127.0.0.1"}, ca_file=str(certificates.ca))))  # type: ignore[arg-type]
     wrong = house(tmp_path, MqttConfig(**how, ca_file=str(certificates.other_ca)))  # type: ignore[arg-type]
-    refused(wrong, "shows a certificate that is not trusted")
-    refused(house(tmp_path, MqttConfig(**how)), "shows a certificate that is not trusted")  # type: ignore[arg-type]
+    refused(wrong, "presents a certificate that is not trusted")
+    refused(house(tmp_path, MqttConfig(**how)), "presents a certificate that is not trusted")  # type: ignore[arg-type]
     plain = house(tmp_path, MqttConfig(device="one", host="localhost", port=port))
     refused(plain, "the broker localhost")
 
@@ -239,3 +242,32 @@ def test_over_tls_large_messages_pass_both_ways(
             seen.send(one.topics.own("command/teach"), f'{{"label": "cup", "request": "{number}"}}')
         seen.wait_for(lambda _: len(seen.of(one.topics.own("response"))) == 20)
         seen.close()
+
+
+def test_the_configured_name_comes_first(tmp_path: Path) -> None:
+    assert device_id("kitchen", tmp_path / "none") == "kitchen"
+
+
+def test_the_name_of_the_offers_topics_is_taken() -> None:
+    with pytest.raises(InputError, match=r"mqtt\.device = 'offers', expected another name"):
+        device_id("offers")
+
+
+def test_the_machine_s_id_is_not_revealed_and_gives_the_same_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "machine-id"
+    path.write_text(MACHINE + "\n")
+    found = device_id("", path)
+    assert found == device_id("", path)
+    assert found == hmac.new(bytes.fromhex(MACHINE), APPLICATION, hashlib.sha256).hexdigest()[:12]
+    assert found not in MACHINE
+    path.write_text(MACHINE[::-1])
+    assert device_id("", path) != found
+
+
+@pytest.mark.parametrize("content", [None, "", "uninitialized\n", "0123", "\xff" * 32])
+def test_a_machine_without_an_id_needs_a_name(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "machine-id"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=r"machine-id holds no machine id.*set mqtt\.device"):
+        device_id("", path)

@@ -1,4 +1,4 @@
-"""What the clerk does with commands, one after the other; without a broker."""
+"""The worker carries out commands one after the other; without a broker."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from edge_app.mqtt.worker import CommandWorker
 
 
 class Desk:
-    """A clerk whose commands do what the test says."""
+    """A worker whose commands do what the test says."""
 
     def __init__(self, bound: int = 1000) -> None:
         self.outbox = Outbox(bound)
@@ -28,8 +28,8 @@ class Desk:
         self.entered = threading.Event()
         self.done = threading.Semaphore(0)
         self.asked: list[ParsedCommand] = []
-        self.clerk = CommandWorker(self, "administer", Topics("b", "d"), self.outbox)  # type: ignore[arg-type]
-        self.clerk.start()
+        self.worker = CommandWorker(self, "administer", Topics("b", "d"), self.outbox)  # type: ignore[arg-type]
+        self.worker.start()
 
     def carry_out(self, command: ParsedCommand) -> dict[str, Any]:
         self.entered.set()
@@ -40,7 +40,7 @@ class Desk:
         return self.result
 
     def send(self, name: str, payload: bytes = b"{}", **how: Any) -> None:
-        self.clerk.command(name, Incoming("t", payload, how.pop("retained", False), **how), self.done.release)
+        self.worker.command(name, Incoming("t", payload, how.pop("retained", False), **how), self.done.release)
 
     def wait(self, count: int) -> None:
         for _ in range(count):
@@ -59,7 +59,7 @@ def desk() -> Iterator[Desk]:
     desk = Desk()
     yield desk
     desk.hold.set()
-    desk.clerk.close()
+    desk.worker.close()
 
 
 def test_an_answer_follows_the_deed_and_then_the_message_is_dealt_with(desk: Desk) -> None:
@@ -87,7 +87,7 @@ def test_a_mistake_of_ours_is_logged_answered_and_does_not_end_it(desk: Desk, ca
     desk.wait(1)
     (_, first), (_, second) = desk.answers()
     assert (first["error"]["code"], second["ok"]) == ("internal", True)
-    desk.clerk.close()
+    desk.worker.close()
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -95,13 +95,13 @@ def test_too_many_are_refused_at_once(desk: Desk) -> None:
     desk.hold.clear()
     desk.send("undo")
     assert desk.entered.wait(30)
-    for number in range(module.WAITING + 2):
+    for number in range(module.MAX_WAITING + 2):
         desk.send("undo", json.dumps({"request": str(number)}).encode())
-    desk.wait(2)  # one is being done, WAITING wait
+    desk.wait(2)  # one is being done, MAX_WAITING wait
     desk.hold.set()
-    desk.wait(module.WAITING + 1)
+    desk.wait(module.MAX_WAITING + 1)
     refused = [answer["request"] for _, answer in desk.answers() if not answer["ok"]]
-    assert refused == [str(module.WAITING), str(module.WAITING + 1)]
+    assert refused == [str(module.MAX_WAITING), str(module.MAX_WAITING + 1)]
 
 
 def test_answers_give_way_to_events() -> None:
@@ -113,7 +113,7 @@ def test_answers_give_way_to_events() -> None:
     assert [topic for topic, _ in desk.answers()] == ["b/d/event"] * 6
     desk.send("fly")
     assert [topic for topic, _ in desk.answers()] == ["b/d/error"]
-    desk.clerk.close()
+    desk.worker.close()
 
 
 def test_after_the_end_nothing_is_begun(desk: Desk) -> None:
@@ -121,10 +121,10 @@ def test_after_the_end_nothing_is_begun(desk: Desk) -> None:
     desk.send("undo")
     assert desk.entered.wait(30)
     desk.send("undo")
-    closing = threading.Thread(target=desk.clerk.close)
+    closing = threading.Thread(target=desk.worker.close)
     closing.start()
     closing.join(30)
     desk.hold.set()
     desk.wait(1)
-    desk.clerk._thread.join(30)
+    desk.worker._thread.join(30)
     assert len(desk.asked) == 1

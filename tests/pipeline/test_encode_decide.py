@@ -15,13 +15,15 @@ from edge_app.pipeline.events import Decided
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.recent import RecentFrames
+from edge_app.pipeline.references import ClassReferences
 from edge_app.simulation.devices import SimulatedClock, SimulatedIndicator
+from edge_app.storage.records import Action, ExampleChange
 from support.configs import quiet_config
 from support.pipeline_parts import PatchEncoder, Reports, colour, decision, embedding_of, frame, make_preprocess
 
 
 class Rig:
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, lights: tuple[str, ...] = ()) -> None:
         self.clock = SimulatedClock()
         self.frames, self.prepared, self.encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
         self.encoder, self.recent = PatchEncoder(), RecentFrames()
@@ -30,12 +32,12 @@ class Rig:
         self.prepare = Prepare(self.frames, self.prepared, make_preprocess(), self.pace, self.clock, self.stop)
         self.encode = Encode(self.prepared, self.encoded, self.encoder, self.recent, self.pace, self.clock)
         self.events: list[Decided] = []
-        self.indicator = SimulatedIndicator(self.clock)
+        self.indicator, self.references = SimulatedIndicator(self.clock, lights), ClassReferences()
         self.said: list[str | None] = []
         self.decide = Decide(
             self.encoded,
             self,
-            SharedIndicator(self.indicator),
+            SharedIndicator(self.indicator, self.references),
             self.pace,
             self.clock,
             self.events.append,
@@ -172,6 +174,20 @@ def test_the_vote_shows_on_the_lights_and_keeps_the_frames_own_decision() -> Non
     assert [event.decision.label for event in rig.events] == ["red", "red", "blue", "blue"]
     assert [event.changed for event in rig.events] == [True, False, False, True]
     assert [label for _, label in rig.indicator.shown] == ["red", "red", "red", "blue"]
+
+
+def test_a_light_follows_its_class_when_that_is_renamed() -> None:
+    rig = Rig(lights=("green", "red"))
+    rename = Action(1, 0, "rename", (ExampleChange(1, "red", "blue"),))
+    rig.said = ["red", "blue", "red", None]
+    for number in range(4):
+        if number == 1:
+            rig.references.follow(rename, undone=False)
+        rig.encoded.put(EncodedFrame(number, number, np.zeros(3, np.uint8), True))
+        rig.decide.step()
+    shown = [label for _, label in rig.indicator.shown]
+    assert shown == ["red", "red", "", None], "blue has the light of red; a new class red has none"
+    assert [event.label for event in rig.events] == ["red", "blue", "red", None]
 
 
 def test_vote() -> None:

@@ -15,6 +15,7 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError, StateNotWritable
 from edge_app.learner import Learner
+from edge_app.learner.replay import Trained
 from edge_app.pipeline.commands import (
     MAX_WAITING,
     Command,
@@ -34,10 +35,11 @@ from edge_app.pipeline.decide import SharedIndicator
 from edge_app.pipeline.events import Corrected, Event, Rejected, Taught
 from edge_app.pipeline.gestures import ButtonWatch
 from edge_app.pipeline.recent import RecentFrames
+from edge_app.pipeline.references import ClassReferences
 from edge_app.pipeline.teaching import Teacher
 from edge_app.simulation.devices import SimulatedButtons, SimulatedClock, SimulatedIndicator
 from support.pipeline_parts import PatchEncoder, Reports, colour, embedding_of, frame, make_preprocess
-from support.simple_network import folder_in_memory, open_learner
+from support.simple_network import SimpleNetwork, folder_in_memory, open_learner
 
 
 @pytest.fixture
@@ -51,7 +53,8 @@ class Rig:
         self.clock, self.reports, self.recent = SimulatedClock(10 * NS_PER_S), Reports(), RecentFrames()
         self.encoder, self.commands, self.ended = PatchEncoder(), CommandQueue(), threading.Event()
         self.indicator = SimulatedIndicator(self.clock)
-        lights = SharedIndicator(self.indicator)
+        self.references = ClassReferences()
+        lights = SharedIndicator(self.indicator, self.references)
         self.learner = learner
         self.pressed = SimulatedButtons(("red", "blue", "undo"), self.clock)
         self.watch = ButtonWatch(
@@ -63,6 +66,7 @@ class Rig:
             lights,
             self.reports,
             self.ended,
+            self.references,
         )
         self.events: list[Event] = []
         self.teacher = Teacher(
@@ -75,6 +79,7 @@ class Rig:
             lights,
             self.reports,
             self.events.append,
+            self.references,
             wall=lambda: 77,
         )
 
@@ -326,6 +331,37 @@ def test_every_correction_is_carried_out_logged_and_told(
     event = rig.events[-1]
     assert isinstance(event, Corrected)
     assert (event.kind, event.source, len(event.examples)) == (kind, "t", fields["examples"])
+
+
+def test_a_button_teaches_its_class_by_the_new_name_and_by_the_old_one_after_undo(rig: Rig) -> None:
+    def press(sequence: int) -> None:
+        rig.show("red", 10.0 + sequence, sequence)
+        rig.clock.advance(1)
+        rig.pressed.press("red", at_ns=seconds(10.05 + sequence))
+        rig.watch.step()
+        rig.teacher.step()
+
+    press(0)
+    rig.commands.put(RenameClass("red", "crimson", source="page"))
+    rig.teacher.step()
+    press(1)
+    assert rig.learner.classes() == {"crimson": 2}
+    rig.commands.put(Undo(source="page"))
+    rig.teacher.step()
+    rig.commands.put(Undo(source="page"))
+    rig.teacher.step()
+    press(2)
+    assert rig.learner.classes() == {"red": 2}
+
+
+def test_while_the_network_is_rebuilt_a_new_class_gets_a_name_that_no_stored_class_has(rig: Rig) -> None:
+    teach(rig, "red", 0)
+    rig.learner.rename_class("red", "class 1", background=False)
+    rig.learner._live.replace(Trained(SimpleNetwork()))  # a network from before the renaming
+    shown = frame("blue", 12, 1)
+    rig.commands.put(Teach(None, shown, shown.time_ns, source="buttons red and blue"))
+    rig.teacher.step()
+    assert list(rig.learner.classes()) == ["class 1", "class 2"]
 
 
 def test_an_import_that_is_stored_is_followed_even_when_many_commands_wait(rig: Rig) -> None:

@@ -18,6 +18,7 @@ from edge_app.encoder.preprocess import Preprocessor
 from edge_app.learner import Learner
 from edge_app.learner.heat_map import HeatMapper
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
+from edge_app.pipeline.references import FILE, ClassReferences
 from edge_app.simulation.devices import Fault, SimulatedButtons, SimulatedCamera
 from support.configs import quiet_config
 from support.pipeline_parts import SIDE, ColourScene, PatchEncoder, Reports, make_preprocess
@@ -43,6 +44,7 @@ class Device:
             self.reports,
             quiet_config(),
             tell=self.hub.tell,
+            references=ClassReferences(folder / FILE, learner.history()),
         )
         self.learner = learner
         pictures = Pictures(self.pipeline.recent, look, make_preprocess(), self.clock, max_fps=20)

@@ -1,6 +1,7 @@
-"""Devices at a broker, for the tests: what is decided is said by the test, all else is the program's own."""
+"""Devices at a broker, for the tests: the test says what is decided, everything else is the program itself."""
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ import numpy as np
 from edge_app.config import MqttConfig
 from edge_app.control import Decided
 from edge_app.messages import Decision
-from edge_app.mqtt.backoff import BackOff
 from edge_app.mqtt.bridge import Bridge
+from edge_app.mqtt.client import BackOff
 from edge_app.mqtt.connection import Broker
 from edge_app.mqtt.settings import MqttSettings
 from edge_app.mqtt.topics import Topics
@@ -34,7 +35,10 @@ def decided(label: str | None, sequence: int = 1, confidence: float = 0.9) -> De
 
 
 class House:
-    """A device with a bridge; a context manager. `run`: with its loop, else only what the test says happens."""
+    """A device with a bridge; a context manager. `run`: with its loop, else only what the test says happens.
+
+    `config` are keys of [mqtt], and `offers_key` and `broker`.
+    """
 
     def __init__(self, folder: Path, port: int, name: str = "one", *, run: bool = False, **config: Any) -> None:
         folder.mkdir(exist_ok=True)
@@ -42,9 +46,9 @@ class House:
         self.device = Device(folder, self.learner)
         self.run = run
         self.reports = Reports()
-        self.topics = Topics("edge-app", name)
+        self.topics = Topics(config.get("base", "edge-app"), name)
         key = config.pop("offers_key", None)
-        broker = config.pop("broker", None) or Broker("127.0.0.1", port, f"edge-app-{name}", largest=6 << 20)
+        broker = config.pop("broker", None) or Broker("127.0.0.1", port, f"edge-app-{name}", max_packet=6 << 20)
         self.bridge = Bridge(
             self.device.control,
             MqttSettings(MqttConfig(**USUAL | {"name": f"Device {name}"} | config), broker, self.topics, key),
@@ -59,7 +63,21 @@ class House:
         self.device.hub.tell(event)
 
     def wait_connected(self) -> None:
-        assert self.bridge.speaker.connected.wait(WAIT_S), self.reports.told
+        assert self.bridge.client.connected.wait(WAIT_S), self.reports.told
+
+    def wait_for_quiet(self) -> None:
+        """Wait until the worker has no job and the broker has everything."""
+        done = threading.Event()
+        deadline_s = time.monotonic() + WAIT_S
+        while True:
+            self.bridge._worker.do(done.set)
+            assert done.wait(WAIT_S)
+            done.clear()
+            if not self.bridge.outbox.waiting:
+                return
+            assert time.monotonic() < deadline_s
+            self.bridge.client.wake()
+            self.bridge.client.connected.wait(0.02)
 
     def wait_for_report(self, event: str, right: Callable[[dict[str, object]], bool] = lambda _: True) -> None:
         self.reports.wait_for(
