@@ -28,8 +28,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # a GPU would only change the float twin's last bits
 
 from calibration import efficientnet  # noqa: E402
+from edge_app.datasets.pictures import decode_image  # noqa: E402
 from edge_app.encoder.model import load_manifest, write_manifest  # noqa: E402
-from edge_app.encoder.preprocess import Preprocessor, decode_image  # noqa: E402
+from edge_app.encoder.preprocess import Preprocessor  # noqa: E402
 from edge_app.encoder.selfcheck import picture  # noqa: E402
 
 NAME = "efficientnet_lite0_gaussian"

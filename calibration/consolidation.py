@@ -19,11 +19,12 @@ from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.commands.output import show_progress
 from edge_app.config import ConsolidationConfig
+from edge_app.datasets.dataset import Dataset
 from edge_app.encoder.images import ImageEncoder
 from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
-from edge_app.evaluation.datasets import Dataset, Embedder, embed
 from edge_app.evaluation.dreaming import DreamEmbedder
+from edge_app.evaluation.embedding import Embedder, embed
 from edge_app.learner.consolidation import schedule_new
 
 Counts = dict[int, NDArray[np.uint8]]

@@ -22,8 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet.network import CoLaNET
+from edge_app.datasets.contents import Item
+from edge_app.datasets.dataset import Dataset
 from edge_app.errors import InputError
-from edge_app.evaluation.datasets import Dataset, Item, StagedEmbedder, embed
+from edge_app.evaluation.embedding import StagedEmbedder, embed
 from edge_app.evaluation.splits import SplitChoice, draw, presentation_order
 
 SHOTS = (1, 5, 10, 20)

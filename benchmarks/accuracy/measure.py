@@ -15,6 +15,7 @@ from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.config import ConsolidationConfig
+from edge_app.datasets.dataset import Dataset
 from edge_app.encoder.background import load_background
 from edge_app.encoder.images import ImageEncoder
 from edge_app.encoder.model import load_manifest
@@ -22,7 +23,6 @@ from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
 from edge_app.evaluation.continual import ONE_PASS, REGIMES, ContinualPlan, in_regime, run_continual
-from edge_app.evaluation.datasets import Dataset
 from edge_app.evaluation.dreaming import VERSION as DREAMS_VERSION
 from edge_app.evaluation.embedded_draws import EmbeddedDraws, prepare, redraw, with_dreams
 from edge_app.evaluation.newcomer import run_newcomer

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from edge_app.colanet.kernels import ALL_STEPS, spikes_at
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import INPUT_STEPS, Params
+from edge_app.datasets.dataset import Dataset
+from edge_app.datasets.pictures import decode_image
 from edge_app.encoder.images import ImageEncoder
 from edge_app.encoder.model import load_manifest
-from edge_app.encoder.preprocess import decode_image
 from edge_app.encoder.ratecode import RateCode
 from edge_app.evaluation import figures
-from edge_app.evaluation.datasets import Dataset
 from edge_app.evaluation.embedded_draws import EmbeddedDraws, prepare
 from edge_app.evaluation.splits import choose_splits, presentation_order
 from edge_app.evaluation.trial import EvaluationSettings

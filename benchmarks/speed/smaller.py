@@ -17,10 +17,12 @@ from benchmarks.speed.encoder import SIDES, make_interpreter
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
 from edge_app.commands.output import show_progress
+from edge_app.datasets.contents import Item
+from edge_app.datasets.dataset import Dataset
+from edge_app.datasets.pictures import decode_image
 from edge_app.encoder.model import ModelManifest, load_manifest
-from edge_app.encoder.preprocess import Preprocessor, decode_image
+from edge_app.encoder.preprocess import Preprocessor
 from edge_app.encoder.ratecode import RateCode
-from edge_app.evaluation.datasets import Dataset, Item
 from edge_app.evaluation.splits import choose_splits, draw, presentation_order
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "encoder-sizes.json"

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from edge_app.evaluation.trial import EvaluationSettings
 
 EPILOG = """\
-The data set is a folder or a zip, laid out SPLIT/CLASS/*.jpg, ALL/CLASS/*.jpg or CLASS/*.jpg. Splits called train and
-test are used as such; without them a fifth of each class is held out, by --seed. Each example is learnt once, in seeded
-random order. Corrupt images are counted, named and skipped. docs/evaluate.md describes every figure.
+The data set is a folder, a zip or a tar archive: CLASS/*.jpg or SPLIT/CLASS/*.jpg, an export of Edge Impulse, Teachable
+Machine, Roboflow or Frigate, or a table of paths and classes. Splits called train and test are used as such; without
+them a fifth of each class is held out, by --seed. Each example is learnt once, in seeded random order. Unreadable
+pictures are named and left out. docs/evaluate.md describes every figure.
 
 examples:
   edge-app evaluate photos/
@@ -69,7 +70,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("path", metavar="PATH", help="folder or zip of images in class folders")
+    parser.add_argument("path", metavar="PATH", help="folder or archive of pictures with classes")
     parser.add_argument(
         "--protocol",
         choices=PROTOCOLS,
@@ -133,11 +134,11 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.colanet.params import Params
     from edge_app.commands.evaluate_report import report
     from edge_app.commands.output import show_progress, write_json
+    from edge_app.datasets.dataset import Dataset
     from edge_app.encoder.background import load_background
     from edge_app.encoder.images import ImageEncoder
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.ratecode import RateCode
-    from edge_app.evaluation.datasets import Dataset
     from edge_app.evaluation.embedded_draws import prepare
     from edge_app.evaluation.plots import plot
 

@@ -1,18 +1,16 @@
 """A folder of pictures as a camera; played at a rate, once or in a loop."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.datasets.listing import list_pictures
+from edge_app.datasets.pictures import decode_image
 from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import Clock
 from edge_app.devices.uri import Reader, read_flag, read_options, split_path
-from edge_app.errors import DeviceError
-
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-"""Suffixes of picture files."""
+from edge_app.errors import DeviceError, InputError
 
 OPTIONS: dict[str, Reader] = {"fps": float, "loop": read_flag}
 
@@ -35,14 +33,13 @@ class DirectoryCamera(PacedCamera):
 
     def _start(self) -> None:
         try:
-            files = [path for path in self._folder.iterdir() if path.suffix.lower() in SUFFIXES]
+            self._files = list_pictures(self._folder)
         except OSError as error:
             raise DeviceError(f"{self.uri}: cannot read the folder: {error.strerror}") from error
-        if not files:
+        if not self._files:
             raise DeviceError(
-                f"{self.uri}: no pictures in the folder; expected files that end in {', '.join(SUFFIXES)}"
+                f"{self.uri}: no pictures in the folder; expected JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"
             )
-        self._files = sorted(files, key=_natural)
 
     def _stop(self) -> None:
         self._files = []
@@ -53,30 +50,13 @@ class DirectoryCamera(PacedCamera):
         return self._decode(self._files[tick % len(self._files)])
 
     def _decode(self, path: Path) -> NDArray[np.uint8]:
-        import cv2
-
         try:
-            data = np.fromfile(path, np.uint8)
-        except OSError as error:
-            raise DeviceError(f"{self.uri}: cannot read {path.name}: {error.strerror}") from error
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-        if bgr is None:
-            raise DeviceError(f"{self.uri}: {path.name} is damaged or no picture; remove or replace it")
-        return _rgb(bgr)
+            return decode_image(path)
+        except InputError as error:
+            raise DeviceError(f"{error}; remove or replace it") from error
 
 
 def directory_from_uri(uri: str, clock: Clock) -> DirectoryCamera:
     """Make the camera of `dir:PATH`, `dir:PATH?fps=5,loop=yes`; raises InputError for a bad option."""
-    path, text = split_path(uri)
+    path, text = split_path(uri, OPTIONS)
     return DirectoryCamera(Path(path).expanduser(), clock, uri=uri, **read_options(uri, text, OPTIONS))
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name.lower())]
-
-
-def _rgb(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    import cv2
-
-    rgb: NDArray[np.uint8] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-    return rgb

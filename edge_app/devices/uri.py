@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from edge_app.errors import InputError
@@ -51,10 +51,18 @@ def split_options(uri: str) -> tuple[str, str, str]:
     return uri.partition(mark)
 
 
-def split_path(uri: str) -> tuple[str, str]:
-    """Return path and option text of SCHEME:PATH?OPTIONS; raises InputError when the path is empty."""
+def split_path(uri: str, known: Collection[str] | None = None) -> tuple[str, str]:
+    """Return path and option text of SCHEME:PATH?OPTIONS; raises InputError when the path is empty.
+
+    With the `known` options' names, a "?" that is not followed by NAME=VALUE or such a name is a part of the path.
+    """
     scheme, rest = split_scheme(uri)
-    path, _, text = rest.partition("?")
+    path, mark, text = rest.rpartition("?") if known is not None else rest.partition("?")
+    names = [part.partition("=")[0] for part in text.split(",")]
+    options = all(map(str.isidentifier, names)) and ("=" in text or not set(names).isdisjoint(known or ()))
+    options = options and "/" not in text  # no option's value has one
+    if known is not None and not (mark and options):
+        path, text = rest, ""
     if not path:
         raise InputError(f"{uri!r} names no path: expected {scheme}:PATH")
     return path, text

@@ -125,5 +125,5 @@ class VideoCamera(PacedCamera):
 
 def video_from_uri(uri: str, clock: Clock) -> VideoCamera:
     """Make the camera of `file:VIDEO`, `file:VIDEO?fps=10,loop=yes`; raises InputError."""
-    path, text = split_path(uri)
+    path, text = split_path(uri, OPTIONS)
     return VideoCamera(Path(path).expanduser(), clock, uri=uri, **read_options(uri, text, OPTIONS))

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.closing import Closing
+from edge_app.datasets.pictures import decode_image
 from edge_app.encoder.model import ModelManifest
-from edge_app.encoder.preprocess import Preprocessor, decode_image
+from edge_app.encoder.preprocess import Preprocessor
 from edge_app.encoder.tflite import TFLiteEncoder
 
 

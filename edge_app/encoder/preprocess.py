@@ -14,11 +14,8 @@ between machines. tests/encoder/test_preprocess.py holds both steps against a re
 
 from __future__ import annotations
 
-import io
-import struct
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,17 +24,12 @@ from edge_app.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_PIXELS = 64_000_000
-"""Largest picture that `decode_image` opens, in pixels: 192 MB once decoded."""
 MAX_SIDE = 16_384
 """Longest side of a frame that `Preprocessor` takes, in pixels."""
 
 
 METHOD = "square-1"
 """Names what this file does to a frame; another name when the same frame would give other bytes."""
-
-# What Pillow's plugins were seen, or are documented, to raise on damaged files.
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,46 +99,6 @@ class Preprocessor:
             side = buffer.shape[0]
             cv2.resize(picture, (side, side), dst=buffer, interpolation=cv2.INTER_LINEAR_EXACT)
             picture = buffer
-
-
-def decode_image(source: bytes | str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Return the picture in a file, or in the bytes of one, as (height, width, 3) uint8 RGB, upright by its EXIF tag.
-
-    Reads what Pillow reads (JPEG, PNG, WebP, TIFF, BMP, ...); of an animation the first picture. Raises InputError
-    when the file is missing, no picture, truncated or damaged, or larger than `max_pixels`, which is checked on the
-    header, before any memory is taken for the pixels.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    name = "image data" if isinstance(source, bytes) else str(source)
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            if image.width * image.height > max_pixels:
-                raise InputError(_too_large(name, f"{image.width} x {image.height} pixels", max_pixels))
-            upright = ImageOps.exif_transpose(image)
-            return np.ascontiguousarray(_to_rgb(upright, name))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(_too_large(name, str(error), max_pixels)) from error
-    except UnidentifiedImageError as error:
-        raise InputError(f"{name} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, ...)") from error
-    except InputError:
-        raise
-    except _DECODE_ERRORS as error:
-        raise InputError(f"{name} cannot be read as a picture: {error}") from error
-
-
-def _to_rgb(image: Any, name: str) -> NDArray[np.uint8]:
-    """Return a Pillow image's pixels as (height, width, 3) uint8 RGB; 16-bit grey keeps its upper byte."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        grey = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.mode == "F":
-        raise InputError(f"{name} holds floating-point pixels; expected 8 or 16 bits a channel")
-    return np.asarray(image.convert("RGB"), dtype=np.uint8)
-
-
-def _too_large(name: str, found: str, max_pixels: int) -> str:
-    return f"{name} is too large: {found}; at most {max_pixels} pixels are opened. Scale it down first"
 
 
 def _steps(side: int, size: int) -> tuple[list[int], int]:

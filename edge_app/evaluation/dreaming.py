@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.config import ConsolidationConfig
+from edge_app.datasets.dataset import Dataset
 from edge_app.errors import InputError
-from edge_app.evaluation.datasets import Dataset, StagedEmbedder, embed
+from edge_app.evaluation.embedding import StagedEmbedder, embed
 from edge_app.evaluation.trial import Dreams, Progress, Rows
 from edge_app.learner.dreams import dream_picture
 from edge_app.learner.pictures import thumbnail_of

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.config import ConsolidationConfig
+from edge_app.datasets.contents import Item
+from edge_app.datasets.dataset import Dataset
+from edge_app.datasets.listing import summarise
 from edge_app.errors import InputError
-from edge_app.evaluation.datasets import Dataset, Embedded, Item, StagedEmbedder, embed
 from edge_app.evaluation.dreaming import make_dreams
+from edge_app.evaluation.embedding import Embedded, StagedEmbedder, embed
 from edge_app.evaluation.splits import Draw, draw
 from edge_app.evaluation.trial import Dreams, EvaluationSettings, Progress, Rows, timed, warm_up
 from edge_app.learner.replay import Network, RateCoder
@@ -58,6 +61,7 @@ def prepare(
 
     `progress(what, items)` wraps the long lists. Raises InputError if no image is left to learn or to test.
     """
+    dataset.require_classes()
     draws, rows = _embed_draws(dataset, encoder, setting, cache, progress)
     first = draws[0]
     if not first.train or not first.test:
@@ -186,8 +190,4 @@ def _notes(dataset: Dataset, rows: Rows, one: Draw, setting: EvaluationSettings)
         short = [f"{label} ({count})" for label, count in counts.items() if count < setting.shots]
         if short:
             notes.append(f"classes with fewer than {setting.shots} images to learn: {', '.join(short)}")
-    if dataset.ignored:
-        count = "1 file" if len(dataset.ignored) == 1 else f"{len(dataset.ignored)} files"
-        names = ", ".join(dataset.ignored[:3]) + (", ..." if len(dataset.ignored) > 3 else "")
-        notes.append(f"{count} left out (no image by its name, or outside the class folders): {names}")
-    return notes
+    return [*notes, *dataset.notes, *summarise(dataset.left_out)]

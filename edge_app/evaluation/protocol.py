@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet.network import CoLaNET
-from edge_app.evaluation.datasets import Skipped
+from edge_app.datasets.listing import LeftOut
 from edge_app.evaluation.embedded_draws import EmbeddedDraws
 from edge_app.evaluation.metrics import complexity
 from edge_app.evaluation.splits import presentation_order
@@ -43,7 +43,7 @@ class Evaluation:
     classes: tuple[str, ...]
     trials: list[Trial]
     times_ms: dict[str, list[float]]
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[LeftOut, ...] = ()
     notes: list[str] = field(default_factory=list)
     """Remarks on the data set for the report."""
 

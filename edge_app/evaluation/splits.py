@@ -5,12 +5,13 @@ depend on a library's generator, and adding an image keeps the order of the othe
 """
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from edge_app.datasets.contents import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES, Item
 from edge_app.errors import InputError
-from edge_app.evaluation.datasets import Item
 
 TEST_SHARE = 0.2
 
@@ -45,11 +46,18 @@ def choose_splits(splits: Sequence[str], train: str | None = None, test: str | N
         raise InputError(f"{given} was given without {missing}; name both, or neither for the default; {there}")
     if not splits:
         return SplitChoice("", None)
-    if "train" in splits and "test" in splits:
-        return SplitChoice("train", "test")
+    learn, tested = _named(splits, TRAIN_NAMES), _named(splits, TEST_NAMES) or _named(splits, VALIDATION_NAMES)
+    if learn is not None and tested is not None:
+        return SplitChoice(learn, tested)
     if len(splits) == 1:
         return SplitChoice(splits[0], None)
     raise InputError(f"name the splits to use with --train and --test; {there}")
+
+
+def _named(splits: Sequence[str], names: Sequence[str]) -> str | None:
+    """Return the split that is called by the first of these names, in any case; None if there is none."""
+    folded = {re.sub("[ -]", "_", split.lower()): split for split in splits}
+    return next((folded[name] for name in names if name in folded), None)
 
 
 def draw(

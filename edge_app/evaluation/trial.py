@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edge_app.confidence import Outcome, calibrate, evidence, outcome
 from edge_app.config import MOST_DREAMS, ConsolidationConfig
+from edge_app.datasets.listing import LeftOut
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
-from edge_app.evaluation.datasets import Skipped
 from edge_app.evaluation.splits import SplitChoice, presentation_order
 from edge_app.learner.consolidation import ReplayChoice, schedule_new
 from edge_app.learner.replay import Network, RateCoder, Varying
@@ -73,7 +73,7 @@ class Rows(NamedTuple):
     classes: tuple[str, ...]
     zero_point: int
     """Embedding value that stands for 0."""
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[LeftOut, ...]
 
 
 class Trial(NamedTuple):

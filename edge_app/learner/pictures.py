@@ -48,7 +48,7 @@ class PictureEncoder(Closing):
 
     def read(self, path: Path) -> EncodedPicture:
         """Return the picture in a file. Raises InputError, naming it, when it cannot be read."""
-        from edge_app.encoder.preprocess import decode_image
+        from edge_app.datasets.pictures import decode_image
 
         if path.is_dir():
             raise InputError(f"{path} is a folder: name the image files in it ({path}/*.jpg)")
@@ -57,7 +57,7 @@ class PictureEncoder(Closing):
 
     def encode_thumbnail(self, jpeg: bytes) -> NDArray[np.uint8]:
         """Return the embedding, (n,) uint8, of a thumbnail of any size. Raises InputError when it is damaged."""
-        from edge_app.encoder.preprocess import decode_image
+        from edge_app.datasets.pictures import decode_image
 
         return self._encoder.encode(self._resize(decode_image(jpeg))).copy()
 

@@ -19,7 +19,7 @@ from edge_app.checks import LABEL, SHA256, Table, matching, whole
 from edge_app.errors import InputError
 from edge_app.mqtt.payloads import to_json
 from edge_app.storage.exchange import MANIFEST, ROOM_LIVE, manifest_limit
-from edge_app.storage.unzip import check_count, unzip
+from edge_app.unzip import check_count, unzip
 
 MAGIC = b"edge-app offer 1\n"
 MAX_HEADER = 4096

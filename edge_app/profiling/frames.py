@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.encoder.preprocess import decode_image
+from edge_app.datasets.listing import PICTURE_SUFFIXES
+from edge_app.datasets.pictures import decode_image
 from edge_app.errors import InputError
-from edge_app.evaluation.datasets import IMAGE_EXTENSIONS
 
 if TYPE_CHECKING:
     from edge_app.colanet.network import CoLaNET
@@ -86,7 +86,7 @@ def _pictures(folder: Path | None) -> tuple[Sequence[NDArray[np.uint8]], str]:
 def _read_folder(folder: Path) -> list[NDArray[np.uint8]]:
     found: list[NDArray[np.uint8]] = []
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file() and len(found) < MOST_PICTURES:
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and len(found) < MOST_PICTURES:
             try:
                 picture = decode_image(path)
             except InputError:

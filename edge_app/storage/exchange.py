@@ -21,7 +21,7 @@ from edge_app.closing import Closing
 from edge_app.errors import InputError
 from edge_app.storage.records import Example, NewExample, Prediction
 from edge_app.storage.store import Store
-from edge_app.storage.unzip import check_count, unzip
+from edge_app.unzip import check_count, unzip
 
 FORMAT, VERSION = "edge-app examples", 1
 MANIFEST, MANIFEST_SUM, EMBEDDINGS = "manifest.json", "manifest.sha256", "embeddings.bin"

@@ -7,9 +7,9 @@ import pytest
 from calibration.validation import SOURCES, Curve, accuracies, draw_curve, load, sources
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
+from edge_app.datasets.contents import Item
 from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError
-from edge_app.evaluation.datasets import Item
 from edge_app.evaluation.splits import SplitChoice, draw
 from support.evaluation_material import coloured, items, loaded, separable
 from support.pictures import ColourEmbedder
@@ -143,7 +143,7 @@ def test_unknown_counts_as_wrong() -> None:
 
 
 def test_the_real_data_sets_have_all_rows(shared_data: Path) -> None:
-    from edge_app.evaluation.datasets import Dataset
+    from edge_app.datasets.dataset import Dataset
 
     for source in sources(list(SOURCES)):
         with Dataset(shared_data / source.file) as dataset:

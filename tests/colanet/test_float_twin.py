@@ -71,10 +71,11 @@ def test_published_rule_loses_little_to_fixed_point() -> None:
 @pytest.mark.slow
 def test_on_photographs_of_sign_digits(shared_data: Path) -> None:
     """A fifth of each class is tested, all others are learnt once, in seeded random order."""
+    from edge_app.datasets.dataset import Dataset
     from edge_app.encoder.images import ImageEncoder
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.ratecode import RateCode
-    from edge_app.evaluation.datasets import Dataset, embed
+    from edge_app.evaluation.embedding import embed
     from edge_app.evaluation.splits import choose_splits, draw, presentation_order
 
     manifest = load_manifest()

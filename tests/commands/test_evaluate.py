@@ -62,7 +62,7 @@ def test_shots_and_repeats_of_a_zip(colours: Path, tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{}/nothing"], "no such folder or zip"),
+        (["{}/nothing"], "no such folder or archive"),
         (["{}", "--test", "red"], "--test red: no such split"),
         (["{}", "--shots", "0"], "shots = 0: expected at least 1"),
         (["{}", "--params", "nonsense"], "nonsense"),

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from edge_app import cli
-from edge_app.encoder.preprocess import decode_image
+from edge_app.datasets.pictures import decode_image
+from edge_app.encoder.model import load_manifest
+from edge_app.learner.pictures import PictureEncoder
 from edge_app.storage.folder import FolderLock, database_path
 from edge_app.storage.store import Store
 
@@ -131,3 +134,43 @@ def test_the_state_folder_can_come_from_the_environment(
     monkeypatch.setenv("EDGE_APP_STATE", str(taught))
     assert cli.run(["classify", str(photos["cat"][3])]) == 0
     assert "cat" in capsys.readouterr().out
+
+
+def test_a_picture_that_no_decoder_knows_stops_nothing(
+    photos: dict[str, list[Path]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A DDS texture with an unknown pixel format makes Pillow raise NotImplementedError."""
+    texture = tmp_path / "texture.jpg"
+    texture.write_bytes(b"DDS " + (124).to_bytes(4, "little") + bytes(140))
+    state, (one, two) = tmp_path / "state", photos["cat"][:2]
+    assert _teach(state, "cat", [one, texture, two]) == 2
+    captured = capfd.readouterr()
+    assert "2 examples now" in captured.out
+    assert "texture.jpg is a DDS texture, expected a picture" in captured.err
+    assert "Traceback" not in captured.err
+    assert cli.run(["classify", "--state", str(state), "--json", str(one), str(texture)]) == 2
+    said = json.loads(capfd.readouterr().out)
+    assert [decision["label"] for decision in said["decisions"]] == ["cat"]
+    assert [failed["file"] for failed in said["failed"]] == [str(texture)]
+
+
+def test_a_drawing_on_a_transparent_ground_is_that_on_white(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    for label in ("X", "O"):
+        drawing = Image.new("RGBA", (256, 256), (0, 0, 0, 0))
+        pen = ImageDraw.Draw(drawing)
+        if label == "X":
+            pen.line((30, 30, 226, 226), (0, 0, 0, 255), 40)
+            pen.line((226, 30, 30, 226), (0, 0, 0, 255), 40)
+        else:
+            pen.ellipse((30, 30, 226, 226), outline=(0, 0, 0, 255), width=40)
+        drawing.save(tmp_path / f"{label}.png")
+        white = Image.new("RGBA", drawing.size, "white")
+        white.alpha_composite(drawing)
+        white.convert("RGB").save(tmp_path / f"{label}-white.png")
+        assert _teach(state, label, [tmp_path / f"{label}-white.png"]) == 0
+    with Store.reader(database_path(state)) as store:
+        stored = {example.label: store.embedding(example.id) for example in store.examples()}
+    with PictureEncoder(load_manifest()) as encoder:
+        for label, embedding in stored.items():
+            assert encoder.read(tmp_path / f"{label}.png").embedding.tobytes() == embedding

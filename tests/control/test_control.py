@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_app.config import StateConfig
 from edge_app.control import Busy, Corrected, FrameGone, Health, Rejected, RequestReused, Taught
 from edge_app.control.transfer import export_examples
-from edge_app.encoder.preprocess import decode_image
+from edge_app.datasets.pictures import decode_image
 from edge_app.errors import InputError, StateNotWritable, UnknownLabel
 from edge_app.pipeline.commands import MAX_WAITING, ForgetExamples
 from edge_app.simulation.devices import Fault

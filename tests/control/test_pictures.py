@@ -5,8 +5,9 @@ import pytest
 
 from edge_app.control.errors import FrameGone
 from edge_app.control.pictures import KEEP_AT_MOST, Pictures, to_jpeg
+from edge_app.datasets.pictures import decode_image
 from edge_app.devices.ports import NS_PER_S
-from edge_app.encoder.preprocess import Preprocessor, decode_image
+from edge_app.encoder.preprocess import Preprocessor
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.simulation.devices import SimulatedClock
 from support.pipeline_parts import SIDE, frame, make_preprocess

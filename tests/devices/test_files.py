@@ -1,10 +1,13 @@
 """Recordings that are damaged or odd."""
 
+import os
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from edge_app.devices import open_camera
 from edge_app.errors import DeviceError
@@ -31,23 +34,62 @@ def test_pictures_may_differ_in_size_and_be_grey(tmp_path: Path) -> None:
         assert camera.read(1.0).image.shape == (5, 9, 3)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture"])
+BOMB = b"BM" + struct.pack("<IIIIiiHHIIiiII", 58, 0, 54, 40, 3_000_000, 2_000_000, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(4)
+DDS = b"DDS \x7c\0\0\0" + bytes(140)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", BOMB, DDS, b"\x89PNG\r\n\x1a\n" + bytes(30)])
 def test_a_damaged_picture_is_named_and_passed_over(tmp_path: Path, content: bytes) -> None:
     save(tmp_path, "1.png", 10)
     (tmp_path / "2.png").write_bytes(content)
     save(tmp_path, "3.png", 30)
     with open_camera(f"dir:{tmp_path}", SimulatedClock()) as camera:
         camera.read(1.0)
-        with pytest.raises(DeviceError, match=r"2\.png is damaged or no picture"):
+        with pytest.raises(DeviceError, match=r"2\.png (is|cannot be read).*; remove or replace it"):
             camera.read(1.0)
         assert camera.read(1.0).image[0, 0, 0] == 30
+
+
+def test_companion_files_are_not_pictures(tmp_path: Path) -> None:
+    save(tmp_path, "1.png", 10)
+    for name in ("._1.png", ".DS_Store", "Thumbs.db", "desktop.ini", "notes.txt"):
+        (tmp_path / name).write_bytes(b"\0\5\x16\7" + bytes(4092))
+    (tmp_path / "album.png").mkdir()
+    with open_camera(f"dir:{tmp_path}", SimulatedClock()) as camera:
+        assert camera.read(1.0).image[0, 0, 0] == 10
+        assert camera.read(1.0) is None
+
+
+def test_a_named_pipe_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.png")
+    with open_camera(f"dir:{tmp_path}", SimulatedClock()) as camera, pytest.raises(DeviceError, match="named pipe"):
+        camera.read(1.0)
+
+
+def test_pictures_are_upright_and_on_white_as_when_they_are_taught(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (9, 5), (0, 200, 0)).save(tmp_path / "1.webp", exif=exif)
+    Image.new("RGBA", (9, 5), (0, 0, 0, 0)).save(tmp_path / "2.png")
+    with open_camera(f"dir:{tmp_path}", SimulatedClock()) as camera:
+        assert camera.read(1.0).image.shape == (9, 5, 3)
+        assert camera.read(1.0).image.min() == 255
+
+
+@pytest.mark.parametrize("name", ["what?", "a?b=c/d", "?", "fps?"])
+@pytest.mark.parametrize("options", ["", "?fps=5", "?fps=5,loop=no"])
+def test_a_question_mark_may_be_a_part_of_the_path(tmp_path: Path, name: str, options: str) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    save(tmp_path / name, "1.png", 10)
+    with open_camera(f"dir:{tmp_path / name}{options}", SimulatedClock()) as camera:
+        assert camera.read(1.0).image[0, 0, 0] == 10
 
 
 def test_a_picture_that_vanished_is_named(tmp_path: Path) -> None:
     save(tmp_path, "1.png", 10)
     with open_camera(f"dir:{tmp_path}", SimulatedClock()) as camera:
         (tmp_path / "1.png").unlink()
-        with pytest.raises(DeviceError, match=r"cannot read 1\.png"):
+        with pytest.raises(DeviceError, match=r"1\.png cannot be read: No such file"):
             camera.read(1.0)
 
 

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from edge_app.datasets.pictures import decode_image
 from edge_app.encoder import images as image_encoder
 from edge_app.encoder.images import ImageEncoder
 from edge_app.encoder.model import load_manifest
-from edge_app.encoder.preprocess import Preprocessor, decode_image
+from edge_app.encoder.preprocess import Preprocessor
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import InputError
 from support.pictures import picture

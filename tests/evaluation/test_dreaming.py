@@ -5,7 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from edge_app.encoder.preprocess import Preprocessor, decode_image
+from edge_app.datasets.pictures import decode_image
+from edge_app.encoder.preprocess import Preprocessor
 from edge_app.evaluation.dreaming import DreamEmbedder
 from edge_app.learner.dreams import dream_picture
 from edge_app.learner.pictures import thumbnail_of

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
+from edge_app.datasets.dataset import Dataset
 from edge_app.encoder.ratecode import RateCode
 from edge_app.errors import InputError
-from edge_app.evaluation.datasets import Dataset
 from edge_app.evaluation.embedded_draws import TIMED_IMAGES, prepare, redraw
 from edge_app.evaluation.protocol import Evaluation, evaluate, evaluate_noisy, measure_complexity, reliability
 from edge_app.evaluation.splits import SplitChoice
@@ -132,7 +132,7 @@ def test_peculiar_classes_are_noted(tmp_path: Path) -> None:
         "classes tested but never learnt (always wrong): blue",
         "classes learnt but not tested: green, grey",
         "classes with fewer than 2 images to learn: grey (1)",
-        "1 file left out (no image by its name, or outside the class folders): test/red/notes.txt",
+        "1 file left out (not a picture): test/red/notes.txt",
     ]
 
 
@@ -149,7 +149,9 @@ def test_nothing_left_to_test_is_an_error(tmp_path: Path) -> None:
         run(fill(tmp_path / "single", count=1), EvaluationSettings(HELD_OUT))
     (tmp_path / "bad" / "red").mkdir(parents=True)
     (tmp_path / "bad" / "red" / "1.png").write_bytes(b"damaged")
-    with pytest.raises(InputError, match=r"no image left to learn .*1 corrupt"):
+    (tmp_path / "bad" / "blue").mkdir()
+    (tmp_path / "bad" / "blue" / "1.png").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"no image left to learn .*2 corrupt"):
         run(tmp_path / "bad", EvaluationSettings(HELD_OUT))
 
 

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
+from edge_app.datasets.contents import Item
 from edge_app.errors import InputError
-from edge_app.evaluation.datasets import Item
 from edge_app.evaluation.splits import SplitChoice, choose_splits, draw, presentation_order
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edge_app.config import ButtonsConfig, StateConfig
+from edge_app.datasets.pictures import decode_image
 from edge_app.devices.ports import NS_PER_S
-from edge_app.encoder.preprocess import decode_image
 from edge_app.errors import InputError, StateNotWritable
 from edge_app.learner import Learner
 from edge_app.learner.replay import Trained

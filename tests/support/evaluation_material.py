@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.validation import Curve, CurveStage, TrainingSet, ValidationData, load, sources
-from edge_app.evaluation.datasets import Item
+from edge_app.datasets.contents import Item
 from support.pictures import ColourEmbedder, fill, zipped
 
 INPUTS = 24

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.config import ConsolidationConfig
+from edge_app.datasets.pictures import decode_image
 from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.model import load_manifest
-from edge_app.encoder.preprocess import Preprocessor, decode_image
+from edge_app.encoder.preprocess import Preprocessor
 from edge_app.encoder.ratecode import RateCode
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.learner import Learner

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_app.encoder.preprocess import decode_image
+from edge_app.datasets.pictures import decode_image
 
 COLOURS = {"red": (210, 30, 20), "green": (20, 190, 40), "blue": (30, 40, 220), "grey": (120, 120, 120)}
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edge_app.config import Config, WebConfig, load_config
-from edge_app.encoder.preprocess import decode_image
+from edge_app.datasets.pictures import decode_image
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.web.tokens import Tokens
 from support.device import Device

@@ -16,7 +16,7 @@ import pytest
 
 from edge_app.commands.status import lines
 from edge_app.config import WebConfig
-from edge_app.encoder.preprocess import decode_image
+from edge_app.datasets.pictures import decode_image
 from edge_app.errors import DeviceError, InputError
 from edge_app.web import schema, translate
 from edge_app.web.server import WebServer, port_user

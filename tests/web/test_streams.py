@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from edge_app.control.transfer import Exported
-from edge_app.encoder.preprocess import decode_image
+from edge_app.datasets.pictures import decode_image
 from edge_app.web.events import WAITING, EventMessage, EventReader
 from support.served import Served, api
 

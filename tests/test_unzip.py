@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from edge_app.errors import InputError
-from edge_app.storage.unzip import PIECE, RECORD, check_count, unzip
+from edge_app.unzip import PIECE, RECORD, check_count, unzip
 from support.lying_zip import BOMB, bomb, claiming, crowded, within
 
 SIZES = (0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE)
