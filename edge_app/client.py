@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_app.errors import DeviceError, EdgeAppError, InputError
+from edge_app.files import read_text
 
 URL = "http://127.0.0.1:8765"
 ROOT = "/api/v1"
@@ -148,10 +149,10 @@ def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> st
     if file is None:
         return environ.get("EDGE_APP_TOKEN") or None
     try:
-        text = file.read_text(encoding="ascii").strip()
+        text = read_text(file).strip()
     except (OSError, ValueError) as error:
         raise InputError(f"--token-file {file}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if not text or any(character.isspace() for character in text):
+    if not text or not text.isascii() or any(character.isspace() for character in text):
         raise InputError(f"--token-file {file}: expected one token, and nothing else")
     return text
 

@@ -4,6 +4,7 @@ A folder is opened once, and what happens in it goes through its descriptor; a s
 followed. So nobody who may write the folder can turn the write towards another file.
 """
 
+import codecs
 import errno
 import fcntl
 import os
@@ -30,6 +31,17 @@ def write_atomically(path: Path, content: bytes, *, mode: int = PRIVATE) -> None
     """Replace the file at `path` by `content`. Raises OSError; then the old file is unchanged."""
     with replacing(path, mode=mode) as file:
         file.write(content)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file that people edit: UTF-8, with or without a byte order mark.
+
+    Raises OSError, and ValueError for another encoding.
+    """
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError("it is encoded as UTF-16: save it as UTF-8")
+    return content.decode("utf-8-sig")
 
 
 @contextmanager

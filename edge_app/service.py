@@ -1,7 +1,6 @@
-"""What a service manager wants to know: ready, alive, stopping; and what it wants: stop, reload.
+"""The service manager's side: notifications (ready, alive, stopping) to it, and signals (stop, reload) from it.
 
-The protocol is sd_notify(3)'s: datagrams to the Unix socket in $NOTIFY_SOCKET. Without one nothing is sent, and all
-else is the same.
+The protocol is sd_notify(3): datagrams to the Unix socket in $NOTIFY_SOCKET. Without the variable nothing is sent.
 """
 
 import logging
@@ -21,13 +20,13 @@ from edge_app.pipeline.pipeline import PipelineStatus
 from edge_app.pipeline.stage import Heartbeats
 
 PING_S = 5.0
-"""The longest time between two pings, and between two status texts."""
+"""Longest time between two pings to the watchdog, each with a status text."""
 PINGS = 4
-"""Pings in the time after which the watchdog bites."""
+"""Pings within the watchdog's time, at least: a late one does not restart the service."""
 
 
 class Notifier(Closing):
-    """Tells the service manager how things are. A context manager."""
+    """Sends the device's condition to the service manager. A context manager."""
 
     def __init__(self, address: str | None, clock: Clock) -> None:
         """`address` is $NOTIFY_SOCKET: a path, or a name that begins with @. Raises InputError for another kind."""
@@ -41,7 +40,7 @@ class Notifier(Closing):
         self._address = "\0" + address[1:] if address[0] == "@" else address
 
     def send(self, **fields: object) -> None:
-        """Send a message of assignments. A manager that does not listen is no reason to stop."""
+        """Send assignments, such as READY=1. A manager that does not listen is logged, and otherwise ignored."""
         if self._socket is None:
             return
         message = "\n".join(f"{name}={value}" for name, value in fields.items())
@@ -51,18 +50,21 @@ class Notifier(Closing):
             logging.getLogger(__name__).debug("the service manager does not listen: %s", error)
 
     def reloading(self) -> None:
-        """Say that a reload begins; `send(READY=1)` ends it."""
+        """Announce the begin of a reload; `send(READY=1)` ends it."""
         self.send(RELOADING=1, MONOTONIC_USEC=self._clock.monotonic_ns() // 1000)
 
     def close(self) -> None:
-        """Let the socket go."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
 
 def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:
-    """Return after how many seconds without a ping systemd restarts this process; None: never. Raises InputError."""
+    """Return the time without a ping after which systemd restarts this process, seconds; None: never.
+
+    Raises InputError.
+    """
     if environ.get("WATCHDOG_PID", str(pid)) != str(pid) or not environ.get("WATCHDOG_USEC"):
         return None
     text = environ["WATCHDOG_USEC"]
@@ -72,28 +74,31 @@ def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:
 
 
 def check_waits(waits: Mapping[str, float], watchdog: float | None) -> None:
-    """Raise InputError unless the longest lawful silence of every stage fits into the watchdog's time."""
+    """Raise InputError unless the longest wait of every stage, and a ping, fit into the watchdog's time."""
     if watchdog is None:
         return
     name, longest = max(waits.items(), key=lambda item: item[1])
     needed = longest + _ping_s(watchdog)
     if needed > watchdog:
         raise InputError(
-            f"WatchdogSec = {watchdog:g} s is too short: the stage {name} may be silent for {longest:g} s, and a ping "
-            f"comes every {_ping_s(watchdog):g} s; expected at least {longest + PING_S:g} s"
+            f"WatchdogSec = {watchdog:g} s is too short: the stage {name} may wait for {longest:g} s, and a ping is "
+            f"sent every {_ping_s(watchdog):g} s; expected at least {longest + PING_S:g} s"
         )
 
 
 class SignalRequests(NamedTuple):
-    """What was asked for since the last look."""
+    """Signals received since the last call."""
 
     stop: str | None = None
-    """Name of the signal."""
+    """Name of the signal that asks to stop."""
     reload: bool = False
 
 
 class Signals:
-    """SIGTERM, SIGINT and SIGHUP as wishes, and a wait that other threads can end. Made and used in the main thread."""
+    """Receives SIGTERM, SIGINT and SIGHUP, and waits for them; another thread can end a wait.
+
+    A context manager, for the main thread.
+    """
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -104,16 +109,16 @@ class Signals:
         self._wakeup = -1
 
     def wake(self) -> None:
-        """End a wait; from any thread."""
+        """End a wait; safe to call from any thread."""
         try:
             self._writer.send(b"\0")
         except BlockingIOError:
-            pass  # it is full of wake-ups already
-        except OSError as error:  # a stage that outlived the program's stop
-            logging.getLogger(__name__).debug("nobody waits any more: %s", error)
+            pass  # it is full of wake-ups
+        except OSError as error:  # a stage that did not stop in time
+            logging.getLogger(__name__).debug("no wait to end: %s", error)
 
     def wait(self, timeout_s: float) -> SignalRequests:
-        """Return what was asked for, waiting up to `timeout_s` seconds for something, or for `wake`."""
+        """Wait up to `timeout_s` seconds for a signal or for `wake`, and return the signals received."""
         if not self._caught:
             select.select([self._reader], [], [], max(0.0, timeout_s))
         try:
@@ -126,7 +131,7 @@ class Signals:
         return SignalRequests(signal.Signals(stops[0]).name if stops else None, signal.SIGHUP in caught)
 
     def __enter__(self) -> Self:
-        """Take the signals over."""
+        """Install the handlers."""
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._before[number] = signal.signal(number, self._catch)
@@ -135,7 +140,7 @@ class Signals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give them back."""
+        """Restore the earlier handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup)
@@ -147,15 +152,15 @@ class Signals:
 
 
 class SupervisedPipeline(Protocol):
-    """What a supervisor asks of a pipeline."""
+    """The part of a pipeline that a supervisor uses."""
 
     @property
     def running(self) -> bool:
-        """Whether any stage still works."""
+        """Whether any stage still runs."""
 
     @property
     def failure(self) -> EdgeAppError | None:
-        """Why it stopped by itself."""
+        """The error that ended it."""
 
     @property
     def first_decision(self) -> threading.Event:
@@ -163,14 +168,21 @@ class SupervisedPipeline(Protocol):
 
     @property
     def life(self) -> Heartbeats:
-        """The stages' signs of life."""
+        """The heartbeats of the stages."""
+
+    @property
+    def camera_absent(self) -> bool:
+        """Whether the camera has not been opened yet, since the start."""
 
     def status(self) -> PipelineStatus:
-        """Return how things are."""
+        """Return its condition."""
 
 
 class Supervisor:
-    """Watches a pipeline and keeps the service manager informed; one `step` after another, in the main thread."""
+    """Watches a pipeline, and reports its condition to the service manager.
+
+    Call `step` again and again, in the main thread.
+    """
 
     def __init__(
         self,
@@ -191,15 +203,15 @@ class Supervisor:
         self._next_ns = clock.monotonic_ns()
         self._silent: list[str] = []
         self.ready = False
-        """Whether the first decision was announced."""
+        """Whether READY was sent: after the first decision, or at once if the camera is absent."""
 
-    def step(self, wishes: SignalRequests) -> float:
-        """Act on wishes and on the clock; return how many seconds may pass until the next step."""
-        if wishes.reload:
+    def step(self, requests: SignalRequests) -> float:
+        """Act on signals and on the time; return the seconds until the next step is due."""
+        if requests.reload:
             self._notifier.reloading()
             self._reload()
             self._notifier.send(READY=1)
-        if not self.ready and self._pipeline.first_decision.is_set():
+        if not self.ready and (self._pipeline.first_decision.is_set() or self._pipeline.camera_absent):
             self.ready = True
             self._notifier.send(READY=1, STATUS=status_text(self._pipeline.status()))
             self._report(logging.INFO, "ready")
@@ -223,23 +235,23 @@ class Supervisor:
 
 
 def status_text(status: PipelineStatus) -> str:
-    """Return a line on how things are, for `systemctl status`."""
+    """Return the condition as one line, for `systemctl status`."""
     last = status.last_decision
     parts = [
-        "nothing decided yet" if last is None else f"{last.label or 'unknown'} (margin {last.decision.margin})",
+        "no decision yet" if last is None else f"{last.label or 'unknown'} (margin {last.decision.margin})",
         f"{status.fps:.1f} frames/s" if status.fps else "no rate yet",
         f"{len(status.classes)} classes",
-        f"{status.learnt} taught since the start",
+        f"{status.learnt} taught since start",
     ]
     if status.dreamt:
         parts.append(f"{status.dreamt} dreamt")
     if status.camera != "good":
         parts.append(f"camera {status.camera}")
     if status.slowed:
-        parts.append("slowed down, too warm")
+        parts.append("slowed down: too warm")
     if status.rebuilding:
-        far = status.rebuild_progress
-        parts.append("rebuilding" if far is None else f"rebuilding, {far[0]} of {far[1]}")
+        progress = status.rebuild_progress
+        parts.append("rebuilding" if progress is None else f"rebuilding, {progress[0]} of {progress[1]}")
     return "; ".join(parts)
 
 

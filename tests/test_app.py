@@ -73,11 +73,11 @@ def test_no_line_of_the_log_tells_the_password_of_the_camera(
         def hang_up(_: object) -> None:
             server.hang_up.set()
 
-        def change(config: Config) -> Config:
+        def override(config: Config) -> Config:
             return config.overridden(camera=uri, buttons="sim:", state=tmp_path)
 
         try:
-            app.run(app.ConfigSource(None, {}, change), listener=hang_up, seconds=4)
+            app.run(app.ConfigSource(None, {}, override), listener=hang_up, seconds=4)
         except DeviceError as error:
             assert stream == "page"
             logs.report(logging.ERROR, "ended", reason=str(error))
@@ -85,6 +85,35 @@ def test_no_line_of_the_log_tells_the_password_of_the_camera(
     assert f"me:***@{server.address}/secret/{stream}?user=me&pwd=***" in told
     assert ("camera_fault" in told) == (stream == "stream")
     assert "s3cret" not in told
+
+
+def events_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == logs.LOGGER]
+
+
+@pytest.mark.slow
+def test_a_camera_that_is_absent_at_the_start_is_opened_later_and_the_page_is_there_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logs.LOGGER)
+    path = tmp_path / "config.toml"
+    path.write_text("[web]\nenabled = true\nport = 0\n")
+
+    def override(config: Config) -> Config:
+        return config.overridden(camera=f"{CAMERA},unplug=0+1", state=tmp_path / "state")
+
+    status = app.run(app.ConfigSource(path, {}, override), seconds=4)
+    told = [event for event in events_of(caplog) if event in ("camera_absent", "page", "ready", "camera_reopened")]
+    assert list(dict.fromkeys(told)) == ["camera_absent", "page", "ready", "camera_reopened"]
+    assert status.decided > 0
+
+
+def test_a_camera_that_is_absent_at_the_start_is_an_error_without_a_page(tmp_path: Path) -> None:
+    def override(config: Config) -> Config:
+        return config.overridden(camera=f"{CAMERA},unplug=0+9", state=tmp_path / "state")
+
+    with pytest.raises(DeviceError, match="unplugged"):
+        app.run(app.ConfigSource(None, {}, override), seconds=4)
 
 
 def test_those_outside_are_not_given_the_password_of_the_camera(tmp_path: Path) -> None:
@@ -134,7 +163,7 @@ def test_a_stage_that_hangs_stops_the_pings_and_the_stop_still_saves_the_state(
     listener = threading.Thread(target=listen)
     listener.start()
     environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000000"}
-    with pytest.raises(StageFailed, match=r"the stages encode did not stop within 0\.5 s; what was learnt is saved"):
+    with pytest.raises(StageFailed, match=r"the stages encode did not stop within 0\.5 s; the state is saved"):
         app.run(source(tmp_path / "state", **environ), seconds=60)
     listener.join(30)
     manager.close()

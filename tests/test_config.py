@@ -116,6 +116,21 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         load_config(tmp_path / "binary.toml", {})
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CR LF"])
+def test_a_file_is_read_as_editors_on_any_system_save_it(tmp_path: Path, mark: bytes, newline: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(mark + newline.join(("[camera]", "rotation = 90", "")).encode())
+    assert load_config(path, {}).camera.rotation == 90
+
+
+def test_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes("[camera]\n".encode("utf-16"))
+    with pytest.raises(InputError, match=r"config\.toml: is not valid TOML: it is encoded as UTF-16: save it as UTF-8"):
+        load_config(path, {})
+
+
 def test_state_folder_comes_from_the_file_then_systemd_then_the_environment(tmp_path: Path) -> None:
     environ = {"STATE_DIRECTORY": "/var/lib/edge-app:/other", "EDGE_APP_STATE": "/srv/things"}
     assert load(tmp_path, '[state]\nfolder = "/mine"', environ).state.folder == "/mine"

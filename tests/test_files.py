@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge_app import files
-from edge_app.files import locked, open_regular, replacing, write_atomically
+from edge_app.files import locked, open_regular, read_text, replacing, write_atomically
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change owners")
 NOBODY = 65534
@@ -195,3 +195,16 @@ for number in range(25):
 def test_a_lock_that_cannot_be_had_is_given_up(tmp_path: Path) -> None:
     with locked(tmp_path), pytest.raises(TimeoutError, match="locked by another program"), locked(tmp_path, 0.0):
         pass
+
+
+def test_text_is_utf_8_with_or_without_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    for content in (b"caf\xc3\xa9\n", b"\xef\xbb\xbfcaf\xc3\xa9\n"):
+        path.write_bytes(content)
+        assert read_text(path) == "caf\u00e9\n"
+    path.write_bytes("caf\u00e9".encode("utf-16"))
+    with pytest.raises(ValueError, match="encoded as UTF-16: save it as UTF-8"):
+        read_text(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(ValueError, match="utf-8"):
+        read_text(path)

@@ -75,7 +75,7 @@ class FakePipeline:
     """A pipeline whose condition a test decides."""
 
     def __init__(self, clock: SimulatedClock) -> None:
-        self.running, self.first_decision = True, threading.Event()
+        self.running, self.first_decision, self.camera_absent = True, threading.Event(), False
         self.failure: EdgeAppError | None = None
         self.life = Heartbeats(clock)
         self.life.expect("encode", 5.0)
@@ -100,6 +100,15 @@ def test_ready_comes_with_the_first_decision_and_once(manager: Manager, clock: S
         assert manager.heard() == [{"READY": "1", "STATUS": status_text(STATUS)}]
         supervisor.step(SignalRequests())
         assert manager.heard() == []
+    assert kept == [("ready", {})]
+
+
+def test_a_device_whose_camera_is_absent_is_ready_for_its_clients(manager: Manager, clock: SimulatedClock) -> None:
+    pipeline, kept = FakePipeline(clock), Kept()
+    pipeline.camera_absent = True
+    with Notifier(manager.address, clock) as notifier:
+        Supervisor(pipeline, notifier, clock, kept).step(SignalRequests())
+    assert manager.heard()[0]["READY"] == "1"
     assert kept == [("ready", {})]
 
 
@@ -177,7 +186,7 @@ def test_the_longest_lawful_wait_must_fit_into_the_watchdog() -> None:
     check_waits(waits, None)
     check_waits(waits, 30.0)
     check_waits(waits, 18.0)
-    with pytest.raises(InputError, match=r"WatchdogSec = 15 s is too short: the stage capture may be silent for 13 s"):
+    with pytest.raises(InputError, match=r"WatchdogSec = 15 s is too short: the stage capture may wait for 13 s"):
         check_waits(waits, 15.0)
 
 
@@ -208,8 +217,8 @@ def test_another_thread_ends_the_wait_and_too_often_is_no_harm() -> None:
 
 
 def test_the_status_is_a_line_for_people() -> None:
-    assert status_text(STATUS) == "mug (margin 2); 12.3 frames/s; 2 classes; 3 taught since the start"
+    assert status_text(STATUS) == "mug (margin 2); 12.3 frames/s; 2 classes; 3 taught since start"
     worse = STATUS._replace(camera="reopening", slowed=True, rebuilding=True, last_decision=None, fps=None)
-    assert status_text(worse).startswith("nothing decided yet; no rate yet; ")
-    assert status_text(worse).endswith("; camera reopening; slowed down, too warm; rebuilding")
+    assert status_text(worse).startswith("no decision yet; no rate yet; ")
+    assert status_text(worse).endswith("; camera reopening; slowed down: too warm; rebuilding")
     assert status_text(worse._replace(rebuild_progress=(512, 5000))).endswith("; rebuilding, 512 of 5000")

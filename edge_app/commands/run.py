@@ -1,16 +1,18 @@
 """`edge-app run`: the live device."""
 
 import argparse
+import json
+import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from edge_app.commands.state_options import take_account
 
 if TYPE_CHECKING:
     from edge_app.config import Config
-    from edge_app.pipeline.events import Event
+    from edge_app.pipeline.events import Decided, Event
 
 EPILOG = """\
 Cameras: sim:, dir:FOLDER, file:VIDEO, and the drivers in docs/cameras.md. Buttons: keyboard:KEY=NAME,..., and
@@ -57,31 +59,47 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds is not None and not args.seconds > 0:
         raise InputError(f"--seconds {args.seconds:g}: expected more than 0")
 
-    def change(config: "Config") -> "Config":
+    def override(config: "Config") -> "Config":
         return config.overridden(camera=args.camera, buttons=args.buttons, state=args.state, web=args.web or None)
 
-    source = app.ConfigSource(args.config, os.environ, change)
+    source = app.ConfigSource(args.config, os.environ, override)
     config = source.load()
     if config.state.folder:
         take_account(args.command, Path(config.state.folder))
     logs.set_up(config.log.level, sys.stderr, os.environ)
-    app.run(source, listener=_print_decision if args.decisions else lambda _: None, seconds=args.seconds)
+    app.run(source, listener=DecisionPrinter(sys.stdout) if args.decisions else lambda _: None, seconds=args.seconds)
     return 0
 
 
-def _print_decision(event: "Event") -> None:
-    import json
+class DecisionPrinter:
+    """Prints each decision as a line of JSON. A listener for events.
 
-    from edge_app.pipeline.events import Decided
+    If the reader of standard output is gone (`| head`), the device runs on without it.
+    """
 
-    if not isinstance(event, Decided):
-        return
-    decision = event.decision
-    line = {
+    def __init__(self, stream: TextIO) -> None:
+        self._stream: TextIO | None = stream
+
+    def __call__(self, event: "Event") -> None:
+        """Print the event if it is a decision."""
+        from edge_app import logs
+        from edge_app.pipeline.events import Decided
+
+        if self._stream is None or not isinstance(event, Decided):
+            return
+        try:
+            print(json.dumps(_line(event), ensure_ascii=False), file=self._stream, flush=True)
+        except OSError as error:  # BrokenPipeError, or a full disk
+            self._stream = None
+            logs.report(logging.WARNING, "decisions_unread", reason=error.strerror or str(error))
+
+
+def _line(event: "Decided") -> dict[str, object]:
+    return {
         "frame": event.sequence,
         "label": event.label,
-        "decision": decision.label,
-        "margin": decision.margin,
+        "decision": event.decision.label,
+        "margin": event.decision.margin,
         "confidence": round(event.confidence, 4),
         "spikes": event.spikes,
         "time_ms": round(event.captured_ns / 1e6, 3),
@@ -89,4 +107,3 @@ def _print_decision(event: "Event") -> None:
         "latency_ms": round(event.latency_ns / 1e6, 3),
         "fresh": event.fresh,
     }
-    print(json.dumps(line, ensure_ascii=False), flush=True)

@@ -24,6 +24,7 @@ from edge_app.config.sections import (
 )
 from edge_app.devices.uri import without_password
 from edge_app.errors import InputError
+from edge_app.files import read_text
 
 NEEDS_RESTART = ("camera", "buttons", "lights", "encoder", "state", "mqtt", "web", "consolidation")
 """Sections that a running program does not take over."""
@@ -104,7 +105,7 @@ def sections() -> dict[str, type[Section]]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # not TOML, or not UTF-8

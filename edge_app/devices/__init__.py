@@ -34,19 +34,25 @@ INDICATORS = {
 
 
 def open_camera(uri: str, clock: Clock, view: View | None = None, *, stall_after_s: float | None = None) -> Camera:
-    """Open the camera that `uri` names; its frames are as `view` shows them.
+    """Open the camera that `uri` names; see `make_camera`. Raises DeviceError too, when the driver cannot open it."""
+    camera = make_camera(uri, clock, view, stall_after_s=stall_after_s)
+    camera.open()
+    return camera
+
+
+def make_camera(uri: str, clock: Clock, view: View | None = None, *, stall_after_s: float | None = None) -> Camera:
+    """Return the camera that `uri` names, closed; its frames are as `view` shows them.
 
     `stall_after_s`: seconds without a frame after which the caller will close it; None: the driver's default.
 
-    Raises InputError for an unknown scheme or option, DeviceError when the driver cannot open, RuntimeMissing when the
-    driver's library is not installed. Never another camera than the one that was asked for.
+    Raises InputError for an unknown scheme or option, RuntimeMissing when the driver's library is not installed. Never
+    another camera than the one that was asked for.
     """
     camera = cast(Camera, _factory("camera", CAMERAS, uri)(uri, clock))
     if stall_after_s is not None and isinstance(camera, LiveCamera):
         camera.patience_s = stall_after_s
     if view is not None and view != View():
         camera = ViewedCamera(camera, view)
-    camera.open()
     return camera
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from edge_app.checks import NAME, SHA256, TABLE, Table, matching, number, one_of, table_of, text, whole
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound
-from edge_app.files import READABLE, write_atomically
+from edge_app.files import READABLE, read_text, write_atomically
 
 DEFAULT_MODEL = "efficientnet_lite0_gaussian"
 DTYPE = one_of("uint8", "int8")
@@ -193,7 +193,7 @@ def _check_hash(path: Path, expected: str, manifest: ModelManifest) -> None:
 def read_manifest(path: Path) -> ModelManifest:
     """Return the manifest in a TOML file, its files unchecked. Raises ModelNotFound, or InputError naming the key."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_text(path))
     except FileNotFoundError as error:
         raise ModelNotFound(f"{path}: no such manifest") from error
     except OSError as error:

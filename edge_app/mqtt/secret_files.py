@@ -1,5 +1,6 @@
 """Files with passwords and keys, which other accounts must not read."""
 
+import codecs
 import os
 import stat
 from pathlib import Path
@@ -25,7 +26,7 @@ def read_secret(key: str, path: Path, *, at_least: int = 1, at_most: int = LONGE
         raise InputError(
             f"{key} = {str(path)!r} has mode {mode:04o}, so other accounts may read it; expected 0600: chmod 600 {path}"
         )
-    secret = content.strip()
+    secret = content.removeprefix(codecs.BOM_UTF8).strip()
     if not at_least <= len(secret) <= at_most:
         raise InputError(f"{key} = {str(path)!r} holds {len(secret)} bytes, expected {at_least} to {at_most}")
     return secret

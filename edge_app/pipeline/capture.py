@@ -43,6 +43,8 @@ class Capture:
         report: Report,
         config: CameraConfig,
         pace: Pace,
+        *,
+        opened: bool = True,
     ) -> None:
         self._pace = pace
         self._read_ns = 0
@@ -65,6 +67,10 @@ class Capture:
         """Frames read since the start."""
         self.reopened = 0
         """Times the camera was reopened."""
+        self.absent = not opened
+        """Whether the camera has not been opened yet, since the start."""
+        if self.absent:
+            self._wait_before_opening()
 
     @property
     def dropped(self) -> int:
@@ -194,6 +200,7 @@ class Capture:
             self._wait_before_opening()
             return True
         self.reopened += 1
+        self.absent = False
         self._reopen_ns = None
         self._errors = 0
         self._alive_ns = self._opened_ns = self._verdict_ns = self._clock.monotonic_ns()

@@ -30,7 +30,6 @@ class PipelineParts(NamedTuple):
     """The parts that a pipeline uses. Their owner closes them, after the pipeline has stopped."""
 
     camera: Camera
-    """Open."""
     buttons: Buttons
     indicator: Indicator | None
     make_preprocess: Callable[[], Preprocess]
@@ -39,6 +38,8 @@ class PipelineParts(NamedTuple):
     learner: Learner
     input_size: int
     """Side of the encoder's input, pixels."""
+    camera_open: bool = True
+    """False: the camera could not be opened, and the capture stage keeps trying."""
 
 
 class PipelineStatus(NamedTuple):
@@ -126,7 +127,9 @@ class Pipeline:
         stop, ended, encoder, references = self._stop, self._ended, parts.encoder, self.references
         lights = SharedIndicator(parts.indicator, references)
         frames, prepared, encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
-        self.capture = Capture(parts.camera, frames, recent, clock, stop, report, config.camera, pace)
+        self.capture = Capture(
+            parts.camera, frames, recent, clock, stop, report, config.camera, pace, opened=parts.camera_open
+        )
         self.prepare = Prepare(frames, prepared, parts.make_preprocess(), pace, clock, stop)
         observe = self._idle.look if config.consolidation.active else lambda _: None
         self.encode = Encode(prepared, encoded, encoder, recent, pace, clock, observe)
@@ -180,6 +183,11 @@ class Pipeline:
     def running(self) -> bool:
         """Whether any stage still runs."""
         return bool(self._working)
+
+    @property
+    def camera_absent(self) -> bool:
+        """Whether the camera has not been opened yet, since the start."""
+        return self.capture.absent
 
     def stop(self, timeout_s: float) -> list[str]:
         """Stop the stages; return the names of those still running after `timeout_s`, seconds of real time."""

@@ -1,16 +1,20 @@
 """`edge-app run` as a process, with the real encoder and classifier; its camera and buttons are simulated."""
 
+import io
 import json
+import logging
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from edge_app import cli
+from edge_app import cli, logs
+from edge_app.commands.run import DecisionPrinter
 from edge_app.storage.folder import database_path
 from edge_app.storage.store import Store
 from support.live_device import Device
+from support.pipeline_parts import decided
 
 CAMERA = "sim:scene=shapes,size=320x240,fps=20"
 
@@ -107,8 +111,28 @@ def test_what_is_missing_is_named(
     for name in ("EDGE_APP_STATE", "STATE_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
     assert cli.run(["run"]) == 2
-    assert "no state folder is named: give --state DIR" in capsys.readouterr().err
+    assert "no state folder: give --state DIR" in capsys.readouterr().err
     assert cli.run(["run", "--seconds", "0"]) == 2
     assert "--seconds 0: expected more than 0" in capsys.readouterr().err
     assert cli.run(["run", "--config", str(tmp_path / "none.toml")]) == 2
     assert "none.toml: cannot be read" in capsys.readouterr().err
+
+
+class Closed(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_reader_of_decisions_that_is_gone_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logs.LOGGER)
+    show = DecisionPrinter(Closed())
+    for number in range(3):
+        show(decided("cup", number))
+    assert [record.getMessage() for record in caplog.records] == ["decisions_unread"]
+
+
+def test_decisions_are_lines_of_json() -> None:
+    stream = io.StringIO()
+    DecisionPrinter(stream)(decided("cup", 7))
+    line = json.loads(stream.getvalue())
+    assert (line["frame"], line["label"], line["confidence"], line["spikes"]) == (7, "cup", 0.9, {"cup": 1})

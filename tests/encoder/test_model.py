@@ -114,6 +114,11 @@ def test_the_rate_code_passes_through_and_its_file_is_checked(
     assert tiny.rate_code_path is None
 
 
+def test_a_manifest_may_begin_with_a_byte_order_mark(tiny: ModelManifest) -> None:
+    tiny.manifest_path.write_bytes(b"\xef\xbb\xbf" + tiny.manifest_path.read_bytes())
+    assert load_manifest(tiny.path) == tiny
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

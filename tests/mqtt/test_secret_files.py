@@ -17,6 +17,13 @@ def test_the_content_is_taken_without_the_line_s_end(tmp_path: Path) -> None:
     assert read_secret("mqtt.password_file", path) == b"s3cret word"
 
 
+def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(b"\xef\xbb\xbfs3cret word\r\n")
+    path.chmod(0o600)
+    assert read_secret("mqtt.password_file", path) == b"s3cret word"
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
 def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "password"

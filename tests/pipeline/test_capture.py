@@ -26,14 +26,17 @@ FPS = 10
 class Rig:
     """A capture stage before a simulated camera."""
 
-    def __init__(self, *faults: Fault, config: CameraConfig | None = None, fps: float = FPS) -> None:
+    def __init__(
+        self, *faults: Fault, config: CameraConfig | None = None, fps: float = FPS, opened: bool = True
+    ) -> None:
         self.clock = SimulatedClock()
         self.start_ns = self.clock.monotonic_ns()
         self.reports = Reports()
         self.frames = Latest[Frame]()
         self.recent = RecentFrames()
         self.camera = SimulatedCamera(ColourScene(), self.clock, fps=fps, faults=faults)
-        self.camera.open()
+        if opened:
+            self.camera.open()
         self.pace = Pace(quiet_config(idle=IdleConfig(3, 2)), self.clock, self.reports)
         self.capture = Capture(
             self.camera,
@@ -44,6 +47,7 @@ class Rig:
             self.reports,
             config or CameraConfig(),
             self.pace,
+            opened=opened,
         )
         self.seen: list[Frame] = []
 
@@ -95,6 +99,15 @@ def test_a_picture_that_stands_still_is_looked_at_less_often_and_at_once_again_w
     rig.pace.saw(10 * NS_PER_S, True)
     rig.run(6)
     assert len(rig.seen) - watched == pytest.approx(FPS, abs=1)
+
+
+def test_a_camera_that_is_absent_at_the_start_is_tried_until_it_opens() -> None:
+    rig = Rig(Fault("unplug", 0, 2), opened=False)
+    assert (rig.capture.absent, rig.capture.state) == (True, "reopening")
+    rig.run(5)
+    assert (rig.capture.absent, rig.capture.state) == (False, "good")
+    assert rig.reports.events == ["camera_absent", "camera_absent", "camera_reopened"]
+    assert rig.seen
 
 
 def test_a_stalled_camera_is_opened_again_and_goes_on() -> None:
