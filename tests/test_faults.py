@@ -20,7 +20,7 @@ def test_the_table_has_the_faults_that_matter() -> None:
         "line busy",
         "disk full",
         "power cut",
-        "corrupted",
+        "damaged",
     ):
         assert any(fault in row.split("|")[1] for row in ROWS), fault
 
