@@ -21,3 +21,14 @@ def check_label(label: str) -> str:
     if name != name.strip() or not name.isprintable():
         raise InputError(f"class name {name!r} has control characters, or white space at an end: leave them out")
     return name
+
+
+def check_new_label(label: str) -> str:
+    """Return the name for a class that does not exist yet, as `check_label` does.
+
+    Raises InputError also for "." and "..", which web addresses take for folders.
+    """
+    name = check_label(label)
+    if name in (".", ".."):
+        raise InputError(f"class name {name!r} means a folder in web addresses: use another name")
+    return name

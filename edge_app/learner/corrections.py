@@ -3,15 +3,21 @@
 from collections.abc import Sequence
 
 from edge_app.errors import InputError, UnknownLabel
-from edge_app.labels import check_label
+from edge_app.labels import check_label, check_new_label
 from edge_app.storage.store import Store
 
 Labels = dict[int, str | None]
 
 
+def target(store: Store, label: str) -> str:
+    """Return the name of a class that examples are given, in its stored form. Raises InputError."""
+    label = check_label(label)
+    return label if store.oldest(label) else check_new_label(label)
+
+
 def relabel(store: Store, example: int, label: str) -> Labels:
     """Give one example another class. Raises InputError."""
-    label = check_label(label)
+    label = target(store, label)
     if store.example(example).label == label:
         raise InputError(f"example {example} is of class {label!r} already")
     return {example: label}
@@ -19,7 +25,7 @@ def relabel(store: Store, example: int, label: str) -> Labels:
 
 def relabel_examples(store: Store, examples: Sequence[int], label: str) -> Labels:
     """Give examples another class; those that have it already are left out. Raises InputError."""
-    label = check_label(label)
+    label = target(store, label)
     changed = [example for example in dict.fromkeys(examples) if store.example(example).label != label]
     if not changed:
         raise InputError(f"the examples named are of class {label!r} already, or none was named")
@@ -45,7 +51,7 @@ def forget_class(store: Store, label: str) -> Labels:
 
 def rename_class(store: Store, old: str, new: str) -> Labels:
     """Give a class a name that is not in use. Raises UnknownLabel, InputError."""
-    new = check_label(new)
+    new = check_new_label(new)
     examples = members(store, old)
     if store.oldest(new):
         raise InputError(f"class {new!r} exists already: merge the two (`edge-app merge`), or use another name")

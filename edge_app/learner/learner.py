@@ -25,7 +25,6 @@ from edge_app.closing import Closing
 from edge_app.confidence import evidence
 from edge_app.config import ConsolidationConfig, StateConfig
 from edge_app.errors import EdgeAppError, InputError, StateBusy, StateNotWritable
-from edge_app.labels import check_label
 from edge_app.learner import consolidation, corrections
 from edge_app.learner.live import Evidence, LiveNetwork
 from edge_app.learner.rebuilder import Rebuilder
@@ -207,8 +206,8 @@ class Learner(Closing):
             raise InputError("nothing was shown, expected at least one example to teach")
         for one in shown:
             self._check_embedding(one.embedding)
-        label = check_label(label)
         with self._changing():
+            label = corrections.target(self._store, label)
             needed = sum(one.embedding.nbytes + len(one.thumbnail or b"") for one in shown)
             leaving = make_room(self._store, self.limits, label, self._snapshots.used_bytes(), needed, len(shown))
             decided = self._predict_in_turn(shown, label, leaving)
@@ -249,6 +248,8 @@ class Learner(Closing):
                 return None
             position = {index: place for place, index in enumerate(fresh)}
             news = [examples[index] for index in fresh]
+            for label in dict.fromkeys(new.label for new in news):
+                corrections.target(self._store, label)
             room_for_many(self._store, self.limits, news, self._snapshots.used_bytes() + thumbnail_bytes)
 
             def pictured() -> Iterator[NewExample]:

@@ -12,6 +12,7 @@ from edge_app.labels import check_label
 from edge_app.roles import Role
 from edge_app.web.access import Client
 from edge_app.web.responses import JSON, ApiError
+from edge_app.web.schema import ClassQuery
 
 MAX_BODY = 64 << 10
 """Bytes of a JSON body."""
@@ -27,7 +28,7 @@ class Call(NamedTuple):
 
     client: Client
     label: str
-    """Class name in the path; "" where the path has none."""
+    """Class name in the path, or in the query where the path has none; "" where neither has."""
     id: int
     """Number in the path; 0 where the path has none."""
     query: Any
@@ -46,12 +47,15 @@ async def read_call(request: Request, *, role: Role | None, query: type | None, 
     client: Client = request.scope["edge_app.client"]
     if role is not None:
         client.require(role)
-    label = request.path_params.get("label", "")
-    if label:
-        label = read_label(label, "label")
+    values = _read_query(query, request)
+    label = ""
+    if "label" in request.path_params:
+        label = read_label(request.path_params["label"], "label")
+    elif isinstance(values, ClassQuery):
+        label = values.label
     number = _id(request.path_params["id"]) if "id" in request.path_params else 0
     content = None if body is None else await _read_body(body, request)
-    return Call(client, label, number, _read_query(query, request), content, _key(request))
+    return Call(client, label, number, values, content, _key(request))
 
 
 def read_label(label: str, field: str) -> str:

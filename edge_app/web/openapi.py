@@ -14,12 +14,13 @@ from edge_app.web.operations import OPERATIONS, Operation
 from edge_app.web.responses import JSON
 
 DESCRIPTION = """\
-What the device sees and says, and teaching it. Roles: view < teach < administer. A program sends
-`Authorization: Bearer TOKEN`; a browser signs in at /session and has a cookie. A change that comes without a bearer
-token needs the header `X-Edge-App: 1`. On the device itself no token may be needed ([web] loopback_role).
+Reads a device and teaches it. Roles: view < teach < administer. A program sends `Authorization: Bearer TOKEN`; a
+browser signs in at /session and gets a cookie. A change without a bearer token needs the header `X-Edge-App: 1`.
+Programs on the device itself may need no token ([web] loopback_role).
 
-Besides the operations below there are `GET /api/v1/live` (WebSocket: each message 8 bytes, the frame's number in
-big-endian order, then a JPEG; `?max_side=`), `GET /api/v1/live.mjpg` (multipart/x-mixed-replace, each part with
+Not described below: `GET /api/v1/live` (WebSocket; each message is a frame's sequence number in 8 bytes, big-endian,
+and a JPEG; parameter `max_side`), `GET /api/v1/events` as a WebSocket (each message
+`{"id": 7, "event": "taught", "data": {}}`), `GET /api/v1/live.mjpg` (multipart/x-mixed-replace, each part with
 X-Frame-Sequence) and `GET /metrics` (Prometheus)."""
 
 LABEL = "^[A-Za-z0-9](?:[A-Za-z0-9 _-]{0,98}[A-Za-z0-9])?$"
@@ -29,18 +30,18 @@ PATH_PARAMETERS = {
     "id": {"type": "integer", "minimum": 1, "maximum": 2**53},
 }
 KEY = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"}
-KEY_DESCRIPTION = "A name for this request: the same one again is not carried out twice."
+KEY_DESCRIPTION = "Identifies the request: a request with a known key is not carried out again."
 
 ALWAYS = {
-    401: "No token, or a wrong one.",
-    403: "The role is not enough, or the request comes from another site.",
-    429: "Too many requests, or wrong tokens.",
-    503: "The device is busy, or stopping; try again.",
+    401: "No token, or a wrong token.",
+    403: "The role does not suffice, or the request was made by another site.",
+    429: "Too many requests, or too many wrong tokens.",
+    503: "The device is busy or stopping; try again.",
 }
-NOT_FOUND = {404: "There is none."}
-INVALID = {422: "A value is not what was expected."}
-CONFLICT = {409: "What is asked cannot be done as things are; the message says why."}
-BAD_BODY = {400: "The body is not JSON.", 413: "The body is too long.", 415: "The body is of another type."}
+NOT_FOUND = {404: "It does not exist."}
+INVALID = {422: "A value is invalid."}
+CONFLICT = {409: "The request conflicts with the state of the device; the message says why."}
+BAD_BODY = {400: "The body is not JSON.", 413: "The body is too large.", 415: "The body has another media type."}
 
 
 def describe() -> dict[str, Any]:
@@ -120,7 +121,7 @@ def _answer(one: Operation) -> dict[str, Any]:
         described["content"] = _content(one.answer)
     if one.name == "getPicture":
         described["headers"] = {
-            "X-Frame-Sequence": {"schema": {"type": "integer"}, "description": "The frame's number."}
+            "X-Frame-Sequence": {"schema": {"type": "integer"}, "description": "The frame's sequence number."}
         }
     return described
 

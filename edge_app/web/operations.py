@@ -1,7 +1,7 @@
 """The API's operations: one table by which requests are routed, checked, carried out and documented."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -54,84 +54,96 @@ class Operation:
     documented: bool = True
     prefix: str = ROOT
 
+    def with_label_in_query(self) -> "Operation":
+        """Return the same operation with the class name as a query parameter."""
+        path = self.path.replace("/{label}", "")
+        summary = f"{self.summary} (class name in the query)"
+        return replace(self, name=f"{self.name}ByQuery", path=path, summary=summary, query=schema.ClassQuery)
+
 
 NOT_STORED = {507: "It could not be stored."}
-GONE = {409: "Of a frame, a moment or an action: it is not there any more."}
+GONE = {409: "The frame or the tray entry is no longer kept."}
 
 # fmt: off
-OPERATIONS = (
-    Operation("getState", "GET", "/state", "view", "How things are", schema.State, handlers.state),
-    Operation("getHealth", "GET", "/health", "view", "Whether the device is well; 503 when it is not",
-              schema.Health, handlers.health, failures={503: "The device is not well."}),
+_OPERATIONS = (
+    Operation("getState", "GET", "/state", "view", "State of the device", schema.State, handlers.state),
+    Operation("getHealth", "GET", "/health", "view", "Health of the device; status 503 when something is wrong",
+              schema.Health, handlers.health, failures={503: "Something is wrong; the reasons are listed."}),
     Operation("getPicture", "GET", "/picture.jpg", "view", "The newest frame; X-Frame-Sequence is its number",
               JPEG, handlers.picture, query=schema.PictureQuery,
-              failures={409: "The camera delivers no picture now."}),
+              failures={409: "The camera delivers no pictures."}),
     Operation("getHeatMap", "GET", "/picture/heat-map", "view",
               "The parts of a frame that drove the column of a class",
               schema.HeatMap, handlers.heat_map, query=schema.HeatMapQuery,
-              failures={404: "There is no such class.",
+              failures={404: "The class does not exist.",
                         409: "The frame is gone, no class was taught, or the encoder does not output its map."}),
-    Operation("getClasses", "GET", "/classes", "view", "How each class is doing", schema.Classes, handlers.classes),
-    Operation("teach", "POST", "/classes/{label}/teach", "teach", "Teach what a frame shows",
+    Operation("getClasses", "GET", "/classes", "view", "How well each class is recognised",
+              schema.Classes, handlers.classes),
+    Operation("teach", "POST", "/classes/{label}/teach", "teach", "Teach a frame as an example of a class",
               schema.Taught, handlers.teach, status=201, body=schema.Teach, keyed=True,
               failures=GONE | NOT_STORED),
-    Operation("renameClass", "POST", "/classes/{label}/rename", "administer", "Give a class a name that no other has",
+    Operation("renameClass", "POST", "/classes/{label}/rename", "administer",
+              "Rename a class; the new name must not be in use",
               schema.Done, handlers.rename_class, body=schema.Rename, failures=NOT_STORED),
     Operation("mergeClass", "POST", "/classes/{label}/merge", "administer",
-              "Let the examples of a class belong to another",
+              "Move all examples of a class to another class",
               schema.Done, handlers.merge_class, body=schema.Merge, failures=NOT_STORED),
-    Operation("forgetClass", "DELETE", "/classes/{label}", "administer", "Forget a class with all its examples",
+    Operation("forgetClass", "DELETE", "/classes/{label}", "administer", "Forget a class and all its examples",
               schema.Done, handlers.forget_class, failures=NOT_STORED),
-    Operation("undo", "POST", "/undo", "teach", "Take back the last action, or a named one if it is the last",
+    Operation("undo", "POST", "/undo", "teach", "Undo the last action, or a given action if it is the last",
               schema.Done, handlers.undo, body=schema.Undo, keyed=True,
-              failures={409: "There is nothing to undo, or the named action is not the last."} | NOT_STORED),
+              failures={409: "There is nothing to undo, or the given action is not the last."} | NOT_STORED),
     Operation("getExamples", "GET", "/examples", "view", "Stored examples, the newest first",
               schema.Examples, handlers.examples, query=schema.ExamplesQuery),
-    Operation("getThumbnail", "GET", "/examples/{id}/thumbnail.jpg", "view", "The picture of an example",
+    Operation("getThumbnail", "GET", "/examples/{id}/thumbnail.jpg", "view", "Thumbnail of an example",
               JPEG, handlers.thumbnail),
-    Operation("relabelExamples", "POST", "/examples/relabel", "teach", "Give examples another class, as one action",
+    Operation("relabelExamples", "POST", "/examples/relabel", "teach", "Move examples to another class, as one action",
               schema.Done, handlers.relabel_examples, body=schema.Relabel,
-              failures={404: "There is none."} | NOT_STORED),
+              failures={404: "An example does not exist."} | NOT_STORED),
     Operation("forgetExamples", "POST", "/examples/forget", "teach", "Forget examples, as one action",
               schema.Done, handlers.forget_examples, body=schema.Some,
-              failures={404: "There is none."} | NOT_STORED),
-    Operation("getTray", "GET", "/tray", "view", "The last uncertain or changed decisions, the newest first",
+              failures={404: "An example does not exist."} | NOT_STORED),
+    Operation("getTray", "GET", "/tray", "view", "Uncertain and changed decisions, the newest first",
               schema.Moments, handlers.tray),
-    Operation("getMomentPicture", "GET", "/tray/{id}/picture.jpg", "view", "The picture of a moment",
+    Operation("getMomentPicture", "GET", "/tray/{id}/picture.jpg", "view", "Picture of a tray entry",
               JPEG, handlers.tray_picture),
     Operation("teachMoments", "POST", "/tray/teach", "teach",
-              "Teach moments as one class, all or none, as one action",
+              "Teach tray entries as examples of a class, all or none, as one action",
               schema.TaughtMany, handlers.teach_tray, status=201, body=schema.Relabel, keyed=True,
               failures=GONE | NOT_STORED),
-    Operation("dismissMoments", "POST", "/tray/dismiss", "teach", "Take moments from the tray",
+    Operation("dismissMoments", "POST", "/tray/dismiss", "teach", "Remove entries from the tray",
               schema.Dismissed, handlers.dismiss, body=schema.Some),
-    Operation("getConfig", "GET", "/config", "administer", "The configuration; it holds no secrets",
+    Operation("getConfig", "GET", "/config", "administer", "The configuration; it contains no secrets",
               dict, handlers.config),
-    Operation("getSession", "GET", "/session", None, "Who one is", schema.Session, endpoint=Services.session),
-    Operation("signIn", "POST", "/session", None, "Exchange a token for a cookie",
+    Operation("getSession", "GET", "/session", None, "The role of the client",
+              schema.Session, endpoint=Services.session),
+    Operation("signIn", "POST", "/session", None, "Exchange a token for a session cookie",
               schema.Session, endpoint=Services.sign_in, body=schema.SignIn,
               failures={507: "The session could not be stored."}),
-    Operation("signOut", "DELETE", "/session", None, "Forget the cookie",
+    Operation("signOut", "DELETE", "/session", None, "End the session",
               None, endpoint=Services.sign_out, status=204),
-    Operation("getEvents", "GET", "/events", "view", "What happens, as server-sent events without end",
+    Operation("getEvents", "GET", "/events", "view", "Events, as an endless stream of server-sent events",
               "text/event-stream", endpoint=Services.events,
-              description="Role view. Events: `decision` (the newest, ten a second at most), `taught`, `corrected`, "
-                          "`refused`, `health`, `tray`; `missed` where some were lost since Last-Event-ID.",
+              description="Needs the role view. Events: `decision` (the newest, at most ten per second), `taught`, "
+                          "`corrected`, `refused`, `health`, `tray`; `missed` where events were lost.",
               headers={"Last-Event-ID": {"type": "string", "pattern": "^[0-9]{1,15}$"}}),
     Operation("getMotionJpeg", "GET", "/live.mjpg", "view", "The live picture as motion JPEG",
               "multipart/x-mixed-replace", endpoint=Services.mjpeg, documented=False),
-    Operation("exportExamples", "GET", "/export", "administer", "Examples as a file, of some classes or of all",
+    Operation("exportExamples", "GET", "/export", "administer",
+              "Export the examples of some classes, or of all, as a file",
               ZIP, endpoint=Services.export, query=schema.ExportQuery,
-              failures={404: "There is no such class.", 409: "There is nothing to export.",
+              failures={404: "The class does not exist.", 409: "There is nothing to export.",
                         507: "The disk is full."}),
     Operation("importExamples", "POST", "/import", "administer",
-              "Learn the examples of an exported file, all or none",
+              "Import the examples of an exported file, all or none",
               schema.Imported, endpoint=Services.import_, body=ZIP,
-              failures={408: "The body came too slowly.",
-                        409: "The file is not right, or was made with another encoder; nothing was taken from it.",
-                        413: "The file is too long.", 415: "The body is of another type.",
-                        422: "A value is not what was expected.", 507: "It does not fit."}),
+              failures={408: "The file arrived too slowly.",
+                        409: "The file is invalid, or was made with another encoder; nothing was imported.",
+                        413: "The file is too large.", 415: "The body has another media type.",
+                        422: "A value is invalid.", 507: "There is not enough space."}),
     Operation("getMetrics", "GET", "/metrics", "view", "Metrics for Prometheus",
               "text/plain", endpoint=Services.metrics, documented=False, prefix=""),
 )
 # fmt: on
+OPERATIONS = _OPERATIONS + tuple(one.with_label_in_query() for one in _OPERATIONS if "{label}" in one.path)
+"""All operations. Those on a class exist twice: "." and ".." cannot be sent in a path, and some proxies reject %2F."""

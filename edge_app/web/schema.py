@@ -17,13 +17,13 @@ Label = Annotated[
     Meta(
         min_length=1,
         max_length=MAX_LENGTH,
-        description="Name of a class: printable, no white space at its ends. More than the pattern says is right.",
+        description="Class name: printable text without white space at its ends. The pattern covers only part of it.",
         examples=["cup"],
         extra_json_schema={"pattern": LABEL},
     ),
 ]
 Ids = Annotated[list[Annotated[int, Meta(ge=1, le=2**53)]], Meta(min_length=1, max_length=200)]
-Sequence = Annotated[int, Meta(ge=0, le=2**53, description="Number of a frame.")]
+Sequence = Annotated[int, Meta(ge=0, le=2**53, description="Sequence number of a frame.")]
 
 
 CameraWord = Literal["good", "black", "noise", "repeated", "reopening"]
@@ -34,14 +34,14 @@ class Input(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Teach(Input, frozen=True):
-    """What to teach."""
+    """The frame to teach."""
 
     frame: Sequence | None = None
-    """The frame that was seen; null: the newest."""
+    """Sequence number of the frame that the person saw; null for the newest."""
 
 
 class Rename(Input, frozen=True):
-    """A new name."""
+    """The new name of a class."""
 
     to: Label
 
@@ -53,48 +53,54 @@ class Merge(Input, frozen=True):
 
 
 class Undo(Input, frozen=True):
-    """What to take back."""
+    """The action to undo."""
 
     action: Annotated[int, Meta(ge=1, le=2**53)] | None = None
-    """Only this action, if it is the last; null: the last, whatever it is."""
+    """Id of the action, undone only if it is the last; null for the last, whatever it is."""
 
 
 class Relabel(Input, frozen=True):
-    """Examples, and the class that they belong to."""
+    """Examples or tray entries, and their class."""
 
     ids: Ids
     label: Label
 
 
 class Some(Input, frozen=True):
-    """Examples or moments."""
+    """Ids of examples or tray entries."""
 
     ids: Ids
 
 
 class SignIn(Input, frozen=True):
-    """A token."""
+    """A token, to be exchanged for a session cookie."""
 
     token: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class PictureQuery(Input, frozen=True):
-    """Which picture."""
+    """The size of a picture."""
 
     max_side: Annotated[int, Meta(ge=16, le=4096)] = 640
 
 
 class HeatMapQuery(Input, frozen=True):
-    """Which frame and which class."""
+    """A frame and a class."""
 
     frame: Sequence | None = None
-    """Null: the newest."""
+    """Sequence number of a frame; the newest by default."""
     label: Label | None = None
-    """Null: the class of the leading column."""
+    """Class name; by default the class of the leading column."""
+
+
+class ClassQuery(Input, frozen=True):
+    """The name of a class, where it is not in the path."""
+
+    label: Label
 
 
 class ExamplesQuery(Input, frozen=True):
-    """Which examples."""
+    """A page of the examples."""
 
     label: Label | None = None
     offset: Annotated[int, Meta(ge=0, le=2**31)] = 0
@@ -102,24 +108,24 @@ class ExamplesQuery(Input, frozen=True):
 
 
 class ExportQuery(Input, frozen=True):
-    """Which classes."""
+    """The classes to export; all by default."""
 
     label: Annotated[list[Label], Meta(max_length=200)] = []
 
 
 class Problem(Struct):
-    """What went wrong."""
+    """The cause of an error."""
 
     code: str
-    """A word for programs."""
+    """Error code, for programs."""
     message: str
-    """What, and the way out, for people."""
+    """Description of the error and how to resolve it, for people."""
     field: str | msgspec.UnsetType = msgspec.UNSET
-    """The part of the request that is wrong."""
+    """The field of the request that is invalid."""
 
 
 class Failure(Struct):
-    """An answer that is none."""
+    """An error response."""
 
     error: Problem
 
@@ -134,21 +140,21 @@ class HeatMap(Struct):
 
 
 class CameraState(Struct):
-    """How the camera is."""
+    """State of the camera."""
 
     state: CameraWord
     reopened: int
 
 
 class Health(Struct):
-    """Whether the device is well, and why not."""
+    """Whether the device works as it should, and the reasons when it does not."""
 
     ok: bool
     reasons: list[str]
 
 
 class Decision(Struct):
-    """What the device says of a frame."""
+    """The classification of a frame."""
 
     sequence: int
     time_ms: int
@@ -162,14 +168,14 @@ class Decision(Struct):
 
 
 class Rebuild(Struct):
-    """How far the network is that follows from the last correction, in presentations of examples."""
+    """Progress of learning the last correction, in presentations of examples."""
 
     done: int
     total: int
 
 
 class State(Struct):
-    """How things are."""
+    """State of the device."""
 
     version: str
     uptime_s: float
@@ -191,14 +197,14 @@ class State(Struct):
 
 
 class Confused(Struct):
-    """A class that another is taken for."""
+    """A class that examples of another were recognised as, and how often."""
 
     label: str
     count: int
 
 
 class ClassReport(Struct):
-    """How a class is doing."""
+    """How well a class is recognised."""
 
     label: str
     examples: int
@@ -211,20 +217,20 @@ class ClassReport(Struct):
 
 
 class Classes(Struct):
-    """All classes."""
+    """Reports on all classes."""
 
     classes: list[ClassReport]
 
 
 class Before(Struct):
-    """What was decided before an example was learnt."""
+    """The decision on an example before it was learnt."""
 
     label: str | None
     confidence: float
 
 
 class Taught(Struct):
-    """An example that is stored and learnt."""
+    """An example that was stored and learnt."""
 
     example: int
     label: str
@@ -234,13 +240,13 @@ class Taught(Struct):
 
 
 class TaughtMany(Struct):
-    """Examples that are stored and learnt."""
+    """Examples that were stored and learnt."""
 
     taught: list[Taught]
 
 
 class Action(Struct):
-    """One thing a person did."""
+    """An action that undo can reverse."""
 
     id: int
     kind: str
@@ -250,7 +256,7 @@ class Action(Struct):
 
 
 class Done(Struct):
-    """The action that was carried out, or taken back."""
+    """The action that was carried out or undone."""
 
     action: Action
 
@@ -267,14 +273,14 @@ class Example(Struct):
 
 
 class Examples(Struct):
-    """Some examples, the newest first, and how many there are."""
+    """A page of the examples, the newest first, and the total number."""
 
     examples: list[Example]
     total: int
 
 
 class Moment(Struct):
-    """A decision that may need a person's word."""
+    """An entry of the tray: an uncertain or changed decision."""
 
     id: int
     time_ms: int
@@ -284,25 +290,25 @@ class Moment(Struct):
 
 
 class Moments(Struct):
-    """The tray, the newest first."""
+    """The entries of the tray, the newest first."""
 
     moments: list[Moment]
 
 
 class Dismissed(Struct):
-    """How many were in the tray."""
+    """How many entries were removed."""
 
     dismissed: int
 
 
 class Imported(Struct):
-    """What came of an import."""
+    """The result of an import."""
 
     added: int
     skipped: int
 
 
 class Session(Struct):
-    """Who one is."""
+    """The role of the client; none when it is not signed in."""
 
     role: Role | Literal["none"]

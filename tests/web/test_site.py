@@ -10,14 +10,17 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
+import numpy as np
 import pytest
 
 from edge_app.commands.status import lines
 from edge_app.config import WebConfig
 from edge_app.datasets.pictures import decode_image
 from edge_app.errors import DeviceError, InputError
+from edge_app.storage.records import NewExample
 from edge_app.web import schema, translate
 from edge_app.web.server import WebServer, port_user
 from support.certificate import self_signed
@@ -513,3 +516,42 @@ def test_an_upload_has_a_deadline(serve: Callable[..., Served], monkeypatch: pyt
     with socket.create_connection(("127.0.0.1", served.server.port), 30) as raw:
         raw.sendall(head.encode() + b"PK")
         assert raw.recv(100).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(
+    "label", [".", "..", "a/b", "a%2fb", "a//b", "/", "../x", "%2e%2e", "teach", "a/teach", "?#&+="]
+)
+def test_a_class_of_any_name_can_be_changed(served: Served, label: str) -> None:
+    """Also "." and "..", which older versions let be taught: in the query."""
+    learner = served.device.learner
+    embedding = np.zeros(learner.binding.embedding_size, np.uint8)
+    with learner._changing():
+        example = NewExample(embedding.tobytes(), label, 1, "an older version", None, None)
+        learner._store.commit("teach", 1, add=[example])
+        learner._catch_up()
+    query = {"label": label}
+    http = served.http
+    assert http.post(api("/classes/teach"), params=query).json()["label"] == label
+    assert http.post(api("/classes/rename"), params=query, json={"to": "cup"}).status_code == 200
+    assert http.post(api("/undo")).status_code == 200
+    teach(served, "pen")
+    assert http.post(api("/classes/merge"), params=query, json={"into": "pen"}).status_code == 200
+    assert http.post(api("/undo")).status_code == 200
+    assert http.delete(api("/classes"), params=query).json()["action"]["examples"] == 2
+    assert learner.classes() == {"pen": 1}
+    in_the_path = http.post(api(f"/classes/{quote(label, safe='')}/teach"))
+    if label in (".", ".."):
+        assert http.post(api("/classes/teach"), params=query).status_code == 409
+        assert http.post(api("/classes/rename"), params={"label": "pen"}, json={"to": label}).status_code == 409
+        assert http.post(api("/examples/relabel"), json={"ids": [3], "label": label}).status_code == 409
+        assert learner.classes() == {"pen": 1}
+    else:
+        assert (in_the_path.status_code, in_the_path.json()["label"]) == (201, label)
+
+
+@pytest.mark.parametrize("path", ["/classes/teach", "/classes/rename", "/classes/merge"])
+def test_a_class_must_be_named(served: Served, path: str) -> None:
+    for query in ({}, {"label": ""}, {"label": " x"}, {"label": ["a", "b"]}, {"label": "a", "other": "b"}):
+        answer = served.http.post(api(path), params=query, json={})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+    assert served.http.post(api("/classes//teach")).status_code == 422

@@ -127,9 +127,10 @@ async function call(method, path, { query, body, key } = {}) {
  * @param {string} method
  * @param {string} path
  * @param {any} [body]
+ * @param {Record<string, any>} [query]
  */
-async function change(method, path, body) {
-  const options = { body, key: newKey() };
+async function change(method, path, body, query) {
+  const options = { body, query, key: newKey() };
   try {
     return await call(method, path, options);
   } catch (error) {
@@ -138,9 +139,6 @@ async function change(method, path, body) {
     return call(method, path, options);
   }
 }
-
-/** @param {string} label */
-const classPath = (label) => `classes/${encodeURIComponent(label)}`;
 
 /** @returns {Promise<State>} */
 export const getState = () => call("GET", "state");
@@ -160,25 +158,27 @@ export const signIn = (token) => call("POST", "session", { body: { token } });
 
 export const signOut = () => call("DELETE", "session");
 
+// Class names are sent in the query: "." and ".." cannot be sent in a path, and some proxies reject %2F there.
+
 /**
  * Teach the frame with that sequence number, or the newest for null.
  * @param {string} label
  * @param {number | null} frame
  * @returns {Promise<{example: number, label: string, before: {label: string | null}, frame: number}>}
  */
-export const teach = (label, frame) => change("POST", `${classPath(label)}/teach`, { frame });
+export const teach = (label, frame) => change("POST", "classes/teach", { frame }, { label });
 
 /** @returns {Promise<Action>} */
 export const undo = async () => (await change("POST", "undo")).action;
 
 /** @param {string} label @param {string} to @returns {Promise<Action>} */
-export const renameClass = async (label, to) => (await change("POST", `${classPath(label)}/rename`, { to })).action;
+export const renameClass = async (label, to) => (await change("POST", "classes/rename", { to }, { label })).action;
 
 /** @param {string} label @param {string} into @returns {Promise<Action>} */
-export const mergeClass = async (label, into) => (await change("POST", `${classPath(label)}/merge`, { into })).action;
+export const mergeClass = async (label, into) => (await change("POST", "classes/merge", { into }, { label })).action;
 
 /** @param {string} label @returns {Promise<Action>} */
-export const forgetClass = async (label) => (await change("DELETE", classPath(label))).action;
+export const forgetClass = async (label) => (await change("DELETE", "classes", undefined, { label })).action;
 
 /**
  * Fetch the newest examples.

@@ -1,4 +1,4 @@
-/** The streams of the device: pictures over a WebSocket, and server-sent events. Both reconnect by themselves. */
+/** The streams of the device, pictures and events. Both reconnect by themselves. */
 
 import { address, socketAddress } from "./api.js";
 
@@ -94,10 +94,14 @@ export class PictureStream extends Reconnecting {
   }
 }
 
-/** The device's events, by name. */
+/**
+ * The device's events, by name. Over a WebSocket, because a browser opens only six HTTP connections to a host, for all its
+ * windows together; as server-sent events where a proxy does not pass WebSockets on.
+ */
 export class EventStream extends Reconnecting {
-  /** @type {EventSource | null} */
+  /** @type {WebSocket | EventSource | null} */
   #source = null;
+  #plain = false;
   #opened;
   #listeners;
 
@@ -112,25 +116,42 @@ export class EventStream extends Reconnecting {
   }
 
   open() {
-    const source = new EventSource(address("events"));
-    source.onopen = () => {
-      this.received();
-      this.#opened();
-    };
-    source.onerror = () => {
+    const source = this.#plain ? new EventSource(address("events")) : new WebSocket(socketAddress("events"));
+    let opened = false;
+    const closed = () => {
       if (this.#source !== source) return;
-      // the browser's own retry has no back-off, and gives up for good on some statuses
       this.shut();
+      if (!opened) this.#plain = !this.#plain;
       this.lost();
     };
-    for (const [name, listener] of Object.entries(this.#listeners)) {
-      source.addEventListener(name, (event) => listener(JSON.parse(event.data)));
+    source.onopen = () => {
+      opened = true;
+      this.#opened();
+    };
+    if (source instanceof WebSocket) {
+      source.onmessage = ({ data }) => {
+        const { event, data: value } = JSON.parse(data);
+        this.#dispatch(event, value);
+      };
+      source.onclose = closed;
+    } else {
+      for (const name of Object.keys(this.#listeners)) {
+        source.addEventListener(name, (event) => this.#dispatch(name, JSON.parse(event.data)));
+      }
+      source.onerror = closed; // the browser's own retry has no back-off, and gives up for good on some statuses
     }
     this.#source = source;
   }
 
   shut() {
-    this.#source?.close();
+    const source = this.#source;
     this.#source = null;
+    source?.close();
+  }
+
+  /** @param {string} name @param {any} value */
+  #dispatch(name, value) {
+    this.received();
+    this.#listeners[name]?.(value);
   }
 }

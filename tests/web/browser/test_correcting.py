@@ -134,3 +134,20 @@ def test_moments_are_left_out(taught, device):
     page.click_text("#tray-grid button", "Dismiss")
     page.wait(lambda: moment not in [one["id"] for one in device.ask("GET", "tray")["moments"]], "the tray to shrink")
     assert device.counts() == {"disc": 4, "ring": 2}
+
+
+@pytest.mark.parametrize("label", ["a/b", "%2F", "a//b/", "?#&=+", "teach", "classes"])
+def test_a_class_of_any_name_can_be_changed(page, device, label):
+    page.open(device)
+    page.wait_ready()
+    page.add_class(label)
+    page.click(".class .class-button")
+    page.wait(lambda: device.counts() == {label: 2}, "a second example")
+    page.click(".class .more")
+    page.wait(lambda: page.is_shown("#class-rename"), "the class to be selected")
+    page.click("#class-rename")
+    page.type("#dialog-input", f"{label} 2")
+    page.press(Keys.ENTER)
+    page.wait_toast("Renamed")
+    page.wait(lambda: page.labels == [f"{label} 2"], "the new name")
+    assert device.counts() == {f"{label} 2": 2}

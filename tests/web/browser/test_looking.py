@@ -83,3 +83,40 @@ def test_pause_stops_what_moves_and_teaching_with_it(page, device):
     page.click("#pause")
     page.wait(lambda: page.sequence > stopped_at, "frames again")
     assert page.count("thing") == device.counts()["thing"] == 1
+
+
+def test_more_windows_than_a_browser_opens_connections(page, device):
+    first = page.browser.current_window_handle
+    try:
+        for _ in range(7):
+            page.browser.switch_to.new_window("window")
+            page.open(device)
+            page.wait_ready()
+            page.wait(lambda: page.run("return document.visibilityState") == "visible", "the window to be seen")
+        page.add_class("thing")
+        page.wait_text("#decision", "thing")
+        assert device.counts() == {"thing": 1}
+    finally:
+        for handle in page.browser.window_handles:
+            if handle != first:
+                page.browser.switch_to.window(handle)
+                page.browser.close()
+        page.browser.switch_to.window(first)
+
+
+def test_events_come_where_a_proxy_passes_no_websockets_on(page, device):
+    page.expected.add("WebSocket")
+    broken = """
+    const native = window.WebSocket;
+    window.WebSocket = class extends native {
+      constructor(url) { super(String(url).replace("/events", "/nothing")); }
+    };
+    """
+    added = page.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": broken})
+    try:
+        page.open(device)
+        page.wait_ready()
+        page.add_class("thing")
+        page.wait_text("#decision", "thing")
+    finally:
+        page.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
