@@ -65,6 +65,9 @@ check-page:  ## the types of the page's JavaScript, strictly (needs Node and its
 fuzz: $(VENV)/.has-dev  ## what comes from outside, damaged in many ways: INPUTS of each kind (default 1000)
 	EDGE_APP_FUZZ=$(or $(INPUTS),1000) $(BIN)/python -m pytest tests/web/test_fuzz.py
 
+fuzz-readers: $(VENV)/.has-dev  ## every reader of what comes from outside, each in its own process: INPUTS in all (default 200000)
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/run.py --inputs $(or $(INPUTS),200000) --keep benchmarks/results/fuzz.json
+
 fuzz-coverage: $(VENV)/.has-dev  ## the readers of files from outside, led by coverage (atheris): INPUTS (default 100000)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
 	PYTHONPATH=tests $(BIN)/python tests/web/coverage_fuzz.py -runs=$(or $(INPUTS),100000) -max_len=4096

@@ -26,8 +26,8 @@ MAX_PIXELS = 32_000_000
 """Largest picture, but for JPEG: Pillow takes 4 bytes for each pixel."""
 MAX_JPEG_PIXELS = 170_000_000
 """Largest JPEG; one above LARGE is decoded at a half, a quarter or an eighth of its size."""
-MAX_PROGRESSIVE_PIXELS = 64_000_000
-"""Largest progressive JPEG: its coefficients are held in memory at full size."""
+MAX_PROGRESSIVE_PIXELS = 24_000_000
+"""Largest progressive JPEG: its coefficients, up to 6 bytes a pixel, are held in memory at full size."""
 MAX_SCANS = 100
 """Scans of a progressive JPEG; each costs as much time as a picture. Encoders write about ten."""
 LARGE = 16_000_000
