@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.state} is not damaged: nothing was changed")
         return 0
     print(f"{examples(done.saved)} saved, {done.lost} lost, {done.thumbnails_lost} thumbnails lost")
+    if done.changes_lost:
+        print(f"the last {done.changes_lost} changes were lost with the end of the write-ahead log")
     if done.binding_assumed:
         print("the record of the encoder was lost: the model in use was put in its place")
     print(f"the damaged files are in {done.aside}")

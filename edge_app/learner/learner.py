@@ -546,6 +546,8 @@ class Learner(Closing):
     def _check_writable(self) -> None:
         if self._closed:
             raise StateNotWritable(f"{self._store.path.parent} was closed: open it again")
+        if self._lock is not None:
+            self._lock.check()
         if self._store.read_only:
             raise StateNotWritable(f"{self._store.path.parent} was opened read-only: it cannot be changed")
 

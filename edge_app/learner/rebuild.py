@@ -5,6 +5,7 @@ its thumbnail (the old encoder's input as JPEG), the examples without one are lo
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from edge_app.errors import InputError, ModelMismatch
 from edge_app.files import sync_folder
 from edge_app.learner.replay import NetworkFactory, Progress, RateCoder, Trained, replay
+from edge_app.storage.database import MODE
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
 from edge_app.storage.records import Binding
@@ -111,6 +113,7 @@ def _keep(store: Store) -> Path:
     draft = target.with_suffix(".tmp")
     with os_errors(target.parent, "keep the old database"):
         draft.unlink(missing_ok=True)
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, MODE))
         store.backup(draft)
         draft.rename(target)
         sync_folder(target.parent)

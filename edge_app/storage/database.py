@@ -4,6 +4,7 @@ WAL with synchronous=FULL: a commit is on the disk when it returns. One writer (
 consistent state, and neither wait for the writer nor make it wait.
 """
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -17,6 +18,12 @@ from edge_app.storage.errors import corrupt, os_errors, sqlite_errors
 from edge_app.storage.records import Binding, Ledger, checksum
 
 APPLICATION_ID = 0x45444745  # "EDGE", so that file(1) and a reader can tell the file from any other SQLite database
+
+NUMBER = "changes"
+"""Name of the number of the last change in sqlite_sequence."""
+MODE = 0o640
+DAMAGE = (sqlite3.Error, UnicodeDecodeError)
+"""Errors of sqlite3 for a damaged file; UnicodeDecodeError because its messages quote damaged bytes."""
 
 SCHEMA = """
 CREATE TABLE binding (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, checksum BLOB NOT NULL);
@@ -79,6 +86,7 @@ def create(path: Path, binding: Binding, version: int = SCHEMA_VERSION) -> None:
     with os_errors(path.parent, "create the database"):
         for leftover in (fresh, fresh.with_name(fresh.name + "-wal"), fresh.with_name(fresh.name + "-shm")):
             leftover.unlink(missing_ok=True)
+        os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, MODE))
         with sqlite_errors(fresh, "create the database"), closing(sqlite3.connect(fresh, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
@@ -93,23 +101,43 @@ def create(path: Path, binding: Binding, version: int = SCHEMA_VERSION) -> None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the database for its one writer, and update its schema. Raises StateNotWritable, StateCorrupt."""
+    """Open the database for its one writer; nothing is changed. Raises StateNotWritable, StateCorrupt."""
+    _check_length(path)
     with sqlite_errors(path, "open the database"):
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
             _check_kind(db, path)
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
-                db.execute(f"PRAGMA {pragma}")
-            db.execute("PRAGMA wal_autocheckpoint = 256")
-            if missing := _missing(db):
-                with transaction(db):
-                    for table in missing:
-                        db.execute(table)
-                    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            _stand_in(db)
         except BaseException:
-            db.close()
+            close_unchanged(db, path)
             raise
         return db
+
+
+def prepare(db: sqlite3.Connection, path: Path) -> None:
+    """Make a database that was checked ready to be changed, and update its schema. Raises StateNotWritable."""
+    with sqlite_errors(path, "update the database"):
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+            db.execute(f"PRAGMA {pragma}")
+        db.execute("PRAGMA wal_autocheckpoint = 256")
+        if missing := _missing(db):
+            for table in missing:
+                db.execute(f"DROP TABLE temp.{table.split()[2]}")
+            with transaction(db):
+                for table in missing:
+                    db.execute(table)
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def close_unchanged(db: sqlite3.Connection, path: Path) -> None:
+    """Close a connection without folding the write-ahead log into the database: both may be damaged.
+
+    The last connection folds the log when it is closed. Here that is one that can only read.
+    """
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as last:
+        with suppress(*DAMAGE):
+            last.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        db.close()
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
@@ -117,9 +145,14 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     db = _connect_reader(path)
     with sqlite_errors(path, "read the database"):
         db.execute("PRAGMA temp_store = MEMORY")
-        for table in _missing(db):  # of an older schema: an empty table in memory stands in
-            db.execute(table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+        _stand_in(db)
     return db
+
+
+def _stand_in(db: sqlite3.Connection) -> None:
+    """Let empty tables in memory stand in for those that an older schema lacks."""
+    for table in _missing(db):
+        db.execute(table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
 
 
 def _missing(db: sqlite3.Connection) -> tuple[str, ...]:
@@ -131,6 +164,7 @@ def _missing(db: sqlite3.Connection) -> tuple[str, ...]:
 def _connect_reader(path: Path) -> sqlite3.Connection:
     wal = path.with_name(path.name + "-wal")
     with sqlite_errors(path, "read the database"):
+        _check_length(path)
         try:
             return _readable(f"{path.absolute().as_uri()}?mode=ro", path)
         except sqlite3.OperationalError as error:
@@ -167,7 +201,6 @@ def _readable(name: str, path: Path, *, uri: bool = True) -> sqlite3.Connection:
 def _check_kind(db: sqlite3.Connection, path: Path) -> None:
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    _check_length(path)
     if application != APPLICATION_ID:
         raise corrupt(path, f"it is empty, or a database of another program (application id {application:#x})")
     if version > SCHEMA_VERSION:
@@ -179,14 +212,19 @@ def _check_kind(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_length(path: Path) -> None:
-    """Refuse a file that is shorter than its header says, unless the missing pages may be in the log."""
-    wal = path.with_name(path.name + "-wal")
+    """Refuse a file that is shorter than its header says.
+
+    Only without a log, in which the missing pages may be. Nobody has the database open then; else closing this file
+    would take away the locks that SQLite holds on it in this process.
+    """
+    if path.with_name(path.name + "-wal").exists() or not path.exists():
+        return
     with os_errors(path, "read the database"), path.open("rb") as file:
         header = file.read(100)
         length = file.seek(0, 2)
     page = int.from_bytes(header[16:18]) or 1
     pages = int.from_bytes(header[28:32])
-    if length < pages * (65536 if page == 1 else page) and not (wal.exists() and wal.stat().st_size):
+    if length < pages * (65536 if page == 1 else page):
         raise corrupt(path, f"it is cut off: it has {length} of {pages * page} bytes")
 
 
@@ -230,3 +268,19 @@ def write_ledger(db: sqlite3.Connection, ledger: Ledger) -> None:
     """Store the ledger; inside a transaction."""
     total = ledger.total.to_bytes(16)
     db.execute("INSERT OR REPLACE INTO ledger VALUES (1, ?, ?)", (ledger.rows, total))
+
+
+def read_number(db: sqlite3.Connection) -> int:
+    """Return the number of the last change; 0: none since changes are numbered.
+
+    It is kept in SQLite's own table of the highest ids, which older versions of edge-app read and leave as it is.
+    """
+    row = db.execute("SELECT seq FROM main.sqlite_sequence WHERE name = ?", (NUMBER,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def write_number(db: sqlite3.Connection, number: int) -> None:
+    """Store the number of a change; inside its transaction."""
+    done = db.execute("UPDATE main.sqlite_sequence SET seq = ? WHERE name = ?", (number, NUMBER))
+    if done.rowcount == 0:
+        db.execute("INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)", (NUMBER, number))

@@ -7,11 +7,13 @@ import os
 from pathlib import Path
 
 from edge_app.errors import InputError, StateBusy, StateNotWritable
+from edge_app.files import foreign_owner
 from edge_app.storage.errors import os_errors
 
 DATABASE = "examples.sqlite"
 SNAPSHOTS = "snapshots"
 LOCK = "lock"
+FOLDER_MODE, LOCK_MODE = 0o750, 0o640
 
 
 def database_path(folder: Path) -> Path:
@@ -43,28 +45,49 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         """Create `folder` where it is missing and lock it.
 
-        Raises StateBusy, naming the holder's process id, when another has the lock, and StateNotWritable when the
-        folder cannot be created or written.
+        Raises StateBusy, naming the holder's process id, when another has the lock; StateNotWritable when the folder
+        cannot be created or written, or belongs to another account than root's while this is root.
         """
         self.folder = folder
         with os_errors(folder, "create or lock the state folder"):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file: int | None = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip()
+            folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            if os.geteuid() == 0 and (owner := foreign_owner(folder)) is not None:
+                raise StateNotWritable(f"{folder} belongs to the account {owner.st_uid}: root does not work in it")
+        self._file: int | None = self._take()
+
+    def check(self) -> None:
+        """Take the lock again if somebody has removed its file. Raises StateBusy when another process has it then."""
+        if self._file is None:
+            return
+        held = os.fstat(self._file)
+        with contextlib.suppress(OSError):
+            found = os.lstat(self.folder / LOCK)
+            if (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino):
+                return
+        if self.folder.is_dir():  # else the store refuses to be changed
+            again = self._take()
             os.close(self._file)
-            self._file = None
+            self._file = again
+
+    def _take(self) -> int:
+        with os_errors(self.folder, "create or lock the state folder"):
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            file = os.open(self.folder / LOCK, flags, LOCK_MODE)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(file, 32, 0).decode("ascii", "replace").strip()
+            os.close(file)
             if error.errno != errno.EWOULDBLOCK:
-                raise StateNotWritable(f"cannot lock {folder}: {error}; use a folder on a local disk") from error
+                raise StateNotWritable(f"cannot lock {self.folder}: {error}; use a folder on a local disk") from error
             raise StateBusy(
-                f"{folder} is in use by {f'process {holder}' if holder else 'another process'}: "
+                f"{self.folder} is in use by {f'process {holder}' if holder else 'another process'}: "
                 "stop it first, or use another folder (classify, examples and export work beside it)"
             ) from error
         with contextlib.suppress(OSError):  # a full disk must not prevent corrections or an export
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, f"{os.getpid()}\n".encode("ascii"), 0)
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{os.getpid()}\n".encode("ascii"), 0)
+        return file
 
     def release(self) -> None:
         """Release the lock; may be called twice."""

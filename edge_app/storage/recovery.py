@@ -4,6 +4,7 @@ The damaged files are copied to `damaged-N/` first and not changed again; the ne
 their place. The history of undo is not recovered.
 """
 
+import filecmp
 import os
 import shutil
 import sqlite3
@@ -14,30 +15,36 @@ from typing import Any, NamedTuple
 
 from edge_app.errors import StateCorrupt
 from edge_app.files import sync_folder
-from edge_app.storage import database
-from edge_app.storage.errors import os_errors, sqlite_errors
-from edge_app.storage.folder import FolderLock, database_path, require_state
+from edge_app.storage import acknowledged, database, wal
+from edge_app.storage.database import DAMAGE, read_binding, read_number
+from edge_app.storage.errors import os_errors
+from edge_app.storage.folder import DATABASE, FolderLock, database_path, require_state
 from edge_app.storage.records import Binding, NewExample, Prediction, checksum
 from edge_app.storage.store import Store
 from edge_app.storage.transaction import EXAMPLE
 
-DAMAGE = (sqlite3.Error, UnicodeDecodeError)
-"""Errors of sqlite3 for a damaged file; UnicodeDecodeError because its messages quote damaged bytes."""
 MOST_TRIED = 1_000_000
 """Highest id that is tried."""
+LOG = "-wal"
+WORK = "recovery.tmp"
+RECOVERED = "examples.sqlite.recovered"
+"""The new database, complete, before it takes the place of the damaged one."""
 
 
 class Salvage(NamedTuple):
-    """The rows that could be read, and a count of those that could not."""
+    """The rows that could be read, and the ids of those that could not."""
 
     binding: Binding | None
     examples: dict[int, NewExample]
     """Id -> example."""
-    order: list[int]
-    """Ids in the order of presentation."""
-    seen: int
-    """Examples that some row mentions, without those that were forgotten."""
-    thumbnails_lost: int
+    presented: list[int]
+    """Ids in the order of presentation, also of examples that could not be read."""
+    traces: set[int]
+    """Ids that some row mentions, without those of examples that were forgotten."""
+    no_thumbnail: set[int]
+    """Ids of examples whose thumbnail could not be read."""
+    number: int | None
+    """Number of the last change; None: it could not be read."""
 
 
 class Recovery(NamedTuple):
@@ -47,6 +54,8 @@ class Recovery(NamedTuple):
     lost: int
     """Examples that some row mentions, but that could not be read."""
     thumbnails_lost: int
+    changes_lost: int
+    """Acknowledged changes at the end of the log of which nothing could be read."""
     aside: Path
     """Folder with the damaged files."""
     binding_assumed: bool
@@ -63,15 +72,15 @@ def recover(folder: Path, assumed: Binding | None = None) -> Recovery | None:
     lock = FolderLock(folder)
     path = database_path(folder)
     try:
+        _finish(path)
         if _is_whole(path):
             return None
         aside = _copy_aside(path)
-        work = folder / "recovery.tmp"
+        work = folder / WORK
         shutil.rmtree(work, ignore_errors=True)
         with os_errors(folder, "recover the database"):
-            shutil.copytree(aside, work)
             try:
-                salvage = read_damaged(work / path.name)
+                salvage = _salvage(aside / path.name, work)
                 binding = salvage.binding or assumed
                 if not salvage.examples or binding is None:
                     what = (
@@ -80,39 +89,64 @@ def recover(folder: Path, assumed: Binding | None = None) -> Recovery | None:
                         else "the record of the encoder cannot be read: say which it was (--model)"
                     )
                     raise StateCorrupt(f"{path} is beyond repair: {what}. It stays as it is; a copy is in {aside}")
-                _replace(path, _rebuilt(work / "new.sqlite", binding, salvage))
+                number = acknowledged.read_acknowledged(path) or 0
+                _replace(path, _rebuilt(work / "new", binding, salvage, number + 1))
             finally:
                 shutil.rmtree(work, ignore_errors=True)
         saved = len(salvage.examples)
-        return Recovery(saved, salvage.seen - saved, salvage.thumbnails_lost, aside, salvage.binding is None)
+        changes_lost = 0 if salvage.number is None else max(0, number - salvage.number)
+        lost = len(salvage.traces - salvage.examples.keys())
+        return Recovery(saved, lost, len(salvage.no_thumbnail), changes_lost, aside, salvage.binding is None)
     finally:
         lock.release()
 
 
 def _is_whole(path: Path) -> bool:
     try:
-        with Store.open(path) as store:
+        with Store.reader(path) as store:
             store.check()
     except StateCorrupt:
         return False
     return True
 
 
+def _salvage(database: Path, work: Path) -> Salvage:
+    """Return what can be read of a database in copies of it below `work`.
+
+    With a damaged log there are two: what SQLite makes of it, and what it makes of the log with all of its frames. The
+    second has the newest rows; the first fills in for those that the damaged frames hold.
+    """
+    plain, mended = _copied(database, work / "plain"), _copied(database, work / "mended")
+    found = read_damaged(plain)
+    if not wal.repair(mended.with_name(mended.name + LOG)):
+        return found
+    newest = read_damaged(mended)
+    if not newest.examples:
+        return found
+    older = {i: one for i, one in found.examples.items() if i in newest.traces and i not in newest.examples}
+    return newest._replace(
+        binding=newest.binding or found.binding,
+        examples=newest.examples | older,
+        no_thumbnail=newest.no_thumbnail | (found.no_thumbnail & older.keys()),
+    )
+
+
+def _copied(database: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for end in ("", LOG):
+        file = database.with_name(database.name + end)
+        if file.exists():
+            shutil.copyfile(file, folder / file.name)
+    return folder / database.name
+
+
 def read_damaged(path: Path) -> Salvage:
     """Return every row whose checksum is right of the database at `path`, a copy, which may be changed."""
-    try:
-        db = sqlite3.connect(path, isolation_level=None)
-        db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-        db.execute("SELECT id FROM examples LIMIT 0")
-    except DAMAGE:
-        db.close()
-        _graft_first_page(path)
-        db = sqlite3.connect(path, isolation_level=None)
-    with closing(db):
+    with closing(_open_damaged(path)) as db:
         examples: dict[int, NewExample] = {}
         traces: set[int] = set()
         forgotten: set[int] = set()
-        no_picture = 0
+        no_thumbnail: set[int] = set()
         for example in _ids(db, path.stat().st_size):
             row = _row(db, f"SELECT {EXAMPLE}, checksum FROM examples WHERE id = ?", example)  # noqa: S608
             if row is None:
@@ -122,21 +156,40 @@ def read_damaged(path: Path) -> Salvage:
             elif row[1] is None:
                 forgotten.add(example)
             else:
-                found = row[5] and _row(db, "SELECT jpeg FROM thumbnails WHERE example = ?", example)
-                picture = found[0] if found and checksum("thumbnails", found[0]) == row[5] else None
-                no_picture += row[5] is not None and picture is None
-                told = _row(db, "SELECT json, checksum FROM predictions WHERE example = ?", example)
-                whole = told is not None and checksum("predictions", example, told[0]) == told[1]
-                before = Prediction.from_json(told[0]) if told and whole else None
-                examples[example] = NewExample(row[2], row[1], row[3], row[4], picture, before)
+                examples[example] = _example(db, row)
+                if row[5] is not None and examples[example].thumbnail is None:
+                    no_thumbnail.add(example)
         sql = "SELECT seq, example, checksum FROM presentations ORDER BY seq"
         presented = [row[1] for row in _rows(db, sql) if checksum("presentations", *row[:2]) == row[2]]
         traces |= {*presented, *examples} - forgotten
-        binding = None
+        binding = number = None
         with suppress(*DAMAGE, StateCorrupt):
-            binding = database.read_binding(db, path)
-    order = _completed([example for example in presented if example in examples], sorted(examples))
-    return Salvage(binding, examples, order, len(traces), no_picture)
+            binding = read_binding(db, path)
+        with suppress(*DAMAGE):
+            number = read_number(db)
+    return Salvage(binding, examples, presented, traces, no_thumbnail, number)
+
+
+def _open_damaged(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        db.execute("SELECT id FROM examples LIMIT 0")
+    except DAMAGE:
+        db.close()
+        _graft_first_page(path)
+        db = sqlite3.connect(path, isolation_level=None)
+    return db
+
+
+def _example(db: sqlite3.Connection, row: tuple[Any, ...]) -> NewExample:
+    """Return an example whose row is whole, with what else is whole of it."""
+    found = row[5] and _row(db, "SELECT jpeg FROM thumbnails WHERE example = ?", row[0])
+    picture = found[0] if found and checksum("thumbnails", found[0]) == row[5] else None
+    told = _row(db, "SELECT json, checksum FROM predictions WHERE example = ?", row[0])
+    whole = told is not None and checksum("predictions", row[0], told[0]) == told[1]
+    before = Prediction.from_json(told[0]) if told and whole else None
+    return NewExample(row[2], row[1], row[3], row[4], picture, before)
 
 
 def _completed(presented: list[int], examples: list[int]) -> list[int]:
@@ -206,33 +259,57 @@ def _graft_first_page(path: Path) -> None:
             return
 
 
-def _rebuilt(path: Path, binding: Binding, salvage: Salvage) -> Path:
+def _rebuilt(folder: Path, binding: Binding, salvage: Salvage, number: int) -> Path:
+    """Return a new database with what was read, as change `number`."""
+    folder.mkdir()
+    presented = [example for example in salvage.presented if example in salvage.examples]
+    path = folder / DATABASE
     with Store.create(path, binding) as store:
-        store.restore(salvage.examples, salvage.order)
+        store.restore(salvage.examples, _completed(presented, sorted(salvage.examples)), number)
     return path
 
 
 def _copy_aside(path: Path) -> Path:
+    """Return a folder with copies of the damaged files; the last one, if it has the same."""
+    files = [path.with_name(path.name + end) for end in ("", LOG, "-shm", acknowledged.END)]
+    files = [file for file in files if file.exists()]
     number = 1
     while (aside := path.parent / f"damaged-{number}").exists():
         number += 1
     with os_errors(path.parent, "copy the damaged database aside"):
-        aside.mkdir()
-        for suffix in ("", "-wal", "-shm"):
-            file = path.with_name(path.name + suffix)
-            if file.exists():
-                shutil.copy2(file, aside / file.name)
-                with (aside / file.name).open("rb") as copy:
-                    os.fsync(copy.fileno())
+        last = path.parent / f"damaged-{number - 1}"
+        kept = [file for file in files if not file.name.endswith("-shm")]  # SQLite makes that anew with each opening
+        if number > 1 and all(_same(file, last / file.name) for file in kept):
+            return last
+        aside.mkdir(mode=0o750)
+        for file in files:
+            shutil.copy2(file, aside / file.name)
+            with (aside / file.name).open("rb") as copy:
+                os.fsync(copy.fileno())
         sync_folder(aside)
         sync_folder(path.parent)
     return aside
 
 
+def _same(one: Path, other: Path) -> bool:
+    return other.is_file() and filecmp.cmp(one, other, shallow=False)
+
+
 def _replace(path: Path, new: Path) -> None:
-    with os_errors(path.parent, "put the recovered database in place"), sqlite_errors(path, "replace the database"):
-        for suffix in ("-wal", "-shm"):  # first: SQLite would play them into the new database
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    """Put a new database in the place of the damaged one; `_finish` completes what a power cut interrupts."""
+    with os_errors(path.parent, "put the recovered database in place"):
+        new.rename(path.with_name(RECOVERED))
+        sync_folder(path.parent)
+    _finish(path)
+
+
+def _finish(path: Path) -> None:
+    new = path.with_name(RECOVERED)
+    if not new.exists():
+        return
+    with os_errors(path.parent, "put the recovered database in place"):
+        for end in (LOG, "-shm"):  # first: SQLite would play them into the new database
+            path.with_name(path.name + end).unlink(missing_ok=True)
         sync_folder(path.parent)
         new.rename(path)
         sync_folder(path.parent)

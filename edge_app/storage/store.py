@@ -1,6 +1,7 @@
 """The examples and the journal of a state folder: every change is one transaction, durable when the call returns."""
 
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -8,8 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from edge_app.closing import Closing
-from edge_app.errors import InputError
-from edge_app.storage import database, transaction
+from edge_app.errors import InputError, StateBusy, StateNotWritable
+from edge_app.storage import database, transaction, verify
+from edge_app.storage.acknowledged import Acknowledged
 from edge_app.storage.errors import corrupt, sqlite_errors
 from edge_app.storage.records import (
     Action,
@@ -19,7 +21,6 @@ from edge_app.storage.records import (
     Example,
     ExampleChange,
     Kind,
-    Ledger,
     NewExample,
     Prediction,
     ReplayCandidate,
@@ -31,14 +32,6 @@ logger = logging.getLogger(__name__)
 
 HISTORY = 100
 """Actions that undo can take back; examples that an older action forgot are deleted for good."""
-
-CHECKED = {
-    "examples": EXAMPLE,
-    "presentations": "seq, example",
-    "dreams": "seq, example, number, embedding",
-    "actions": "id, time_ns, kind, changes",
-    "predictions": "example, json",
-}
 
 JOURNAL = f"""
 SELECT p.seq, NULL, NULL, NULL, {EXAMPLE_OF_E}
@@ -56,10 +49,11 @@ LISTED = """SELECT id, label, time_ns, source, thumbnail IS NOT NULL, json
 class Store(Closing):
     """The database of one state folder. One writer at a time (folder.FolderLock); not safe to share between threads."""
 
-    def __init__(self, path: Path, db: sqlite3.Connection, *, read_only: bool) -> None:
+    def __init__(self, path: Path, db: sqlite3.Connection, acknowledged: int | None, *, read_only: bool) -> None:
         """Take an open connection; read and check every row that the network depends on.
 
-        Raises StateCorrupt when a row fails its checksum or is missing, naming it.
+        `acknowledged` is what `read_acknowledged` returned before it was opened. Raises StateCorrupt when a row fails
+        its checksum, naming it, or when something is missing; then no file was changed.
         """
         self.path = path
         self.read_only = read_only
@@ -68,13 +62,21 @@ class Store(Closing):
         self.purged_by = 0
         """No network that is up to date with this action has learnt any of them."""
         self._db = db
+        self._acknowledged: Acknowledged | None = None
         try:
             if read_only:
                 db.execute("BEGIN")  # one consistent view until the reader is closed
-            self.binding = database.read_binding(db, path)
-            self._verify()
+            self.binding = verify.check(db, path, acknowledged)
+            if not read_only:
+                database.prepare(db, path)
+                self._acknowledged = Acknowledged(path, database.read_number(db))
+                self._version = self._data_version()
+                self._files = self._identities()
         except BaseException:
-            db.close()
+            if read_only:
+                db.close()
+            else:
+                database.close_unchanged(db, path)
             raise
 
     @classmethod
@@ -86,17 +88,21 @@ class Store(Closing):
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open a store to read and write. Raises StateCorrupt, StateNotWritable."""
-        return cls(path, database.connect(path), read_only=False)
+        acknowledged = verify.acknowledged(path)
+        return cls(path, database.connect(path), acknowledged, read_only=False)
 
     @classmethod
     def reader(cls, path: Path) -> Self:
         """Open a store as it is now, beside its writer; a change raises StateNotWritable. Raises StateCorrupt."""
-        return cls(path, database.connect_reader(path), read_only=True)
+        acknowledged = verify.acknowledged(path)
+        return cls(path, database.connect_reader(path), acknowledged, read_only=True)
 
     def close(self) -> None:
         """Close the database; the write-ahead log is folded into it."""
         with suppress(sqlite3.Error):
             self._db.close()
+        if self._acknowledged is not None:
+            self._acknowledged.close()
 
     # Reading
 
@@ -244,7 +250,7 @@ class Store(Closing):
 
     def dream(self, dreams: Sequence[Dream]) -> None:
         """Append dreams to the journal, in this order. Raises InputError, StateNotWritable."""
-        with self._changing("dream") as change:
+        with self._changing("dream", durable=False) as change:
             for dream in dreams:
                 change.insert_dream(dream._replace(example=self.example(dream.example).id))
 
@@ -253,9 +259,10 @@ class Store(Closing):
         with self._changing("forget the dreams") as change:
             change.delete_all("dreams")
 
-    def restore(self, examples: Mapping[int, NewExample], order: Sequence[int]) -> None:
-        """Store examples under given ids, presented in this order. Raises StateNotWritable."""
+    def restore(self, examples: Mapping[int, NewExample], order: Sequence[int], number: int) -> None:
+        """Store examples under given ids, presented in this order, as change `number`. Raises StateNotWritable."""
         with self._changing("restore") as change:
+            change.number = number
             for example, new in sorted(examples.items()):
                 change.insert_example(new, example)
             for example in order:
@@ -353,9 +360,44 @@ class Store(Closing):
         return found[0]
 
     @contextmanager
-    def _changing(self, doing: str) -> Iterator[Transaction]:
-        with sqlite_errors(self.path, f"{doing}: store the change"), transaction.changing(self._db) as change:
-            yield change
+    def _changing(self, doing: str, *, durable: bool = True) -> Iterator[Transaction]:
+        """Change the database, all or nothing; `durable`: damage to the change is noticed after a power cut, too.
+
+        The change itself is always durable.
+        """
+        with sqlite_errors(self.path, f"{doing}: store the change"):
+            self._check_in_place()
+            with transaction.changing(self._db) as change:
+                if self._data_version() != self._version:
+                    raise StateBusy(
+                        f"cannot {doing}: another program has changed {self.path} while it was open here. Nothing was "
+                        "stored; start this program again"
+                    )
+                yield change
+        if self._acknowledged is not None:
+            self._acknowledged.write(change.number, durable=durable)
+
+    def _check_in_place(self) -> None:
+        """Raise StateNotWritable when a file of the database was removed: what is stored in it would be lost."""
+        if self.read_only:
+            return
+        try:
+            found = self._identities()
+        except OSError:
+            found = ()
+        if found != self._files:
+            raise StateNotWritable(
+                f"{self.path} was removed or replaced while it was open: nothing can be stored. Put the folder back, "
+                "or start this program again to begin a new one"
+            )
+
+    def _identities(self) -> tuple[tuple[int, int], ...]:
+        found = [os.stat(self.path.with_name(self.path.name + end)) for end in ("", "-wal")]
+        return tuple((one.st_dev, one.st_ino) for one in found)
+
+    def _data_version(self) -> int:
+        """Return a number that another connection's change alters."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def _trim_history(self, change: Transaction) -> list[int]:
         """Delete the actions that are too old for undo; return the action of each example deleted with them."""
@@ -368,26 +410,6 @@ class Store(Closing):
                     gone.append(action.id)
             change.delete_action(action)
         return gone
-
-    def _verify(self) -> None:
-        """Check every row, and that none is missing. Raises StateCorrupt."""
-        ledger = Ledger(0, 0)
-        with sqlite_errors(self.path, "check the examples"):
-            for table, columns in CHECKED.items():
-                for row in self._db.execute(f"SELECT {columns}, checksum FROM {table}"):  # noqa: S608 our own names
-                    if checksum(table, *row[:-1]) != row[-1]:
-                        raise corrupt(self.path, f"row {row[0]} of the table {table} fails its checksum")
-                    ledger = ledger.plus(row[-1])
-            stored = database.read_ledger(self._db)
-            sizes = self._db.execute(
-                "SELECT LENGTH(embedding) FROM examples UNION SELECT LENGTH(embedding) FROM dreams"
-                " WHERE LENGTH(embedding) > 0"
-            ).fetchall()
-        if stored != ledger:
-            written = stored.rows if stored else "an unknown number"
-            raise corrupt(self.path, f"rows are missing or out of date: it has {ledger.rows}, {written} were written")
-        if sizes not in ([], [(self.binding.embedding_size,)]):
-            raise corrupt(self.path, f"embeddings hold {sizes} values, not {self.binding.embedding_size}")
 
 
 def _example(row: tuple[Any, ...]) -> Example:

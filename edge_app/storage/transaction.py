@@ -19,11 +19,12 @@ OF_EXAMPLES = ("presentations", "dreams", "predictions")
 
 @contextmanager
 def changing(db: sqlite3.Connection) -> Iterator["Transaction"]:
-    """Yield an open transaction; commit it with its ledger, or roll all of it back. Raises sqlite3.Error."""
+    """Yield an open transaction; commit it with its ledger and its number, or roll it back. Raises sqlite3.Error."""
     with database.transaction(db):
-        transaction = Transaction(db)
-        yield transaction
-        database.write_ledger(db, transaction.ledger)
+        change = Transaction(db)
+        yield change
+        database.write_ledger(db, change.ledger)
+        database.write_number(db, change.number)
 
 
 class Transaction:
@@ -36,6 +37,8 @@ class Transaction:
         if ledger is None:
             raise sqlite3.DatabaseError("the ledger is missing")
         self.ledger = ledger
+        self.number = database.read_number(db) + 1
+        """Number of this change, counted over the life of the database."""
 
     def insert_example(self, new: NewExample, example: int | None = None) -> int:
         """Store an example and return its id, by default one that was never used."""
@@ -100,7 +103,7 @@ class Transaction:
 
     def next_id(self, table: str) -> int:
         """Return the id after the highest that was ever used: not even a deleted row's id is used again."""
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+        row = self._db.execute("SELECT seq FROM main.sqlite_sequence WHERE name = ?", (table,)).fetchone()
         return int(row[0]) + 1 if row else 1
 
     def _write_action(self, action: Action) -> None:

@@ -109,14 +109,14 @@ def test_a_damaged_thumbnail_is_refused_where_it_is_read(path: Path) -> None:
             store.check()
 
 
-def test_a_row_that_was_damaged_meanwhile_is_not_given_a_new_checksum(path: Path) -> None:
+def test_a_database_that_another_program_changed_meanwhile_is_not_changed_further(path: Path) -> None:
     with Store.open(path) as store:
         db = sqlite3.connect(path)
         db.execute("UPDATE examples SET embedding = zeroblob(32) WHERE id = 4")
         db.commit()
         db.close()
-        with pytest.raises(StateCorrupt, match="example 4"):
-            store.commit("relabel", 0, labels={4: "cup"})
+        with pytest.raises(StateBusy, match="another program has changed"):
+            store.commit("relabel", 0, labels={3: "cup"})
         with pytest.raises(StateCorrupt, match="example 4"):
             store.journal()
 
