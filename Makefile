@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model screenshots clean help
+.PHONY: config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model spiking-encoder spiking-results spiking-claims test-spiking screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -54,6 +54,7 @@ test-aarch64: $(VENV)/.has-dev  ## the same bits on ARM: the determinism tests o
 golden: $(VENV)/.has-dev  ## write all golden files anew, after a change of the arithmetic that is meant (on x86-64)
 	PYTHONPATH=tests $(BIN)/python -m support.make_golden
 	PYTHONPATH=tests $(BIN)/python -m support.journey
+	PYTHONPATH=tests:. $(BIN)/python -m support.spiking_golden
 
 config-docs: $(VENV)/.has-dev  ## write systemd/config.toml and docs/configuration.md from the declarations
 	$(BIN)/python -m edge_app.config.reference
@@ -104,6 +105,24 @@ model:  ## build the encoder from its float weights, the same bytes each time (n
 	$(PYTHON) -m venv .venv-model
 	.venv-model/bin/python -m pip install --quiet --disable-pip-version-check -r calibration/requirements-encoder.txt
 	PYTHONPATH=. .venv-model/bin/python calibration/build_encoder.py --samples $(DATA)/imagenet_samples.zip
+
+.venv-spiking/.has-requirements: calibration/requirements-spiking.txt
+	$(PYTHON) -m venv .venv-spiking
+	.venv-spiking/bin/python -m pip install --quiet --disable-pip-version-check -r calibration/requirements-spiking.txt
+	@touch $@
+
+spiking-encoder: .venv-spiking/.has-requirements  ## convert, distil and pack the spiking encoder; goes on where it stopped (needs DATA, a C++ compiler)
+	PYTHONPATH=. .venv-spiking/bin/python -m calibration.spiking --data $(DATA) $(if $(MINUTES),--minutes $(MINUTES))
+
+spiking-results: .venv-spiking/.has-requirements  ## tables and figure of docs/spiking.md: steps, operations; snnTorch on the NIR graph (needs DATA)
+	PYTHONPATH=. .venv-spiking/bin/python -m calibration.spiking.results --data $(DATA)
+	PYTHONPATH=. .venv-spiking/bin/python -m calibration.spiking.nir_in_snntorch --data $(DATA)
+
+spiking-claims: .venv-spiking/.has-requirements  ## what the papers claim, on small networks (needs DATA)
+	for claim in losses rates pipe; do PYTHONPATH=. .venv-spiking/bin/python -m calibration.spiking.claims $$claim --data $(DATA) || exit 1; done
+
+test-spiking: .venv-spiking/.has-requirements  ## the tests of conversion and distillation, which need PyTorch
+	PYTHONPATH=. .venv-spiking/bin/python -m pytest tests/calibration/spiking tests/spiking
 
 screenshots: $(VENV)/.has-dev  ## the pictures of docs/page.md, from a real device taught in Chromium (two minutes)
 	PYTHONPATH=.:tests $(BIN)/python tests/web/browser/screenshots.py

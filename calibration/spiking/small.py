@@ -1,0 +1,124 @@
+"""A small streaming spiking network of leaky integrate-and-fire neurons, and two ways to its gradients.
+
+    V_t = decay * V_{t-1} + I_t        fires where V_t >= 1, then 1 is taken off
+
+The picture is a constant current in every step; the classes are read from the last layer's mean rates.
+
+Backpropagation through time keeps every step's tensors. Rate-based backpropagation (arXiv 2410.11488 as in the paper
+2503.16572) runs the T steps without a graph, keeps per neuron the mean rate r and
+
+    e = mean_t(surrogate'(V_t - 1) * f_t)      f_0 = 1, f_{t+1} = 1 + decay * f_t
+
+and builds one graph of rates, r + e * I - stopgrad(e * I) with I the mean current; its loss is divided by T.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CHANNELS = ((3, 32, 1), (32, 64, 2), (64, 64, 1), (64, 128, 2))
+"""(channels in, channels out, stride) of the 3 x 3 convolutions."""
+DECAY = 0.9
+WIDTH = 1.0
+"""Half the base of the triangular surrogate."""
+
+
+class SmallNetwork(nn.Module):
+    """Convolutions and a linear readout; `forward` gives logits (n, classes) by spikes, gradients through time."""
+
+    def __init__(self, classes: int, seed: int) -> None:
+        super().__init__()
+        made = torch.Generator().manual_seed(seed)
+        self.kernels = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for channels_in, channels, _ in CHANNELS:
+            kernel = torch.randn((channels, channels_in, 3, 3), generator=made) * (2.0 / (9 * channels_in)) ** 0.5
+            self.kernels.append(nn.Parameter(kernel))
+            self.biases.append(nn.Parameter(torch.zeros(channels)))
+        self.head = nn.Parameter(torch.randn((classes, CHANNELS[-1][1]), generator=made) * 0.05)
+
+    def current(self, x: Tensor, index: int) -> Tensor:
+        """Return what the synapses of layer `index` make of `x`."""
+        return F.conv2d(x, self.kernels[index], self.biases[index], stride=CHANNELS[index][2], padding=1)
+
+    def read(self, rates: Tensor) -> Tensor:
+        """Return logits from the last layer's mean rates (n, channels, height, width)."""
+        return F.linear(rates.mean((2, 3)), 10 * self.head)
+
+    def through_time(self, x: Tensor, steps: int) -> Tensor:
+        """Return the logits after `steps`, with a graph of every step."""
+        potentials: list[Tensor | None] = [None] * len(CHANNELS)
+        total: Tensor | float = 0.0
+        first = self.current(x, 0)
+        for _ in range(steps):
+            spikes = x
+            for index in range(len(CHANNELS)):
+                drive = first if index == 0 else self.current(spikes, index)
+                before = potentials[index]
+                potential = drive if before is None else DECAY * before + drive
+                spikes = Fire.apply(potential)
+                potentials[index] = potential - spikes
+            total = total + spikes
+        return self.read(total / steps)
+
+    def by_rates(self, x: Tensor, steps: int) -> Tensor:
+        """Return the logits after `steps`, with one graph of rates."""
+        with torch.no_grad():
+            rates, factors = self._observe(x, steps)
+        values = x
+        for index in range(len(CHANNELS)):
+            reached = factors[index] * self.current(values, index)
+            values = rates[index] + reached - reached.detach()
+        return self.read(values)
+
+    def sharpened(self, x: Tensor, slope: float | None) -> Tensor:
+        """Return the logits at T = 1 with a hard tanh of this slope in place of a spike; None: a step (pipe-S)."""
+        for index in range(len(CHANNELS)):
+            drive = self.current(x, index)
+            x = Fire.apply(drive) if slope is None else (slope * (drive - 1.0) + 0.5).clamp(0.0, 1.0)
+        return self.read(x)
+
+    def _observe(self, x: Tensor, steps: int) -> tuple[list[Tensor], list[Tensor]]:
+        """Run without a graph; return each layer's mean rates and its factors e."""
+        count = len(CHANNELS)
+        potentials: list[Any] = [0.0] * count
+        rates: list[Any] = [0.0] * count
+        factors: list[Any] = [0.0] * count
+        first = self.current(x, 0)
+        reach = 1.0
+        for _ in range(steps):
+            spikes = x
+            for index in range(count):
+                drive = first if index == 0 else self.current(spikes, index)
+                potential = DECAY * potentials[index] + drive
+                spikes = (potential >= 1.0).float()
+                factors[index] = factors[index] + surrogate(potential) * reach / steps
+                rates[index] = rates[index] + spikes / steps
+                potentials[index] = potential - spikes
+            reach = 1.0 + DECAY * reach
+        return rates, factors
+
+
+class Fire(torch.autograd.Function):
+    """A spike where the potential has reached 1; its gradient is the surrogate's."""
+
+    @staticmethod
+    def forward(ctx: Any, potential: Tensor) -> Tensor:
+        """Return 0 or 1."""
+        ctx.save_for_backward(potential)
+        return (potential >= 1.0).to(potential.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        """Return the gradient by the potential."""
+        (potential,) = ctx.saved_tensors
+        return grad * surrogate(potential)
+
+
+def surrogate(potential: Tensor) -> Tensor:
+    """Return the triangle that stands for the derivative of a spike by the potential."""
+    return (1.0 - (potential - 1.0).abs() / WIDTH).clamp(min=0.0)
