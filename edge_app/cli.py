@@ -37,6 +37,7 @@ COMMANDS = (
     "evaluate",
     "bench",
     "models",
+    "spikes",
     "warmup",
     "info",
     "doctor",

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params
+    from edge_app.datasets.dataset import Dataset
+    from edge_app.encoder.images import ImageEncoder
+    from edge_app.encoder.model import ModelManifest
     from edge_app.evaluation.continual import ContinualPlan
     from edge_app.evaluation.embedded_draws import EmbeddedDraws
     from edge_app.evaluation.trial import EvaluationSettings
@@ -152,7 +155,10 @@ def run(args: argparse.Namespace) -> int:
         job = ProtocolJob(args, None, params, setting, rate_code.n_inputs, load_background(manifest))  # type: ignore[arg-type]
         material = prepare(dataset, encoder, rate_code, job.network, setting, cache=args.cache, progress=show_progress)
         runtime = encoder.runtime
+        spiking = _spiking(manifest, dataset, encoder, material) if args.metrics and manifest.spiking else None
     values = {"protocol": args.protocol} | _RUN[args.protocol](job._replace(material=material))
+    if spiking is not None:
+        values["metrics"]["encoder"] = spiking
     values |= {
         "dataset": args.path,
         "model": {"name": manifest.name, "sha256": manifest.sha256, "runtime": runtime},
@@ -167,6 +173,22 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         plot(values, Path(args.plot))
     return 0
+
+
+def _spiking(
+    manifest: "ModelManifest", dataset: "Dataset", encoder: "ImageEncoder", material: "EmbeddedDraws"
+) -> dict[str, Any]:
+    """Count the spikes and operations of a spiking encoder on tested images of the first repeat."""
+    from edge_app.commands.output import show_progress
+    from edge_app.evaluation.metrics import SPIKING_COUNTED
+    from edge_app.spiking.energy import measure
+    from edge_app.spiking.reading import read_network
+
+    network = read_network(manifest.path.read_bytes(), str(manifest.path))
+    tested = material.draws[0].test
+    items = [dataset.items[index] for index in tested[:: max(len(tested) // SPIKING_COUNTED, 1)][:SPIKING_COUNTED]]
+    shown = (encoder.prepare(dataset.read(item)) for item in show_progress("spikes", items))
+    return {"images": len(items), **measure(network, shown).to_dict()}
 
 
 def _standard(job: ProtocolJob) -> dict[str, Any]:

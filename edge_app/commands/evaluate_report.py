@@ -82,7 +82,22 @@ def metrics_table(metrics: dict[str, Any]) -> list[str]:
         line(f"{title}: effective ACs", key, "effective_acs")
         line(f"{title}: carried out", key, "executed")
         line(f"{title}: arithmetic, estimate, µJ", key, "energy_estimate_uj", decimals=3)
-    return [table(rows)]
+    return [table(rows), *_spiking_encoder(metrics.get("encoder"))]
+
+
+def _spiking_encoder(found: dict[str, Any] | None) -> list[str]:
+    """Return the operations of a spiking encoder beside those of the same convolutions in an ordinary network."""
+    if found is None:
+        return []
+    rows = [
+        ("encoder, an image", "spiking", "ordinary, int8"),
+        ("spikes", f"{found['spikes']:,}", "-"),
+        ("multiply-accumulations", f"{found['current_macs']:,}", f"{found['macs']:,}"),
+        ("additions if all neurons fired", f"{found['dense']:,}", "-"),
+        ("additions carried out", f"{found['effective']:,}", "-"),
+        ("arithmetic, estimate, µJ", f"{found['energy_uj']:.1f}", f"{found['ann_energy_uj']:.1f}"),
+    ]
+    return ["", table(rows), f"{found['images']} images; {found['energy_source']}"]
 
 
 def _noisy(values: dict[str, Any]) -> list[str]:

@@ -65,6 +65,7 @@ def gather(model: str | None = None) -> dict[str, Any]:
             "embedding_size": manifest.embedding_size,
             "runtime": runtime,
             "xnnpack": xnnpack,
+            "spiking": dict(manifest.spiking),
         },
         "arithmetic": {
             "embedding_sha256": checked.embedding,
@@ -91,6 +92,7 @@ def report(values: dict[str, Any]) -> str:
         ("encoder", f"{model['name']} ({model['file']})"),
         ("", f"{model['input_size']} x {model['input_size']} RGB -> {model['embedding_size']} values"),
         ("", f"sha256 {model['sha256']}"),
+        *_spiking(model["spiking"]),
         ("runtime", model["runtime"] + {True: " with XNNPACK", False: " without XNNPACK", None: ""}[model["xnnpack"]]),
         *_arithmetic(values),
         ("rate code", f"{values['rate_code']['n_inputs']} inputs, digest {values['rate_code']['digest'][:16]}"),
@@ -100,6 +102,15 @@ def report(values: dict[str, Any]) -> str:
     if cache["folder"] and not cache["files"]:
         rows.append(("", "empty: run `edge-app warmup`, so that the next start is quick"))
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+def _spiking(table: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say how a spiking encoder fires; nothing of others."""
+    steps = table.get("steps")
+    if not steps:
+        return []
+    operations = f"{table['effective'] / 1e6:.0f} M synaptic operations" if "effective" in table else "not measured"
+    return [("", f"spiking, {table.get('schedule', '?')}, {min(steps)} to {max(steps)} steps a layer, {operations}")]
 
 
 def _arithmetic(values: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """edge-app models: list, check, add and remove encoder models."""
 
 import argparse
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -111,8 +112,14 @@ def _sound(name: str) -> str:
 
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.errors import RuntimeMissing
 
     manifest = load_manifest(name)
+    if manifest.spiking:
+        from edge_app.spiking.reading import read_network
+
+        with suppress(RuntimeMissing):  # tflite-runtime brings no reader of the graph, and is all that a board may have
+            read_network(manifest.path.read_bytes(), str(manifest.path))
     with TFLiteEncoder(manifest) as encoder:
         encoder.encode(np.zeros((manifest.input_size, manifest.input_size, 3), np.uint8))
         return encoder.runtime
@@ -167,10 +174,12 @@ def _row(manifest: "ModelManifest") -> dict[str, Any]:
         "architecture": manifest.architecture,
         "source": manifest.source,
         "licence": manifest.licence,
+        "spiking": bool(manifest.spiking),
     }
 
 
 def _line(row: dict[str, Any]) -> str:
     size = "file missing" if row["bytes"] is None else f"{row['bytes'] / 1e6:.2f} MB"
+    kind = ("shipped" if row["shipped"] else "added") + (", spiking" if row["spiking"] else "")
     shape = f"{row['input_size']} x {row['input_size']} -> {row['embedding_size']}"
-    return f"{row['name']:32} {shape:20} {size:12} {'shipped' if row['shipped'] else 'added':8} {row['licence']}"
+    return f"{row['name']:32} {shape:20} {size:12} {kind:8} {row['licence']}"

@@ -83,6 +83,8 @@ class ModelManifest:
     """The calibration of the rate code, as it stands in the file; empty when there is none."""
     background: Mapping[str, str] = field(default_factory=dict)
     """File and SHA-256 of the background columns' counts; empty when the model brings none."""
+    spiking: Mapping[str, Any] = field(default_factory=dict)
+    """Of a spiking encoder: steps, schedule, rates, operations (docs/spiking.md); empty for others."""
     self_check: Mapping[str, str] = field(default_factory=dict)
     """TFLite runtime -> SHA-256 of the embedding of `selfcheck.picture` by it; empty when nothing is known."""
 
@@ -233,6 +235,7 @@ def _manifest(path: Path, table: Table) -> ModelManifest:
         accuracy=table.read("accuracy", TABLE, {}),
         rate_code=_named_file(table, "rate_code"),
         background=_named_file(table, "background"),
+        spiking=table.read("spiking", TABLE, {}),
         self_check=table.read("self_check", table_of(SHA256, "a table of SHA-256 digests"), {}),
     )
 

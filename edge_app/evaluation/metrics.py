@@ -22,6 +22,8 @@ from edge_app.evaluation.operations import Operations, learn_and_count, of_decis
 
 COUNTED = 50
 """Decisions and learnt examples that are counted."""
+SPIKING_COUNTED = 10
+"""Images that a spiking encoder's spikes are counted on: each takes a second or two to simulate."""
 PICOJOULES = {"int_add": 0.1, "int_mac": 3.1 + 0.1, "float_mac": 3.7 + 0.9}
 """Of 32-bit operations (Horowitz 2014)."""
 

@@ -1,12 +1,13 @@
 """Exact integer convolutions in numpy, and the sums that count synaptic operations.
 
-Products are summed in float64, which holds every partial sum below 2^53 exactly, in whatever order BLAS adds.
+Products are summed in float32 where every partial sum stays below 2^24, else in float64 (2^53): exactly, in whatever
+order BLAS adds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,10 +23,14 @@ def drive(layer: Layer, heard: Counts) -> NDArray[np.int64]:
     heard: (height, width, channels) integers.
     """
     height, width = output_size(layer, heard.shape[0], heard.shape[1])
-    total = np.zeros((height * width, layer.channels))
-    for row, column, part in patches(layer, heard):
-        weights = layer.weights[:, row, column, :].astype(np.float64)
-        flat = part.reshape(-1, part.shape[-1]).astype(np.float64)
+    fan_in = layer.weights[0].size if layer.kind == "conv" else layer.kernel[0] * layer.kernel[1]
+    largest = int(np.abs(heard).max(initial=0)) * 128 * fan_in
+    dtype = np.float32 if largest < 1 << 24 else np.float64
+    total = np.zeros((height * width, layer.channels), dtype)
+    values: Any = heard.astype(dtype)
+    for row, column, part in patches(layer, values):
+        weights: Any = layer.weights[:, row, column, :].astype(dtype)
+        flat = part.reshape(-1, part.shape[-1])
         total += flat * weights if layer.kind == "depthwise" else flat @ weights.T
     return np.rint(total).astype(np.int64).reshape(height, width, layer.channels)
 

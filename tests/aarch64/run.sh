@@ -92,7 +92,7 @@ run() {  # CPU PYTEST-ARGUMENTS...
     qemu-aarch64-static -cpu "$cpu" -L "$prefix" "$interpreter" -P -m pytest -p no:cacheprovider -p no:xdist --quiet --tb=short --durations=5 "$@"
 }
 
-golden=(tests/aarch64/test_same_bits.py tests/encoder/test_selfcheck.py)
+golden=(tests/aarch64/test_same_bits.py tests/encoder/test_selfcheck.py tests/spiking/test_golden.py)
 arithmetic=(
   tests/colanet/test_golden.py tests/colanet/test_kernels.py tests/colanet/test_decorrelated.py
   tests/colanet/test_snapshot.py tests/encoder/test_ratecode.py tests/encoder/test_preprocess.py

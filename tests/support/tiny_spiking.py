@@ -1,11 +1,15 @@
 """Small seeded spiking networks, their TFLite files and what a runtime computes with these."""
 
+import hashlib
 import warnings
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.spiking.pack import PICTURE_SCALE, pack
+from edge_app.encoder.model import write_manifest
 from edge_app.spiking.network import PICTURE, Layer, Node, SpikingNetwork, Sum
 
 SIZE = 12
@@ -84,3 +88,20 @@ def tensors(content: bytes, shown: NDArray[np.uint8]) -> dict[str, NDArray[np.in
             values = runtime.get_tensor(detail["index"])[0].astype(np.int32)
             found[detail["name"]] = values + (128 if detail["index"] == sink["index"] else 0)
     return found
+
+
+def write_model(folder: Path, network: SpikingNetwork, name: str = "tiny") -> Path:
+    """Write a network as a model with its manifest into a folder; return the manifest's path."""
+    content = pack(network, 0.02)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.tflite").write_bytes(content)
+    table = {
+        "name": name,
+        "file": f"{name}.tflite",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "input": {"size": network.size, "dtype": "int8", "scale": PICTURE_SCALE, "zero_point": network.offset - 128},
+        "embedding": {"size": network.n_outputs, "dtype": "int8", "scale": 0.02, "zero_point": 0},
+        "spiking": {"schedule": "phased", "steps": [layer.high for layer in network.layers[:-1]]},
+    }
+    write_manifest(folder / f"{name}.toml", table)
+    return folder / f"{name}.toml"
