@@ -49,7 +49,7 @@ class Services:
         """Exchange a token for a session cookie."""
         token = call.body.token
         role = self._policy.check_token(token, call.client.key)
-        secret = await in_thread(lambda: self._policy.tokens.start_session(token))
+        secret = await in_thread(lambda: self._policy.tokens.start_session(token), call.client.key)
         if secret is None:
             raise ApiError(401, "wrong_token", "this token is not known")
         response = json_response(schema.Session(role))
@@ -62,7 +62,7 @@ class Services:
         client = call.client
         if client.session is not None:
             secret = client.session
-            await in_thread(lambda: self._policy.tokens.end_session(secret))
+            await in_thread(lambda: self._policy.tokens.end_session(secret), client.key)
         response = Response(status_code=204, headers=NO_STORE)
         response.delete_cookie(_cookie(client), secure=client.secure, httponly=True, samesite="strict")
         return response
@@ -78,13 +78,13 @@ class Services:
     async def metrics(self, request: Request, call: Call) -> Response:
         """Return the metrics."""
         control = self.control
-        status, classes = await in_thread(lambda: (control.status(), control.classes()))
+        status, classes = await in_thread(lambda: (control.status(), control.classes()), call.client.key)
         text = exposition(status, classes, streams=len(self.streams), pictures=control.pictures_made)
         return Response(text, headers={**NO_STORE, "Content-Type": MEDIA_TYPE})
 
     async def export(self, request: Request, call: Call) -> Response:
         """Send the examples of some classes, or of all, as a zip file."""
-        exported = await in_thread(lambda: self.control.open_export(call.query.label))
+        exported = await in_thread(lambda: self.control.open_export(call.query.label), call.client.key)
         headers = {
             "Content-Length": str(os.fstat(exported.file.fileno()).st_size),
             "Content-Disposition": 'attachment; filename="edge-app.zip"',

@@ -98,7 +98,7 @@ class Site:
             if endpoint is not None:
                 return await endpoint(self._running, request, call)
             assert handler is not None
-            found = await in_thread(lambda: handler(self._control, call))
+            found = await in_thread(lambda: handler(self._control, call), call.client.key)
             return found if isinstance(found, Response) else json_response(found, operation.status)
 
         return run
