@@ -119,6 +119,12 @@ class AccessPolicy:
         except EdgeAppError:  # the token file is not valid
             return False
 
+    def charge(self, client: Client, cost: float) -> None:
+        """Count an operation as `cost` requests more. Raises ApiError when the client's rate is used up."""
+        wait = self._limiter.wait_s(client.key, cost)
+        if wait:
+            raise too_many("too many requests", wait)
+
     def check_token(self, token: str, key: str) -> Role:
         """Return the role of a token. Raises ApiError for a wrong token, or while the client is locked out."""
         digest = hash_of(token)

@@ -51,6 +51,8 @@ class Operation:
     """What the documentation says beside the role."""
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Request headers that it reads, with their JSON schemas."""
+    cost: int = 1
+    """How many requests it counts as for the rate limit: more where it takes more processor time."""
     documented: bool = True
     prefix: str = ROOT
 
@@ -74,13 +76,13 @@ _OPERATIONS = (
               failures={409: "The camera delivers no pictures."}),
     Operation("getHeatMap", "GET", "/picture/heat-map", "view",
               "The parts of a frame that drove the column of a class",
-              schema.HeatMap, handlers.heat_map, query=schema.HeatMapQuery,
+              schema.HeatMap, handlers.heat_map, query=schema.HeatMapQuery, cost=20,
               failures={404: "The class does not exist.",
                         409: "The frame is gone, no class was taught, or the encoder does not output its map."}),
     Operation("getClasses", "GET", "/classes", "view", "How well each class is recognised",
-              schema.Classes, handlers.classes),
+              schema.Classes, handlers.classes, cost=2),
     Operation("teach", "POST", "/classes/{label}/teach", "teach", "Teach a frame as an example of a class",
-              schema.Taught, handlers.teach, status=201, body=schema.Teach, keyed=True,
+              schema.Taught, handlers.teach, status=201, body=schema.Teach, keyed=True, cost=4,
               failures=GONE | NOT_STORED),
     Operation("renameClass", "POST", "/classes/{label}/rename", "administer",
               "Rename a class; the new name must not be in use",
@@ -94,7 +96,7 @@ _OPERATIONS = (
               schema.Done, handlers.undo, body=schema.Undo, keyed=True,
               failures={409: "There is nothing to undo, or the given action is not the last."} | NOT_STORED),
     Operation("getExamples", "GET", "/examples", "view", "Stored examples, the newest first",
-              schema.Examples, handlers.examples, query=schema.ExamplesQuery),
+              schema.Examples, handlers.examples, query=schema.ExamplesQuery, cost=4),
     Operation("getThumbnail", "GET", "/examples/{id}/thumbnail.jpg", "view", "Thumbnail of an example",
               JPEG, handlers.thumbnail),
     Operation("relabelExamples", "POST", "/examples/relabel", "teach", "Move examples to another class, as one action",
@@ -109,7 +111,7 @@ _OPERATIONS = (
               JPEG, handlers.tray_picture),
     Operation("teachMoments", "POST", "/tray/teach", "teach",
               "Teach tray entries as examples of a class, all or none, as one action",
-              schema.TaughtMany, handlers.teach_tray, status=201, body=schema.Relabel, keyed=True,
+              schema.TaughtMany, handlers.teach_tray, status=201, body=schema.Relabel, keyed=True, cost=40,
               failures=GONE | NOT_STORED),
     Operation("dismissMoments", "POST", "/tray/dismiss", "teach", "Remove entries from the tray",
               schema.Dismissed, handlers.dismiss, body=schema.Some),
@@ -131,12 +133,12 @@ _OPERATIONS = (
               "multipart/x-mixed-replace", endpoint=Services.mjpeg, documented=False),
     Operation("exportExamples", "GET", "/export", "administer",
               "Export the examples of some classes, or of all, as a file",
-              ZIP, endpoint=Services.export, query=schema.ExportQuery,
+              ZIP, endpoint=Services.export, query=schema.ExportQuery, cost=40,
               failures={404: "The class does not exist.", 409: "There is nothing to export.",
                         507: "The disk is full."}),
     Operation("importExamples", "POST", "/import", "administer",
               "Import the examples of an exported file, all or none",
-              schema.Imported, endpoint=Services.import_, body=ZIP,
+              schema.Imported, endpoint=Services.import_, body=ZIP, cost=40,
               failures={408: "The file arrived too slowly.",
                         409: "The file is invalid, or was made with another encoder; nothing was imported.",
                         413: "The file is too large.", 415: "The body has another media type.",

@@ -95,6 +95,7 @@ class Site:
         async def run(request: Request) -> Response:
             async with deadline(BODY_S):
                 call = await read_call(request, role=operation.role, query=operation.query, body=body)
+            self._policy.charge(call.client, operation.cost - 1)
             if endpoint is not None:
                 return await endpoint(self._running, request, call)
             assert handler is not None

@@ -271,6 +271,18 @@ def test_guessing_is_locked_out(serve: Callable[..., Served]) -> None:
     assert (locked.status_code, int(locked.headers["retry-after"]) > 0) == (429, True)
 
 
+def test_operations_that_take_long_count_as_more_requests(served: Served) -> None:
+    limiter = served.server._policy._limiter
+    limiter._rate = 0.001
+    limiter._burst = 10.0
+    teach(served, "cup")  # 4
+    assert served.http.get(api("/examples")).status_code == 200  # 4
+    limited = served.http.get(api("/examples"))
+    assert (limited.status_code, limited.json()["error"]["code"]) == (429, "too_many")
+    assert served.http.get(api("/session")).status_code == 200
+    assert served.http.get(api("/session")).status_code == 429
+
+
 def test_every_answer_carries_what_keeps_browsers_safe(served: Served) -> None:
     for path in ("/", "/static/nothing.js", api("/state"), api("/nothing"), "/metrics"):
         headers = served.http.get(path).headers
