@@ -26,9 +26,9 @@ from typing import Any
 
 import httpx
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "web"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from real import running
+from support.service_process import running
 
 MIX = (
     ("GET", "/state", 30),
