@@ -2,9 +2,12 @@
 
 import io
 import random
+import resource
 from contextlib import suppress
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from edge_app.devices.mjpeg import MAX_BETWEEN, MAX_PICTURE, PartReader, decode_picture
 from edge_app.errors import DeviceError
@@ -103,5 +106,19 @@ def test_a_picture_larger_than_memory_is_refused_by_its_header() -> None:
     header = bytearray(PICTURES[0])
     at = header.index(b"\xff\xc0") + 5
     header[at : at + 4] = b"\xff\xff\xff\xff"
-    with pytest.raises(DeviceError, match=r"4294836225 pixels|exceeds limit"):
+    with pytest.raises(
+        DeviceError, match=r"a frame of \d+ bytes is not a picture: .*(65535 x 65535 pixels|exceeds limit)"
+    ):
         decode_picture("http://camera/", bytes(header))
+
+
+def test_a_damaged_png_does_not_take_gigabytes() -> None:
+    """OpenCV takes as much memory as a chunk claims to have."""
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((40, 56, 3), np.uint8)).save(file, "PNG")
+    data = bytearray(file.getvalue())
+    data[33:37] = (0x40000000).to_bytes(4, "big")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with suppress(DeviceError):
+        decode_picture("http://camera/", bytes(data))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
