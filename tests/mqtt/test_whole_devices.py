@@ -129,7 +129,7 @@ def test_without_the_section_the_library_is_not_loaded(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from edge_app import app\n"
         "def change(config): return config.overridden(camera='sim:', buttons='sim:', state=Path(sys.argv[1]))\n"
-        "app.run(app.Source(None, {}, change), seconds=0.1)\n"
+        "app.run(app.ConfigSource(None, {}, change), seconds=0.1)\n"
         "print([name for name in sys.modules if name.startswith(('paho', 'edge_app.mqtt', 'ssl'))])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
