@@ -94,11 +94,11 @@ def _dream(learner: "Learner", manifest: "ModelManifest", config: "Consolidation
     done = 0
     with TFLiteEncoder(manifest, threads=threads) as encoder, progress_bar("dreaming") as progress:
         while (task := learner.next_dream(config)) is not None:
-            embedding = None
-            if task.thumbnail is not None:
-                embedding = encoder.encode(dream_picture(task.thumbnail, task.number, manifest.input_size))
-            learner.learn_dream(task, embedding)
-            done += 1
+            if task.thumbnail is None:
+                done += learner.learn_rehearsals(config)
+            else:
+                picture = dream_picture(task.thumbnail, task.number, manifest.input_size)
+                done += learner.learn_dream(task, encoder.encode(picture))
             progress(done, left)
 
 

@@ -15,7 +15,7 @@ class ReplayTask(NamedTuple):
     example: int
     number: int
     thumbnail: bytes | None
-    """The picture to alter, JPEG; None: rehearse the example unchanged."""
+    """The picture to alter, JPEG; None: a rehearsal, of the example unchanged."""
 
 
 class ReplayChoice(NamedTuple):

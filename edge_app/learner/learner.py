@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -48,6 +49,10 @@ SNAPSHOT_EVERY = 500
 
 PATIENCE_S = 8.0
 """Longest wait of a change for another one that is being stored: a stage must report within ten seconds."""
+
+
+MAX_REHEARSALS = 16
+"""Rehearsals stored in one commit: one alone costs as much disk time, and a decision waits for so many at most."""
 
 
 class Sample(NamedTuple):
@@ -286,21 +291,34 @@ class Learner(Closing):
             example, number, altered = found
             return consolidation.ReplayTask(example, number, self._store.thumbnail(example) if altered else None)
 
-    def learn_dream(self, task: consolidation.ReplayTask, embedding: NDArray[np.uint8] | None) -> bool:
-        """Store a dream, (n,) uint8, durably, and learn it; None: a rehearsal. Return False if `task` is out of date.
+    def learn_dream(self, task: consolidation.ReplayTask, embedding: NDArray[np.uint8]) -> bool:
+        """Store a dream, (n,) uint8, durably, and learn it. Return False if `task` is out of date.
 
-        Undo does not take these back; they are removed with their example. Raises InputError, StateNotWritable.
+        Undo does not take it back; it is removed with its example. Raises InputError, StateNotWritable.
         """
-        if embedding is not None:
-            self._check_embedding(embedding)
+        self._check_embedding(embedding)
         with self._hold():
             self._check_writable()
             dreamt = {dreamer.example: dreamer.dreams for dreamer in self._store.dreamers()}
             if dreamt.get(task.example) != task.number:
                 return False
-            self._store.dream([Dream(task.example, task.number, b"" if embedding is None else embedding.tobytes())])
+            self._store.dream([Dream(task.example, task.number, embedding.tobytes())])
             self._catch_up()
         return True
+
+    def learn_rehearsals(self, config: ConsolidationConfig, limit: int = MAX_REHEARSALS) -> int:
+        """Store the rehearsals that come before the next dream, at most `limit`, in one commit, and learn them.
+
+        Return how many there were. They are removed with their examples. Raises StateNotWritable.
+        """
+        with self._hold():
+            self._check_writable()
+            planned = consolidation.schedule(self._store.dreamers(), self._store.classes(), config)
+            due = list(islice(takewhile(lambda choice: not choice.altered, planned), limit))
+            if due:
+                self._store.dream([Dream(choice.example, choice.number, b"") for choice in due])
+                self._catch_up()
+        return len(due)
 
     def dreams(self, config: ConsolidationConfig) -> tuple[int, int]:
         """Return the number of dreams learnt, and of those left to make."""

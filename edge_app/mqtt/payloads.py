@@ -75,12 +75,14 @@ def classes(reports: list[ClassReport]) -> dict[str, Any]:
 
 def condition(status: DeviceStatus, events_lost: int) -> dict[str, Any]:
     """Return the part of the health that is published at every change."""
+    progress = status.rebuild_progress
     return {
         "ok": status.health.ok,
         "reasons": list(status.health.reasons),
         "camera": status.camera,
         "slowed": status.slowed,
         "rebuilding": status.rebuilding,
+        "rebuild": None if progress is None else {"done": progress[0], "total": progress[1]},
         "events_lost": events_lost,
         "version": status.version,
     }

@@ -1,6 +1,7 @@
 """Idle time: stored examples are replayed, as dreams (altered) or rehearsals (unaltered); docs/consolidation.md.
 
-One at a time, within a share of the processor's time, and only while the picture stands still and no command waits.
+A little at a time, within a share of the processor's time, and only while the picture stands still and no command
+waits.
 """
 
 import logging
@@ -92,7 +93,7 @@ class Consolidate:
         """Dreams and rehearsals learnt since the start."""
 
     def step(self) -> bool:
-        """Replay one example, or wait; False once the camera's recording has ended."""
+        """Replay one dream or some rehearsals, or wait; False once the camera's recording has ended."""
         if self._ended.is_set():
             return False
         if not self._may_replay():
@@ -131,12 +132,14 @@ class Consolidate:
                 self._report(logging.INFO, "consolidated", dreams=self.dreamt - self._reported)
                 self._reported = self.dreamt
             return
-        embedding = None
-        if task.thumbnail is not None:
-            picture = dream_picture(task.thumbnail, task.number, self._input_size)
-            if self._interrupted(idle_ns):
-                return
-            embedding = self._encoder.encode(picture)
+        if task.thumbnail is None:
+            if not self._interrupted(idle_ns):
+                self.dreamt += self._learner.learn_rehearsals(self._config)
+            return
+        picture = dream_picture(task.thumbnail, task.number, self._input_size)
+        if self._interrupted(idle_ns):
+            return
+        embedding = self._encoder.encode(picture)
         if not self._interrupted(idle_ns):
             self.dreamt += self._learner.learn_dream(task, embedding)
 

@@ -3,6 +3,7 @@
 import sqlite3
 import zlib
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from edge_app.config import ConsolidationConfig, StateConfig
 from edge_app.errors import StateCorrupt, StateNotWritable
 from edge_app.learner import Learner
 from edge_app.learner.consolidation import ReplayTask, choose, left, scattered, schedule, schedule_new
+from edge_app.learner.learner import MAX_REHEARSALS
 from edge_app.storage.folder import database_path
-from edge_app.storage.records import Kind, ReplayCandidate
+from edge_app.storage.records import Dream, Kind, ReplayCandidate
 from edge_app.storage.recovery import recover
 from edge_app.storage.store import Store
 from support.simple_network import clean_replay, embedding, export, folder_in_memory, open_learner, taught_only
@@ -41,7 +43,10 @@ def limited(dreams: int, per_class: int, rehearsals: int) -> ConsolidationConfig
 def dream(learner: Learner, config: ConsolidationConfig = CONFIG) -> ReplayTask | None:
     task = learner.next_dream(config)
     if task is not None:
-        assert learner.learn_dream(task, None if task.thumbnail is None else dreamt(task))
+        if task.thumbnail is None:
+            assert learner.learn_rehearsals(config, limit=1) == 1
+        else:
+            assert learner.learn_dream(task, dreamt(task))
     return task
 
 
@@ -344,3 +349,34 @@ def _follow(folder: Path, actions: list[tuple[str, int]]) -> None:
         assert learner.network_state() == expected == clean_replay(folder)
     finally:
         learner.close()
+
+
+def test_rehearsals_are_stored_together_and_give_the_same_network_as_one_by_one(tmp_path: Path) -> None:
+    config = limited(1, 2, 3)
+    states, commits = [], []
+    for name, limit in (("one by one", 1), ("together", MAX_REHEARSALS)):
+        with open_learner(tmp_path / name, clock=lambda: 1) as learner:
+            for number in range(12):
+                teach(learner, number, ("mug", "pen", "cup")[number % 3])
+            count, commit = 0, learner._store.dream
+
+            def counted(dreams: Sequence[Dream], commit: Callable[[Sequence[Dream]], None] = commit) -> None:
+                nonlocal count
+                count += 1
+                commit(dreams)
+
+            learner._store.dream = counted  # type: ignore[method-assign]
+            while (task := learner.next_dream(config)) is not None:
+                if task.thumbnail is None:
+                    assert 1 <= learner.learn_rehearsals(config, limit) <= limit
+                else:
+                    assert learner.learn_rehearsals(config, limit) == 0, "a dream comes first"
+                    assert learner.learn_dream(task, dreamt(task))
+            assert learner.learn_rehearsals(config, limit) == 0
+            states.append((learner.network_state(), learner._store.journal(), learner.dreams(config)))
+            commits.append(count)
+            assert learner.network_state() == clean_replay(tmp_path / name)
+    assert states[0] == states[1]
+    done = states[0][2][0]
+    assert commits[0] == done
+    assert commits[1] <= 1 + done // MAX_REHEARSALS + sum(entry.kind is Kind.DREAM for entry in states[0][1])

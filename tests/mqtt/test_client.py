@@ -171,6 +171,19 @@ def test_one_that_was_never_started_can_be_closed() -> None:
     rig.client.wake()
 
 
+def test_a_packet_that_is_larger_than_was_allowed_is_not_read(server: socket.socket) -> None:
+    rig = Rig(server.getsockname()[1])
+    rig.client.start()
+    line = welcome(server)
+    line.sendall(b"\x30\xff\xff\xff\x7f" + bytes(1000))  # a PUBLISH of 256 MB begins
+    rig.reports.wait_for(lambda events: "broker_lost" in events)
+    reason = str(rig.reports.last("broker_lost")["reason"])
+    assert reason.endswith("sent a packet of 268435455 bytes, expected at most 1048576")
+    line.close()
+    rig.client.close()
+    assert rig.listener.messages == []
+
+
 def test_it_doubles_up_to_a_minute_and_is_short_again_after_a_good_connection() -> None:
     backoff = BackOff(random.Random(1))
     waits = [backoff.wait_s(0.0) for _ in range(9)]

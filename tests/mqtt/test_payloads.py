@@ -75,9 +75,12 @@ def test_health_is_split_into_what_changes_rarely_and_always() -> None:
         "camera": "black",
         "slowed": True,
         "rebuilding": False,
+        "rebuild": None,
         "events_lost": 7,
         "version": "1",
     }
+    rebuilding = payloads.condition(status._replace(rebuilding=True, rebuild_progress=(256, 600)), 7)
+    assert (rebuilding["rebuilding"], rebuilding["rebuild"]) == (True, {"done": 256, "total": 600})
     assert payloads.measures(status) == {
         "fps": 12.35,
         "temperature_c": None,

@@ -48,12 +48,12 @@ def teach(learner: Learner, name: str = "red", seed: int = 0) -> None:
 
 
 class Rig:
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learner: Learner, config: ConsolidationConfig = CONFIG) -> None:
         self.clock, self.stop, self.ended = SimulatedClock(), threading.Event(), threading.Event()
         self.encoder, self.reports, self.commands = PatchEncoder(), Reports(), CommandQueue()
         self.calm, self.pace = IdleDetector(self.clock), Pace(quiet_config(), self.clock, self.reports)
         self.stage = Consolidate(
-            CONFIG,
+            config,
             learner,
             SIDE,
             self.encoder,
@@ -101,6 +101,17 @@ def test_all_is_dreamt_and_then_nothing_until_something_happens(learner: Learner
     rig.idle()
     assert rig.step(20) == 2
     assert rig.reports.last("consolidated") == {"dreams": 2}
+
+
+def test_rehearsals_are_learnt_several_in_a_step(learner: Learner, tmp_path: Path) -> None:
+    for number in range(6):
+        learner.teach(np.full(32, number, np.uint8), "red", source="test", thumbnail=b"not read")
+    rig = Rig(learner, replace(CONFIG, dreams=1, per_class=1, rehearsals=2))
+    rig.idle()
+    assert rig.step() == 12
+    assert rig.encoder.asked == 0
+    assert rig.step() == 0
+    assert learner.network_state() == clean_replay(tmp_path)
 
 
 def test_a_picture_that_changes_and_one_that_stands_still(learner: Learner) -> None:

@@ -148,6 +148,7 @@ def dreamt(learner: Learner, encoder: TFLiteEncoder) -> dict[str, list[str]]:
     for _ in range(DREAMS):
         task = learner.next_dream(ConsolidationConfig())
         assert task is not None
+        assert task.thumbnail is not None
         picture = dream_picture(task.thumbnail, task.number, encoder.manifest.input_size)
         embedding = encoder.encode(picture)
         assert learner.learn_dream(task, embedding)
