@@ -9,6 +9,7 @@ import os
 import stat
 import struct
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,8 @@ def decode_image(source: bytes | str | Path) -> NDArray[np.uint8]:
         raise InputError(f"{name} {_not_a_picture(data)}")
     if kind == "HEIF":
         _register_heif(name)
+    if kind == "TIFF":
+        _silence_libtiff()
     # Pillow warns about damaged metadata; the picture itself is decoded or raises
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
@@ -251,6 +254,21 @@ def _register_heif(name: str) -> None:
             f"{name} is a HEIC picture, which needs pillow-heif: pip install 'edge-app[heic]', or convert it to JPEG"
         ) from error
     pillow_heif.register_heif_opener()
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Keep libtiff, which Pillow uses, from writing to standard error; Pillow has no switch for it."""
+    import ctypes
+
+    from PIL import _imaging  # noqa: F401 loads the library
+
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():
+        if "/libtiff" in line:
+            library = ctypes.CDLL(line[line.index("/") :])
+            library.TIFFSetErrorHandler(None)
+            library.TIFFSetWarningHandler(None)
+            return
 
 
 def _not_a_picture(data: bytes) -> str:

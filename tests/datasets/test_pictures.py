@@ -119,8 +119,9 @@ def test_random_damage_prints_nothing_and_warns_of_nothing(capfd: pytest.Capture
     kinds = [kind for kind in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF") if kind != "AVIF" or avif()]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for kind in kinds:
-            good = encoded(noise(24, 24), kind)
+        pictures = [encoded(noise(24, 24), kind) for kind in kinds]
+        pictures += [encoded(noise(24, 24), "TIFF", compression=how) for how in ("tiff_lzw", "tiff_adobe_deflate")]
+        for good in pictures:
             for _ in range(150):
                 content = bytearray(good)
                 for _ in range(random.integers(1, 6)):
