@@ -1,4 +1,4 @@
-"""`edge-app teach`: examples from image files."""
+"""`edge-app teach`: examples from image files, or from a data set."""
 
 import argparse
 import json
@@ -15,6 +15,7 @@ from edge_app.commands.state_options import (
     open_learner,
     require_state_option,
 )
+from edge_app.commands.teach_folder import add_folder_options, teach_folder
 
 EPILOG = """\
 Every example is stored before it is reported. A file that cannot be read is named, the others are still taught, and
@@ -23,6 +24,8 @@ the exit status is 2.
 examples:
   edge-app teach --state ~/things mug mug1.jpg mug2.jpg
   edge-app teach --state ~/things "red pen" pens/*.jpg
+  edge-app teach --state ~/things --folder photos/ --dry-run      # what its classes would be
+  edge-app teach --state ~/things --folder photos.zip
   edge-app teach --live mug                  # what the running service's camera sees now
 """
 
@@ -40,7 +43,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_json_option(parser)
     add_live_options(parser)
     parser.add_argument("--live", action="store_true", help="teach what a running service's camera sees now")
-    parser.add_argument("label", metavar="CLASS", help="what the images show")
+    add_folder_options(parser)
+    parser.add_argument("label", metavar="CLASS", nargs="?", help="what the images show")
     parser.add_argument("files", metavar="FILE", nargs="*", type=Path, help="image file")
     return parser
 
@@ -51,6 +55,10 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.labels import check_label
     from edge_app.learner.pictures import PictureEncoder
 
+    if args.folder is not None:
+        return teach_folder(args)
+    if args.label is None:
+        raise InputError("no class was named: edge-app teach CLASS FILE..., or --folder PATH for a data set")
     label = check_label(args.label)
     if args.live:
         return _teach_live(args, label)

@@ -87,7 +87,8 @@ def _folders(listing: Listing) -> Layout:
     if has_splits:
         _check_splits(listing, items)
     depth = base + (2 if has_splits else 1) if all("/".join(parts) == name for parts, name in paths) else None
-    return Layout("SPLIT/CLASS folders" if has_splits else "CLASS folders", tuple(items), tuple(left_out), depth)
+    several = len({item.split for item in items}) > 1
+    return Layout("SPLIT/CLASS folders" if several else "CLASS folders", tuple(items), tuple(left_out), depth)
 
 
 def _without_doubles(name: str) -> list[str]:

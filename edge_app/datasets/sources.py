@@ -5,6 +5,7 @@ import os
 import re
 import tarfile
 import tempfile
+import threading
 import unicodedata
 import zipfile
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
 
 
 class Source(Protocol):
-    """The files of a data set, named by their paths with forward slashes."""
+    """The files of a data set, named by their paths with forward slashes; `read` may be called from any thread."""
 
     notes: list[str]
     """Remarks on folders that are not followed."""
@@ -151,6 +152,7 @@ class TarSource:
 
     def __init__(self, path: Path) -> None:
         self.notes: list[str] = []
+        self._lock = threading.Lock()
         self._file: BinaryIO = _uncompressed(path)
         self._members: dict[str, tarfile.TarInfo] = {}
         self._folders: set[str] = set()
@@ -188,8 +190,9 @@ class TarSource:
 
     def _read(self, name: str, count: int) -> bytes:
         try:
-            file = self._tar.extractfile(self._members[name])
-            data = b"" if file is None else file.read(count)
+            with self._lock:  # its files share one position
+                file = self._tar.extractfile(self._members[name])
+                data = b"" if file is None else file.read(count)
         except Exception as error:
             raise InputError(f"{name}: cannot be read from the archive ({error})") from error
         return data

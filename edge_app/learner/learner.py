@@ -62,6 +62,8 @@ class Sample(NamedTuple):
     """(n,)"""
     thumbnail: bytes | None = None
     """The model's input as JPEG."""
+    source: str | None = None
+    """Its source; None: that of the whole call."""
 
 
 class LearntExample(NamedTuple):
@@ -218,7 +220,7 @@ class Learner(Closing):
             decided = self._predict_in_turn(shown, label, leaving)
             time_ns = self._clock()
             examples = [
-                NewExample(one.embedding.tobytes(), label, time_ns, source, one.thumbnail, prediction)
+                NewExample(one.embedding.tobytes(), label, time_ns, one.source or source, one.thumbnail, prediction)
                 for one, (_, prediction) in zip(shown, decided, strict=True)
             ]
             action = self._store.commit("teach", time_ns, add=examples, labels=dict.fromkeys(leaving))

@@ -1,0 +1,190 @@
+"""Teaches a data set: pictures are decoded, encoded and learnt at the same time, in batches that are all or nothing.
+
+A picture whose thumbnail is stored already under its class is left out, so that an interrupted run can be repeated: it
+continues after the last batch that was stored.
+"""
+
+import hashlib
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.closing import Closing
+from edge_app.datasets.contents import Item
+from edge_app.datasets.dataset import Dataset
+from edge_app.datasets.listing import LeftOut
+from edge_app.datasets.pictures import decode_image
+from edge_app.errors import InputError
+from edge_app.labels import check_label
+from edge_app.learner.learner import Learner, Sample
+from edge_app.learner.pictures import thumbnail_of
+
+if TYPE_CHECKING:
+    from edge_app.encoder.model import ModelManifest
+
+BATCH = 16
+"""Examples of a class that are stored as one action."""
+AHEAD = 4 * BATCH
+"""Pictures decoded before they are encoded: 150 kB each with the shipped encoder."""
+DECODERS = 2
+SOURCE = "data set"
+"""Source of an example whose picture has no name."""
+
+Progress = Callable[[str, Sequence[Any]], Iterable[Any]]
+"""Wraps a list of work with a title, as tqdm does."""
+
+
+class PreparedPicture(NamedTuple):
+    """A picture as it will be stored, not encoded yet."""
+
+    image: NDArray[np.uint8]
+    """The encoder's input, (side, side, 3)."""
+    thumbnail: bytes
+
+
+@dataclass
+class BulkResult:
+    """The outcome of teaching a data set, up to now."""
+
+    taught: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Examples stored and learnt, by class."""
+    right: int = 0
+    """Of them, those whose class was decided before they were learnt."""
+    duplicates: list[str] = field(default_factory=list)
+    """Pictures that were stored already, or occur twice in their class."""
+    ambiguous: list[str] = field(default_factory=list)
+    """Pictures that are taught although they are also in another class."""
+    failed: list[LeftOut] = field(default_factory=list)
+    """Pictures that cannot be read."""
+
+
+class BulkTeacher(Closing):
+    """Teaches the pictures of data sets; a context manager, used by one thread."""
+
+    def __init__(self, learner: Learner, manifest: "ModelManifest", *, threads: int = 1) -> None:
+        """Load the model. Raises RuntimeMissing, ModelNotFound, ModelMismatch."""
+        from edge_app.encoder.tflite import TFLiteEncoder
+
+        self._learner = learner
+        self._manifest = manifest
+        self._encoder = TFLiteEncoder(manifest, threads=threads)
+        self._decoders = ThreadPoolExecutor(DECODERS, thread_name_prefix="decoder")
+        self._teacher = ThreadPoolExecutor(1, thread_name_prefix="teacher")
+        self._own = threading.local()
+
+    def teach(
+        self,
+        dataset: Dataset,
+        items: Sequence[Item],
+        result: BulkResult,
+        *,
+        progress: Progress = lambda what, items: items,
+    ) -> None:
+        """Teach the items; `result` is brought up to date with every batch that is stored.
+
+        Raises InputError for a class name that cannot be used or a class that would exceed its limit, before anything
+        is taught, and StateNotWritable; batches stored before that stay.
+        """
+        self._check(items)
+        known = self._known()
+        batches: dict[str, list[Sample]] = defaultdict(list)
+        storing: deque[Future[None]] = deque()
+        ahead = self._prepared(dataset, items)
+        for item in progress("teaching", items):
+            try:
+                picture = next(ahead).result()
+            except InputError as error:
+                result.failed.append(LeftOut(item.name, str(error)))
+                continue
+            mark = _digest(picture.thumbnail)
+            if item.label in known[mark]:
+                result.duplicates.append(item.name)
+                continue
+            if known[mark]:
+                result.ambiguous.append(item.name)
+            known[mark].add(item.label)
+            batch = batches[item.label]
+            batch.append(Sample(self._encoder.encode(picture.image).copy(), picture.thumbnail, item.name))
+            if len(batch) == BATCH:
+                storing.append(self._teacher.submit(self._store, item.label, batches.pop(item.label), result))
+            while storing and (storing[0].done() or len(storing) > 2):
+                storing.popleft().result()
+        for label, batch in batches.items():
+            storing.append(self._teacher.submit(self._store, label, batch, result))
+        for future in storing:
+            future.result()
+
+    def close(self) -> None:
+        """Close the model, after the batch that is being stored."""
+        self._decoders.shutdown(cancel_futures=True)
+        self._teacher.shutdown(cancel_futures=True)
+        self._encoder.close()
+
+    def _check(self, items: Sequence[Item]) -> None:
+        wanted: dict[str, int] = defaultdict(int)
+        for item in items:
+            wanted[check_label(item.label)] += 1
+        most = self._learner.limits.examples_per_class
+        for label, count in wanted.items():
+            if count > most:  # with the policy to replace, they would replace one another
+                raise InputError(
+                    f"class {label!r} has {count} pictures, the limit is {most} examples for each class "
+                    "(state.examples_per_class): use fewer (--limit N), or raise it"
+                )
+
+    def _known(self) -> dict[bytes, set[str]]:
+        """Return the classes of each stored thumbnail, by its digest."""
+        known: dict[bytes, set[str]] = defaultdict(set)
+        for example in self._learner.examples():
+            thumbnail = self._learner.thumbnail(example.id) if example.has_thumbnail else None
+            if thumbnail is not None:
+                known[_digest(thumbnail)].add(example.label)
+        return known
+
+    def _prepared(self, dataset: Dataset, items: Sequence[Item]) -> Iterator[Future[PreparedPicture]]:
+        """Yield the pictures in order, while the next ones are being decoded."""
+        waiting: deque[Future[PreparedPicture]] = deque()
+        for item in items:
+            waiting.append(self._decoders.submit(self._prepare, dataset, item))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft()
+        yield from waiting
+
+    def _prepare(self, dataset: Dataset, item: Item) -> PreparedPicture:
+        from edge_app.encoder.preprocess import Preprocessor
+
+        if not hasattr(self._own, "preprocess"):
+            self._own.preprocess = Preprocessor(self._manifest.input_size, crop=self._manifest.crop)
+        image = self._own.preprocess(decode_image(dataset.read(item))).copy()
+        return PreparedPicture(image, thumbnail_of(image))
+
+    def _store(self, label: str, batch: Sequence[Sample], result: BulkResult) -> None:
+        """Store and learn a batch, all or nothing; in the teacher's thread."""
+        learnt = self._learner.teach_many(batch, label, source=SOURCE)
+        result.taught[label] += len(learnt)
+        result.right += sum(one.before.label == label for one in learnt)
+
+
+def in_turns(items: Iterable[Item], limit: int | None = None) -> list[Item]:
+    """Return items so that classes take turns, BATCH of each; at most `limit` of a class."""
+    classes: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        if limit is None or len(classes[item.label]) < limit:
+            classes[item.label].append(item)
+    longest = max(map(len, classes.values()), default=0)
+    return [
+        item
+        for start in range(0, longest, BATCH)
+        for label in sorted(classes)
+        for item in classes[label][start : start + BATCH]
+    ]
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
