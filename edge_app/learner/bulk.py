@@ -28,9 +28,9 @@ from edge_app.learner.pictures import thumbnail_of
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
 
-BATCH = 16
+BATCH = 32
 """Examples of a class that are stored as one action."""
-AHEAD = 4 * BATCH
+AHEAD = 2 * BATCH
 """Pictures decoded before they are encoded: 150 kB each with the shipped encoder."""
 DECODERS = 2
 SOURCE = "data set"
