@@ -18,7 +18,7 @@ from edge_app.web.schema import Failure, Problem
 
 HEAD_BYTES = 16 << 10
 """Longest head of a request: its line and its header fields."""
-HEAD_FIELDS = 100
+HEAD_FIELDS = 200
 """Most header fields of a request: parsing takes time for each."""
 HEAD_S = 10.0
 """Longest time for a new connection to send a request's head, and for a client to send the rest of a body after the

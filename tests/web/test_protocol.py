@@ -62,7 +62,7 @@ def test_a_longer_head_is_refused_in_one_piece_or_many(served: Served, size: int
 
 def test_more_fields_are_refused(served: Served) -> None:
     with connected(served) as raw:
-        raw.sendall(padded(4000, fields=HEAD_FIELDS - 1))
+        raw.sendall(padded(8000, fields=HEAD_FIELDS - 1))
         answer = received(raw)
     assert answer.startswith(b"HTTP/1.1 431")
     assert b'"code":"too_long"' in answer
