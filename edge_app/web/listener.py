@@ -5,7 +5,9 @@ import logging
 import resource
 import socket
 import ssl
+import struct
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
@@ -20,6 +22,8 @@ RESERVED_DESCRIPTORS = 64
 RETRY_S = 0.5
 """Pause after the system refused to accept: it is out of descriptors or memory."""
 ACCEPTED_AT_ONCE = 32
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: reset the connection when it is closed."""
 
 
 class Connection:
@@ -43,8 +47,10 @@ class Connection:
             transport.abort()
 
     def drop(self) -> None:
-        """End the connection at once."""
+        """End the connection at once; what is sent but not yet delivered is dropped."""
         if self._transport is not None:
+            with suppress(OSError):  # gone already
+                self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._transport.abort()
         elif self.handshake is not None:
             self.handshake.cancel()
