@@ -13,12 +13,14 @@ EPILOG = """\
 examples:
   edge-app models list
   edge-app models check
-  edge-app models add efficientnet-lite2-int8.tflite --licence Apache-2.0
+  edge-app models add lite2
+  edge-app models add efficientnet-lite3-int8.tflite --licence Apache-2.0
   edge-app models add classifier.tflite --name mine --embedding 'global_average_pooling2d/Mean'
   edge-app models remove mine
 
 A model must be full-integer TFLite: uint8 or int8 input [1, size, size, 3] (RGB) and one vector as output. A
-classifier is cut before its last fully connected layer. Added models lie in $EDGE_APP_MODELS, else in
+classifier is cut before its last fully connected layer. A manifest beside FILE that describes it is copied, unless
+options say something else. Added models lie in $EDGE_APP_MODELS, else in
 $XDG_DATA_HOME/edge-app/models, else in ~/.local/share/edge-app/models. More in docs/models.md.
 """
 
@@ -37,7 +39,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     check = actions.add_parser("check", help="compare hashes, load each model, and run it once")
     check.add_argument("names", nargs="*", metavar="NAME", help="models to check (default: all)")
     add = actions.add_parser("add", help="add a TFLite file, and write its manifest")
-    add.add_argument("file", metavar="FILE", help="a .tflite file")
+    add.add_argument("file", metavar="FILE", help="a .tflite file, or lite1 or lite2: larger encoders of edge-app")
     add.add_argument("--name", help="name of the model (default: the file's name without .tflite)")
     add.add_argument("--embedding", metavar="TENSOR", help="tensor to end at: its name, or a part that only it has")
     add.add_argument("--source", default="", help="where the file comes from; kept in the manifest")
@@ -129,11 +131,16 @@ def _add(args: argparse.Namespace) -> tuple[Any, list[str], int]:
     from pathlib import Path
 
     from edge_app.encoder.install import ModelFacts, add_model, unusual_input
+    from edge_app.encoder.model import SHORT_NAMES
     from edge_app.errors import InputError
 
+    if args.file in SHORT_NAMES and not Path(args.file).exists():
+        return _add_own(args.file)
     if not 0.1 <= args.crop <= 1.0:
         raise InputError(f"--crop {args.crop} is not a fraction of the shorter side (0.1..1.0)")
-    facts = ModelFacts(args.source, args.licence, args.architecture, args.crop)
+    facts: ModelFacts | None = ModelFacts(args.source, args.licence, args.architecture, args.crop)
+    if facts == ModelFacts():
+        facts = None
     manifest, cut = add_model(
         Path(args.file), name=args.name, embedding=args.embedding, facts=facts, replace=args.replace
     )
@@ -148,6 +155,19 @@ def _add(args: argparse.Namespace) -> tuple[Any, list[str], int]:
     if not manifest.licence:
         lines.append("no --licence was given: check that you may use these weights")
     return result, lines, 0
+
+
+def _add_own(short_name: str) -> tuple[Any, list[str], int]:
+    """Say that an encoder of edge-app is there, and how to use it. Raises ModelNotFound with the way to get it."""
+    from edge_app.encoder.model import load_manifest
+
+    row = _row(load_manifest(short_name))
+    lines = [
+        f"already installed: {_line(row)}",
+        f"new states: --model {short_name}, or model = {row['name']!r} in [encoder] of the configuration",
+        f"a state that was taught: edge-app rebuild --state DIR --model {short_name}",
+    ]
+    return row, lines, 0
 
 
 def _remove(args: argparse.Namespace) -> tuple[Any, list[str], int]:

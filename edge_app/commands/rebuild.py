@@ -2,18 +2,23 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from edge_app.commands.state_options import add_json_option, add_state_options, examples, find_manifest, progress_bar
+
+if TYPE_CHECKING:
+    from edge_app.learner.rebuild import Recognised
 
 EPILOG = """\
 The old state stays until the new one is whole. With the same encoder nothing is lost. With another encoder each example
 is encoded anew from its thumbnail (the old encoder's input as JPEG): embeddings then differ slightly from those of a
 fresh photograph, and examples without a thumbnail would be lost, which needs --accept-loss. The old database is then
-kept in the folder as before-rebuild-*.sqlite.
+kept in the folder as before-rebuild-*.sqlite. At the end it says how many examples were recognised before they were
+learnt, with what the state had before and with what it has now.
 
 examples:
   edge-app rebuild --state ~/things
-  edge-app rebuild --state ~/things --model efficientnet_lite2_int8
+  edge-app rebuild --state ~/things --model lite2
   edge-app rebuild --state ~/things --params paper
 """
 
@@ -54,12 +59,20 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.json:
         kept = str(done.kept) if done.kept else None
-        print(json.dumps({**done._asdict(), "kept": kept, "model": manifest.name}))
+        counts = {"before": done.before._asdict(), "after": done.after._asdict()}
+        print(json.dumps({**done._asdict(), **counts, "kept": kept, "model": manifest.name}))
         return 0
     how = "encoded anew from their thumbnails and learnt" if done.reencoded else "learnt"
     print(f"{examples(done.examples)} {how} again with {manifest.name}")
     if done.lost:
         print(f"{examples(done.lost)} without a thumbnail left out")
+    if done.reencoded:
+        print(f"encoder: {done.encoder} before, {manifest.name} now")
+    print(f"recognised before they were learnt: {_told(done.before)} before, {_told(done.after)} now")
     if done.kept:
         print(f"the old database is kept: {done.kept}")
     return 0
+
+
+def _told(found: "Recognised") -> str:
+    return f"{found.right} of {found.tested}" if found.tested else "none tested"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from edge_app.encoder.apart import run_apart
 from edge_app.encoder.graph import EmbeddingModel, cut_at_embedding
 from edge_app.encoder.model import (
     ModelManifest,
+    check_files,
     find_models,
     load_manifest,
     read_manifest,
@@ -54,22 +56,32 @@ def add_model(
     """Copy a TFLite model into the user's folder with a manifest of its own; return both.
 
     `name` is the file's stem unless given, `embedding` the tensor to cut at (see graph.cut_at_embedding), `folder`
-    the folder to write to. The model is run once before anything is stored. Raises InputError, with the reason, when
-    the model cannot be used; StateNotWritable when the folder cannot be written.
+    the folder to write to. Without `embedding` and `facts`, a manifest beside the file that describes it is copied. The
+    model is run once before anything is stored. Raises InputError, with the reason, when the model cannot be used;
+    StateNotWritable when the folder cannot be written.
     """
     name = file.stem if name is None else name
     folder = _user_folder() if folder is None else folder
     _check_name(name, folder, replace)
-    cut = cut_at_embedding(_read(file), embedding, str(file))
-    table = run_apart(_checked_table, name, cut, facts or ModelFacts(), str(file), what=str(file))
-    table["command"] = _command(file, name, embedding)
+    content = _read(file)
+    described = _described(file, name, content) if embedding is None and facts is None else None
+    if described is None:
+        cut = cut_at_embedding(content, embedding, str(file))
+        table = run_apart(_checked_table, name, cut, facts or ModelFacts(), str(file), what=str(file))
+        table["command"] = _command(file, name, embedding)
+        files = {table["file"]: cut.content}
+    else:
+        table, files = described
+        table = run_apart(_tried, table, files, what=str(file))
+        cut = EmbeddingModel(content, table["embedding"]["tensor"], ())
     earlier = folder / f"{name}.toml"
     with _changing(folder):
         _check_name(name, folder, replace)  # another program may have added it meanwhile
-        old = read_manifest(earlier).path if earlier.is_file() else None
-        _write(folder, table, cut.content)
-        if old is not None and old.name != table["file"]:
-            old.unlink(missing_ok=True)
+        old = read_manifest(earlier).files if earlier.is_file() else ()
+        _write(folder, table, files)
+        for path in old:
+            if path.name not in files:
+                path.unlink(missing_ok=True)
         return load_manifest(earlier), cut
 
 
@@ -86,7 +98,7 @@ def remove_model(name: str, *, folder: Path | None = None) -> list[Path]:
         raise ModelNotFound(f"no model {name!r} in {folder}; added models: {there}")
     with _changing(folder):
         manifest = read_manifest(path)
-        files = [path, manifest.path, *filter(None, (manifest.rate_code_path, manifest.background_path))]
+        files = [path, *manifest.files]
         for file in files:  # the manifest first: a model without one is ignored
             file.unlink(missing_ok=True)
     return files
@@ -138,10 +150,20 @@ def _read(file: Path) -> bytes:
 def _checked_table(name: str, cut: EmbeddingModel, facts: ModelFacts, shown: str) -> dict[str, Any]:
     """Return the manifest's table of a model that has run."""
     table = _table(name, cut, facts, shown)
+    return _tried(table, {table["file"]: cut.content})
+
+
+def _tried(table: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
+    """Run a model; return its manifest's table, with what the run showed where the table does not say it."""
+    tensor = table["embedding"].get("tensor") or describe(files[table["file"]], table["name"]).outputs[0].name
     with tempfile.TemporaryDirectory(prefix="edge-app-model-") as scratch:
-        _write(Path(scratch), table, cut.content)
-        table["self_check"] = _try_out(load_manifest(Path(scratch) / f"{name}.toml"))
-    return table
+        _write(Path(scratch), table, files)
+        digests = _try_out(load_manifest(Path(scratch) / f"{table['name']}.toml"))
+    checked = {
+        "embedding": table["embedding"] | {"tensor": tensor},
+        "self_check": digests | table.get("self_check", {}),
+    }
+    return table | checked
 
 
 def unusual_input(manifest: ModelManifest) -> str | None:
@@ -157,6 +179,27 @@ def unusual_input(manifest: ModelManifest) -> str | None:
         "Pixels are passed on as they are: if the model was trained with a mean and a deviation for each channel, its "
         "embeddings will be worse than they could be; measure with `edge-app evaluate --model`"
     )
+
+
+def _described(file: Path, name: str, content: bytes) -> tuple[dict[str, Any], dict[str, bytes]] | None:
+    """Return the table of the manifest beside a model, and the content of all files that it names, under a new name.
+
+    None when there is no manifest of this content. Raises ModelNotFound, ModelMismatch for the other files.
+    """
+    path = file.with_suffix(".toml")
+    sha256 = hashlib.sha256(content).hexdigest()
+    if not path.is_file() or read_manifest(path).sha256 != sha256:
+        return None
+    check_files(read_manifest(path))
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    table["name"], table["file"] = name, f"{name}-{sha256[:12]}.tflite"
+    files = {table["file"]: content}
+    for key in ("rate_code", "background"):
+        if "file" in table.get(key, {}):
+            beside = path.parent / table[key]["file"]
+            table[key]["file"] = f"{name}-{table[key]['sha256'][:12]}.{key}{beside.suffix}"
+            files[table[key]["file"]] = _read(beside)
+    return table, files
 
 
 def _table(name: str, cut: EmbeddingModel, facts: ModelFacts, shown: str) -> dict[str, Any]:
@@ -237,8 +280,9 @@ def _try_out(manifest: ModelManifest) -> dict[str, str]:
     return digests
 
 
-def _write(folder: Path, table: dict[str, Any], content: bytes) -> None:
-    write_atomically(folder / table["file"], content, mode=READABLE)
+def _write(folder: Path, table: dict[str, Any], files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        write_atomically(folder / name, content, mode=READABLE)
     write_manifest(folder / f"{table['name']}.toml", table)
 
 

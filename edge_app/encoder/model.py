@@ -25,6 +25,8 @@ from edge_app.errors import InputError, ModelMismatch, ModelNotFound
 from edge_app.files import READABLE, read_text, write_atomically
 
 DEFAULT_MODEL = "efficientnet_lite0_gaussian"
+SHORT_NAMES = {size: f"efficientnet_{size}_gaussian" for size in ("lite0", "lite1", "lite2")}
+"""Short names of edge-app's own encoders; a model that was added under such a name takes precedence."""
 DTYPE = one_of("uint8", "int8")
 SCALE = number(0, 1e6, above=True)
 ZERO_POINT = whole(0, 255)
@@ -100,6 +102,11 @@ class ModelManifest:
         name = self.background.get("file")
         return None if name is None else self.manifest_path.parent / name
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that the manifest names, the model first."""
+        return (self.path, *filter(None, (self.rate_code_path, self.background_path)))
+
 
 def user_models_dir(environ: Mapping[str, str] | None = None) -> Path | None:
     """Return the folder of the user's own models, which need not exist; None where the user has no home folder."""
@@ -136,6 +143,8 @@ def load_manifest(
 ) -> ModelManifest:
     """Return the manifest of a model, given by name or by the path of its .toml or .tflite file; None: the default.
 
+    A name may be one of SHORT_NAMES.
+
     With `check`, the hashes of the model and of the file that its rate code names are compared too. Raises
     ModelNotFound when there is no such model or a file of it is missing, ModelMismatch when a file is not the one
     described, InputError when the manifest is not valid.
@@ -149,6 +158,13 @@ def load_manifest(
             raise ModelNotFound(f"{path}: no such manifest; `edge-app models add FILE` writes one for a TFLite file")
     else:
         found = find_models(extra_dirs)
+        if text not in found:
+            text = SHORT_NAMES.get(text, text)
+        if text not in found and text in SHORT_NAMES.values():
+            raise ModelNotFound(
+                f"the encoder {text} is not part of this installation. In a checkout of edge-app `make models` builds "
+                f"it in firmware_models/; `edge-app models add {text}.tflite` adds it where edge-app is installed"
+            )
         if text not in found:
             searched = ", ".join(str(folder) for folder in model_dirs(extra_dirs))
             raise ModelNotFound(

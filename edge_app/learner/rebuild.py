@@ -6,7 +6,7 @@ its thumbnail (the old encoder's input as JPEG), the examples without one are lo
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from edge_app.errors import InputError, ModelMismatch
 from edge_app.files import sync_folder
-from edge_app.learner.replay import NetworkFactory, Progress, RateCoder, Trained, replay
+from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained
 from edge_app.storage.database import MODE
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
-from edge_app.storage.records import Binding
+from edge_app.storage.records import Binding, Example, Kind
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
 
@@ -31,6 +31,13 @@ Encode = Callable[[bytes], NDArray[np.uint8]]
 """A thumbnail (JPEG) to its embedding, (n,) uint8."""
 
 
+class Recognised(NamedTuple):
+    """How many examples of known classes were recognised before they were learnt."""
+
+    right: int
+    tested: int
+
+
 class Rebuilt(NamedTuple):
     """The result of a rebuild."""
 
@@ -40,6 +47,12 @@ class Rebuilt(NamedTuple):
     """Examples without a thumbnail; they are in the old database."""
     kept: Path | None
     """Path of the old database, if the encoder changed."""
+    encoder: str
+    """Name of the encoder before the rebuild."""
+    before: Recognised
+    """Counted from the stored decisions, which imported examples lack."""
+    after: Recognised
+    """Counted during the replay."""
 
 
 def rebuild(
@@ -61,15 +74,16 @@ def rebuild(
     lock = FolderLock(folder)
     try:
         with Store.open(database_path(folder)) as store:
+            encoder, before = store.binding.encoder_name, _recognised(store.examples())
             reencode = binding.encoder_sha256 != store.binding.encoder_sha256
             lost, kept = 0, None
             if reencode:
                 lost, kept = _reencode(store, binding, encode, accept_loss, progress)
             trained = Trained(factory.new())
-            replay(trained, rate_code, store.journal, store.count_presentations(), progress)
+            after = _test_then_learn(trained, rate_code, store, progress)
             Snapshots(snapshots_path(folder)).save(trained.key(binding), trained.network.snapshot())
             store.rebind(binding)
-            return Rebuilt(len(store.examples()), reencode, lost, kept)
+            return Rebuilt(len(store.examples()), reencode, lost, kept, encoder, before, after)
     finally:
         lock.release()
 
@@ -102,6 +116,34 @@ def _reencode(
 
     store.rebind(binding, embedding, drop=[*without, *store.forgotten()])
     return len(without), kept
+
+
+def _recognised(examples: Sequence[Example]) -> Recognised:
+    """Count the stored decisions on examples, given in the order in which they were taught."""
+    known: set[str] = set()
+    right = tested = 0
+    for example in examples:
+        if example.label in known and example.before is not None:
+            tested += 1
+            right += example.before.label == example.label
+        known.add(example.label)
+    return Recognised(right, tested)
+
+
+def _test_then_learn(trained: Trained, rate_code: RateCoder, store: Store, progress: Progress | None) -> Recognised:
+    """Replay the journal as `replay` does, deciding on each example of a known class before it is learnt."""
+    total = store.count_presentations()
+    right = tested = 0
+    while entries := store.journal(trained.seq, CHUNK):
+        for entry in entries:
+            if entry.kind is Kind.EXAMPLE and entry.label in trained.network.labels:
+                counts = rate_code(np.frombuffer(entry.embedding, np.uint8))
+                tested += 1
+                right += trained.network.predict_one(counts).label == entry.label
+            trained.learn([entry], rate_code)
+        if progress is not None:
+            progress(trained.journal.count, total)
+    return Recognised(right, tested)
 
 
 def _keep(store: Store) -> Path:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ def other_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     data = manifest.path.read_bytes() + b"another"
     (folder / "other.tflite").write_bytes(data)
     text = manifest.manifest_path.read_text().replace(manifest.sha256, hashlib.sha256(data).hexdigest())
-    (folder / "other.toml").write_text(text.replace(manifest.name, "other"))
+    for key, value in (("name", manifest.name), ("file", manifest.path.name)):
+        text = text.replace(f'{key} = "{value}"', f'{key} = "{value.replace(manifest.name, "other")}"')
+    (folder / "other.toml").write_text(text)
     for path in manifest.path.parent.iterdir():
         if path.stem != manifest.path.stem and path.is_file():
             (folder / path.name).write_bytes(path.read_bytes())
@@ -111,6 +114,7 @@ def test_a_state_is_refused_to_another_encoder_and_rebuilt_for_it_on_request(
     assert cli.run(["rebuild", "--state", str(taught), "--model", other_model]) == 0
     out = capsys.readouterr().out
     assert "9 examples encoded anew from their thumbnails and learnt again with other" in out
+    assert re.search(r"recognised before they were learnt: \d of \d before, \d of \d now", out)
     (kept,) = taught.glob("before-rebuild-*.sqlite")
     assert str(kept) in out
     with Store.reader(kept) as store:

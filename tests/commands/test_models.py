@@ -39,6 +39,16 @@ def test_from_adding_to_removing(capsys: pytest.CaptureFixture[str]) -> None:
     assert "mine" not in find_models()
 
 
+def test_adding_an_encoder_of_edge_app_says_how_to_use_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "add", "lite0"]) == 0
+    printed = capsys.readouterr().out
+    assert f"already installed: {DEFAULT_MODEL}" in printed
+    assert "edge-app rebuild --state DIR --model lite0" in printed
+    assert not folder.exists()
+    assert run(["models", "add", "lite0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == DEFAULT_MODEL
+
+
 def test_check_tells_which_model_is_not_sound(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("good", "bad"):
         run(["models", "add", str(MODELS / "embedding_uint8.tflite"), "--name", name])

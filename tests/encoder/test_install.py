@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edge_app.encoder import install, selfcheck
+from edge_app.encoder.background import load_background
 from edge_app.encoder.install import ModelFacts, add_model, remove_model, unusual_input
 from edge_app.encoder.model import DEFAULT_MODEL, find_models, load_manifest
 from edge_app.encoder.tflite import TFLiteEncoder
@@ -164,3 +165,34 @@ def test_an_input_that_stands_for_no_usual_range_is_warned_of(
     warning = unusual_input(asked)
     assert (warning is None) == (shown is None)
     assert shown is None or f"its input stands for {shown}" in str(warning)
+
+
+def test_a_model_with_its_manifest_beside_it_is_added_as_described(folder: Path) -> None:
+    shipped = load_manifest()
+    manifest, model = add_model(shipped.path, name="copy")
+    assert (model.removed, model.content) == ((), shipped.path.read_bytes())
+    same = ("sha256", "embedding_scale", "pooling", "sigma", "last_map", "crop", "rate_code", "self_check", "source")
+    assert load_background(manifest) is not None
+    np.testing.assert_array_equal(load_background(manifest), load_background(shipped))
+    assert {path.parent for path in manifest.files} == {folder}
+    assert [getattr(manifest, key) for key in same] == [getattr(shipped, key) for key in same]
+    assert manifest.path.parent == folder
+    with TFLiteEncoder(manifest) as encoder:
+        assert selfcheck.check(encoder).equal is True
+    assert sorted(remove_model("copy")) == sorted([manifest.manifest_path, *manifest.files])
+    assert not list(folder.glob("copy*"))
+
+
+def test_a_manifest_beside_that_describes_another_file_is_not_taken(folder: Path, models: Path, tmp_path: Path) -> None:
+    shipped = load_manifest()
+    path = tmp_path / f"{shipped.name}.tflite"
+    path.write_bytes((models / "embedding_uint8.tflite").read_bytes())
+    path.with_suffix(".toml").write_text(shipped.manifest_path.read_text())
+    manifest, _ = add_model(path, name="mine")
+    assert (manifest.embedding_size, manifest.source) == (24, "")
+
+
+def test_facts_that_are_given_replace_the_manifest_beside(folder: Path) -> None:
+    shipped = load_manifest()
+    with pytest.raises(InputError, match="has 2 outputs; choose one with --embedding"):
+        add_model(shipped.path, name="copy", facts=ModelFacts(crop=0.5))

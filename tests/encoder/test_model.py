@@ -76,6 +76,19 @@ def test_an_unknown_name_lists_what_there_is(tiny: ModelManifest) -> None:
         load_manifest(tiny.path.parent / "other.tflite")
 
 
+def test_edge_apps_own_encoders_have_short_names(tiny: ModelManifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_manifest("lite0") == load_manifest()
+    monkeypatch.setattr(model, "model_dirs", lambda extra_dirs: [tiny.path.parent])
+    with pytest.raises(
+        ModelNotFound, match=r"efficientnet_lite2_gaussian is not part .*`make models` builds .*models add"
+    ):
+        load_manifest("lite2")
+    tiny.manifest_path.rename(tiny.manifest_path.with_name("lite2.toml"))
+    own = tiny.manifest_path.with_name("lite2.toml")
+    own.write_text(own.read_text().replace('name = "tiny"', 'name = "lite2"'))
+    assert load_manifest("lite2").path == tiny.path
+
+
 @pytest.mark.parametrize("place", [0, 2500, -1])
 def test_one_altered_bit_is_refused(tiny: ModelManifest, place: int) -> None:
     content = bytearray(tiny.path.read_bytes())

@@ -53,7 +53,8 @@ OTHER = binding("b")._replace(embedding_size=SIZE + 1)
 def test_other_parameters_replay_everything_and_lose_nothing(state: Path) -> None:
     before = clean_replay(state)
     done = rebuild(state, binding(params="2", rate="s"), rate_code, SimpleFactory())
-    assert done == (7, False, 0, None)
+    assert done[:4] == (7, False, 0, None)
+    assert done.encoder == "encoder-a"
     factory = SimpleFactory()
     with open_learner(state, factory=factory) as learner:
         assert (factory.made, factory.loaded) == (0, 1)
@@ -68,6 +69,26 @@ def test_a_rebuild_with_what_it_had_keeps_what_was_predicted(state: Path) -> Non
     rebuild(state, binding(), rate_code, SimpleFactory())
     with open_learner(state) as learner:
         assert all(example.before for example in learner.examples())
+
+
+def test_a_rebuild_counts_what_was_recognised_before_it_was_learnt(tmp_path: Path) -> None:
+    with open_learner(tmp_path / "plain") as learner:
+        for i in range(36):
+            learner.teach(embedding(i, i % 3), f"class {i % 3}", source="test", thumbnail=b"x")
+        right = sum(
+            example.before is not None and example.before.label == example.label for example in learner.examples()[3:]
+        )
+    same = rebuild(tmp_path / "plain", binding(), rate_code, SimpleFactory())
+    assert same.before == same.after == (right, 33)
+    assert right > 20
+    blind = rebuild(
+        tmp_path / "plain", OTHER, _any_size, SimpleFactory(), encode=lambda _: np.full(SIZE + 1, 99, np.uint8)
+    )
+    assert blind.before == (right, 33)
+    assert blind.after.tested == 33
+    assert blind.after.right < 20, "all pictures look the same to that encoder"
+    again = rebuild(tmp_path / "plain", OTHER, _any_size, SimpleFactory(), encode=encode)
+    assert again.before == (0, 0), "no decisions of the network in use were stored"
 
 
 def test_another_encoder_learns_from_the_thumbnails(state: Path) -> None:
