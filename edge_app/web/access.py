@@ -12,7 +12,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from edge_app.errors import EdgeAppError
 from edge_app.roles import Role, allows
-from edge_app.web.limits import Lockout, RateLimiter, client_key
+from edge_app.web.limits import Lockout, RateLimiter, client_key, plain_address
 from edge_app.web.responses import ApiError
 from edge_app.web.tokens import Tokens, hash_of
 
@@ -197,6 +197,9 @@ class AccessMiddleware:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        if scope.get("client"):
+            address, port = scope["client"]
+            scope["client"] = plain_address(address), port
         # kept before a proxy's headers replace it
         scope["edge_app.peer"] = scope["client"][0] if scope.get("client") else ""
         await self._inner(scope, receive, send)

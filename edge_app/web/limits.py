@@ -14,17 +14,24 @@ FORGIVEN_S = 24 * 3600.0
 """A client's failures are forgotten after so long without another."""
 
 
-def client_key(address: str) -> str:
-    """Return the key of a client: its IPv4 address, or its IPv6 /64 network, all of which one host may use."""
+def plain_address(address: str) -> str:
+    """Return an address without its zone, and IPv4 as such where it came over an IPv6 socket (::ffff:192.0.2.1)."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address[:64]
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return str(mapped or found)
+
+
+def client_key(address: str) -> str:
+    """Return the key of a client: its IPv4 address, or its IPv6 /64 network, all of which one host may use."""
+    plain = plain_address(address)
+    try:
+        found = ipaddress.ip_address(plain)
+    except ValueError:
+        return plain
+    return plain if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))
 
 
 class _Bucket(NamedTuple):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from edge_app.web.limits import client_key
+from edge_app.web.limits import client_key, plain_address
 
 HANDSHAKE_S = 10.0
 """Longest wait for the first byte of a connection, and longest time for a TLS handshake."""
@@ -118,7 +118,7 @@ class ConnectionTable:
             del self._held[connection.key]
 
     def _is_proxy(self, address: str) -> bool:
-        return any(ip_address(address.partition("%")[0]) in network for network in self._proxies)
+        return any(ip_address(plain_address(address)) in network for network in self._proxies)
 
 
 def _longest_idle(connections: Iterable[Connection]) -> Connection | None:

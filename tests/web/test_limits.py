@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_app.web.limits import FREE_FAILURES, LONGEST_LOCK_S, Lockout, RateLimiter, client_key
+from edge_app.web.limits import FREE_FAILURES, LONGEST_LOCK_S, Lockout, RateLimiter, client_key, plain_address
 
 
 class Clock:
@@ -77,3 +77,16 @@ def test_the_tables_are_bounded() -> None:
 )
 def test_an_ipv6_network_is_one_client(address: str, key: str) -> None:
     assert client_key(address) == key
+
+
+@pytest.mark.parametrize(
+    ("address", "plain"),
+    [
+        ("::ffff:127.0.0.1", "127.0.0.1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("a socket", "a socket"),
+    ],
+)
+def test_an_ipv4_client_of_an_ipv6_socket_has_its_ipv4_address(address: str, plain: str) -> None:
+    assert plain_address(address) == plain

@@ -1,15 +1,8 @@
-"""The API over real sockets: operations, errors, roles, sessions, TLS and limits."""
+"""The API over real sockets: operations, errors, roles and sessions."""
 
-import errno
-import io
 import json
-import os
 import socket
-import ssl
-import threading
-import zipfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from urllib.parse import quote
 
 import httpx
@@ -17,16 +10,10 @@ import numpy as np
 import pytest
 
 from edge_app.commands.status import lines
-from edge_app.config import WebConfig
 from edge_app.datasets.pictures import decode_image
-from edge_app.errors import DeviceError, InputError
 from edge_app.storage.records import NewExample
 from edge_app.web import schema, translate
-from edge_app.web.server import WebServer, port_user
-from support.certificate import self_signed
-from support.device import Device
 from support.served import CHANGE, Served, api
-from support.simple_network import open_learner
 
 JSON = {"content-type": "application/json"}
 
@@ -186,40 +173,6 @@ def test_what_is_wrong_is_said_in_one_form_and_changes_nothing(
     assert served.device.learner.examples() == []
 
 
-def test_a_body_that_is_too_long_is_refused_before_it_is_read(serve: Callable[..., Served]) -> None:
-    served = serve(max_upload_mb=1)
-    long = served.http.post(api("/classes/cup/teach"), content=b" " * 70_000, headers=JSON)
-    assert (long.status_code, long.json()["error"]["code"]) == (413, "too_long")
-
-    def endless() -> object:
-        while True:
-            yield b"x" * 65536
-
-    zip_ = {"content-type": "application/zip"}
-    for content in (endless(), b"x" * (2 << 20)):
-        try:
-            answer = served.http.post(api("/import"), content=content, headers=zip_)  # type: ignore[arg-type]
-        except httpx.TransportError:
-            continue  # it hung up while we were still sending, as it should
-        assert answer.status_code == 413
-    assert not list(served.tokens.parent.glob(".import-*"))
-
-
-def test_classes_travel_as_a_file(served: Served) -> None:
-    for label in ("cup", "pen", "cup"):
-        teach(served, label)
-    answer = served.http.get(api("/export"), params={"label": ["cup"]})
-    assert answer.headers["content-type"] == "application/zip"
-    assert int(answer.headers["content-length"]) == len(answer.content)
-    assert "embeddings.bin" in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
-    served.http.delete(api("/classes/cup"))
-    zip_ = {"content-type": "application/zip"}
-    assert served.http.post(api("/import"), content=answer.content, headers=zip_).json() == {"added": 2, "skipped": 0}
-    assert served.http.post(api("/import"), content=answer.content, headers=zip_).json() == {"added": 0, "skipped": 2}
-    assert served.device.learner.classes() == {"pen": 1, "cup": 2}
-    assert not [path for path in served.tokens.parent.iterdir() if path.name.startswith(".")]
-
-
 def test_roles_are_kept_apart(serve: Callable[..., Served]) -> None:
     served = serve(loopback_role="none")
     tokens = {role: served.server.tokens.make(role) for role in ("view", "teach", "administer")}
@@ -320,214 +273,11 @@ def test_the_page_is_served(served: Served) -> None:
     assert served.http.get("/static/main.js").headers["content-type"].startswith("text/javascript")
 
 
-def test_tls_with_certificate_files(tmp_path: Path, serve: Callable[..., Served]) -> None:
-    certificate, key = self_signed(tmp_path)
-    served = serve(certificate=str(certificate), key=str(key), loopback_role="none")
-    token = served.server.tokens.make("view")
-    with served.client(verify=ssl.create_default_context(cafile=str(certificate))) as http:
-        signed = http.post(api("/session"), json={"token": token})
-        assert "__Host-edge_app=" in signed.headers["set-cookie"]
-        assert "Secure" in signed.headers["set-cookie"]
-        assert http.get(api("/state")).json()["role"] == "view"
-        assert "strict-transport-security" not in http.get("/").headers  # other ports of the host may use plain HTTP
-    with pytest.raises(httpx.TransportError):
-        httpx.get(served.server.url.replace("https", "http"))
-
-
-def test_hsts_is_sent_when_asked_for(tmp_path: Path, serve: Callable[..., Served]) -> None:
-    certificate, key = self_signed(tmp_path)
-    served = serve(certificate=str(certificate), key=str(key), hsts_days=2)
-    with served.client(verify=ssl.create_default_context(cafile=str(certificate))) as http:
-        assert http.get("/").headers["strict-transport-security"] == "max-age=172800"
-
-
-def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
-    (tmp_path / "c.pem").write_text("x")
-    config = WebConfig(enabled=True, port=0, certificate=str(tmp_path / "c.pem"), key=str(tmp_path / "c.pem"))
-    with (
-        open_learner(tmp_path) as learner,
-        Device(tmp_path, learner) as device,
-        pytest.raises(InputError, match=r"c\.pem.* cannot be used for TLS"),
-    ):
-        WebServer(device.control, config, tmp_path / "t.json")
-
-
-def test_an_address_that_cannot_be_bound_is_named_with_the_reason(served: Served, tmp_path: Path) -> None:
-    taken = WebConfig(enabled=True, port=served.server.port)
-    with pytest.raises(
-        DeviceError, match=rf"127\.0\.0\.1 port \d+ cannot be used: the program .*process {os.getpid()}"
-    ):
-        WebServer(served.control, taken, tmp_path / "t.json")
-    elsewhere = WebConfig(enabled=True, host="203.0.113.7", port=0, plain_http=True)
-    with pytest.raises(DeviceError, match=r"this machine has no such address"):
-        WebServer(served.control, elsewhere, tmp_path / "t.json")
-
-
-def test_a_port_of_another_users_program_is_only_called_taken(tmp_path: Path) -> None:
-    (tmp_path / "net").mkdir()
-    line = "0: 0100007F:223D 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 4711 1 0 100 0 0 10 0"
-    (tmp_path / "net" / "tcp").write_text(f"sl local_address ...\n{line}\n")
-    assert port_user(4, 0x223D, tmp_path) == "another program"
-    (tmp_path / "99" / "fd").mkdir(parents=True)
-    (tmp_path / "99" / "fd" / "3").symlink_to("socket:[4711]")
-    (tmp_path / "99" / "comm").write_text("nginx\n")
-    assert port_user(4, 0x223D, tmp_path) == "the program 'nginx' (process 99)"
-    assert port_user(4, 0x223E, tmp_path) == "another program"
-
-
-def test_tokens_that_are_damaged_keep_it_from_starting_and_later_let_nobody_in(served: Served, tmp_path: Path) -> None:
-    served.tokens.write_text("{")
-    served.tokens.chmod(0o600)
-    with served.client("edge-x") as http:
-        answer = http.get(api("/state"))
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "tokens")
-    with pytest.raises(InputError, match="is damaged"):
-        WebServer(served.control, WebConfig(enabled=True, port=0), served.tokens)
-
-
-def test_what_an_interrupted_import_left_is_removed(tmp_path: Path, serve: Callable[..., Served]) -> None:
-    (tmp_path / ".import-abc").write_bytes(b"x")
-    serve()
-    assert not (tmp_path / ".import-abc").exists()
-
-
-def test_a_stop_ends_what_flows(serve: Callable[..., Served]) -> None:
-    served = serve()
-    ended = threading.Event()
-
-    def follow() -> None:
-        with served.client() as http, served.events(http) as events:
-            for _ in events:
-                began.set()
-        ended.set()
-
-    began = threading.Event()
-    thread = threading.Thread(target=follow)
-    thread.start()
-    assert began.wait(30)
-    served.server.close()
-    assert ended.wait(10)
-    thread.join()
-    served.server.close()
-
-
-def test_a_server_that_cannot_begin_says_so(
-    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fails(*_: object) -> None:
-        raise ValueError("a mistake")
-
-    monkeypatch.setattr("edge_app.web.site.Site", fails)
-    with WebServer(served.control, WebConfig(enabled=True, port=0), tmp_path / "t.json") as server:
-        with pytest.raises(DeviceError, match="could not be started: a mistake"):
-            server.start()
-        assert isinstance(server.failure, ValueError)
-    assert "have stopped" in caplog.text
-
-
-def test_an_idle_connection_is_let_go_and_half_a_request_too(
-    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge_app.web.protocol.HEAD_S", 0.2)
-    served = serve()
-    for sent in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"):
-        with socket.create_connection(("127.0.0.1", served.server.port), 10) as raw:
-            raw.sendall(sent)
-            assert raw.recv(100) == b""
-
-
-def test_a_client_that_hangs_up_half_way_is_no_mistake_of_ours(
-    served: Served, caplog: pytest.LogCaptureFixture
-) -> None:
-    with socket.create_connection(("127.0.0.1", served.server.port), 10) as raw:
-        head = "POST /api/v1/undo HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Edge-App: 1\r\nContent-Length: 100\r\n\r\n{"
-        raw.sendall(head.encode())
-    for _ in range(20):
-        assert served.http.get(api("/session")).status_code == 200
-    served.server.close()
-    assert caplog.records == []
-
-
-def test_more_connections_than_allowed_are_dropped_and_the_page_still_answers(serve: Callable[..., Served]) -> None:
-    served = serve(max_clients=1)
-    raws = [socket.create_connection(("127.0.0.1", served.server.port), 10) for _ in range(60)]
-    for raw in raws:
-        raw.close()
-    for _ in range(100):
-        try:
-            if served.http.get(api("/session")).status_code == 200:
-                break
-        except httpx.TransportError:
-            continue
-    else:
-        pytest.fail("it does not answer any more")
-
-
 def test_json_is_what_it_says(served: Served) -> None:
     answer = served.http.get(api("/state"))
     assert answer.headers["content-type"] == "application/json"
     assert json.loads(answer.content)["version"]
     assert CHANGE == {"X-Edge-App": "1"}
-
-
-@pytest.mark.parametrize(
-    ("code", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "read-only"), (errno.EMFILE, "files open")]
-)
-def test_a_disk_that_takes_nothing_is_507_wherever_it_fails(
-    served: Served, monkeypatch: pytest.MonkeyPatch, code: int, words: str
-) -> None:
-    teach(served, "cup")
-    token = served.server.tokens.make("view")
-    exported = served.http.get(api("/export")).content
-
-    def full(*_: object, **__: object) -> object:
-        raise OSError(code, os.strerror(code))
-
-    zip_ = {"content-type": "application/zip"}
-    requests = {
-        "tempfile.NamedTemporaryFile": ("POST", "/import", {"content": exported, "headers": zip_}),
-        "edge_app.web.services._receive": ("POST", "/import", {"content": exported, "headers": zip_}),
-        "tempfile.TemporaryFile": ("GET", "/export", {}),
-        "edge_app.web.tokens.write_atomically": ("POST", "/session", {"json": {"token": token}}),
-    }
-    for name, (method, path, options) in requests.items():
-        with monkeypatch.context() as patched:
-            patched.setattr(name, full)
-            answer = served.http.request(method, api(path), **options)  # type: ignore[arg-type]
-        assert (answer.status_code, answer.json()["error"]["code"]) == (507, "not_stored"), (name, answer.text)
-        assert words in answer.json()["error"]["message"].lower()
-    assert served.device.learner.classes() == {"cup": 1}
-
-
-def test_an_upload_whose_token_is_removed_meanwhile_is_not_imported(serve: Callable[..., Served]) -> None:
-    served = serve(loopback_role="none")
-    token = served.server.tokens.make("administer")
-    served.control.teach("cup")
-    with served.client(token) as http:
-        exported = http.get(api("/export")).content
-        served.control.forget_class("cup")
-
-        def parts() -> Iterator[bytes]:
-            yield exported[:100]
-            served.device.wait_for(lambda _: bool(list(served.tokens.parent.glob(".import-*"))))
-            served.server.tokens.remove("administer")
-            yield exported[100:]
-
-        answer = http.post(api("/import"), content=parts(), headers={"content-type": "application/zip"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "sign_in")
-    assert served.device.learner.classes() == {}
-
-
-def test_an_upload_has_a_deadline(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_app.web.services.UPLOAD_S", 0.3)
-    served = serve()
-    head = (
-        "POST /api/v1/import HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Edge-App: 1\r\nContent-Type: application/zip\r\n"
-        "Content-Length: 1000\r\n\r\n"
-    )
-    with socket.create_connection(("127.0.0.1", served.server.port), 30) as raw:
-        raw.sendall(head.encode() + b"PK")
-        assert raw.recv(100).startswith(b"HTTP/1.1 408")
 
 
 @pytest.mark.parametrize(
