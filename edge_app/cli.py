@@ -1,4 +1,4 @@
-"""The command line: parses arguments, runs one command, and is the only place that exits the process."""
+"""The command line: parses arguments and runs one command. Only this module exits the process."""
 
 import argparse
 import contextlib
@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from edge_app import __version__
 from edge_app.commands.state_options import take_account
@@ -48,21 +48,21 @@ STAY_ROOT = ("install-service", "export")
 """Commands that write to a place of root's, and take the owner's account themselves where they read his folder."""
 
 LIVE = "edge_app.app"
-"""The module that the live device alone imports."""
+"""Imported by the live device only."""
 
 EPILOG = """\
 exit status:
   0  done
-  1  an error that edge-app can explain, none of those below
-  2  wrong usage, or bad input
+  1  any other error that edge-app can explain
+  2  wrong usage, or invalid input
   3  encoder model not found, altered, or not the one that the state was taught with
-  4  a library that the action needs is not installed
-  5  stored state is damaged
+  4  a required library is not installed
+  5  the stored state is damaged
   6  another process holds the state folder
   7  the state folder cannot be written
-  8  a device (camera, buttons, lights) cannot be used
-  9  the camera stopped working and could not be mended
-  10  a part of the running program failed; the line before says which
+  8  a device (camera, buttons, lights) cannot be opened
+  9  the camera stopped delivering usable frames
+  10  a part of the running program failed; the line above names it
   130  interrupted
 
 examples:
@@ -72,13 +72,19 @@ examples:
 """
 
 
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose epilog is printed as it stands."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; imports no command's libraries."""
-    parser = argparse.ArgumentParser(
+    """Return the parser of all commands. Imports none of their libraries."""
+    parser = CommandParser(
         prog="edge-app",
         description="A camera that learns: hold something up, press a button, and the device knows it from then on.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"edge-app {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -89,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status; errors are printed to stderr, never as a traceback."""
+    """Run one command and return its exit status. Errors are printed to stderr, without a traceback."""
     args = build_parser().parse_args(argv)
     try:
         _leave_root(args)
@@ -100,7 +106,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # the reader went away (`| head`): the interpreter must not complain about it at exit
+        sys.stderr.close()  # the reader is gone (`| head`): keeps the interpreter from complaining at exit
         return 0
     return status
 
@@ -115,12 +121,12 @@ def _leave_root(args: argparse.Namespace) -> None:
 
 
 def _leave_at_once(status: int) -> NoReturn:
-    """End the process without Python's farewell; all that matters is closed by now.
+    """End the process without Python's clean-up; everything that matters is closed by now.
 
-    Taking the live device's libraries apart costs a small board seconds of a stop; and a stage that hangs in native
-    code, and comes back meanwhile, aborts the process.
+    On a small board the clean-up of the live device's libraries takes seconds; and a stage that hangs in native code
+    and returns during it aborts the process.
     """
-    with contextlib.suppress(OSError, ValueError):  # a reader that went away
+    with contextlib.suppress(OSError, ValueError):  # the reader is gone
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(status)

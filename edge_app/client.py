@@ -1,4 +1,4 @@
-"""A running device, spoken to over its API: what the commands `status`, `watch`, `teach --live` and `undo` use."""
+"""A client of a running device's API, for the commands `status`, `watch`, `teach --live` and `undo --live`."""
 
 import http.client
 import json
@@ -17,15 +17,15 @@ URL = "http://127.0.0.1:8765"
 ROOT = "/api/v1"
 TIMEOUT_S = 40.0
 SILENT_S = 30.0
-"""A stream that is silent for longer than three heartbeats is gone."""
+"""A stream that sends nothing for three heartbeats is lost."""
 
 
 class DeviceUnreachable(DeviceError):
-    """The service does not answer at its address."""
+    """The service does not answer at this address."""
 
 
 class RequestRejected(EdgeAppError, RuntimeError):
-    """The service understood, and said no."""
+    """The service rejected the request."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -34,12 +34,12 @@ class RequestRejected(EdgeAppError, RuntimeError):
 
 
 class DeviceClient:
-    """A device at an address. Every call opens a connection of its own."""
+    """A device at an address. Every call opens its own connection."""
 
     def __init__(self, url: str = URL, token: str | None = None, certificate: Path | None = None) -> None:
-        """`certificate` is a file with the authority that signed the device's, for one that the system does not know.
+        """`certificate`: file with the authority that signed the device's certificate, if the system does not trust it.
 
-        Raises InputError for an address that is none.
+        Raises InputError for an invalid address.
         """
         parts = urllib.parse.urlsplit(url)
         try:
@@ -57,14 +57,17 @@ class DeviceClient:
             try:
                 self._tls = ssl.create_default_context(cafile=None if certificate is None else str(certificate))
             except OSError as error:
-                raise InputError(f"{certificate}: is no certificate: {error.strerror or error}") from error
+                raise InputError(f"{certificate}: not a certificate: {error.strerror or error}") from error
 
     def get(self, path: str) -> Any:
-        """Return what is at a path below the API's root. Raises Unreachable, Refused."""
+        """Return the resource at a path below the API's root. Raises DeviceUnreachable, RequestRejected."""
         return self._ask("GET", path, None, {})
 
     def change(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Post a change, once more when no answer came: its key makes that harmless. Raises Unreachable, Refused."""
+        """Post a change; repeat it once if no answer came, which its idempotency key makes harmless.
+
+        Raises DeviceUnreachable, RequestRejected.
+        """
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         try:
             return self._ask("POST", path, body, headers)
@@ -74,7 +77,7 @@ class DeviceClient:
             return self._ask("POST", path, body, headers)
 
     def events(self) -> Iterator[tuple[str, Any]]:
-        """Yield (name, value) of each event until the connection ends. Raises Unreachable, Refused."""
+        """Yield (name, value) of each event until the connection ends. Raises DeviceUnreachable, RequestRejected."""
         connection = self._connect(SILENT_S)
         try:
             answer = self._send(connection, "GET", "/events", None, {"Accept": "text/event-stream"})
@@ -106,9 +109,7 @@ class DeviceClient:
         try:
             return json.loads(data) if data else None
         except ValueError as error:
-            raise RequestRejected(
-                answer.status, f"{self.url} is no edge-app: it answered with something else"
-            ) from error
+            raise RequestRejected(answer.status, f"{self.url} is not an edge-app: its answer is not JSON") from error
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
         if self._tls is not None:
@@ -139,13 +140,13 @@ class DeviceClient:
     def _unreachable(self, error: Exception) -> DeviceUnreachable:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return DeviceUnreachable(
-            f"no answer at {self.url}: {why}. Does edge-app run there, with enabled = true in [web]? --url names "
+            f"no answer at {self.url}: {why}. Does edge-app run there, with enabled = true in [web]? --url gives "
             "another address"
         )
 
 
 def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return the token in a file, else that of $EDGE_APP_TOKEN; None: none is needed. Raises InputError."""
+    """Return the token in a file, else $EDGE_APP_TOKEN; None if neither is given. Raises InputError."""
     if file is None:
         return environ.get("EDGE_APP_TOKEN") or None
     try:
@@ -153,7 +154,7 @@ def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> st
     except (OSError, ValueError) as error:
         raise InputError(f"--token-file {file}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not text or not text.isascii() or any(character.isspace() for character in text):
-        raise InputError(f"--token-file {file}: expected one token, and nothing else")
+        raise InputError(f"--token-file {file}: expected one token and nothing else")
     return text
 
 

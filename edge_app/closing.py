@@ -1,4 +1,4 @@
-"""Fits what holds something, a file or a device, into a `with` block."""
+"""Base classes of objects that hold a file or a device, for `with` blocks."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
@@ -10,7 +10,7 @@ class Closing(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what is held; harmless when that was done before."""
+        """Release everything; harmless if called again."""
 
     def __enter__(self) -> Self:
         return self
@@ -22,11 +22,11 @@ class Closing(ABC):
 
 
 class Opening(Closing):
-    """Opened at the beginning of a `with` block, too."""
+    """Also opened at the beginning of a `with` block."""
 
     @abstractmethod
     def open(self) -> None:
-        """Take hold."""
+        """Open the file or device."""
 
     def __enter__(self) -> Self:
         self.open()

@@ -1,19 +1,19 @@
-"""The errors that edge-app raises on purpose.
+"""Errors raised by edge-app.
 
-Every message names the thing, its value, what was expected, and the way out. Each class has a standard-library second
-base, so that callers who know nothing of edge-app can still catch what they expect, and an exit status of the command
+Every message names the thing, its value, what was expected, and the remedy. Each class has a second base class from the
+standard library, so that callers can catch the built-in exception that they expect, and the exit status of the command
 line (`edge-app --help` lists them).
 """
 
 
 class EdgeAppError(Exception):
-    """Something that edge-app can explain went wrong; the base of all errors below."""
+    """Base of all errors below."""
 
     exit_status = 1
 
 
 class InputError(EdgeAppError, ValueError):
-    """An argument, a file or a value from outside is not what was expected."""
+    """An argument, a file or another value from outside is invalid."""
 
     exit_status = 2
 
@@ -23,34 +23,34 @@ class ParameterError(InputError):
 
 
 class UnknownLabel(EdgeAppError, KeyError):
-    """A class was named that the network does not have."""
+    """No class of this name."""
 
     exit_status = 2
 
     def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""  # KeyError would show the message's repr
+        return str(self.args[0]) if self.args else ""  # KeyError shows the repr of the message
 
 
 class ModelNotFound(EdgeAppError, FileNotFoundError):
-    """No encoder model or manifest of that name."""
+    """No encoder model or manifest of this name."""
 
     exit_status = 3
 
 
 class ModelMismatch(EdgeAppError, ValueError):
-    """A model, or what was learnt with one, does not belong to the manifest or the encoder in use."""
+    """A model or a state does not match the manifest or the encoder in use."""
 
     exit_status = 3
 
 
 class RuntimeMissing(EdgeAppError, ImportError):
-    """A library that this action needs is not installed; the message gives the command that installs it."""
+    """A required library is not installed; the message has the command that installs it."""
 
     exit_status = 4
 
 
 class StateCorrupt(EdgeAppError, ValueError):
-    """Stored state fails its checksum or its format check; nothing was changed."""
+    """The stored state fails its checksum or format check; nothing was changed."""
 
     exit_status = 5
 
@@ -68,6 +68,6 @@ class StateNotWritable(EdgeAppError, OSError):
 
 
 class DeviceError(EdgeAppError, OSError):
-    """A camera, a button line or an indicator cannot be opened or has stopped working."""
+    """A camera, a button line or an indicator cannot be opened, or has stopped working."""
 
     exit_status = 8

@@ -1,4 +1,4 @@
-"""Numba's cache of compiled kernels: where it lies, and filling it."""
+"""Numba's cache of compiled kernels: its folder, and filling it."""
 
 import importlib
 import os
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
 
 MODULES = ("edge_app.colanet.kernels", "edge_app.encoder.ratecode")
-"""Where compiled functions stand."""
+"""Modules with compiled functions."""
 
 
 class CacheState(NamedTuple):
-    """What is known of the cache in this process."""
+    """The cache as this process uses it."""
 
     folder: str | None
-    """Where compiled kernels are kept; None: nowhere, every start compiles again."""
+    """Folder of compiled kernels; None: no cache, every start compiles."""
     files: int
-    """Index and data files in it that belong to edge-app's kernels."""
+    """Index and data files of edge-app's kernels in it."""
     reason: str
-    """Why it lies there, in a person's words."""
+    """Why this folder is used."""
 
 
 def kernels() -> Iterator[tuple[str, Any]]:
-    """Yield (module.name, dispatcher) of every compiled function that edge-app has."""
+    """Yield (module.name, dispatcher) of each compiled function."""
     from numba.core.dispatcher import Dispatcher
 
     for module_name in MODULES:
@@ -41,27 +41,25 @@ def kernels() -> Iterator[tuple[str, Any]]:
 
 
 def cache_state() -> CacheState:
-    """Look where numba keeps the kernels; imports them, compiles nothing."""
+    """Return where numba caches the kernels. Imports them, compiles nothing."""
     folders = {dispatcher.stats.cache_path for _, dispatcher in kernels()} - {None}
-    wished = os.environ.get("NUMBA_CACHE_DIR")
+    configured = os.environ.get("NUMBA_CACHE_DIR")
     if not folders:
-        return CacheState(
-            None, 0, "no folder for it can be written: set NUMBA_CACHE_DIR to one that can, else each start compiles"
-        )
+        return CacheState(None, 0, "no writable folder: set NUMBA_CACHE_DIR to one, otherwise every start compiles")
     folder = sorted(folders)[0]
     names = {dispatcher.py_func.__name__ for _, dispatcher in kernels()}
     files = sum(path.name.split(".")[1].split("-")[0] in names for path in Path(folder).glob("*.nb[ic]"))
-    if wished and Path(folder).is_relative_to(Path(wished).absolute()):
+    if configured and Path(folder).is_relative_to(Path(configured).absolute()):
         reason = "NUMBA_CACHE_DIR"
     elif Path(folder).name == "__pycache__":
-        reason = "beside the source" + (f", as {wished} (NUMBA_CACHE_DIR) cannot be written" if wished else "")
+        reason = "beside the source" + (f", as {configured} (NUMBA_CACHE_DIR) cannot be written" if configured else "")
     else:
         reason = "the user's cache folder, as the package's own cannot be written by this user"
     return CacheState(folder, files, reason)
 
 
 class Compiled(NamedTuple):
-    """How a process came by its kernels."""
+    """Numbers of kernels compiled and loaded."""
 
     compiled: int
     """Signatures compiled in this process."""
@@ -70,10 +68,10 @@ class Compiled(NamedTuple):
 
 
 def compile_all(manifest: "ModelManifest", params: "Params | None" = None, threads: Sequence[int] = (1, 2)) -> Compiled:
-    """Use every kernel once in every way that the program does; with `params` those that these and `threads` need.
+    """Call every kernel once with each signature in use, or only those that `params` and `threads` need.
 
-    What is compiled goes to the cache, if there is one. Compiling takes some tens of seconds on a small board. A kernel
-    that is loaded and never used takes memory, and nothing else.
+    Compiled kernels are written to the cache. Compiling takes tens of seconds on a small board. A loaded kernel that is
+    never used costs only memory.
     """
     from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params

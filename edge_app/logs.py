@@ -1,7 +1,7 @@
-"""One line an event that matters, on standard error: `learnt label=mug example=7 ms=21.4`.
+"""The log: one line per event on standard error, such as `learnt label=mug example=7 ms=21.4`.
 
-Under systemd each line begins with its level as sd-daemon(3) has it, `<6>`, so that the journal keeps it; on a terminal
-it begins with the time of day.
+Under systemd each line begins with its level as in sd-daemon(3), `<6>`, for the journal; on a terminal it begins with
+the time of day.
 """
 
 import json
@@ -15,14 +15,14 @@ _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), 
 
 
 class LineFormatter(logging.Formatter):
-    """Formats a record as one line; a traceback as some more, each with the same beginning."""
+    """Formats a record as one line, and a traceback as further lines with the same prefix."""
 
     def __init__(self, *, journal: bool) -> None:
         super().__init__(datefmt="%H:%M:%S")
         self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, or the lines where there is a traceback."""
+        """Return the line, or several for a traceback."""
         lines = [_one_line(record.getMessage()) + _written(getattr(record, "fields", {}))]
         if record.exc_info:
             lines += self.formatException(record.exc_info).splitlines()
@@ -36,12 +36,12 @@ class LineFormatter(logging.Formatter):
 
 
 def report(level: int, event: str, /, **fields: object) -> None:
-    """Write an event with its fields."""
+    """Log an event with its fields."""
     logging.getLogger(LOGGER).log(level, event, extra={"fields": fields})
 
 
 def set_up(level: str, stream: TextIO, environ: Mapping[str, str]) -> None:
-    """Send what edge-app logs, from `level` on, to `stream`; another call changes the level and the stream."""
+    """Send log lines of `level` and above to `stream`; a second call replaces both."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter(journal=is_journal(stream, environ)))
     logger = logging.getLogger(LOGGER)
@@ -51,12 +51,12 @@ def set_up(level: str, stream: TextIO, environ: Mapping[str, str]) -> None:
 
 
 def set_level(level: str) -> None:
-    """Log from this level on: debug, info, warning or error."""
+    """Set the lowest level to log: debug, info, warning or error."""
     logging.getLogger(LOGGER).setLevel(level.upper())
 
 
 def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether systemd has connected a stream to the journal; see JOURNAL_STREAM in systemd.exec(5)."""
+    """Return whether a stream is connected to the journal; see JOURNAL_STREAM in systemd.exec(5)."""
     try:
         found = os.fstat(stream.fileno())
     except (OSError, ValueError):

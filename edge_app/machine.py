@@ -1,4 +1,4 @@
-"""What a measurement was made on: processor, board, versions, memory. Linux only; what cannot be read is None."""
+"""The machine of a measurement: processor, board, versions, memory. Linux only; unreadable values are None."""
 
 import os
 import platform
@@ -38,11 +38,11 @@ SIMD = (
     *("sse4_1", "avx", "avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8"),
     *("asimd", "asimddp", "i8mm", "sve", "sve2", "sme", "sme2"),
 )
-"""Vector extensions that numerical libraries choose their kernels by, as the kernel names them."""
+"""Vector extensions by which numerical libraries choose their kernels, named as in /proc/cpuinfo."""
 
 
 def describe() -> dict[str, Any]:
-    """Return the facts as JSON values: `cpu`, `simd`, `cores`, `memory_mb`, `board`, `system`, `python`, `packages`."""
+    """Return JSON values: `cpu`, `simd`, `cores`, `memory_mb`, `board`, `system`, `python`, `packages`."""
     return {
         "cpu": cpu_name(),
         "simd": simd(),
@@ -56,7 +56,7 @@ def describe() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of those of `PACKAGES` that are installed."""
+    """Return the versions of the installed `PACKAGES`."""
     found = {}
     for name in PACKAGES:
         try:
@@ -67,7 +67,7 @@ def versions() -> dict[str, str]:
 
 
 def cpu_name() -> str:
-    """Return the processor's name: as x86 says it, or from the numbers that ARM kernels give."""
+    """Return the processor's name: as x86 kernels report it, or from the part number of ARM kernels."""
     try:
         text = CPUINFO.read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -82,7 +82,7 @@ def cpu_name() -> str:
 
 
 def simd() -> tuple[str, ...]:
-    """Return those of `SIMD` that the processor has; none where the kernel does not tell."""
+    """Return the processor's extensions among `SIMD`; empty if the kernel does not report them."""
     try:
         text = CPUINFO.read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -100,7 +100,7 @@ def board() -> str | None:
 
 
 def memory_mb() -> dict[str, float | None]:
-    """Return this process's resident memory now and at its highest, {"rss", "peak"} in MB (2^20 bytes)."""
+    """Return this process's resident memory, current and highest, {"rss", "peak"} in MB (2^20 bytes)."""
     try:
         text = STATUS.read_text(encoding="ascii", errors="replace")
     except OSError:

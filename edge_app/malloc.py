@@ -1,4 +1,4 @@
-"""The C library's memory: how much of what was freed it keeps. Does nothing where the C library is not glibc."""
+"""Settings of glibc's allocator that return freed memory to the system. No effect with other C libraries."""
 
 import contextlib
 import ctypes
@@ -6,16 +6,14 @@ import ctypes
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 """mallopt(3)."""
 ARENAS = 2
-"""Pools that threads share. Left alone glibc makes eight a core, and each keeps what was ever freed in it."""
-
-
+"""Memory pools shared by all threads. By default glibc makes eight per core, and each keeps its freed memory."""
 MAPPED = 4 << 20
-"""Bytes from which on a block is the system's own, and goes back to it when it is freed. Left alone glibc raises that
-to the size of the largest block that was ever freed: a network's inhibition, 6 MB, would stay in a pool."""
+"""Blocks of at least this many bytes are mapped, and returned to the system when freed. By default glibc raises the
+limit to the largest block freed so far, so that a network's inhibition, 6 MB, would stay in a pool."""
 
 
 def share_arenas() -> None:
-    """Let threads share a few pools of memory, from now on: for a program with many threads that allocate little."""
+    """Let threads share a few memory pools from now on: for a program with many threads that allocate little."""
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
         libc.mallopt(M_ARENA_MAX, ARENAS)
@@ -23,6 +21,6 @@ def share_arenas() -> None:
 
 
 def give_back() -> None:
-    """Give freed memory back to the system, after work that took much of it."""
+    """Return freed memory to the system, after work that used much of it."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

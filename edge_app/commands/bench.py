@@ -1,13 +1,13 @@
-"""`edge-app bench`: where a frame's time goes on this machine."""
+"""`edge-app bench`: time of each stage on this machine."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 EPILOG = """\
-Times are medians and 95th percentiles in milliseconds; the ratios do not depend on how fast the machine is. Frames are
+Times are medians and 95th percentiles in milliseconds; the ratios do not depend on the machine's speed. Frames are
 640 x 480 windows of scikit-image's photographs (pip install 'edge-app[demo]'), of --images, or drawn. Run it on an idle
-machine: another program's load is measured too.
+machine: the load of other programs is measured too.
 
 examples:
   edge-app bench
@@ -17,27 +17,28 @@ examples:
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Add the command's parser and return it."""
+    """Add the command's parser."""
     parser = subparsers.add_parser(
         "bench",
         help="measure the time of each stage, memory and start-up",
-        description="Measure the encoder, preprocessing, rate code, deciding, learning, memory and start-up.",
+        description="Measure encoder, preprocessing, rate code, decision, learning, memory and start-up.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--classes", type=int, default=64, metavar="N", help="classes that are taught (default: 64)")
-    parser.add_argument("--examples", type=int, default=10, metavar="N", help="examples of each class (default: 10)")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the frames and fewer starts: a first look")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of encoder and classifier (default: 1)")
+    parser.add_argument("--classes", type=int, default=64, metavar="N", help="classes to teach (default: 64)")
+    parser.add_argument("--examples", type=int, default=10, metavar="N", help="examples per class (default: 10)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the frames, and fewer starts")
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="threads of encoder and classifier (default: 1)"
+    )
     parser.add_argument("--model", metavar="NAME", help="encoder model, by name or file (default: the one shipped)")
     parser.add_argument("--params", default="default", metavar="PRESET", help="classifier's parameters")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of photographs to cut the frames from")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of photographs for the frames")
     parser.add_argument("--json", metavar="FILE", help="write all figures as JSON; - for standard output")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print a table; 0 when done."""
+    """Measure and print a table; return 0."""
     from edge_app.colanet.params import Params
     from edge_app.commands.output import check_target, show_progress, write_json
     from edge_app.encoder.model import load_manifest

@@ -1,4 +1,4 @@
-"""`edge-app check-config`: whether a configuration file is right."""
+"""`edge-app check-config`: check a configuration file."""
 
 import argparse
 import os
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from edge_app.config import Config, MqttConfig
 
 EPILOG = """\
-Nothing is opened: what the file names (camera, model, folder) may still be missing on this machine. What is right and
-may still not work, or not be meant, is told as a warning; the status is 0 then.
+Nothing is opened: the camera, model or folder that the file names may still be missing on this machine. A valid
+setting that probably does not work here is reported as a warning; the exit status is 0 then.
 
 examples:
   edge-app check-config /etc/edge-app/config.toml
@@ -27,17 +27,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "check-config",
         help="check a configuration file",
-        description="Read a configuration file as `edge-app run` does, and say what is wrong with it.",
+        description="Read a configuration file as `edge-app run` does, and report errors in it.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--show", action="store_true", help="print all values, the defaults too, as TOML")
+    parser.add_argument("--show", action="store_true", help="print all values as TOML, defaults included")
     parser.add_argument("file", metavar="FILE", type=Path, help="configuration file")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the file; 0, or InputError."""
+    """Check the file; return 0. Raises InputError."""
     from edge_app.config import load_config
 
     config = load_config(args.file, os.environ)
@@ -46,18 +45,18 @@ def run(args: argparse.Namespace) -> int:
 
         print(tomli_w.dumps(config.to_table()), end="")
     else:
-        print(f"{args.file}: right")
+        print(f"{args.file}: valid")
     for warning in warnings(config):
         print(f"warning: {warning}", file=sys.stderr)
     return 0
 
 
 def warnings(config: "Config") -> list[str]:
-    """Return what of a right configuration may not work on this machine, or not be meant."""
-    return _of_the_broker(config.mqtt) if config.mqtt.enabled else []
+    """Return the settings of a valid configuration that probably do not work on this machine."""
+    return _broker_warnings(config.mqtt) if config.mqtt.enabled else []
 
 
-def _of_the_broker(mqtt: "MqttConfig") -> list[str]:
+def _broker_warnings(mqtt: "MqttConfig") -> list[str]:
     found = []
     if find_spec("paho") is None:
         found.append("[mqtt] is enabled and paho-mqtt is not installed: pip install 'edge-app[mqtt]'")
@@ -65,13 +64,14 @@ def _of_the_broker(mqtt: "MqttConfig") -> list[str]:
         return found
     if mqtt.password_file and not mqtt.tls:
         found.append(
-            f"mqtt.host = {mqtt.host!r} is another machine and mqtt.tls is off: the password crosses the network for "
-            "all to read"
+            f"mqtt.host = {mqtt.host!r} is another machine and mqtt.tls is off: the password crosses the network "
+            "unencrypted"
         )
-    if UNIT.exists() and not _may_leave(UNIT):
+    if UNIT.exists() and not _network_allowed(UNIT):
         found.append(
-            f"mqtt.host = {mqtt.host!r} is another machine, and the installed service may only speak to this one: "
-            "allow the broker's address by a drop-in (docs/mqtt.md), or all by `edge-app install-service --network`"
+            f"mqtt.host = {mqtt.host!r} is another machine, and the installed service may only connect to this one: "
+            "allow the broker's address by a drop-in (docs/mqtt.md), or all addresses by `edge-app install-service "
+            "--network`"
         )
     return found
 
@@ -85,8 +85,8 @@ def _is_loopback(host: str) -> bool:
         return host.lower().rstrip(".") == "localhost"
 
 
-def _may_leave(unit: Path) -> bool:
-    """Return whether a drop-in of an installed unit opens the network, as far as it can be read."""
+def _network_allowed(unit: Path) -> bool:
+    """Return whether a readable drop-in of the installed unit opens the network."""
     folder = unit.with_name(unit.name + ".d")
     for path in sorted(folder.glob("*.conf")):
         try:

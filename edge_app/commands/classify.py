@@ -1,4 +1,4 @@
-"""`edge-app classify`: what image files show."""
+"""`edge-app classify`: decide on image files."""
 
 import argparse
 import json
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from edge_app.messages import Decision
 
 EPILOG = """\
-The class whose column spiked most is the answer, its lead over the runner-up the margin; "unknown" means that no column
-spiked. A file that cannot be read is named, the others are still classified, and the exit status is 2. The state is
-only read: a running service is not disturbed.
+The decision is the class whose column spiked most; the margin is its lead over the second. "unknown" means that no
+column spiked. A file that cannot be read is reported, the others are still classified, and the exit status is 2. The
+state is only read, so a service may be running.
 
 examples:
   edge-app classify --state ~/things what-is-this.jpg
@@ -22,17 +22,16 @@ examples:
 """
 
 SHOWN = 6
-"""Columns that the table shows of each image; --json has them all."""
+"""Columns shown for each image; --json has all."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "classify",
-        help="say what image files show",
-        description="Say which of the taught classes image files show.",
+        help="classify image files",
+        description="Decide which of the taught classes each image file shows.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser)
     add_json_option(parser)
@@ -41,7 +40,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Classify each file; return 0, or 2 when a file could not be read."""
+    """Classify each file; return 0, or 2 if a file could not be read."""
     from edge_app.errors import InputError
     from edge_app.learner.pictures import PictureEncoder
     from edge_app.storage.folder import require_state
@@ -69,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_json(file: str, decision: "Decision") -> dict[str, object]:
-    """Return a decision for a program; a label of null means unknown."""
+    """Return a decision as JSON values; a label of null means unknown."""
     return {
         "file": file,
         "label": decision.label,
@@ -80,7 +79,7 @@ def as_json(file: str, decision: "Decision") -> dict[str, object]:
 
 
 def print_table(decisions: "list[tuple[str, Decision]]") -> None:
-    """Print a line an image: file, decision, margin, spikes of the columns that spiked most."""
+    """Print a line per image: file, decision, margin, spikes of the columns that spiked most."""
     rows = [("file", "decision", "margin", "spikes per column")]
     rows += [(file, item.label or "unknown", str(item.margin), _spikes(item)) for file, item in decisions]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -92,4 +91,4 @@ def _spikes(decision: "Decision") -> str:
     order = sorted(range(len(decision.labels)), key=lambda index: -int(decision.spikes[index]))
     shown = [f"{decision.labels[index]} {int(decision.spikes[index])}" for index in order[:SHOWN]]
     rest = len(order) - len(shown)
-    return ", ".join(shown) + (f", and {rest} more" if rest else "") if shown else "nothing was taught yet"
+    return ", ".join(shown) + (f", and {rest} more" if rest else "") if shown else "no classes taught yet"

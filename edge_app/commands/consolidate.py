@@ -1,4 +1,4 @@
-"""`edge-app consolidate`: dream of what was taught, at once instead of in idle time."""
+"""`edge-app consolidate`: replay the stored examples now instead of in idle time."""
 
 import argparse
 import json
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from edge_app.learner import Learner
 
 EPILOG = """\
-Each stored example is seen again a little closer, off its middle or in a mirror, and learnt so; of a class that was
-seen often enough it is rehearsed as it was. What was taught, its
-order and its history stay as they are: undo, relabel and forget take an example's dreams along. It can be interrupted
-and called again at any time, and goes on where it was; when all is dreamt, nothing happens. The service does the same
-while nothing happens on camera ([consolidation] in its configuration). What it is worth: docs/consolidation.md.
+Each stored example is learnt again, slightly enlarged, shifted or mirrored (a dream), or unchanged if its class has
+been seen often enough (a rehearsal). Examples, their order and the history stay as they are; undo, relabel and forget
+include an example's dreams. The command can be interrupted and continues where it stopped. The service does the same
+while it is idle ([consolidation] in its configuration). docs/consolidation.md has the gain in accuracy.
 
 examples:
   edge-app consolidate --state ~/things
@@ -32,13 +31,12 @@ examples:
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Add the command's parser and return it."""
+    """Add the command's parser."""
     parser = subparsers.add_parser(
         "consolidate",
-        help="go through the stored examples again, altered, to know them better",
-        description="Learn altered views of what was taught: what the service does in idle time, at once.",
+        help="replay the stored examples to raise accuracy",
+        description="Learn altered views of the stored examples now; the service does it in idle time.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser)
     parser.add_argument("--dreams", type=int, metavar="N", help="dreams of one example at most (default: 1)")
@@ -46,23 +44,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--per-class",
         type=int,
         metavar="N",
-        help="examples and dreams of a class from which on it is rehearsed instead (default: 60)",
+        help="a class with N examples and dreams is rehearsed instead (default: 60)",
     )
     parser.add_argument(
-        "--rehearsals", type=int, metavar="N", help="of one example at most, dreams of it counted (default: 4)"
+        "--rehearsals",
+        type=int,
+        metavar="N",
+        help="rehearsals of one example at most, its dreams included (default: 4)",
     )
-    parser.add_argument("--forget", action="store_true", help="forget all dreams, as if there had never been any")
+    parser.add_argument("--forget", action="store_true", help="forget all dreams and rehearsals")
     add_json_option(parser)
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Dream, or forget the dreams; return 0."""
+    """Replay, or forget the dreams; return 0."""
     from edge_app.config import ConsolidationConfig
     from edge_app.errors import InputError
 
     if args.forget and any(bound is not None for bound in (args.dreams, args.per_class, args.rehearsals)):
-        raise InputError("--forget forgets all dreams: give it without --dreams, --per-class and --rehearsals")
+        raise InputError("--forget cannot be combined with --dreams, --per-class or --rehearsals")
     config = ConsolidationConfig()
     for key, value in (("dreams", args.dreams), ("per_class", args.per_class), ("rehearsals", args.rehearsals)):
         config = config.changed(key, value, f"--{key.replace('_', '-')}")
@@ -79,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
     elif args.forget:
         print(f"{_dreams(before)} forgotten")
     else:
-        rest = f", {left} left to make: the folder is half full of its cap" if left else ""
-        print(f"{_dreams(now - before)} learnt, {now} in all{rest}")
+        rest = f", {left} left: the folder has reached half of its limit" if left else ""
+        print(f"{_dreams(now - before)} learnt, {now} in total{rest}")
     return 0
 
 

@@ -1,12 +1,12 @@
-"""`edge-app demo`: the main job without a camera."""
+"""`edge-app demo`: teaching and recognition without a camera."""
 
 import argparse
 from pathlib import Path
 
 EPILOG = """\
-Photographs from scikit-image's wheel are held up before a simulated camera, turned, lit and half covered by a hand; a
-virtual thumb presses the buttons. Encoder, classifier and memory are the real ones. The same seed gives the same run,
-times apart.
+A simulated camera shows photographs from scikit-image's wheel, turned, lit and half covered by a hand; simulated
+buttons are pressed. Encoder, classifier and storage are the real ones. The same seed gives the same run, except for
+the times.
 
 examples:
   edge-app demo
@@ -16,28 +16,29 @@ examples:
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Add the command to the command line."""
+    """Add the command's parser."""
     parser = subparsers.add_parser(
         "demo",
-        help="see it learn: a simulated camera, real photographs, a virtual thumb",
-        description="Teach a few things by a press each, then let the device name what it sees; no camera needed.",
+        help="teach a simulated camera, and watch it recognise what it was shown",
+        description="Teach a few objects with a press each, then let the device name what it sees. Needs no camera.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="another run for another seed (default 0)")
-    parser.add_argument("--shots", type=int, default=4, metavar="N", help="presses for each class (default 4)")
-    parser.add_argument("--frames", type=int, default=64, metavar="N", help="frames to name (default 64)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the run (default: 0)")
+    parser.add_argument("--shots", type=int, default=4, metavar="N", help="presses per class (default: 4)")
+    parser.add_argument("--frames", type=int, default=64, metavar="N", help="frames to decide on (default: 64)")
     parser.add_argument(
-        "--out", type=Path, default=Path(), metavar="DIR", help="where demo.png is written (default: here)"
+        "--out", type=Path, default=Path(), metavar="DIR", help="folder for demo.png (default: the current one)"
     )
-    parser.add_argument("--state", type=Path, metavar="DIR", help="keep what was learnt in this empty or new folder")
+    parser.add_argument(
+        "--state", type=Path, metavar="DIR", help="keep the state in this folder, which must be empty or new"
+    )
     parser.add_argument("--model", metavar="NAME", help="encoder model, by name or manifest (default: the shipped one)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON; the transcript goes to stderr")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo; raises EdgeAppError."""
+    """Run the demo. Raises EdgeAppError."""
     import json
     import sys
 

@@ -1,4 +1,4 @@
-"""`edge-app doctor`: what is wrong with this device, and what to do about it."""
+"""`edge-app doctor`: check a device, with advice for each problem."""
 
 import argparse
 import os
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 SERVICE_CONFIG = Path("/etc/edge-app/config.toml")
 EPILOG = """\
-Nothing is changed. The camera is opened and some frames are looked at; GPIO lines are asked about, not taken. Stop the
-service before, if the camera shall be looked at: sudo systemctl stop edge-app.
+Nothing is changed. The camera is opened and some frames are read; GPIO lines are queried, not requested. To check the
+camera, stop the service first: sudo systemctl stop edge-app.
 
-exit status: 0 nothing failed (warnings may be there), 1 something did
+exit status: 0 no check failed (there may be warnings), 1 a check failed
 
 examples:
   edge-app doctor
@@ -31,12 +31,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "doctor",
         help="check camera, lines, model, state, power, temperature, service",
-        description="Check what a device needs, line by line, and say what to do about what is not right.",
+        description="Check everything that a device needs, with advice for each problem.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help=f"configuration (default: {SERVICE_CONFIG} where it is there)"
+        "--config", type=Path, metavar="FILE", help=f"configuration file (default: {SERVICE_CONFIG} if it exists)"
     )
     parser.add_argument("--camera", metavar="URI", help="check this camera instead")
     parser.add_argument("--buttons", metavar="URI", help="check these buttons instead")
@@ -48,7 +47,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the findings; 1 when one of them is a failure."""
+    """Print the findings; return 1 if a check failed."""
     from edge_app.commands.output import write_json
     from edge_app.doctor.findings import System, run_program
 
@@ -57,20 +56,20 @@ def run(args: argparse.Namespace) -> int:
         failed |= finding.status == "failed"
         listed.append(finding._asdict())
         if not args.json:
-            print(line(finding), flush=True)  # one by one: some take seconds
+            print(line(finding), flush=True)  # one by one: some checks take seconds
     if args.json:
         write_json("-", {"ok": not failed, "checks": listed})
     return 1 if failed else 0
 
 
 def line(finding: "Finding") -> str:
-    """Return a finding as text: a line, and one with what to do."""
+    """Return a finding as text: a line, and one with the advice."""
     text = f"{finding.status:<9}{finding.name:<15}{finding.detail}"
     return text + (f"\n{'':<9}{'':<15}-> {finding.advice}" if finding.advice else "")
 
 
 def examine(args: argparse.Namespace, system: "System") -> "Iterator[Finding]":
-    """Yield all findings, the quick ones first; a part that cannot be looked at is one of them."""
+    """Yield all findings, the quick ones first; a check that cannot run is a finding too."""
     from edge_app.doctor import board, software
     from edge_app.doctor.findings import Finding, guarded
 
@@ -122,7 +121,7 @@ def _config(args: argparse.Namespace) -> "tuple[Config, str]":
     if path is None and SERVICE_CONFIG.is_file():
         path = SERVICE_CONFIG
     config = load_config(path, os.environ).overridden(camera=args.camera, buttons=args.buttons, state=args.state)
-    return config, f"{path}: right" if path else "no file: defaults"
+    return config, f"{path}: valid" if path else "no file: defaults"
 
 
 def _cache() -> "Iterator[Finding]":

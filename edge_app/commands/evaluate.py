@@ -1,4 +1,4 @@
-"""`edge-app evaluate`: learn a data set as the device would, and say how well it is known afterwards."""
+"""`edge-app evaluate`: learn a data set as a device does, and measure accuracy."""
 
 import argparse
 from functools import partial
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 The data set is a folder, a zip or a tar archive: CLASS/*.jpg or SPLIT/CLASS/*.jpg, an export of Edge Impulse, Teachable
-Machine, Roboflow or Frigate, or a table of paths and classes. Splits called train and test are used as such; without
-them a fifth of each class is held out, by --seed. Each example is learnt once, in seeded random order. Unreadable
-pictures are named and left out. docs/evaluate.md describes every figure.
+Machine, Roboflow or Frigate, or a table of paths and classes. Splits named train and test are used as such; without
+them a fifth of each class is held out, chosen by --seed. Each example is learnt once, in seeded random order.
+Unreadable pictures are listed and skipped. docs/evaluate.md describes every figure.
 
 examples:
   edge-app evaluate photos/
@@ -48,7 +48,7 @@ NEWCOMER_SHOTS = 10
 
 
 class ProtocolJob(NamedTuple):
-    """What a protocol is run on."""
+    """The input of a protocol."""
 
     args: argparse.Namespace
     material: "EmbeddedDraws"
@@ -58,35 +58,37 @@ class ProtocolJob(NamedTuple):
     background: "NDArray[np.uint8] | None"
 
     def network(self, params: "Params | None" = None) -> "CoLaNET":
-        """A network that has learnt nothing."""
+        """Return an untrained network."""
         from edge_app.colanet.network import CoLaNET
 
         return CoLaNET(params or self.params, self.n_inputs, threads=self.args.threads, background=self.background)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Add the command's parser and return it."""
+    """Add the command's parser."""
     parser = subparsers.add_parser(
         "evaluate",
         help="measure accuracy on a data set of photos",
-        description="Learn a data set of photos as the device would, test, and stand conventional classifiers beside.",
+        description="Learn a data set of photos as a device does, test it, and compare with conventional classifiers.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", metavar="PATH", help="folder or archive of pictures with classes")
     parser.add_argument(
         "--protocol",
         choices=PROTOCOLS,
         default="standard",
-        help="all mixed; classes one after another; half of the classes never taught; wrong labels",
+        help="standard: classes mixed; continual: one class after another; openset: half of the classes never taught; "
+        "noisy: wrong labels",
     )
-    parser.add_argument("--train", metavar="SPLIT", help="split folder to learn from (default: train)")
-    parser.add_argument("--test", metavar="SPLIT", help="split folder to test on (default: test)")
-    parser.add_argument("--shots", type=int, metavar="N", help="learn only N examples of each class, drawn by --seed")
-    parser.add_argument("--repeats", type=int, default=1, metavar="R", help="repeat with R seeds: mean and deviation")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draws and the order (default: 0)")
-    parser.add_argument("--passes", type=int, metavar="P", help="show the examples P times (default: 1)")
-    parser.add_argument("--limit", type=int, metavar="N", help="use at most N images of each class and split")
+    parser.add_argument("--train", metavar="SPLIT", help="split to learn from (default: train)")
+    parser.add_argument("--test", metavar="SPLIT", help="split to test on (default: test)")
+    parser.add_argument("--shots", type=int, metavar="N", help="learn only N examples per class, drawn by --seed")
+    parser.add_argument(
+        "--repeats", type=int, default=1, metavar="R", help="repeat with R seeds; report mean and deviation"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of draws and order (default: 0)")
+    parser.add_argument("--passes", type=int, metavar="P", help="passes over the examples (default: 1)")
+    parser.add_argument("--limit", type=int, metavar="N", help="use at most N images per class and split")
     parser.add_argument("--model", metavar="NAME", help="encoder model, by name or file (default: the one shipped)")
     parser.add_argument(
         "--params", default="default", metavar="PRESET", help="classifier's parameters (default: default)"
@@ -94,16 +96,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="threads of encoder and classifier (default: 1)"
     )
-    parser.add_argument("--baselines", metavar="NAMES", help="only these, separated by commas; 'none' for none")
-    parser.add_argument("--cache", metavar="DIR", help="keep embeddings in this folder, so that a second run is quick")
+    parser.add_argument("--baselines", metavar="NAMES", help="only these baselines, separated by commas, or 'none'")
+    parser.add_argument("--cache", metavar="DIR", help="cache embeddings in this folder for later runs")
     parser.add_argument("--json", metavar="FILE", help="write all figures as JSON; - for standard output")
-    parser.add_argument("--plot", metavar="FILE.png", help="draw what the protocol measures")
+    parser.add_argument("--plot", metavar="FILE.png", help="plot the results")
     _add_protocol_options(parser)
     return parser
 
 
 def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("options of single protocols")
+    group = parser.add_argument_group("options of some protocols")
     group.add_argument(
         "--metrics", action="store_true", default=None, help="standard: count operations, sparsity and footprint"
     )
@@ -113,27 +115,25 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=1,
         metavar="N",
-        help="standard: also after N dreams of each example (default: 1), as a device has them in idle time",
+        help="standard: measure again after N dreams per example (default: 1), as in a device's idle time",
     )
     group.add_argument(
         "--noise", type=float, nargs="+", metavar="SHARE", help="noisy: shares of wrong labels (default: 0.1 0.2)"
     )
+    group.add_argument("--classes-per-task", type=int, metavar="N", help="continual: classes per task (default: 1)")
     group.add_argument(
-        "--classes-per-task", type=int, metavar="N", help="continual: classes that come together (default: 1)"
-    )
-    group.add_argument(
-        "--rehearse", type=int, metavar="N", help="continual: also with N examples kept, and shown after each task"
+        "--rehearse", type=int, metavar="N", help="continual: also rehearse N stored examples after each task"
     )
     group.add_argument(
         "--newcomers",
         type=int,
         metavar="N",
-        help=f"continual: also teach all classes but one, then that one with {NEWCOMER_SHOTS} shots; N choices of it",
+        help=f"continual: also teach all classes but one, then that one with {NEWCOMER_SHOTS} shots; N choices",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate and print a table; 0 when done."""
+    """Evaluate and print a table; return 0."""
     from edge_app.colanet.params import Params
     from edge_app.commands.evaluate_report import report
     from edge_app.commands.output import show_progress, write_json
@@ -248,7 +248,7 @@ def _plan(args: argparse.Namespace) -> "ContinualPlan":
 
 
 def _asked(job: ProtocolJob) -> dict[str, Any]:
-    """What was asked for, and what to know of the data set."""
+    """Return the settings and the facts about the data set."""
     from edge_app.evaluation.protocol import asked
 
     return asked(job.material, job.setting)
@@ -271,7 +271,7 @@ def _check_options(args: argparse.Namespace) -> None:
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
-    """Refuse what could not be written before minutes are spent on encoding."""
+    """Raise InputError for outputs that cannot be written, before minutes are spent on encoding."""
     from edge_app.commands.output import check_target
     from edge_app.evaluation.figures import require_matplotlib
 

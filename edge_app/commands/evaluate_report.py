@@ -46,7 +46,9 @@ def _standard(values: dict[str, Any]) -> list[str]:
         rows.insert(2, (f"CoLaNET, {dreams} of each example", shown))
     lines = [table(rows), ""]
     lines.append(f'answered "unknown": {percent(values["unknown_rate"])} %')
-    lines.append(f"test-then-train: {percent(values['test_then_train']['accuracy'])} % correct before each was learnt")
+    lines.append(
+        f"test-then-train: {percent(values['test_then_train']['accuracy'])} % correct before each example was learnt"
+    )
     error = values["confidence"]["expected_calibration_error"]
     lines.append(f"confidence: {percent(error)} % off on average (expected calibration error)")
     worst = sorted((value, label) for label, value in values["per_class"].items() if value is not None)[:3]
@@ -122,7 +124,7 @@ def _openset(values: dict[str, Any]) -> list[str]:
     silent = values["no_spike"]
     return [
         f"{values['taught']:g} classes taught, {values['shown']:g} others shown; "
-        f"{percent(values['accuracy_of_taught'])} % of the taught decided right",
+        f"{percent(values['accuracy_of_taught'])} % of the taught ones decided correctly",
         table(rows),
         f'no column spiked ("unknown" by itself): {percent(silent["known"])} % of taught, '
         f"{percent(silent['unknown'])} % of others",
@@ -183,7 +185,7 @@ def _remarks(values: dict[str, Any]) -> list[str]:
 
 
 def percent(value: float) -> str:
-    """A share as a percentage with one decimal."""
+    """Return a fraction as a percentage with one decimal."""
     return f"{100 * value:.1f}"
 
 

@@ -1,4 +1,4 @@
-"""`edge-app examples`: what was taught."""
+"""`edge-app examples`: list the stored examples."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from edge_app.storage.store import Store
 
 EPILOG = """\
-Times are those of the device's clock at the time; the order is that of teaching, whatever the clock said.
+Times are those of the device's clock when the example was taught; the order is that of teaching.
 
 examples:
   edge-app examples --state ~/things
@@ -24,20 +24,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "examples",
-        help="list what was taught",
-        description="List the stored examples, all or of one class; a running service is not disturbed.",
+        help="list the stored examples",
+        description="List the stored examples, all or of one class. A service may be running.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser, model=False)
     add_json_option(parser)
-    parser.add_argument("--history", action="store_true", help="list the actions that undo can take back instead")
+    parser.add_argument("--history", action="store_true", help="list the actions that undo can revert instead")
     parser.add_argument("label", metavar="CLASS", nargs="?", help="only this class")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the examples or the history."""
+    """Print the examples or the history; return 0."""
     from edge_app.learner.corrections import members
     from edge_app.storage.folder import database_path, require_state
     from edge_app.storage.store import Store
@@ -72,7 +71,7 @@ def _print_history(args: argparse.Namespace, store: "Store") -> None:
 
 
 def when(time_ns: int) -> str:
-    """Return a time as text, in the local time zone; a clock that was far off gives its bare seconds."""
+    """Return a time as text in the local time zone; in seconds if it is outside the calendar's range."""
     try:
         return datetime.fromtimestamp(time_ns / 1e9, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""`edge-app export`: examples as one file."""
+"""`edge-app export`: write examples to a zip file."""
 
 import argparse
 import json
@@ -7,8 +7,8 @@ from pathlib import Path
 from edge_app.commands.state_options import add_json_option, add_state_options, examples
 
 EPILOG = """\
-The file holds embeddings, thumbnails, names and checksums. A device with the same encoder takes it as it is (`edge-app
-import`), one with another encoder by its thumbnails. A running service is not disturbed.
+The file holds embeddings, thumbnails, labels and checksums. `edge-app import` reads it on a device with the same
+encoder; with --re-encode, from the thumbnails, also on one with another encoder. A service may be running.
 
 examples:
   edge-app export --state ~/things everything.zip
@@ -20,16 +20,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "export",
-        help="write examples to one file",
-        description="Write all examples, or those of one class, to one zip file, for another device or to keep.",
+        help="write examples to a zip file",
+        description="Write all examples, or those of one class, to a zip file: a backup, or for another device.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser, model=False)
     add_json_option(parser)
     parser.add_argument("file", metavar="FILE.zip", type=Path, help="file to write")
     parser.add_argument("--class", dest="label", metavar="CLASS", help="only this class")
-    parser.add_argument("--force", action="store_true", help="replace the file when it exists")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
     return parser
 
 
@@ -45,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.storage.store import Store
 
     if args.file.exists() and not args.force:
-        raise InputError(f"{args.file} exists already: choose another name, or replace it with --force")
+        raise InputError(f"{args.file} exists: choose another name, or replace it with --force")
     labels = None if args.label is None else [args.label]
     with os_errors(args.file.parent, f"write {args.file.name}"), replacing(args.file) as file:
 
@@ -55,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
                 for label in labels or ():
                     members(store, label)
                 count = write_archive(store, file, labels)
-            file.flush()  # where this is a process of its own
+            file.flush()  # as_owner may run this in a child process
             return count
 
         count = as_owner(args.state, write)

@@ -1,4 +1,4 @@
-"""`edge-app forget`: a class, or some examples, as if they had never been taught."""
+"""`edge-app forget`: remove a class or examples, as if they had never been taught."""
 
 import argparse
 import json
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 EPILOG = """\
-Undo brings back what was forgotten, within the last 100 actions. With --for-good it is deleted at once, and nothing
-brings it back; without a class or example, --for-good deletes what was forgotten before and is kept for undo only.
+`undo` restores what was forgotten, within the last 100 actions. With --for-good it is deleted at once and cannot be
+restored. Without a class or example, --for-good deletes the examples that were forgotten before and kept for undo.
 
 examples:
   edge-app forget --state ~/things mug
@@ -34,25 +34,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "forget",
-        help="forget a class, or some examples",
-        description="Forget a class, or the examples given by number, as if they had never been taught.",
+        help="forget a class or some examples",
+        description="Forget a class, or examples by number, as if they had never been taught.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser)
     add_json_option(parser)
-    parser.add_argument("label", metavar="CLASS", nargs="?", help="the class")
-    parser.add_argument("--example", metavar="NUMBER", type=int, action="append", default=[], help="one example")
-    parser.add_argument("--for-good", action="store_true", help="delete it: undo cannot bring it back")
+    parser.add_argument("label", metavar="CLASS", nargs="?", help="class to forget")
+    parser.add_argument(
+        "--example", metavar="NUMBER", type=int, action="append", default=[], help="example to forget; may be repeated"
+    )
+    parser.add_argument("--for-good", action="store_true", help="delete: undo cannot restore it")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Forget what was named; return 0."""
+    """Forget; return 0."""
     if args.label is not None and args.example:
-        raise InputError("name a class or examples, not both")
+        raise InputError("give a class or examples, not both")
     if args.label is None and not args.example and not args.for_good:
-        raise InputError("name a class, or examples with --example NUMBER (`edge-app examples` lists them)")
+        raise InputError("give a class, or examples with --example NUMBER (`edge-app examples` lists them)")
     with open_learner(args) as learner:
         if args.for_good:
             _delete(args, learner)
@@ -67,18 +68,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _delete(args: argparse.Namespace, learner: "Learner") -> None:
     if args.label is not None:
-        doomed = [example.id for example in learner.examples(args.label)]
-        if not doomed:
-            raise UnknownLabel(f"there is no class {args.label!r}; known are: {listed(learner.classes())}")
+        deleted = [example.id for example in learner.examples(args.label)]
+        if not deleted:
+            raise UnknownLabel(f"no class {args.label!r}; known: {listed(learner.classes())}")
     else:
-        doomed = args.example or learner.forgotten()
+        deleted = args.example or learner.forgotten()
     known = {example.id for example in learner.examples()} | set(learner.forgotten())
-    for example in doomed:
+    for example in deleted:
         if example not in known:
-            raise InputError(f"there is no example {example}; `edge-app examples` lists them")
-    learner.purge(doomed)
+            raise InputError(f"no example {example}; `edge-app examples` lists them")
+    learner.purge(deleted)
     if args.json:
-        print(json.dumps({"action": "delete", "examples": doomed, "classes": learner.classes()}, ensure_ascii=False))
+        print(json.dumps({"action": "delete", "examples": deleted, "classes": learner.classes()}, ensure_ascii=False))
     else:
-        print(f"{examples(len(doomed))} deleted for good")
+        print(f"{examples(len(deleted))} deleted for good")
         print(f"classes: {listed(learner.classes())}")

@@ -1,4 +1,4 @@
-"""`edge-app import`: examples from a file that export wrote."""
+"""`edge-app import`: add the examples of an exported file."""
 
 import argparse
 import json
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 EPILOG = """\
-Examples that are stored already are left out. The file is checked from end to end before anything of it is taken. When
-it comes from a device with another encoder, --re-encode teaches its thumbnails instead; the embeddings then differ
-slightly from those of a fresh photograph, and examples without a thumbnail are left out.
+Examples that are already stored are skipped. The whole file is checked before anything is imported. For a file from a
+device with another encoder, --re-encode encodes its thumbnails instead; the embeddings then differ slightly from those
+of the original photograph, and examples without a thumbnail are skipped.
 
 examples:
   edge-app import --state ~/things mug.zip
@@ -38,10 +38,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "import",
-        help="take examples from an exported file",
-        description="Teach the examples of a file that `edge-app export` wrote, all of them or none.",
+        help="add the examples of an exported file",
+        description="Add the examples of a file written by `edge-app export`, all of them or none.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser)
     add_json_option(parser)
@@ -51,7 +50,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Take the examples; return 0."""
+    """Import the examples; return 0."""
     from edge_app.storage.exchange import ROOM, Archive
 
     manifest = find_manifest(args.state, args.model)
@@ -70,18 +69,18 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"imported": taken, "left_out": left, "classes": classes}, ensure_ascii=False))
         return 0
-    print(f"{examples(taken)} imported{_left_out(left)}")
+    print(f"{examples(taken)} imported{_skipped(left)}")
     print(f"classes: {listed(classes)}")
     return 0
 
 
 class SelectedExamples(NamedTuple):
-    """The examples of a file that are to be taught."""
+    """The examples to import."""
 
     examples: "Sequence[NewExample]"
     order: list[int]
     origin: list[int]
-    """Where each of them is in the file."""
+    """Their positions in the file."""
 
 
 def _chosen(args: argparse.Namespace, archive: "Archive", manifest: "ModelManifest") -> SelectedExamples:
@@ -92,7 +91,7 @@ def _chosen(args: argparse.Namespace, archive: "Archive", manifest: "ModelManife
         raise ModelMismatch(
             f"{args.file} was taught with the encoder {archive.encoder_name} ({archive.encoder_sha256[:12]}...), this "
             f"device uses {manifest.name} ({manifest.sha256[:12]}...): {archive.pictures} of {len(everything)} "
-            "examples have a thumbnail that --re-encode can teach instead; the others would be left out"
+            "examples have a thumbnail that --re-encode can use instead; the others would be skipped"
         )
     origin = [index for index in everything if archive.has_thumbnail(index)]
     place = {index: position for position, index in enumerate(origin)}
@@ -114,10 +113,10 @@ def _encoded(
     return found
 
 
-def _left_out(left: dict[str, int]) -> str:
+def _skipped(left: dict[str, int]) -> str:
     reasons = []
     if left["known"]:
-        reasons.append(f"{examples(left['known'])} known already")
+        reasons.append(f"{examples(left['known'])} already stored")
     if left["without_thumbnail"]:
         reasons.append(f"{examples(left['without_thumbnail'])} without a thumbnail")
-    return f"; left out: {', '.join(reasons)}" if reasons else ""
+    return f"; skipped: {', '.join(reasons)}" if reasons else ""

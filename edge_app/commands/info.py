@@ -1,4 +1,4 @@
-"""`edge-app info`: what is installed, in use and found on this machine."""
+"""`edge-app info`: versions, machine, encoder, parameters and kernel cache."""
 
 import argparse
 from typing import Any
@@ -11,13 +11,12 @@ examples:
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Add the command's parser and return it."""
+    """Add the command's parser."""
     parser = subparsers.add_parser(
         "info",
         help="show versions, encoder, parameters and cache",
         description="Show versions, machine, encoder model and runtime, classifier parameters, and numba's cache.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", metavar="NAME", help="encoder model, by name or file (default: the one shipped)")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -25,7 +24,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what was found; 0 when done."""
+    """Print the information; return 0."""
     from edge_app.commands.output import write_json
 
     values = gather(args.model)
@@ -37,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def gather(model: str | None = None) -> dict[str, Any]:
-    """Return everything as JSON values.
+    """Return the information as JSON values.
 
     Keys: `edge_app`, `machine`, `model`, `arithmetic`, `params`, `rate_code`, `cache`.
     """
@@ -81,7 +80,7 @@ def gather(model: str | None = None) -> dict[str, Any]:
 
 
 def report(values: dict[str, Any]) -> str:
-    """Return what `gather` found as text for a terminal."""
+    """Return the result of `gather` as text for a terminal."""
     facts, model, cache = values["machine"], values["model"], values["cache"]
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     rows = [
@@ -100,7 +99,7 @@ def report(values: dict[str, Any]) -> str:
         ("cache", f"{cache['folder'] or 'none'} ({cache['reason']})"),
     ]
     if cache["folder"] and not cache["files"]:
-        rows.append(("", "empty: run `edge-app warmup`, so that the next start is quick"))
+        rows.append(("", "empty: run `edge-app warmup` for a quick next start"))
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
 
 
@@ -114,16 +113,16 @@ def _spiking(table: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _arithmetic(values: dict[str, Any]) -> list[tuple[str, str]]:
-    """Say whether this machine computes the same bits as others do, and how that is known."""
+    """Return whether this machine computes the same bits as others, and how that is known."""
     found = values["arithmetic"]
     digest = f"{found['embedding_sha256'][:16]} of the built-in picture"
     maker = "x86-64" if found["shipped"] else "the manifest's maker"
     said = {
         True: f"same bits as {maker} (embedding {digest})",
-        False: f"OTHER BITS than {maker} (embedding {digest}, there {(found['expected'] or '')[:16]}): another machine "
-        "may decide otherwise; docs/platforms.md",
-        None: f"embedding {digest}; the manifest has none to compare with",
+        False: f"OTHER BITS than {maker} (embedding {digest}, there {(found['expected'] or '')[:16]}): decisions "
+        "may differ between machines; see docs/platforms.md",
+        None: f"embedding {digest}; the manifest has no digest to compare with",
     }[found["equal"]]
-    path = "one that was compared frame by frame" if found["compared"] else "not among those compared frame by frame"
-    simd = ", ".join(values["machine"]["simd"]) or "vector extensions not known"
+    path = "compared frame by frame with the reference" if found["compared"] else "not compared frame by frame"
+    simd = ", ".join(values["machine"]["simd"]) or "vector extensions unknown"
     return [("arithmetic", said), ("", f"{simd}: {path}")]

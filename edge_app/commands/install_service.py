@@ -1,4 +1,4 @@
-"""`edge-app install-service`: run at every start of the machine, under systemd."""
+"""`edge-app install-service`: install edge-app as a systemd service."""
 
 import argparse
 import os
@@ -15,7 +15,8 @@ from edge_app.files import READABLE, open_folder, write_atomically
 from edge_app.privileges import become_owner
 
 EPILOG = """\
-A configuration that is there already is kept. Running it again updates the rest. docs/service.md describes the unit.
+An existing configuration is kept; running the command again updates the other files. docs/service.md describes the
+unit.
 
 examples:
   edge-app install-service --dry-run
@@ -25,15 +26,13 @@ examples:
 USER = "edge-app"
 STATE = Path("/var/lib/edge-app")
 CACHE = Path("/var/cache/edge-app")
-HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 where the unit cannot look, none is written
-"""What ProtectHome and PrivateTmp hide from the service."""
-
-
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 hidden from the unit, not written
+"""Folders that ProtectHome and PrivateTmp hide from the service."""
 TOKENS = "tokens.json"
 
 
 class InstallFailed(EdgeAppError, OSError):
-    """A file could not be written, or a command of the system failed; running install-service again goes on."""
+    """A file could not be written, or a system command failed. install-service may be run again."""
 
 
 class InstalledFile(NamedTuple):
@@ -42,7 +41,7 @@ class InstalledFile(NamedTuple):
     source: str
     target: Path
     kept: bool = False
-    """Not replaced when it is there."""
+    """An existing file is not replaced."""
 
 
 FILES = (
@@ -59,33 +58,34 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "install-service",
-        help="run at every start of the machine (systemd)",
+        help="install edge-app as a systemd service",
         description="Write user, unit, udev rule and example configuration, and compile the kernels for that user.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print the steps without doing them")
     parser.add_argument(
         "--network", action="store_true", help="let the service use the network (cameras, brokers, browsers)"
     )
     parser.add_argument(
         "--jetson",
         action="store_true",
-        help="let the service use a Jetson's CSI camera (by itself where the configuration names gst:jetson-csi)",
+        help="let the service use a Jetson's CSI camera (the default if the configuration names gst:jetson-csi)",
     )
-    parser.add_argument("--root", type=Path, metavar="DIR", help="write the files below this folder, and run nothing")
+    parser.add_argument(
+        "--root", type=Path, metavar="DIR", help="write the files below this folder, and run no commands"
+    )
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Install; 0, or what kept it from it."""
+    """Install; return 0. Raises EdgeAppError."""
     files = [*FILES, *([NETWORK] if args.network else [])]
     if args.jetson or _jetson_camera(_target(FILES[-1], args.root)):
         files.append(JETSON)
     commands = [] if args.root else _commands()
     if args.dry_run:
         for file in files:
-            print(f"write {_target(file, args.root)}{' unless it is there' if file.kept else ''}")
+            print(f"write {_target(file, args.root)}{' unless it exists' if file.kept else ''}")
         for command in commands:
             print(f"run   {' '.join(command)}")
         if not args.root:
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _jetson_camera(config: Path) -> bool:
-    """Whether a configuration that is there already names a camera that the unit alone does not let through."""
+    """Return whether an existing configuration names a camera for which the unit needs the drop-in."""
     from edge_app.config import load_config
     from edge_app.doctor.software import needs_argus
 
@@ -119,26 +119,26 @@ def _jetson_camera(config: Path) -> bool:
         return False
     try:
         return needs_argus(load_config(config, {}).camera.uri)
-    except EdgeAppError as error:  # it is kept as it is, and the service says the same
-        print(f"{config} is not right, and does not say which camera is used: {error}", file=sys.stderr)
+    except EdgeAppError as error:  # the file is kept, and the service will report the same
+        print(f"cannot find the camera in {config}: {error}", file=sys.stderr)
         return False
 
 
 def first_token(folder: Path) -> None:
-    """Make the token by which people reach the page from other machines, unless there is one, and show it, once."""
+    """Make and print the token for the page on other machines, unless there is one."""
     from edge_app.web.tokens import Tokens
 
     become_owner(folder)
     tokens = Tokens(folder / TOKENS)
     if not tokens.stored():
-        print(f"token to administer the page and the API, shown only now: {tokens.make('administer')}")
+        print(f"token for the page and the API, role administer, shown only now: {tokens.make('administer')}")
 
 
 def unit_text(python: str) -> str:
-    """Return the unit for a Python that has edge-app. Raises InputError for a path that a unit cannot name."""
+    """Return the unit for a Python with edge-app. Raises InputError for a path that a unit cannot contain."""
     if not Path(python).is_absolute() or set(python) & set(" \t\"'\\%$;"):
         raise InputError(
-            f"{python!r} cannot be named in a unit: install edge-app under a path without special characters"
+            f"{python!r} cannot stand in a systemd unit: install edge-app under a path without special characters"
         )
     return source_of("edge-app.service").read_text(encoding="utf-8").replace("@PYTHON@", python)
 
@@ -153,14 +153,14 @@ def source_of(name: str) -> Path:
 
 
 def _check_place(place: Path, user: int) -> None:
-    """Raise InputError unless the user may install, and the service can see a place that it needs."""
+    """Raise InputError unless the user may install, and the service can read `place`."""
     if user != 0:
-        raise InputError("install-service writes below /etc: run it as root (sudo), or look first with --dry-run")
+        raise InputError("install-service writes below /etc: run it as root (sudo), or with --dry-run")
     if any(place.is_relative_to(hidden) for hidden in HIDDEN):
         raise InputError(
-            f"the service cannot see {place}: install edge-app in /opt/edge-app with the system's Python "
-            "(/usr/bin/python3 -m venv /opt/edge-app; /opt/edge-app/bin/pip install SOURCE, which is a checkout or a "
-            "wheel of edge-app), and run it from there"
+            f"the service cannot read {place}: install edge-app in /opt/edge-app with the system's Python "
+            "(/usr/bin/python3 -m venv /opt/edge-app; /opt/edge-app/bin/pip install SOURCE, a checkout or a wheel of "
+            "edge-app), and run install-service from there"
         )
 
 
@@ -187,9 +187,9 @@ def _write(file: InstalledFile, root: Path | None) -> None:
 
 
 def _commands() -> list[list[str]]:
-    """Return what makes systemd and udev take the files over: the user first."""
+    """Return the commands by which systemd and udev load the files; the first creates the user."""
     found = [["systemd-sysusers", str(FILES[0].target)]]
-    if Path("/run/systemd/system").is_dir():  # else this system was not booted with systemd: an image being built
+    if Path("/run/systemd/system").is_dir():  # otherwise this is an image being built
         found += [
             ["udevadm", "control", "--reload"],
             ["udevadm", "trigger", "--subsystem-match=gpio", "--subsystem-match=dma_heap"],
@@ -227,7 +227,7 @@ def _run(command: Sequence[str], user: str | None = None) -> None:
         done = subprocess.run(  # noqa: S603 the programs are named above
             [program, *command[1:]], check=False, env=environ, user=user, group=user, extra_groups=groups, cwd="/"
         )
-    except OSError as error:  # that user may not run this Python
+    except OSError as error:  # for example, the user may not run this Python
         raise InstallFailed(f"{' '.join(command)} cannot be run by {user or 'root'}: {error.strerror}") from error
     if done.returncode:
         raise InstallFailed(f"{' '.join(command)} failed with status {done.returncode}; its message is above")

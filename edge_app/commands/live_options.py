@@ -1,4 +1,4 @@
-"""What the commands that speak to a running service share."""
+"""Shared by commands that connect to a running service."""
 
 import argparse
 import os
@@ -21,12 +21,12 @@ def add_live_options(parser: argparse.ArgumentParser) -> None:
         "--token-file", type=Path, metavar="FILE", help="file that holds a token (default: $EDGE_APP_TOKEN)"
     )
     parser.add_argument(
-        "--ca", type=Path, metavar="FILE", help="certificate to trust, for a service whose certificate you made"
+        "--ca", type=Path, metavar="FILE", help="certificate to trust, for a service with a self-signed certificate"
     )
 
 
 def open_device(args: argparse.Namespace) -> "DeviceClient":
-    """Return the service that `args` name. Raises InputError."""
+    """Return the client of the service that `args` name. Raises InputError."""
     from edge_app.client import URL, DeviceClient, read_token
 
     return DeviceClient(args.url or URL, read_token(args.token_file), args.ca)

@@ -1,4 +1,4 @@
-"""`edge-app merge`: two classes become one."""
+"""`edge-app merge`: merge one class into another."""
 
 import argparse
 
@@ -14,15 +14,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "merge",
-        help="make one class of two",
-        description="Let the examples of class OTHER belong to class CLASS; OTHER is then no class any more.",
+        help="merge one class into another",
+        description="Move all examples of class OTHER to class CLASS; OTHER is then gone.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser)
     add_json_option(parser)
-    parser.add_argument("into", metavar="CLASS", help="the class that stays")
-    parser.add_argument("other", metavar="OTHER", help="the class that becomes part of it")
+    parser.add_argument("into", metavar="CLASS", help="class that remains")
+    parser.add_argument("other", metavar="OTHER", help="class that is merged into it")
     return parser
 
 

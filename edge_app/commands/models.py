@@ -1,4 +1,4 @@
-"""edge-app models: list, check, add and remove encoder models."""
+"""`edge-app models`: list, check, add and remove encoder models."""
 
 import argparse
 from contextlib import suppress
@@ -18,36 +18,35 @@ examples:
   edge-app models add classifier.tflite --name mine --embedding 'global_average_pooling2d/Mean'
   edge-app models remove mine
 
-A model must be full-integer TFLite: uint8 or int8 input [1, size, size, 3] (RGB) and one vector as output. A
-classifier is cut before its last fully connected layer. A manifest beside FILE that describes it is copied, unless
-options say something else. Added models lie in $EDGE_APP_MODELS, else in
-$XDG_DATA_HOME/edge-app/models, else in ~/.local/share/edge-app/models. More in docs/models.md.
+A model must be full-integer TFLite: uint8 or int8 input [1, size, size, 3] (RGB), one vector as output. A classifier is
+cut before its last fully connected layer. If a manifest beside FILE describes it, it is copied, unless options differ.
+Added models are stored in $EDGE_APP_MODELS, else in $XDG_DATA_HOME/edge-app/models, else in
+~/.local/share/edge-app/models. See docs/models.md.
 """
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Add this command's parser."""
+    """Add the command's parser."""
     parser = subparsers.add_parser(
         "models",
         help="list, check, add or remove encoder models",
         description="List, check, add or remove encoder models: TFLite files, each with a manifest and its hash.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="list the models that there are")
-    check = actions.add_parser("check", help="compare hashes, load each model, and run it once")
+    listing = actions.add_parser("list", help="list the models")
+    check = actions.add_parser("check", help="check the hashes, load each model and run it once")
     check.add_argument("names", nargs="*", metavar="NAME", help="models to check (default: all)")
     add = actions.add_parser("add", help="add a TFLite file, and write its manifest")
     add.add_argument("file", metavar="FILE", help="a .tflite file, or lite1 or lite2: larger encoders of edge-app")
     add.add_argument("--name", help="name of the model (default: the file's name without .tflite)")
-    add.add_argument("--embedding", metavar="TENSOR", help="tensor to end at: its name, or a part that only it has")
-    add.add_argument("--source", default="", help="where the file comes from; kept in the manifest")
-    add.add_argument("--licence", default="", help="licence of the weights; kept in the manifest")
-    add.add_argument("--architecture", default="", help="kept in the manifest")
-    add.add_argument("--crop", type=float, default=1.0, help="part of the frame's shorter side that is shown to it")
+    add.add_argument("--embedding", metavar="TENSOR", help="output tensor: its name, or a unique part of it")
+    add.add_argument("--source", default="", help="where the file comes from; stored in the manifest")
+    add.add_argument("--licence", default="", help="licence of the weights; stored in the manifest")
+    add.add_argument("--architecture", default="", help="architecture; stored in the manifest")
+    add.add_argument("--crop", type=float, default=1.0, help="fraction of the frame's shorter side that the model sees")
     add.add_argument("--replace", action="store_true", help="replace an added model of the same name")
-    remove = actions.add_parser("remove", help="remove a model that was added")
+    remove = actions.add_parser("remove", help="remove an added model")
     remove.add_argument("name", metavar="NAME")
     for action in (listing, check, add, remove):
         action.add_argument("--json", action="store_true", help="print one JSON document")
@@ -55,7 +54,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run one of the actions; `check` returns 3 when a model is not sound."""
+    """Run an action; `check` returns 3 if a model fails."""
     actions = {"list": _list, "check": _check, "add": _add, "remove": _remove}
     result, lines, status = actions[args.action](args)
     if args.json:
@@ -91,12 +90,12 @@ def _check(args: argparse.Namespace) -> tuple[Any, list[str], int]:
 
     names = args.names or list(find_models())
     if not names:
-        raise ModelNotFound("there are no models to check")
+        raise ModelNotFound("no models to check")
     rows: list[dict[str, Any]] = []
     lines = []
     for name in names:
         try:
-            runtime = _sound(name)
+            runtime = _run_once(name)
         except RuntimeMissing:
             raise
         except EdgeAppError as error:
@@ -108,8 +107,8 @@ def _check(args: argparse.Namespace) -> tuple[Any, list[str], int]:
     return rows, lines, 0 if all(row["ok"] for row in rows) else 3
 
 
-def _sound(name: str) -> str:
-    """Check one model by hash and by running it; return the runtime. Raises EdgeAppError."""
+def _run_once(name: str) -> str:
+    """Check a model's hashes and run it once; return the runtime. Raises EdgeAppError."""
     import numpy as np
 
     from edge_app.encoder.model import load_manifest
@@ -137,7 +136,7 @@ def _add(args: argparse.Namespace) -> tuple[Any, list[str], int]:
     if args.file in SHORT_NAMES and not Path(args.file).exists():
         return _add_own(args.file)
     if not 0.1 <= args.crop <= 1.0:
-        raise InputError(f"--crop {args.crop} is not a fraction of the shorter side (0.1..1.0)")
+        raise InputError(f"--crop {args.crop}: expected a fraction of the shorter side, 0.1 to 1.0")
     facts: ModelFacts | None = ModelFacts(args.source, args.licence, args.architecture, args.crop)
     if facts == ModelFacts():
         facts = None

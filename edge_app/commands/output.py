@@ -1,4 +1,4 @@
-"""Measured results on their way out: JSON, tables for a terminal, progress bars."""
+"""Output of results: JSON, tables for a terminal, progress bars."""
 
 import json
 import os
@@ -13,22 +13,22 @@ STDOUT = "-"
 
 
 def check_target(option: str, target: str, suffix: str | None = None) -> None:
-    """Raise InputError when a result could not be written to `target` later on; creates nothing."""
+    """Raise InputError if a result could not be written to `target`; creates nothing."""
     path = Path(target)
     if target == STDOUT:
         return
     if suffix is not None and path.suffix.lower() != suffix:
         raise InputError(f"{option} {target}: expected a name that ends in {suffix}")
     if path.is_dir():
-        raise InputError(f"{option} {target}: is a folder; name a file")
+        raise InputError(f"{option} {target}: is a folder: name a file")
     if not path.parent.is_dir():
-        raise InputError(f"{option} {target}: there is no folder {path.parent}; create it first")
+        raise InputError(f"{option} {target}: no folder {path.parent}: create it first")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise InputError(f"{option} {target}: cannot be written; name another file")
+        raise InputError(f"{option} {target}: cannot be written: name another file")
 
 
 def write_json(target: str, values: dict[str, Any]) -> None:
-    """Write indented JSON to a file, or to standard output for `-`; InputError when the file cannot be written."""
+    """Write indented JSON to a file, or to standard output for "-". Raises InputError if it cannot be written."""
     text = json.dumps(values, indent=2, allow_nan=False) + "\n"
     if target == STDOUT:
         sys.stdout.write(text)
@@ -40,7 +40,7 @@ def write_json(target: str, values: dict[str, Any]) -> None:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as aligned columns; the first column to the left, the others to the right."""
+    """Return rows as aligned columns: the first column left-aligned, the others right-aligned."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -51,7 +51,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def show_progress(what: str, items: Sequence[Any]) -> Iterable[Any]:
-    """Walk through `items` with a bar on standard error, when that is a terminal."""
+    """Iterate over `items` with a progress bar on standard error, if that is a terminal."""
     from tqdm import tqdm
 
     bar: Iterator[Any] = iter(tqdm(items, desc=what, unit="", leave=False, disable=not sys.stderr.isatty()))

@@ -1,4 +1,4 @@
-"""`edge-app rebuild`: another encoder, rate code or set of parameters for what was taught."""
+"""`edge-app rebuild`: learn the stored examples again with another encoder or other parameters."""
 
 import argparse
 import json
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from edge_app.learner.rebuild import Recognised
 
 EPILOG = """\
-The old state stays until the new one is whole. With the same encoder nothing is lost. With another encoder each example
-is encoded anew from its thumbnail (the old encoder's input as JPEG): embeddings then differ slightly from those of a
-fresh photograph, and examples without a thumbnail would be lost, which needs --accept-loss. The old database is then
-kept in the folder as before-rebuild-*.sqlite. At the end it says how many examples were recognised before they were
-learnt, with what the state had before and with what it has now.
+The old state stays in use until the new one is complete. With the same encoder nothing is lost. With another encoder
+each example is encoded again from its thumbnail (the old encoder's input as JPEG): the embeddings differ slightly from
+those of the original photograph, and examples without a thumbnail are lost, which needs --accept-loss. The old database
+is then kept in the folder as before-rebuild-*.sqlite. Finally the command prints how many examples were recognised
+before they were learnt, with the old and with the new state.
 
 examples:
   edge-app rebuild --state ~/things
@@ -28,14 +28,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "rebuild",
         help="move a state to another encoder or other parameters",
-        description="Learn everything that is stored again, with another encoder, rate code or parameters.",
+        description="Learn all stored examples again with another encoder, rate code or parameters.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser)
     add_json_option(parser)
     parser.add_argument("--params", metavar="PRESET", help="classifier's parameters (default: those of the state)")
-    parser.add_argument("--accept-loss", action="store_true", help="give up examples that have no thumbnail")
+    parser.add_argument("--accept-loss", action="store_true", help="drop examples that have no thumbnail")
     return parser
 
 
@@ -62,10 +61,10 @@ def run(args: argparse.Namespace) -> int:
         counts = {"before": done.before._asdict(), "after": done.after._asdict()}
         print(json.dumps({**done._asdict(), **counts, "kept": kept, "model": manifest.name}))
         return 0
-    how = "encoded anew from their thumbnails and learnt" if done.reencoded else "learnt"
-    print(f"{examples(done.examples)} {how} again with {manifest.name}")
+    how = "encoded again from their thumbnails and learnt" if done.reencoded else "learnt"
+    print(f"{examples(done.examples)} {how} with {manifest.name}")
     if done.lost:
-        print(f"{examples(done.lost)} without a thumbnail left out")
+        print(f"{examples(done.lost)} without a thumbnail dropped")
     if done.reencoded:
         print(f"encoder: {done.encoder} before, {manifest.name} now")
     print(f"recognised before they were learnt: {_told(done.before)} before, {_told(done.after)} now")

@@ -1,4 +1,4 @@
-"""`edge-app recover`: what can be saved of a damaged state."""
+"""`edge-app recover`: save the intact part of a damaged state."""
 
 import argparse
 import json
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 EPILOG = """\
-The damaged files are copied to damaged-N in the state folder and never touched again. Every example carries a checksum:
-what is saved is what was taught. Undo cannot go back beyond a recovery.
+The damaged files are kept in damaged-N in the state folder. Every example has a checksum: a saved example is exactly
+what was taught. Undo cannot go back beyond a recovery.
 
 examples:
   edge-app recover --state ~/things
@@ -23,10 +23,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "recover",
-        help="save what can be saved of a damaged state",
-        description="Put a database of everything that can still be read in the place of a damaged one.",
+        help="save the intact part of a damaged state",
+        description="Replace a damaged database by one with everything that can still be read.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser)
     add_json_option(parser)
@@ -46,19 +45,19 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
     if done is None:
-        print(f"{args.state} is not damaged: nothing was changed")
+        print(f"{args.state} is not damaged; nothing was changed")
         return 0
     print(f"{examples(done.saved)} saved, {done.lost} lost, {done.thumbnails_lost} thumbnails lost")
     if done.changes_lost:
         print(f"the last {done.changes_lost} changes were lost with the end of the write-ahead log")
     if done.binding_assumed:
-        print("the record of the encoder was lost: the model in use was put in its place")
+        print("the record of the encoder was lost; the model in use was assumed")
     print(f"the damaged files are in {done.aside}")
     return 0
 
 
 def _binding(args: argparse.Namespace) -> "Binding | None":
-    """Return the binding to assume when the state's own record is lost: that of --model."""
+    """Return the binding to assume if the state's own record is lost: that of --model."""
     if args.model is None:
         return None
     from edge_app.colanet.params import Params

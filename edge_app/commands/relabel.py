@@ -1,11 +1,11 @@
-"""`edge-app relabel`: an example belongs to another class."""
+"""`edge-app relabel`: move an example to another class."""
 
 import argparse
 
 from edge_app.commands.state_options import add_json_option, add_state_options, open_learner, tell_change
 
 EPILOG = """\
-The number of an example is the one that teach printed; `edge-app examples` lists them.
+`edge-app examples` lists the numbers of the examples; `teach` prints them too.
 
 examples:
   edge-app relabel --state ~/things 12 cup
@@ -16,15 +16,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "relabel",
-        help="correct the class of one example",
-        description="Let one example belong to another class, as if it had been taught so from the beginning.",
+        help="move one example to another class",
+        description="Move one example to another class, as if it had been taught so.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser)
     add_json_option(parser)
-    parser.add_argument("example", metavar="NUMBER", type=int, help="the example")
-    parser.add_argument("label", metavar="CLASS", help="what it really shows")
+    parser.add_argument("example", metavar="NUMBER", type=int, help="number of the example")
+    parser.add_argument("label", metavar="CLASS", help="its correct class")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""`edge-app rename`: a class gets another name."""
+"""`edge-app rename`: rename a class."""
 
 import argparse
 
@@ -14,14 +14,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "rename",
-        help="give a class another name",
-        description="Give a class a name that no other class has.",
+        help="rename a class",
+        description="Rename a class. No other class may have the new name.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser)
     add_json_option(parser)
-    parser.add_argument("old", metavar="CLASS", help="the class")
+    parser.add_argument("old", metavar="CLASS", help="class to rename")
     parser.add_argument("new", metavar="NAME", help="its new name")
     return parser
 

@@ -1,4 +1,4 @@
-"""`edge-app run`: the live device."""
+"""`edge-app run`: run the live device."""
 
 import argparse
 import json
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Cameras: sim:, dir:FOLDER, file:VIDEO, and the drivers in docs/cameras.md. Buttons: keyboard:KEY=NAME,..., and
-sim:NAME@SECONDS+SECONDS,... which press themselves so many seconds after the start. A button teaches the class of its
-name; the button undo takes the last thing back. docs/service.md tells how to run it at every start of the machine.
+sim:NAME@SECONDS+SECONDS,..., which are pressed at these times after the start. A button teaches the class of its name;
+the button undo reverts the last action. docs/service.md describes the service.
 
-SIGTERM and Ctrl-C stop it, with the state saved; SIGHUP has it read the configuration again.
+SIGTERM and Ctrl-C stop it and save the state; SIGHUP reloads the configuration.
 
 examples:
   edge-app run --state ~/things --camera v4l2:/dev/video0 --buttons keyboard:1=mug,2=pen,u=undo
@@ -32,27 +32,22 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "run",
-        help="the live device: camera, buttons, decisions",
-        description="Decide on what the camera sees, and learn from presses, until stopped. Events go to stderr.",
+        help="run the device: camera, buttons, decisions",
+        description="Decide on the camera's frames and learn from button presses until stopped. Events go to stderr.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file (default: all defaults)")
-    parser.add_argument("--camera", metavar="URI", help="camera to use instead of the configuration's")
-    parser.add_argument("--buttons", metavar="URI", help="buttons to use instead of the configuration's")
-    parser.add_argument(
-        "--state", type=Path, metavar="DIR", help="folder that holds what was taught, instead of the configuration's"
-    )
-    parser.add_argument(
-        "--web", action="store_true", help="serve the page and the API, whatever the configuration says"
-    )
-    parser.add_argument("--seconds", type=float, metavar="N", help="stop after so many seconds")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file (default: none, all defaults)")
+    parser.add_argument("--camera", metavar="URI", help="overrides uri in [camera]")
+    parser.add_argument("--buttons", metavar="URI", help="overrides uri in [buttons]")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="state folder; overrides folder in [state]")
+    parser.add_argument("--web", action="store_true", help="serve the page and the API; overrides enabled in [web]")
+    parser.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds")
     parser.add_argument("--decisions", action="store_true", help="print every decision as a line of JSON")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until stopped; 0, or what made it end."""
+    """Run until stopped; return 0. Raises EdgeAppError."""
     from edge_app import app, logs
     from edge_app.errors import InputError
 

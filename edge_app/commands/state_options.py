@@ -1,4 +1,4 @@
-"""What the commands that work on a state folder share: their options, opening it, and how they tell what changed."""
+"""Shared by commands that use a state folder: its options, opening it, and printing what changed."""
 
 import argparse
 import json
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True, needed: bool = True) -> None:
-    """Add --state, and --model and --threads where an encoder or the network is needed.
+    """Add --state, and with `model` --model and --threads.
 
-    Where --state is not always needed, `require_state_option` asks for it.
+    If `needed` is false, call `require_state_option` where --state is required.
     """
     default = os.environ.get("EDGE_APP_STATE")
     parser.add_argument(
@@ -27,13 +27,13 @@ def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True, ne
         metavar="DIR",
         default=Path(default) if default else None,
         required=needed and not default,
-        help="folder that holds what was taught (default: $EDGE_APP_STATE)",
+        help="state folder (default: $EDGE_APP_STATE)",
     )
     if model:
         parser.add_argument(
             "--model",
             metavar="NAME",
-            help="encoder model, a name or the path of its manifest (default: the one that the state was taught with)",
+            help="encoder model, a name or the path of its manifest (default: the state's)",
         )
         parser.add_argument(
             "--threads", type=positive, default=1, metavar="N", help="processor cores to use (default: 1)"
@@ -52,20 +52,20 @@ def take_account(command: str, folder: Path) -> None:
 
 
 def require_state_option(args: argparse.Namespace) -> None:
-    """Raise InputError unless a state folder was named."""
+    """Raise InputError unless a state folder was given."""
     from edge_app.errors import InputError
 
     if args.state is None:
-        raise InputError("no state folder was named: give --state DIR or $EDGE_APP_STATE, or --live for a service")
+        raise InputError("no state folder: give --state DIR or $EDGE_APP_STATE, or --live for a running service")
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Add --json."""
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def find_manifest(folder: Path, name: str | None) -> "ModelManifest":
-    """Return the manifest of a model, or of the one that a state was taught with; see `learner.manifest`."""
+    """Return the manifest of a model, or of the state's model; see `learner.manifest`."""
     from edge_app.learner import manifest
 
     return manifest.find_manifest(folder, name)
@@ -75,7 +75,7 @@ def find_manifest(folder: Path, name: str | None) -> "ModelManifest":
 def open_learner(
     args: argparse.Namespace, *, read_only: bool = False, manifest: "ModelManifest | None" = None
 ) -> Iterator["Learner"]:
-    """Open the state of `args`; what was mended goes to stderr, and so does progress where that is a terminal."""
+    """Open the state of `args`. Notices go to stderr, and progress too if that is a terminal."""
     from edge_app.learner import Learner
 
     manifest = manifest or find_manifest(args.state, args.model)
@@ -89,7 +89,7 @@ def open_learner(
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield `progress(done, total)`, which draws a bar on stderr where that is a terminal."""
+    """Yield `progress(done, total)`, which draws a bar on stderr if that is a terminal."""
     from tqdm import tqdm
 
     bar = tqdm(desc=what, unit=" examples", leave=False, disable=None, delay=0.3)
@@ -105,7 +105,7 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def tell_change(args: argparse.Namespace, action: "Action", classes: Mapping[str, int], text: str = "{}") -> None:
-    """Print what an action changed (`text` holds {} for its description), and the classes that there are now."""
+    """Print an action (`text` holds {} for its description) and the classes after it."""
     if args.json:
         changes = [change._asdict() for change in action.changes]
         print(json.dumps({"action": action.kind, "changes": changes, "classes": dict(classes)}, ensure_ascii=False))
@@ -115,15 +115,15 @@ def tell_change(args: argparse.Namespace, action: "Action", classes: Mapping[str
 
 
 def describe(action: "Action") -> str:
-    """Return what an action did, in words."""
+    """Return a description of an action."""
     changes = action.changes
     before = ", ".join(dict.fromkeys(change.before for change in changes if change.before is not None))
     after = ", ".join(dict.fromkeys(change.after for change in changes if change.after is not None))
     count = examples(len(changes))
-    gone = [change for change in changes if change.after is None]
+    replaced = [change for change in changes if change.after is None]
     if action.kind == "teach":
-        replaced = f", in place of {examples(len(gone))} of {before}" if gone else ""
-        return f"example {changes[-1].example} was taught as {changes[-1].after}{replaced}"
+        note = f", in place of {examples(len(replaced))} of {before}" if replaced else ""
+        return f"example {changes[-1].example} was taught as {changes[-1].after}{note}"
     if action.kind == "relabel":
         return f"example {changes[0].example} became {after} instead of {before}"
     return {

@@ -1,4 +1,4 @@
-"""`edge-app status`: how a running service is."""
+"""`edge-app status`: the condition of a running service."""
 
 import argparse
 import json
@@ -8,8 +8,8 @@ from edge_app.commands.live_options import add_live_options, open_device
 from edge_app.commands.state_options import add_json_option
 
 EPILOG = """\
-The service must serve its API: enabled = true in [web], or `edge-app run --web`. The exit status is 1 when the device
-is not well.
+The service must serve its API: enabled = true in [web], or `edge-app run --web`. The exit status is 1 if the device
+reports a problem.
 
 examples:
   edge-app status
@@ -21,10 +21,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "status",
-        help="how a running service is",
-        description="Ask a running service for its state.",
+        help="show the condition of a running service",
+        description="Show decision, rate, camera, classes and problems of a running service.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_live_options(parser)
     add_json_option(parser)
@@ -32,7 +31,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the state; 0, or 1 when the device is not well."""
+    """Print the state; return 0, or 1 if the device reports a problem."""
     device = open_device(args)
     state = device.get("/state")
     if args.json:
@@ -44,26 +43,26 @@ def run(args: argparse.Namespace) -> int:
 
 
 def lines(state: dict[str, Any], classes: list[dict[str, Any]]) -> list[str]:
-    """Return the state for people."""
+    """Return the state as lines of text."""
     decision = state["decision"]
-    said = "nothing yet"
+    said = "none yet"
     if decision is not None:
         said = f"{decision['label'] or 'unknown'}" + (
             f", {decision['confidence']:.0%} sure" if decision["label"] else ""
         )
     warm = "" if state["temperature_c"] is None else f", {state['temperature_c']:.0f} C"
-    following = ""
+    rebuilding = ""
     if state["rebuilding"]:
-        far = state.get("rebuild")  # an older device does not tell
-        following = ", a correction is being learnt" + (f" ({far['done']} of {far['total']})" if far else "")
+        progress = state.get("rebuild")  # missing from an older device
+        rebuilding = ", rebuilding" + (f" ({progress['done']} of {progress['total']})" if progress else "")
     found = [
         f"edge-app {state['version']}, up {_duration(state['uptime_s'])}{warm}{', slowed down' * state['slowed']}",
         f"decision: {said}",
         f"rate:     {state['fps'] or 0:.1f} frames/s, latency {state['latency_ms'] or 0:.0f} ms",
-        f"camera:   {state['camera']['state']}, opened again {state['camera']['reopened']} times",
-        f"taught:   {state['learnt']} since the start{following}",
+        f"camera:   {state['camera']['state']}, reopened {state['camera']['reopened']} times",
+        f"taught:   {state['learnt']} since start{rebuilding}",
     ]
-    found += [f"NOT WELL: {reason}" for reason in state["health"]["reasons"]]
+    found += [f"PROBLEM:  {reason}" for reason in state["health"]["reasons"]]
     width = max((len(one["label"]) for one in classes), default=0)
     found += [f"  {one['label']:<{width}}  {one['examples']:>4} examples  {one['advice']}" for one in classes]
     return found

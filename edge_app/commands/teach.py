@@ -1,4 +1,4 @@
-"""`edge-app teach`: examples from image files, or from a data set."""
+"""`edge-app teach`: teach a class from image files, or the classes of a data set."""
 
 import argparse
 import json
@@ -18,15 +18,15 @@ from edge_app.commands.state_options import (
 from edge_app.commands.teach_folder import add_folder_options, teach_folder
 
 EPILOG = """\
-Every example is stored before it is reported. A file that cannot be read is named, the others are still taught, and
-the exit status is 2.
+An example is stored before it is reported. A file that cannot be read is reported, the others are still taught, and the
+exit status is 2.
 
 examples:
   edge-app teach --state ~/things mug mug1.jpg mug2.jpg
   edge-app teach --state ~/things "red pen" pens/*.jpg
-  edge-app teach --state ~/things --folder photos/ --dry-run      # what its classes would be
+  edge-app teach --state ~/things --folder photos/ --dry-run      # show its classes
   edge-app teach --state ~/things --folder photos.zip
-  edge-app teach --live mug                  # what the running service's camera sees now
+  edge-app teach --live mug                  # the current frame of the running service
 """
 
 
@@ -35,22 +35,21 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "teach",
         help="teach a class from image files",
-        description="Teach what image files show. A class that is new is added; the state folder is made when missing.",
+        description="Teach a class from image files. A new class is added; a missing state folder is created.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser, needed=False)
     add_json_option(parser)
     add_live_options(parser)
-    parser.add_argument("--live", action="store_true", help="teach what a running service's camera sees now")
+    parser.add_argument("--live", action="store_true", help="teach the current frame of a running service")
     add_folder_options(parser)
-    parser.add_argument("label", metavar="CLASS", nargs="?", help="what the images show")
+    parser.add_argument("label", metavar="CLASS", nargs="?", help="name of the class")
     parser.add_argument("files", metavar="FILE", nargs="*", type=Path, help="image file")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Teach each file; return 0, or 2 when a file could not be read."""
+    """Teach each file; return 0, or 2 if a file could not be read."""
     from edge_app.errors import InputError
     from edge_app.labels import check_label
     from edge_app.learner.pictures import PictureEncoder
@@ -64,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         return _teach_live(args, label)
     require_state_option(args)
     if not args.files:
-        raise InputError("no image file was named; --live teaches what a running service's camera sees")
+        raise InputError("no image files: name some, or give --live to teach the current frame of a running service")
     manifest = find_manifest(args.state, args.model)
     taught, failed = [], []
     with PictureEncoder(manifest, threads=args.threads) as encoder, open_learner(args, manifest=manifest) as learner:
@@ -96,7 +95,7 @@ def _teach_live(args: argparse.Namespace, label: str) -> int:
     from edge_app.errors import InputError
 
     if args.files:
-        raise InputError("--live teaches what the camera sees: name no image files")
+        raise InputError("--live teaches the current frame: it takes no image files")
     taught = open_device(args).change(class_path(label, "/teach"), {})
     if args.json:
         print(json.dumps(taught, ensure_ascii=False))

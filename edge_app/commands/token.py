@@ -1,4 +1,4 @@
-"""`edge-app token`: who may reach a device from outside, and do what."""
+"""`edge-app token`: make, show and remove access tokens."""
 
 import argparse
 import os
@@ -10,9 +10,9 @@ from edge_app.errors import InputError
 from edge_app.roles import ROLES
 
 EPILOG = """\
-A token is for a role: view (look), teach (teach, relabel, undo) or administer (all). It is shown once: the device keeps
-only its SHA-256. A new one takes the place of the old one at once, and signs its browsers out; the service need not be
-restarted.
+A token grants a role: view (read), teach (teach, relabel, undo) or administer (everything). It is shown once: the
+device stores only its SHA-256. A new token replaces the role's old one at once and signs out its browsers; the service
+need not be restarted.
 
 examples:
   sudo edge-app token make teach
@@ -27,31 +27,31 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "token",
-        help="make, show and remove the tokens of a device",
-        description="Make, show and remove the tokens by which people and programs reach a device from outside.",
+        help="make, show or remove access tokens",
+        description="Make, show or remove the tokens with which people and programs access a device.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("action", choices=("make", "rotate", "show", "remove"), help="rotate is another word for make")
+    parser.add_argument("action", choices=("make", "rotate", "show", "remove"), help="rotate is the same as make")
     parser.add_argument("role", nargs="?", choices=ROLES, help="role of the token")
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help=f"state folder (default: $EDGE_APP_STATE, else {SERVICE_STATE})"
     )
-    parser.add_argument("--file", type=Path, metavar="FILE", help="tokens in [web], where it is set")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="file of the tokens, if [web] sets tokens")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it; 0."""
+    """Run the action; return 0."""
     from edge_app.web.tokens import Tokens
 
     if (args.role is None) is not (args.action == "show"):
-        raise InputError(f"token {args.action}: {'no role is' if args.role else 'a role is'} expected here")
+        wanted = "takes no role" if args.role else f"needs a role: {', '.join(ROLES)}"
+        raise InputError(f"token {args.action} {wanted}")
     state = args.state or Path(os.environ.get("EDGE_APP_STATE", SERVICE_STATE))
     path = args.file or state / "tokens.json"
     take_account(args.command, path.parent)
     if not path.parent.is_dir():
-        raise InputError(f"{path.parent} is no folder: name the device's state folder (--state)")
+        raise InputError(f"{path.parent} is not a folder: give the device's state folder (--state)")
     tokens = Tokens(path)
     if args.action == "show":
         known = tokens.stored()
@@ -59,9 +59,9 @@ def run(args: argparse.Namespace) -> int:
             made = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.made_s))
             print(f"{one.role:<10}  made {made}  SHA-256 {one.sha256[:12]}...")
         if not known:
-            print(f"there are no tokens in {path}: `edge-app token make ROLE`")
+            print(f"no tokens in {path}: make one with `edge-app token make ROLE`")
     elif args.action == "remove":
-        print(f"{args.role}: {'removed' if tokens.remove(args.role) else 'there was no token'}")
+        print(f"{args.role}: {'removed' if tokens.remove(args.role) else 'no token to remove'}")
     else:
         print(tokens.make(args.role))
     return 0

@@ -1,4 +1,4 @@
-"""`edge-app undo`: the last thing that was done is taken back."""
+"""`edge-app undo`: revert the last action."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from edge_app.commands.state_options import (
 )
 
 EPILOG = """\
-The state is then as if the action had never been. The last 100 actions can be taken back, the last one first.
+The state is then as if the action had never happened. The last 100 actions can be undone, the latest first.
 
 examples:
   edge-app undo --state ~/things
@@ -28,30 +28,27 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "undo",
-        help="take the last thing back",
-        description="Take back the last action: an example taught, a correction, an import.",
+        help="revert the last action",
+        description="Revert the last action: an example taught, a correction or an import.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_state_options(parser, needed=False)
     add_json_option(parser)
     add_live_options(parser)
-    parser.add_argument("--live", action="store_true", help="take it back on a running service")
-    parser.add_argument(
-        "--times", type=positive, default=1, metavar="N", help="take back the last N actions (default: 1)"
-    )
+    parser.add_argument("--live", action="store_true", help="undo on a running service")
+    parser.add_argument("--times", type=positive, default=1, metavar="N", help="undo the last N actions (default: 1)")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Take back one action after the other; return 0."""
+    """Undo one action after the other; return 0."""
     if args.live:
         return _undo_live(args)
     require_state_option(args)
     with open_learner(args) as learner:
         for _ in range(args.times):
             action = learner.undo(background=True)
-            tell_change(args, action, learner.classes(), "taken back: {}")
+            tell_change(args, action, learner.classes(), "undone: {}")
         learner.wait()
     return 0
 
@@ -63,5 +60,5 @@ def _undo_live(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(action, ensure_ascii=False))
         else:
-            print(f"taken back: {action['kind']} of {', '.join(action['labels'])} ({action['examples']} examples)")
+            print(f"undone: {action['kind']} of {', '.join(action['labels'])} ({action['examples']} examples)")
     return 0

@@ -1,12 +1,12 @@
-"""`edge-app warmup`: compile the kernels once, so that every later start is quick."""
+"""`edge-app warmup`: compile the kernels once, so that later starts are quick."""
 
 import argparse
 from time import perf_counter
 
 EPILOG = """\
-Numba keeps what it compiles where the user who runs it may write: in NUMBA_CACHE_DIR if that is set, else beside the
-package, else in the user's cache folder. So run this as the user who will run edge-app, or give both the same
-NUMBA_CACHE_DIR. Without any such folder edge-app works all the same, but compiles at every start.
+Numba caches compiled kernels where the current user may write: in NUMBA_CACHE_DIR if it is set, else beside the
+package, else in the user's cache folder. Run this as the user who will run edge-app, or set the same NUMBA_CACHE_DIR
+for both. Without a writable folder edge-app still works, but compiles at every start.
 
 examples:
   edge-app warmup
@@ -15,18 +15,17 @@ examples:
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Add the command's parser and return it."""
+    """Add the command's parser."""
     return subparsers.add_parser(
         "warmup",
-        help="compile once, so that later starts are quick",
+        help="compile the kernels, so that later starts are quick",
         description="Compile the classifier's kernels into numba's cache and load the encoder once.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fill the cache; 0 even where there is none, which is said."""
+    """Fill the cache; return 0, also if there is no cache."""
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.kernel_cache import cache_state, compile_all
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"compiled {found.compiled} kernels in {perf_counter() - start:.1f} s; every start will take as long")
     else:
         print(f"cache: {state.folder} ({state.reason}; {state.files} files)")
-        print(f"compiled {found.compiled} kernels, {found.loaded} were there, {perf_counter() - start:.1f} s")
+        print(f"compiled {found.compiled} kernels, {found.loaded} were cached, {perf_counter() - start:.1f} s")
     start = perf_counter()
     with TFLiteEncoder(manifest) as encoder:
         print(f"encoder: {manifest.name} by {encoder.runtime}, loaded in {perf_counter() - start:.2f} s")

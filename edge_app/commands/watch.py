@@ -1,4 +1,4 @@
-"""`edge-app watch`: what a running service says and learns, as it happens."""
+"""`edge-app watch`: the events of a running service, as they happen."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from edge_app.commands.live_options import add_live_options, open_device
 from edge_app.commands.state_options import add_json_option, positive
 
 EPILOG = """\
-A decision is printed when it changes, with --all up to ten times a second. Ctrl-C ends it.
+A decision is printed when it changes, or with --all up to ten times a second. Ctrl-C stops.
 
 examples:
   edge-app watch
@@ -20,20 +20,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "watch",
-        help="what a running service says, as it happens",
-        description="Print decisions, presses, corrections and faults of a running service as they come.",
+        help="print the events of a running service as they happen",
+        description="Print decisions, examples taught, corrections and faults of a running service as they happen.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_live_options(parser)
     add_json_option(parser)
-    parser.add_argument("--all", action="store_true", help="every decision that is told, not only changes")
-    parser.add_argument("--count", type=positive, metavar="N", help="stop after so many lines")
+    parser.add_argument("--all", action="store_true", help="every decision received, not only changes")
+    parser.add_argument("--count", type=positive, metavar="N", help="stop after N lines")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print events until the service ends, or so many; 0, or 8 when the connection was lost."""
+    """Print events; return 0 after --count of them. Raises DeviceUnreachable when the connection ends."""
     from edge_app.client import DeviceUnreachable
 
     printed = 0
@@ -51,11 +50,11 @@ def run(args: argparse.Namespace) -> int:
         printed += 1
         if printed == args.count:
             return 0
-    raise DeviceUnreachable(f"{device.url}: the service has ended the connection")
+    raise DeviceUnreachable(f"{device.url}: the service closed the connection")
 
 
 def line(name: str, value: dict[str, Any]) -> str | None:
-    """Return an event for people; None for one that says nothing to them."""
+    """Return an event as text; None for an event that is not shown."""
     if name == "decision":
         sure = f"{value['confidence']:.0%} sure, " if value["label"] else ""
         return f"{value['label'] or 'unknown'} ({sure}frame {value['sequence']})"
@@ -66,7 +65,7 @@ def line(name: str, value: dict[str, Any]) -> str | None:
     if name == "corrected":
         return f"{value['kind']}: {', '.join(value['labels'])} ({len(value['examples'])} examples)"
     if name == "refused":
-        return f"refused: {value['reason']}"
+        return f"rejected: {value['reason']}"
     if name == "health":
         fields = " ".join(f"{key}={field}" for key, field in value["fields"].items())
         return f"{value['what'].replace('_', ' ')} {fields}".rstrip()

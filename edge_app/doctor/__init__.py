@@ -1,1 +1,1 @@
-"""Checks of a device: each is a function of the paths that it reads, and says what to do about what it finds."""
+"""Checks of a device, each a function of the paths that it reads, with advice for each problem."""

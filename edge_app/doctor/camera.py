@@ -1,4 +1,4 @@
-"""The camera: what there is, who may use it, and whether real pictures come that move."""
+"""The camera: devices, permissions, and whether it delivers moving pictures."""
 
 import os
 import stat
@@ -12,42 +12,44 @@ from edge_app.errors import DeviceError, InputError
 
 FRAMES = 20
 FRAME_S = 5.0
-"""How long a frame may take, seconds."""
+"""Longest time for a frame, seconds."""
 WATCH_S = 5.0
-"""How long frames are looked at."""
+"""Time for which frames are read."""
 BLACK = 6.0
-"""Mean level, of 255, up to which a picture counts as black."""
+"""A picture with a mean level, of 255, up to this counts as black."""
 
 Opener = Callable[[str, Clock], Camera]
 
 
 def check_camera_devices(system: System, uri: str) -> Iterator[Finding]:
-    """List the kernel's cameras, and look at the rights to the one that is named."""
+    """List the kernel's cameras, and check the permissions of the configured one."""
     found = {}
     for entry in sorted(system.root.glob("sys/class/video4linux/video*")):
-        name = system.text(f"sys/class/video4linux/{entry.name}/name") or "without a name"
+        name = system.text(f"sys/class/video4linux/{entry.name}/name") or "unnamed"
         found[f"/dev/{entry.name}"] = name
     listed = "; ".join(f"{path} {name}" for path, name in found.items())
     scheme = split_scheme(uri)[0]
     if scheme != "v4l2":
-        yield Finding("cameras", "ok", listed or "the kernel has none")
+        yield Finding("cameras", "ok", listed or "none known to the kernel")
         return
     if not found:
-        yield Finding("cameras", "failed", "the kernel sees no camera", "plug it in; `dmesg | tail` shows what it says")
+        yield Finding(
+            "cameras", "failed", "the kernel finds no camera", "plug it in; `dmesg | tail` shows the kernel's messages"
+        )
         return
     yield Finding("cameras", "ok", listed)
     path = system.root / split_path(uri)[0].lstrip("/")
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         mode = stat.filemode(path.stat().st_mode)
         yield Finding(
-            "camera rights", "failed", f"{split_path(uri)[0]} ({mode}) is not for this user", user_groups(path)
+            "camera rights", "failed", f"this user may not use {split_path(uri)[0]} ({mode})", user_groups(path)
         )
 
 
 def check_camera(uri: str, clock: Clock, open_camera: Opener, *, recording: bool, busy: bool) -> Iterator[Finding]:
-    """Open the camera and look at some frames; `busy`: the service runs and may hold it."""
+    """Open the camera and read some frames; `busy`: the service runs and may hold it."""
     if split_scheme(uri)[0] == "sim":
-        advice = "name yours with --camera, or as uri in [camera]: docs/cameras.md"
+        advice = "set --camera, or uri in [camera]: docs/cameras.md"
         yield Finding("camera", "warning", f"simulated ({uri})", advice)
     try:
         camera = open_camera(uri, clock)
@@ -62,7 +64,7 @@ def check_camera(uri: str, clock: Clock, open_camera: Opener, *, recording: bool
     try:
         yield _watched(camera, clock, recording)
     except DeviceError as error:
-        yield Finding("camera", "failed", str(error), "another cable or port; a lower size or fps in the URI")
+        yield Finding("camera", "failed", str(error), "try another cable or port, or a lower size or fps in the URI")
     finally:
         camera.close()
 
@@ -80,13 +82,13 @@ def _watched(camera: Camera, clock: Clock, recording: bool) -> Finding:
         pictures.add(frame.image[::8, ::8].tobytes())
         shape = f"{frame.image.shape[1]} x {frame.image.shape[0]}"
     if count == 0:
-        raise InputError(f"{camera.uri}: no frame came")
+        raise InputError(f"{camera.uri}: no frame arrived")
     seconds = (clock.monotonic_ns() - start_ns) / NS_PER_S
     detail = f"{shape}, {count} frames in {seconds:.1f} s"
     if levels / count <= BLACK and not recording:
-        return Finding("camera", "warning", f"{detail}, all black", "take the cap off, put a light on")
+        return Finding("camera", "warning", f"{detail}, all black", "remove the lens cap, switch a light on")
     if len(pictures) == 1 and count > 1 and not recording:
         return Finding(
-            "camera", "failed", f"{detail}, all the same to the bit", "the camera hangs: unplug it and plug it in again"
+            "camera", "failed", f"{detail}, all identical", "the camera hangs: unplug it and plug it in again"
         )
     return Finding("camera", "ok", f"{detail}, {len(pictures)} different")

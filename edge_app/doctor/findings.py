@@ -1,4 +1,4 @@
-"""What a check says, and the part of the system that it looks at."""
+"""Findings of checks, and access to the system that they check."""
 
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -17,28 +17,28 @@ class Finding(NamedTuple):
     status: Status
     detail: str
     advice: str = ""
-    """What to do about it; empty where nothing is to be done."""
+    """The remedy; empty if there is nothing to do."""
 
 
 Runner = Callable[[Sequence[str]], str | None]
-"""Runs a program and returns what it printed; None when it is not installed or failed."""
+"""Runs a program and returns its output; None if it is not installed or failed."""
 
 
 class System(NamedTuple):
-    """The machine that is looked at: its files below `root`, its programs through `run`."""
+    """The machine to check: its files below `root`, its programs through `run`."""
 
     root: Path
     run: Runner
 
     def text(self, path: str) -> str | None:
-        """Return a file's text without blanks around it, NUL bytes neither; None when it cannot be read."""
+        """Return a file's text without surrounding blanks and NUL bytes; None if it cannot be read."""
         try:
             return (self.root / path).read_text(encoding="utf-8", errors="replace").strip(" \t\n\0")
         except OSError:
             return None
 
     def number(self, path: str) -> int | None:
-        """Return the whole number in a file; None when there is none."""
+        """Return the whole number in a file; None if there is none."""
         try:
             return int(self.text(path) or "", 0)
         except ValueError:
@@ -55,10 +55,10 @@ def run_program(command: Sequence[str], timeout_s: float = 60.0) -> str | None:
 
 
 def guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yield a check's findings; what it raises becomes one: a doctor that dies of the illness is of no use."""
+    """Yield a check's findings; an exception becomes a finding, so that the other checks still run."""
     try:
         yield from check()
-    except EdgeAppError as error:  # its message holds the way out
+    except EdgeAppError as error:  # its message contains the remedy
         yield Finding(name, "failed", str(error))
-    except Exception as error:  # noqa: BLE001 whatever a broken library raises
+    except Exception as error:  # noqa: BLE001 a broken library may raise anything
         yield Finding(name, "failed", f"{type(error).__name__}: {str(error).strip()}", "see the libraries above")

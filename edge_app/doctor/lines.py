@@ -1,4 +1,4 @@
-"""Buttons and lights on GPIO lines: the chip, its rights, and whether each line is there and free; none is taken."""
+"""Buttons and lights on GPIO lines: chip, permissions, and whether each line exists and is free. Requests none."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -17,13 +17,13 @@ READERS: dict[str, dict[str, Reader]] = {
 
 
 def check_lines(system: System, what: str, uri: str, load_library: Callable[[], Any]) -> Iterator[Finding]:
-    """Look at the lines that `uri` names; `what` is "buttons" or "lights", `load_library` returns gpiod."""
+    """Check the lines of `uri`; `what` is "buttons" or "lights", `load_library` returns gpiod."""
     if not uri:
-        yield Finding(what, "ok", "none are configured")
+        yield Finding(what, "ok", "none configured")
         return
     scheme = split_scheme(uri)[0]
     if scheme == "sim":
-        yield Finding(what, "warning", f"simulated ({uri})", f"name yours as uri in [{what}]: docs/buttons.md")
+        yield Finding(what, "warning", f"simulated ({uri})", f"set uri in [{what}]: docs/buttons.md")
         return
     if scheme != "gpio":
         yield Finding(what, "ok", f"{uri}: nothing to check")
@@ -34,17 +34,17 @@ def check_lines(system: System, what: str, uri: str, load_library: Callable[[], 
     for path in sorted(system.root.glob("dev/gpiochip*")):
         if not os.access(path, os.R_OK | os.W_OK):
             shown = f"/{path.relative_to(system.root)}"
-            yield Finding(f"{what} rights", "warning", f"{shown} is not for this user", user_groups(path))
+            yield Finding(f"{what} rights", "warning", f"this user may not use {shown}", user_groups(path))
     try:
         chip = open_chip(uri, find_chip(uri, name, library), library)
     except DeviceError as error:
         yield Finding(what, "failed", str(error))
         return
     with chip:
-        yield from _judge(what, chip, wanted)
+        yield from _check_each(what, chip, wanted)
 
 
-def _judge(what: str, chip: Any, wanted: dict[str, str]) -> Iterator[Finding]:
+def _check_each(what: str, chip: Any, wanted: dict[str, str]) -> Iterator[Finding]:
     info = chip.get_info()
     for role, line in wanted.items():
         try:
@@ -52,7 +52,7 @@ def _judge(what: str, chip: Any, wanted: dict[str, str]) -> Iterator[Finding]:
             if offset >= info.num_lines:
                 raise DeviceError(f"the chip has lines 0 to {info.num_lines - 1}")
         except OSError as error:
-            detail = f"{role} = {line}: {error if isinstance(error, DeviceError) else 'no line of that name'}"
+            detail = f"{role} = {line}: {error if isinstance(error, DeviceError) else 'no line of this name'}"
             yield Finding(what, "failed", detail, f"`gpioinfo` lists the lines of {info.label}")
             continue
         found = chip.get_line_info(offset)
@@ -60,7 +60,9 @@ def _judge(what: str, chip: Any, wanted: dict[str, str]) -> Iterator[Finding]:
         if not found.used:
             yield Finding(what, "ok", f"{shown}, free")
         elif found.consumer == CONSUMER:
-            yield Finding(what, "ok", f"{shown}, held by edge-app, which runs")
+            yield Finding(what, "ok", f"{shown}, in use by edge-app")
         else:
-            advice = "another line; or stop what holds it (a device tree overlay in config.txt, such as SPI)"
+            advice = (
+                "use another line, or disable its user (for example a device tree overlay in config.txt, such as SPI)"
+            )
             yield Finding(what, "failed", f"{shown} is in use by {found.consumer or 'the kernel'}", advice)

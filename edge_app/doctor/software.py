@@ -1,4 +1,4 @@
-"""Libraries, numba's cache, and the service."""
+"""Libraries, numba's cache and the service."""
 
 import os
 import sys
@@ -13,16 +13,16 @@ LIBRARIES = {
     "cv2": "opencv-python-headless",
     "PIL": "pillow",
 }
-"""Module -> distribution: what every run needs, a TFLite runtime beside."""
+"""Module -> distribution: needed by every run, besides a TFLite runtime."""
 EXTRAS = {"web": ("msgspec", "starlette", "uvicorn", "websockets"), "mqtt": ("paho.mqtt",)}
-"""Extra -> modules that it brings."""
+"""Extra -> its modules."""
 NEEDED_BY = {"gpio": ("gpiod", "gpio")}
 """Scheme of a device -> (module, extra)."""
 PROGRAMS = {
     "gst": ("gst-launch-1.0", "sudo apt install gstreamer1.0-tools gstreamer1.0-plugins-base"),
     "picamera2": ("rpicam-hello", "sudo apt install --no-install-recommends python3-picamera2 rpicam-apps"),
 }
-"""Scheme of a camera -> (program of the system, what installs it)."""
+"""Scheme of a camera -> (system program, command that installs it)."""
 SERVICE_CACHE = "var/cache/edge-app"
 UNIT = "etc/systemd/system/edge-app.service"
 ARGUS_DROP_IN = "etc/systemd/system/edge-app.service.d/jetson.conf"
@@ -30,9 +30,9 @@ ARGUS_SOCKET = "tmp/argus_socket"
 
 
 def check_libraries(run: Runner, schemes: tuple[str, ...] = (), extras: tuple[str, ...] = ()) -> Iterator[Finding]:
-    """Import each library in a process of its own: a wheel for another processor would take this one with it.
+    """Import each library in a child process, because a wheel for another processor crashes it.
 
-    `schemes` are those of the devices in use, `extras` (keys of `EXTRAS`) what else is.
+    `schemes`: of the configured devices. `extras`: keys of `EXTRAS` in use.
     """
     wanted = [(module, f"pip install --force-reinstall {name}") for module, name in LIBRARIES.items()]
     optional = [NEEDED_BY[scheme] for scheme in dict.fromkeys(schemes) if scheme in NEEDED_BY]
@@ -41,76 +41,76 @@ def check_libraries(run: Runner, schemes: tuple[str, ...] = (), extras: tuple[st
     for module, way_out in wanted:
         answer = run([sys.executable, "-c", f"import {module}; print(getattr({module}, '__version__', 'there'))"])
         if answer is None:
-            yield Finding(module, "failed", "cannot be imported", f"{way_out}; `python -c 'import {module}'` says why")
+            yield Finding(
+                module, "failed", "cannot be imported", f"{way_out}; `python -c 'import {module}'` shows the error"
+            )
         else:
             yield Finding(module, "ok", answer.splitlines()[-1] if answer else "there")
 
 
 def check_programs(schemes: tuple[str, ...], which: Callable[[str], str | None]) -> Iterator[Finding]:
-    """Look for the system's programs that a camera of such a scheme is read by."""
+    """Check for the system programs that cameras of these schemes need."""
     for scheme, (program, way_out) in PROGRAMS.items():
         if scheme in schemes:
             path = which(program)
-            yield Finding(program, "ok" if path else "failed", path or "is not installed", "" if path else way_out)
+            yield Finding(program, "ok" if path else "failed", path or "not installed", "" if path else way_out)
 
 
 def check_cache(state: Callable[[], tuple[str | None, int, str]]) -> Iterator[Finding]:
-    """Look whether compiled kernels wait for this user; `state` is kernel_cache.cache_state."""
+    """Check for compiled kernels for this user; `state` is kernel_cache.cache_state."""
     folder, files, reason = state()
     if folder is None:
-        yield Finding("kernels", "warning", reason, "set NUMBA_CACHE_DIR to a folder that this user may write")
+        yield Finding("kernels", "warning", reason, "set NUMBA_CACHE_DIR to a folder that this user can write")
     elif not files:
         yield Finding(
-            "kernels", "warning", f"none compiled in {folder}: the next start takes a minute", "edge-app warmup"
+            "kernels", "warning", f"none cached in {folder}: the next start takes a minute", "edge-app warmup"
         )
     else:
         yield Finding("kernels", "ok", f"{files} files in {folder}")
 
 
 def check_service(system: System) -> Iterator[Finding]:
-    """Look whether the service is installed, runs, and starts at boot."""
+    """Check that the service is installed, runs, and starts at boot."""
     if not (system.root / UNIT).is_file():
-        yield Finding("service", "ok", "not installed (sudo edge-app install-service makes it start with the machine)")
+        yield Finding("service", "ok", "not installed (sudo edge-app install-service installs it)")
         return
     active = system.run(["systemctl", "show", "edge-app", "--property=ActiveState", "--value"])
     enabled = system.run(["systemctl", "show", "edge-app", "--property=UnitFileState", "--value"])
     restarts = system.run(["systemctl", "show", "edge-app", "--property=NRestarts", "--value"]) or "0"
-    log = "journalctl -u edge-app -n 50 says why"
+    log = "journalctl -u edge-app -n 50 shows why"
     if active is None:
-        yield Finding("service", "warning", "installed; systemctl does not tell how it is")
+        yield Finding("service", "warning", "installed; systemctl does not report its state")
     elif active == "failed":
-        yield Finding("service", "failed", "it failed", log)
+        yield Finding("service", "failed", "failed", log)
     elif active != "active":
         yield Finding("service", "warning", f"{active}, {enabled}", "sudo systemctl enable --now edge-app")
     elif enabled != "enabled":
         yield Finding(
             "service",
             "warning",
-            f"runs, but is {enabled}: it does not start with the machine",
+            f"running, but {enabled}: it does not start at boot",
             "sudo systemctl enable edge-app",
         )
     elif restarts not in ("", "0"):
-        yield Finding("service", "warning", f"runs, started again {restarts} times", log)
+        yield Finding("service", "warning", f"running, restarted {restarts} times", log)
     else:
-        yield Finding("service", "ok", "runs, and starts with the machine")
+        yield Finding("service", "ok", "running, starts at boot")
     if not any((system.root / SERVICE_CACHE).rglob("*.nbi")):
-        yield Finding(
-            "service kernels", "warning", f"none compiled in /{SERVICE_CACHE}", "sudo edge-app install-service"
-        )
+        yield Finding("service kernels", "warning", f"none cached in /{SERVICE_CACHE}", "sudo edge-app install-service")
 
 
 def needs_argus(uri: str) -> bool:
-    """Whether a camera is one that a Jetson's nvargus-daemon reads: a CSI camera, by the preset or a pipeline."""
+    """Whether a camera needs a Jetson's nvargus-daemon: a CSI camera, by the preset or in a pipeline."""
     return uri.lower().startswith("gst:") and ("jetson-csi" in uri or "nvarguscamerasrc" in uri)
 
 
 def check_argus(system: System, uri: str) -> Iterator[Finding]:
-    """Look whether the service is let through to the daemon of a Jetson's CSI camera; nothing for other cameras."""
+    """Check that the service can reach the daemon of a Jetson's CSI camera; nothing for other cameras."""
     if not needs_argus(uri):
         return
     if not (system.root / ARGUS_SOCKET).exists():
         advice = "sudo systemctl restart nvargus-daemon; `gst-launch-1.0 nvarguscamerasrc num-buffers=30 ! fakesink`"
-        yield Finding("nvargus-daemon", "failed", f"/{ARGUS_SOCKET} is missing: it does not run", advice)
+        yield Finding("nvargus-daemon", "failed", f"/{ARGUS_SOCKET} is missing: the daemon does not run", advice)
     if (system.root / UNIT).is_file() and not (system.root / ARGUS_DROP_IN).is_file():
         yield Finding(
             "service camera",
@@ -121,16 +121,16 @@ def check_argus(system: System, uri: str) -> Iterator[Finding]:
 
 
 def service_runs(system: System) -> bool:
-    """Whether the service runs now, and so holds camera, lines and state folder."""
+    """Whether the service is running, and so holds camera, lines and state folder."""
     return system.run(["systemctl", "show", "edge-app", "--property=ActiveState", "--value"]) == "active"
 
 
 def user_groups(path: Path) -> str:
-    """Return the command that gives this user the right to a device file: its group's."""
+    """Return the command that gives this user access to a device file, through its group."""
     try:
         group = path.group()
     except (KeyError, OSError):
         group = "video"
     if os.geteuid() == 0 or group == "root":
-        return "a udev rule must give it to a group: sudo edge-app install-service writes one"
+        return "a udev rule must assign it to a group: sudo edge-app install-service writes one"
     return f"sudo usermod -aG {group} $USER, then log in again"

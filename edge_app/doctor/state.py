@@ -1,4 +1,4 @@
-"""The state folder: writable, with room, and its database sound."""
+"""The state folder: writable, with free space, and its database intact."""
 
 import os
 import shutil
@@ -19,21 +19,21 @@ def check_state(
     writable: Callable[[Path], bool] = lambda path: os.access(path, os.W_OK),
     free_mb: Callable[[Path], float] = lambda path: shutil.disk_usage(path).free / 2**20,
 ) -> Iterator[Finding]:
-    """Look at the folder, None when none is named; `writable` and `free_mb` ask the system."""
+    """Check the folder; None if none is configured. `writable` and `free_mb` query the system."""
     if folder is None:
-        yield Finding("state", "ok", "no folder is named: --state DIR, or folder in [state]")
+        yield Finding("state", "ok", "no folder configured: --state DIR, or folder in [state]")
         return
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir():
-        yield Finding("state", "failed", f"{place} is no folder", "name another with --state, or in [state]")
+        yield Finding("state", "failed", f"{place} is not a folder", "set another with --state, or in [state]")
         return
     if not writable(place):
         advice = f"run as the folder's owner: sudo -u {_owner(place)} edge-app doctor; or remount a read-only disk"
         yield Finding("state", "failed", f"{place} cannot be written by this user", advice)
     else:
-        yield Finding("state", "ok", f"{folder}{'' if place == folder else ', which does not exist yet'}, writable")
+        yield Finding("state", "ok", f"{folder}{'' if place == folder else ' (does not exist yet)'}, writable")
     yield _room(place, free_mb(place))
     if database_path(folder).is_file():
         yield _database(folder)
@@ -43,7 +43,7 @@ def _room(place: Path, free: float) -> Finding:
     detail = f"{free:.0f} MB free at {place}"
     if free >= TIGHT_MB:
         return Finding("disk", "ok", detail)
-    advice = "make room: `du -xh --max-depth 2 / | sort -h`; what is taught is refused on a full disk, and never lost"
+    advice = "free some space: `du -xh --max-depth 2 / | sort -h`; on a full disk teaching is refused, nothing is lost"
     return Finding("disk", "warning" if free >= FULL_MB else "failed", detail, advice)
 
 
@@ -56,7 +56,7 @@ def _database(folder: Path) -> Finding:
             examples = len(store.examples())
     except EdgeAppError as error:
         return Finding("database", "failed", str(error), f"edge-app recover --state {folder}")
-    return Finding("database", "ok", f"sound, {examples} examples")
+    return Finding("database", "ok", f"intact, {examples} examples")
 
 
 def _owner(path: Path) -> str:

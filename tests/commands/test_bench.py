@@ -34,7 +34,7 @@ def test_measures_every_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ("arguments", "message"),
     [
         (["--classes", "0"], "classes = 0: expected at least 1"),
-        (["--json", "/nowhere/bench.json"], "there is no folder"),
+        (["--json", "/nowhere/bench.json"], "no folder"),
     ],
 )
 def test_wrong_usage_is_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

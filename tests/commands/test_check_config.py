@@ -14,7 +14,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "systemd" / "config.toml"
 
 def test_the_shipped_example_is_right(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["check-config", str(EXAMPLE)]) == 0
-    assert capsys.readouterr().out == f"{EXAMPLE}: right\n"
+    assert capsys.readouterr().out == f"{EXAMPLE}: valid\n"
 
 
 def test_shown_values_make_the_same_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,7 +52,7 @@ def test_a_broker_that_the_service_may_not_reach_is_warned_of(
     far = 'enabled = true\nhost = "192.168.1.10"'
     assert check(tmp_path, far, capsys) == "", "no service is installed here"
     unit.touch()
-    assert "may only speak to this one: allow the broker's address by a drop-in" in check(tmp_path, far, capsys)
+    assert "may only connect to this one: allow the broker's address by a drop-in" in check(tmp_path, far, capsys)
     for near in ("127.0.0.1", "::1", "localhost"):
         assert check(tmp_path, f'enabled = true\nhost = "{near}"', capsys) == ""
     assert check(tmp_path, 'host = "192.168.1.10"', capsys) == "", "it is not enabled"
@@ -65,7 +65,7 @@ def test_a_broker_that_the_service_may_not_reach_is_warned_of(
 
 def test_a_password_in_the_clear_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     secret = 'enabled = true\nuser = "u"\npassword_file = "/etc/edge-app/mqtt-password"\n'
-    assert "the password crosses the network for all to read" in check(tmp_path, secret + 'host = "broker"', capsys)
+    assert "the password crosses the network unencrypted" in check(tmp_path, secret + 'host = "broker"', capsys)
     assert check(tmp_path, secret + 'host = "broker"\ntls = true', capsys) == ""
     assert check(tmp_path, secret, capsys) == ""
 

@@ -27,10 +27,10 @@ def network(state: Path) -> bytes:
 def test_all_is_dreamt_once_and_can_be_forgotten(taught: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = network(taught)
     assert consolidate(taught) == 0
-    assert capsys.readouterr().out == "9 dreams learnt, 9 in all\n"
+    assert capsys.readouterr().out == "9 dreams learnt, 9 in total\n"
     dreaming = network(taught)
     assert consolidate(taught) == 0
-    assert capsys.readouterr().out == "0 dreams learnt, 9 in all\n"
+    assert capsys.readouterr().out == "0 dreams learnt, 9 in total\n"
     assert network(taught) == dreaming
     assert consolidate(taught, "--forget") == 0
     assert capsys.readouterr().out == "9 dreams forgotten\n"

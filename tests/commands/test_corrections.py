@@ -39,7 +39,7 @@ def test_examples_lists_what_was_taught(taught: Path, capsys: Captured) -> None:
 def test_undo_takes_back_and_says_what(taught: Path, capsys: Captured) -> None:
     assert _run(taught, "undo") == 0
     assert capsys.readouterr().out.splitlines() == [
-        "taken back: example 9 was taught as astronaut",
+        "undone: example 9 was taught as astronaut",
         "classes: cat (3), coffee (3), astronaut (2)",
     ]
     assert _run(taught, "undo", "--times", "8") == 0
@@ -87,14 +87,14 @@ def test_forgetting_a_class_and_deleting_it_for_good(taught: Path, capsys: Captu
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["forget"], "name a class"),
+        (["forget"], "give a class"),
         (["forget", "cat", "--example", "1"], "not both"),
         (["forget", "dog"], "no class 'dog'"),
         (["forget", "dog", "--for-good"], "no class 'dog'"),
         (["forget", "--example", "99"], "no example 99"),
         (["forget", "--example", "99", "--for-good"], "no example 99"),
         (["relabel", "99", "cat"], "no example 99"),
-        (["rename", "cat", "coffee"], "exists already"),
+        (["rename", "cat", "coffee"], "exists"),
         (["merge", "cat", "dog"], "no class 'dog'"),
     ],
 )

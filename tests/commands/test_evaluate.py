@@ -67,7 +67,7 @@ def test_shots_and_repeats_of_a_zip(colours: Path, tmp_path: Path, capsys: pytes
         (["{}", "--shots", "0"], "shots = 0: expected at least 1"),
         (["{}", "--params", "nonsense"], "nonsense"),
         (["{}", "--baselines", "svm"], "baseline svm"),
-        (["{}", "--json", "{}/nowhere/r.json"], "there is no folder"),
+        (["{}", "--json", "{}/nowhere/r.json"], "no folder"),
         (["{}", "--plot", "{}/r.jpg"], "ends in .png"),
         (["{}", "--cache", "{}/red/0.png"], "embedding cache"),
         (["{}", "--rehearse", "5"], "--rehearse belongs to --protocol continual, not to standard"),

@@ -69,7 +69,7 @@ def test_what_cannot_be_exported_is_said(taught: Path, tmp_path: Path, capsys: C
     target = tmp_path / "all.zip"
     target.write_bytes(b"mine")
     assert cli.run(["export", "--state", str(taught), str(target)]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "exists" in capsys.readouterr().err
     assert target.read_bytes() == b"mine"
     assert cli.run(["export", "--state", str(taught), str(target), "--force"]) == 0
     assert cli.run(["export", "--state", str(taught), str(tmp_path / "dog.zip"), "--class", "dog"]) == 2
@@ -89,7 +89,7 @@ def test_another_encoder_is_refused_and_offered_the_thumbnails(
     command = ["import", "--state", str(other), "--model", other_model, str(target)]
     assert cli.run(command) == 3
     message = capsys.readouterr().err
-    assert "9 of 9 examples have a thumbnail that --re-encode can teach" in message
+    assert "9 of 9 examples have a thumbnail that --re-encode can use" in message
     assert not other.exists()
     assert cli.run([*command, "--re-encode"]) == 0
     assert "9 examples imported" in capsys.readouterr().out
@@ -113,7 +113,7 @@ def test_a_state_is_refused_to_another_encoder_and_rebuilt_for_it_on_request(
     assert _embeddings(taught) == before
     assert cli.run(["rebuild", "--state", str(taught), "--model", other_model]) == 0
     out = capsys.readouterr().out
-    assert "9 examples encoded anew from their thumbnails and learnt again with other" in out
+    assert "9 examples encoded again from their thumbnails and learnt with other" in out
     assert re.search(r"recognised before they were learnt: \d of \d before, \d of \d now", out)
     (kept,) = taught.glob("before-rebuild-*.sqlite")
     assert str(kept) in out

@@ -41,10 +41,10 @@ def test_unknown_model_is_status_3(capsys: pytest.CaptureFixture[str]) -> None:
         ({"equal": True}, "same bits as x86-64 (embedding 1111111111111111 of"),
         ({"equal": True, "shipped": False}, "same bits as the manifest's maker"),
         ({"equal": False, "expected": "2" * 64}, "OTHER BITS than x86-64"),
-        ({"equal": False, "expected": "2" * 64}, "there 2222222222222222): another machine may decide otherwise"),
-        ({"equal": None, "expected": None}, "the manifest has none to compare with"),
-        ({"compared": True}, "avx2, sme: one that was compared frame by frame"),
-        ({"compared": False}, "avx2, sme: not among those compared"),
+        ({"equal": False, "expected": "2" * 64}, "there 2222222222222222): decisions may differ"),
+        ({"equal": None, "expected": None}, "the manifest has no digest to compare with"),
+        ({"compared": True}, "avx2, sme: compared frame by frame with the reference"),
+        ({"compared": False}, "avx2, sme: not compared frame by frame"),
     ],
 )
 def test_whether_the_arithmetic_is_that_of_other_machines(found: dict[str, object], told: str) -> None:

@@ -74,16 +74,16 @@ def test_a_dry_run_shows_all_and_does_nothing(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_who_may_not_and_where_it_cannot_work_is_said() -> None:
-    with pytest.raises(InputError, match=r"run it as root \(sudo\), or look first with --dry-run"):
+    with pytest.raises(InputError, match=r"run it as root \(sudo\), or with --dry-run"):
         _check_place(Path("/opt/edge-app"), 1000)
     for prefix in ("/home/pi/venv", "/root/venv"):
         with pytest.raises(
-            InputError, match=f"the service cannot see {prefix}: install .*pip install SOURCE, which is"
+            InputError, match=f"the service cannot read {prefix}: install .*pip install SOURCE, a checkout or"
         ):
             _check_place(Path(prefix), 0)
     _check_place(Path("/opt/edge-app"), 0)
     for python in ("/opt/my apps/python", "python3", "/opt/a%b/python"):
-        with pytest.raises(InputError, match="cannot be named in a unit"):
+        with pytest.raises(InputError, match="cannot stand in a systemd unit"):
             unit_text(python)
 
 

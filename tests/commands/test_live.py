@@ -57,7 +57,7 @@ def test_a_running_service_is_looked_at_taught_and_corrected(serve: Callable[...
     assert "camera:   good" in out
     assert "cup     1 examples  Show it" in out
     assert json.loads(run("status", "--url", url, "--json")[1])["classes"] == ["cup", "a/b"]
-    assert run("undo", "--live", "--url", url)[1] == "taken back: teach of a/b (1 examples)\n"
+    assert run("undo", "--live", "--url", url)[1] == "undone: teach of a/b (1 examples)\n"
     assert json.loads(run("undo", "--live", "--url", url, "--json")[1])["kind"] == "teach"
     status, _, err = run("undo", "--live", "--url", url)
     assert (status, "nothing to undo" in err) == (2, True)
@@ -86,7 +86,7 @@ def test_a_token_is_needed_where_it_is(serve: Callable[..., Served], run: Run, t
     assert "view        made 20" in run("token", "show", "--state", str(tmp_path))[1]
     assert run("token", "remove", "view", "--state", str(tmp_path))[1] == "view: removed\n"
     assert run("status", "--url", url, "--token-file", str(file))[0] == 1
-    assert "there are no tokens" in run("token", "show", "--state", str(tmp_path))[1]
+    assert "no tokens" in run("token", "show", "--state", str(tmp_path))[1]
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_a_token_is_needed_where_it_is(serve: Callable[..., Served], run: Run, t
         (["undo", "--live", "--url", "http://127.0.0.1:1"], 8, "enabled = true in"),
         (["status", "--url", "shelf:8765"], 2, "expected http://HOST:PORT"),
         (["status", "--url", "http://h:x"], 2, "--url http://h:x"),
-        (["status", "--url", "https://127.0.0.1:1", "--ca", "/nowhere"], 2, "is no certificate"),
+        (["status", "--url", "https://127.0.0.1:1", "--ca", "/nowhere"], 2, "not a certificate"),
         (["status", "--token-file", "/nowhere"], 2, "cannot be read"),
-        (["teach", "--live", "cup", "a.jpg"], 2, "name no image files"),
-        (["teach", "cup", "a.jpg"], 2, "no state folder was named"),
-        (["teach", "--state", "x", "cup"], 2, "no image file was named"),
-        (["undo"], 2, "no state folder was named"),
-        (["token", "make"], 2, "a role is expected"),
-        (["token", "show", "view"], 2, "no role is expected"),
-        (["token", "show", "--state", "/nowhere/at/all"], 2, "is no folder"),
+        (["teach", "--live", "cup", "a.jpg"], 2, "it takes no image files"),
+        (["teach", "cup", "a.jpg"], 2, "no state folder"),
+        (["teach", "--state", "x", "cup"], 2, "no image files"),
+        (["undo"], 2, "no state folder"),
+        (["token", "make"], 2, "needs a role: view, teach, administer"),
+        (["token", "show", "view"], 2, "takes no role"),
+        (["token", "show", "--state", "/nowhere/at/all"], 2, "is not a folder"),
     ],
 )
 def test_what_is_wrong_is_said(run: Run, argv: list[str], status: int, message: str) -> None:

@@ -29,12 +29,12 @@ def test_no_board(machine: MakeSystem) -> None:
     [
         ({SENSOR[1:]: "48312\n"}, SENSOR, "ok", "48 C"),
         ({SENSOR[1:]: "48312\n", "sys/class/thermal/thermal_zone1/temp": "61000"}, SENSOR, "ok", "hottest zone 61 C"),
-        ({SENSOR[1:]: "75000\n"}, SENSOR, "warning", "slowed down from 75 C on"),
+        ({SENSOR[1:]: "75000\n"}, SENSOR, "warning", "the rate is lowered at 75 C"),
         ({SENSOR[1:]: "48312", "sys/class/thermal/thermal_zone1/temp": "90000"}, SENSOR, "warning", "90 C"),
         ({SENSOR[1:]: "48312", "sys/class/thermal/thermal_zone1/temp": "off"}, SENSOR, "ok", "48 C"),
-        ({"sys/class/thermal/thermal_zone3/temp": "40000"}, SENSOR, "warning", "heat is not noticed"),
+        ({"sys/class/thermal/thermal_zone3/temp": "40000"}, SENSOR, "warning", "overheating is not detected"),
         ({}, SENSOR, "ok", "no thermal zone"),
-        ({}, "", "ok", "not looked at"),
+        ({}, "", "ok", "not monitored"),
     ],
 )
 def test_temperature(machine: MakeSystem, files: dict[str, str], sensor: str, status: str, said: str) -> None:
@@ -69,7 +69,7 @@ def test_raspberry_pi_by_its_own_program(machine: MakeSystem) -> None:
 
 def test_a_program_that_says_something_else(machine: MakeSystem) -> None:
     (found,) = board.check_power(machine(programs={"vcgencmd get_throttled": "error"}))
-    assert (found.status, found.detail) == ("ok", "this board does not tell")
+    assert (found.status, found.detail) == ("ok", "not reported by this board")
 
 
 @pytest.mark.parametrize(("alarm", "status"), [("1", "failed"), ("0", "ok")])
@@ -80,7 +80,7 @@ def test_raspberry_pi_by_its_voltage_sensor(machine: MakeSystem, alarm: str, sta
 
 def test_another_sensor_is_no_raspberry_pi(machine: MakeSystem) -> None:
     (found,) = board.check_power(machine({f"{RPI_VOLT}/name": "other", f"{RPI_VOLT}/in0_lcrit_alarm": "1"}))
-    assert found.detail == "this board does not tell"
+    assert found.detail == "not reported by this board"
 
 
 @pytest.mark.parametrize(("events", "status"), [("0", "ok"), ("3", "warning")])

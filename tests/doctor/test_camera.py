@@ -49,7 +49,7 @@ def test_no_device(machine: MakeSystem, uri: str, status: str) -> None:
 
 def test_a_device_without_a_name(machine: MakeSystem) -> None:
     (found,) = camera.check_camera_devices(machine({"sys/class/video4linux/video0/dev": "81:0"}), URI)
-    assert found.detail == "/dev/video0 without a name"
+    assert found.detail == "/dev/video0 unnamed"
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -94,7 +94,7 @@ def test_a_picture_that_stands_still(recording: bool, status: str) -> None:
 
     (found,) = looked(open_still, recording=recording)
     assert found.status == status
-    assert ("same to the bit" in found.detail) == (status == "failed")
+    assert ("all identical" in found.detail) == (status == "failed")
 
 
 def test_a_recording_that_has_ended(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_recording_that_has_ended(tmp_path: Path) -> None:
         def read(self, timeout_s: float) -> None:
             return None
 
-    with pytest.raises(ValueError, match="no frame came"):
+    with pytest.raises(ValueError, match="no frame arrived"):
         looked(lambda uri, clock: Ended(ShapesScene(), clock, uri=uri), recording=True)
 
 

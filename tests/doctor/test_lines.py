@@ -52,9 +52,9 @@ def looked(machine: MakeSystem, uri: str, what: str = "buttons") -> list[Finding
         ("12", "ok", "cup: line 12 of fake, free"),
         ("9", "failed", "in use by spi0 CS1"),
         ("10", "failed", "in use by the kernel"),
-        ("11", "ok", "held by edge-app, which runs"),
+        ("11", "ok", "in use by edge-app"),
         ("32", "failed", "the chip has lines 0 to 31"),
-        ("PQ.05", "failed", "no line of that name"),
+        ("PQ.05", "failed", "no line of this name"),
     ],
 )
 def test_lines(machine: MakeSystem, line: str, status: str, said: str) -> None:
@@ -89,7 +89,7 @@ def test_rights(machine: MakeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     system = machine({"dev/gpiochip0": ""})
     found = list(check_lines(system, "buttons", "gpio:/dev/gpiochip0?cup=4", lambda: SimpleNamespace(Chip=Chip)))
     assert (found[0].name, found[0].status) == ("buttons rights", "warning")
-    assert "/dev/gpiochip0 is not for this user" in found[0].detail
+    assert "this user may not use /dev/gpiochip0" in found[0].detail
     assert found[0].advice
 
 

@@ -63,12 +63,12 @@ def show(active: str, enabled: str, restarts: str = "0") -> dict[str, str]:
 @pytest.mark.parametrize(
     ("programs", "status", "said"),
     [
-        ({}, "warning", "does not tell"),
-        (show("failed", "enabled"), "failed", "it failed"),
+        ({}, "warning", "does not report"),
+        (show("failed", "enabled"), "failed", "failed"),
         (show("inactive", "disabled"), "warning", "inactive, disabled"),
-        (show("active", "disabled"), "warning", "does not start with the machine"),
-        (show("active", "enabled", "4"), "warning", "started again 4 times"),
-        (show("active", "enabled"), "ok", "runs, and starts"),
+        (show("active", "disabled"), "warning", "does not start at boot"),
+        (show("active", "enabled", "4"), "warning", "restarted 4 times"),
+        (show("active", "enabled"), "ok", "running, starts at boot"),
     ],
 )
 def test_service(machine: MakeSystem, programs: dict[str, str], status: str, said: str) -> None:

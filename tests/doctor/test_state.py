@@ -20,7 +20,7 @@ def test_none_is_named() -> None:
 
 def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     lines = found(tmp_path / "a" / "b")
-    assert "does not exist yet, writable" in lines["state"].detail
+    assert "(does not exist yet), writable" in lines["state"].detail
     assert set(lines) == {"state", "disk"}
     assert not (tmp_path / "a").exists()
 
@@ -46,7 +46,7 @@ def test_room(tmp_path: Path, free: float, status: str) -> None:
 def test_a_sound_database_and_a_damaged_one(tmp_path: Path) -> None:
     with open_learner(tmp_path) as learner:
         learner.teach(embedding(1), "cup", source="test")
-        assert found(tmp_path)["database"].detail == "sound, 1 examples"  # beside the one who writes it
+        assert found(tmp_path)["database"].detail == "intact, 1 examples"  # beside the one who writes it
     path = database_path(tmp_path)
     data = bytearray(path.read_bytes())
     start = data.index(embedding(1).tobytes())
