@@ -76,7 +76,7 @@ class CommandParser(argparse.ArgumentParser):
     """A parser whose epilog is printed as it stands."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
 
 
 def build_parser() -> argparse.ArgumentParser:

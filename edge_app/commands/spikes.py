@@ -30,7 +30,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="simulate a spiking encoder step by step on a picture",
         description="Simulate a spiking encoder on a picture: rates and synaptic operations of each layer.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("picture", metavar="PICTURE", type=Path, help="image file")
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help=f"encoder (default: {DEFAULT_MODEL})")

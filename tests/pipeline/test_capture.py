@@ -234,7 +234,9 @@ def test_a_damaged_picture_of_a_recording_is_reported_and_left_out(tmp_path: Pat
 
 
 def test_a_recording_of_damaged_pictures_is_given_up(tmp_path: Path) -> None:
-    with pytest.raises(CameraLost, match=r"20 pictures in a row cannot be read; the last error: .*.png is not a picture"):
+    with pytest.raises(
+        CameraLost, match=r"20 pictures in a row cannot be read; the last error: .*.png is not a picture"
+    ):
         play(make_recording(tmp_path, 1, 30), Reports())
 
 
