@@ -33,7 +33,11 @@ class Decision(NamedTuple):
     excitation: NDArray[np.int64]
     """(classes,): OUT spikes plus the remainder towards the next one, in 1/1024 of a threshold; over the ensemble."""
     novelty: int = 0
-    """How far this is from everything taught, in 1/1024 octave; 0 where the rule does not tell, high for a stranger."""
+    """Distance from what was taught, in 1/1024 octave, high for a stranger; 0 where the rule does not tell."""
+    separation: int = 0
+    """How much further the next class is than the winning one, in 1/1024 octave."""
+    learnt: int = 0
+    """Examples that the winning column has learnt."""
 
 
 class Report(Protocol):

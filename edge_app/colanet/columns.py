@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,19 @@ ADDED_AT_ONCE = 16
 """Weights that are summed in the time of one multiplication."""
 
 Result = TypeVar("Result")
+
+
+class Appraisal(NamedTuple):
+    """What a decision says of its example beyond the label."""
+
+    novelty: int
+    """Distance from what was taught, in 1/1024 octave; high for a stranger."""
+    separation: int
+    """How much further the next class is than the winner's, in 1/1024 octave; 0 with a single class."""
+    learnt: int
+    """Examples that the winner has learnt."""
+
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -122,12 +135,12 @@ class Columns(ABC):
         drive: NDArray[np.float64] = counts * (weights / np.maximum(self.threshold[neurons], 1)).sum(axis=1)
         return drive
 
-    def novelty(self, counts: NDArray[np.uint8], best: int) -> int:
-        """Return how far the counts that `decide` was last called with are from what was taught, in 1/1024 octave.
+    def appraise(self, counts: NDArray[np.uint8], best: int) -> Appraisal:
+        """Return how new and how clear the counts are that `decide` was last called with; best: the winning column.
 
-        best: the winning column. 0 where the rule has no metric to tell it in.
+        Nothing is told, all 0, where the rule has no metric to tell it in.
         """
-        return 0
+        return Appraisal(0, 0, 0)
 
     def add(self, key: int) -> None:
         """Append an untrained column; `key` names its random stream."""

@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet import kernels
-from edge_app.colanet.columns import Arrays, Columns
+from edge_app.colanet.columns import Appraisal, Arrays, Columns
 from edge_app.colanet.fixedpoint import (
     CORRECTION_MAX,
     DECORRELATION_BITS,
@@ -45,7 +45,7 @@ from edge_app.colanet.fixedpoint import (
     POWER_TABLE,
     to_fixed,
 )
-from edge_app.colanet.kernels import NEVER, Activity, Background, Dynamics, NoveltyScratch
+from edge_app.colanet.kernels import NEVER, Activity, AppraisalScratch, Background, Dynamics
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 
 VARIATIONS = 4
@@ -111,9 +111,8 @@ class DecorrelatedColumns(Columns):
         self._rows = np.empty((CACHE_LINE, n_inputs), np.int16)
         self._background = _make_background(background, n_inputs)
         near = np.zeros(kernels.NEIGHBOURS, np.int64)
-        self._novelty_scratch = NoveltyScratch(
-            near, near.copy(), near.copy(), near.copy(), np.zeros((near.size, near.size), np.int64)
-        )
+        square = np.zeros((near.size, near.size), np.int64)
+        self._appraisal_scratch = AppraisalScratch(near, near.copy(), near.copy(), square, square.copy())
         self._rule = rule
         self._regularisation = to_fixed(rule.regularisation, 0)
         self._fraction = to_fixed(rule.threshold, 16)
@@ -147,26 +146,32 @@ class DecorrelatedColumns(Columns):
         kernels.deviation_of(counts, self._common[0] * (used + self._rule.resting_classes) // used, deviation)
         return deviation
 
-    def novelty(self, counts: NDArray[np.uint8], best: int) -> int:
-        """Return the novelty: -log2 of how much nearer the example is to its class than to the mean of all.
+    def appraise(self, counts: NDArray[np.uint8], best: int) -> Appraisal:
+        """Return novelty and separation: distances of the example from class means and from the mean of all.
 
-        With y the point that the drives of the winner and its nearest columns are the projections of, c the winner's
-        mean and a = OWN_SPREAD, in mean norms: log2(a + |y - c|^2) - log2(a + |y|^2) / 2, and 32 octaves more for each
-        mean norm that the winner's drive stays below LEAST_DRIVE, or below the background's highest plus its lead.
+        With y the point that the drives of the winner and its nearest columns are the projections of, y_k the mean of
+        class k, w the winner, r the nearest other class, and a = OWN_SPREAD, in mean norms:
+
+            novelty     log2(a + |y - y_w|^2) - log2(a + |y|^2) / 2, and 32 octaves more for each mean norm that the
+                        winner's drive stays below LEAST_DRIVE, or below the background's highest plus its lead
+            separation  log2(a + |y - y_r|^2) - log2(a + |y - y_w|^2)
         """
-        return int(
-            kernels.novelty_of(
-                counts,
-                self._activity,
-                best,
-                self.mean,
-                self.drive,
-                self.uses,
-                self.threshold,
-                self._roots,
-                self._common,
-                self._background,
-                self._novelty_scratch,
+        return Appraisal(
+            *map(
+                int,
+                kernels.appraise(
+                    counts,
+                    self._activity,
+                    best,
+                    self.mean,
+                    self.drive,
+                    self.uses,
+                    self.threshold,
+                    self._roots,
+                    self._common,
+                    self._background,
+                    self._appraisal_scratch,
+                ),
             )
         )
 

@@ -117,15 +117,14 @@ class Background(NamedTuple):
     """(n,) zeros."""
 
 
-class NoveltyScratch(NamedTuple):
-    """Working memory of `novelty_of`, int64."""
+class AppraisalScratch(NamedTuple):
+    """Working memory of `appraise`, int64; gaps and shared (NEIGHBOURS, NEIGHBOURS), the others (NEIGHBOURS,)."""
 
     neurons: NDArray[np.int64]
     drives: NDArray[np.int64]
-    gaps: NDArray[np.int64]
     solved: NDArray[np.int64]
+    gaps: NDArray[np.int64]
     shared: NDArray[np.int64]
-    """(NEIGHBOURS, NEIGHBOURS); the others (NEIGHBOURS,)."""
 
 
 @compiled()
@@ -931,11 +930,11 @@ def squared_length(factor, drives_, n, solved):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def novelty_of(counts, activity, best, mean, drive, uses, threshold, roots, common, background, scratch):  # type: ignore[no-untyped-def]
-    """Return the novelty of the presentation that `activity` is of, in 1/1024 of an octave: `Columns.novelty`.
+def appraise(counts, activity, best, mean, drive, uses, threshold, roots, common, background, scratch):  # type: ignore[no-untyped-def]
+    """Return (novelty, separation, learnt) of the presentation that `activity` is of: `Columns.appraise`.
 
     best: the winning column. uses (neurons,) int32. roots (neurons,) int64 Q.16: the norms. common (2, n) int64 as in
-    `common_of`. background: a `Background`. scratch: a `NoveltyScratch`.
+    `common_of`. background: a `Background`. scratch: a `AppraisalScratch`.
     """
     used: Any = np.int64(0)
     total: Any = np.int64(0)
@@ -944,21 +943,29 @@ def novelty_of(counts, activity, best, mean, drive, uses, threshold, roots, comm
         total += roots[m]
     mean_norm: Any = max(total // max(used, 1), 64)
     n = choose_neighbours(activity, threshold, roots, best, scratch.neurons, scratch.drives)
-    first = scratch.neurons[0]
     for i in range(n):
         own = scratch.neurons[i]
         for j in range(i + 1):
             other = scratch.neurons[j]
             scratch.shared[i, j] = shared_drive(mean[own], drive[other], common, roots[own], roots[other])
+            scratch.shared[j, i] = scratch.shared[i, j]
         scratch.drives[i] = relative(scratch.drives[i], mean_norm)
-        # what this column would be driven by, were the example the mean of the winner's class
-        scratch.gaps[i] = scratch.drives[i] - cut((scratch.shared[i, 0] * roots[first] // mean_norm) >> 8, 22)
+    for k in range(n):
+        # what the columns would be driven by, were the example the mean of class k
+        own_root = roots[scratch.neurons[k]]
+        for i in range(n):
+            scratch.gaps[k, i] = scratch.drives[i] - cut((scratch.shared[i, k] * own_root // mean_norm) >> 8, 22)
     for i in range(n):
         scratch.shared[i, i] = max(scratch.shared[i, i], 0) + RIDGE
     factorise(scratch.shared, n)
     length = squared_length(scratch.shared, scratch.drives, n, scratch.solved)
-    distance = squared_length(scratch.shared, scratch.gaps, n, scratch.solved)
-    familiarity = (log2_of(OWN_SPREAD + length) >> 1) - log2_of(OWN_SPREAD + distance)
+    distance = squared_length(scratch.shared, scratch.gaps[0], n, scratch.solved)
+    runner_up: Any = distance
+    for k in range(1, n):
+        other_distance = squared_length(scratch.shared, scratch.gaps[k], n, scratch.solved)
+        runner_up = other_distance if k == 1 else min(runner_up, other_distance)
+    near = log2_of(OWN_SPREAD + distance)
+    familiarity = (log2_of(OWN_SPREAD + length) >> 1) - near
     bar = np.int64(LEAST_DRIVE)
     for r in range(background.tonic.shape[0]):
         row = background.weights[r]
@@ -966,7 +973,8 @@ def novelty_of(counts, activity, best, mean, drive, uses, threshold, roots, comm
         for i in range(row.shape[0]):
             received += np.int64(row[i]) * np.int64(counts[i])
         bar = max(bar, relative(received - background.tonic[r], mean_norm) + BACKGROUND_LEAD)
-    return -(familiarity + (min(scratch.drives[0] - bar, 0) >> 1))
+    novelty = -(familiarity + (min(scratch.drives[0] - bar, 0) >> 1))
+    return novelty, log2_of(OWN_SPREAD + runner_up) - near, np.int64(uses[scratch.neurons[0]])
 
 
 @compiled()

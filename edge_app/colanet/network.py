@@ -191,8 +191,8 @@ class CoLaNET:
         first = np.negative(totals[EARLIEST], dtype=np.int64).astype(np.int32)
         excitation = totals[EXCITATION].copy()
         label = self._labels[best] if spikes[best] else None
-        novelty = self._columns.novelty(shown, best)
-        return Decision(label, self.labels, spikes, first, margin if spikes[best] else 0, excitation, novelty)
+        appraisal = self._columns.appraise(shown, best)
+        return Decision(label, self.labels, spikes, first, margin if spikes[best] else 0, excitation, *appraisal)
 
     def _column(self, label: str) -> int:
         try:

@@ -28,8 +28,10 @@ class ReferenceDecision(NamedTuple):
     margin: int
     excitation: list[int]
     """In 1/1024 of a threshold: OUT spikes plus the remaining potential of the winners."""
-    novelty: int
-    """In 1/1024 octave."""
+    novelty: int = 0
+    """In 1/1024 octave, like the separation."""
+    separation: int = 0
+    learnt: int = 0
 
 
 @dataclass
@@ -259,9 +261,9 @@ class PublishedReference:
     def refresh_all(self, columns: Sequence[Column]) -> None:
         """Do nothing: a column does not depend on the others."""
 
-    def novelty(self, columns: Sequence[Column], counts: Sequence[int], best: int) -> int:
-        """Return 0: the rule has no metric to tell novelty in."""
-        return 0
+    def appraise(self, columns: Sequence[Column], counts: Sequence[int], best: int) -> tuple[int, int, int]:
+        """Return zeros: the rule has no metric to tell anything in."""
+        return 0, 0, 0
 
     def rank(self, trials: Sequence[MemberResponse]) -> tuple[int, ...]:
         """OUT spikes; the earliest spike; the excess at it."""
@@ -456,11 +458,14 @@ class DecorrelatedReference:
         own_drive = [v - common for v, common in zip(drive_of.drive, self.common_drive, strict=True)]
         return dot(own_mean, own_drive) >> 20
 
-    def novelty(self, columns: Sequence[Column], counts: Sequence[int], best: int) -> int:
-        """log2(a + |y - c|^2) - log2(a + |y|^2) / 2, and 32 octaves for each mean norm that the drive is too low.
+    def appraise(self, columns: Sequence[Column], counts: Sequence[int], best: int) -> tuple[int, int, int]:
+        """Return novelty and separation, 1/1024 octave, and how often the winner was used.
+
+        novelty     log2(a + d_w) - log2(a + |y|^2) / 2, and 32 octaves for each mean norm that the drive is too low
+        separation  log2(a + least d_k of the others) - log2(a + d_w)
 
         y is the point whose projections on the 8 most driven columns are their drives u (L L' = their drives of one
-        another, y = L^-1 u); c the same for the mean of the winner's class. All in mean norms, 1/1024 octave.
+        another, y = L^-1 u); d_k = |y - y_k|^2, y_k the same for the mean of class k. In mean norms; a = 1/32.
         """
         unit = max(self.mean_norm, 64)
         trials = [self.trial(column, 0, counts, None) for column in columns]
@@ -473,18 +478,21 @@ class DecorrelatedReference:
         near = [winners[i] for i in chosen]
         drive = [clip((drives[i] << 17) // unit, 2**22) for i in chosen]  # Q.16
         shared = [[self.shared_drive(a, b) for b in near[: i + 1]] for i, a in enumerate(near)]  # Q.24
-        of_class = [clip(row[0] * near[0].norm // unit >> 8, 2**22) for row in shared]  # Q.16
+        gaps = []
+        for k, neuron in enumerate(near):
+            by_class = [shared[max(i, k)][min(i, k)] for i in range(len(near))]
+            gaps.append([u - clip(g * neuron.norm // unit >> 8, 2**22) for u, g in zip(drive, by_class, strict=True)])
         for i, row in enumerate(shared):
             row[i] = max(row[i], 0) + 2**17
         factor = cholesky(shared)
-        length = squared_length(factor, drive)
-        distance = squared_length(factor, [u - own for u, own in zip(drive, of_class, strict=True)])
-        familiarity = (log2(2**11 + length) >> 1) - log2(2**11 + distance)
+        distance, *rest = (squared_length(factor, gap) for gap in gaps)
+        familiarity = (log2(2**11 + squared_length(factor, drive)) >> 1) - log2(2**11 + distance)
         bar = 7 * 2**12  # Q.16
         for neuron in self.background:
             received = dot(neuron.weights, counts) - neuron.tonic
             bar = max(bar, clip((received << 17) // unit, 2**22) + 3 * 2**12)
-        return -(familiarity + (min(drive[0] - bar, 0) >> 1))
+        novelty = -(familiarity + (min(drive[0] - bar, 0) >> 1))
+        return novelty, log2(2**11 + min(rest, default=distance)) - log2(2**11 + distance), near[0].uses
 
     def shared_drive(self, a: Neuron, b: Neuron) -> int:
         """The product of two neurons over both norms, Q.24, limited to +-4."""
@@ -603,14 +611,14 @@ class Reference:
             for of_column, column in zip(trials, self.columns, strict=True)
         ]
         if not trials:
-            return ReferenceDecision(None, spikes, first, 0, excitation, 0)
+            return ReferenceDecision(None, spikes, first, 0, excitation)
         best = max(range(len(trials)), key=lambda column: self.rule.rank(trials[column]))
-        novelty = self.rule.novelty(self.columns, counts, best)
+        appraisal = self.rule.appraise(self.columns, counts, best)
         if not any(spikes):
-            return ReferenceDecision(None, spikes, first, 0, excitation, novelty)
+            return ReferenceDecision(None, spikes, first, 0, excitation, *appraisal)
         others = [count for column, count in enumerate(spikes) if column != best]
         margin = spikes[best] - max(others, default=0)
-        return ReferenceDecision(self.columns[best].label, spikes, first, margin, excitation, novelty)
+        return ReferenceDecision(self.columns[best].label, spikes, first, margin, excitation, *appraisal)
 
     def _index(self, label: str) -> int:
         if label not in self.labels:

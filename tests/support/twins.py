@@ -81,7 +81,7 @@ class Twins:
         assert decision.first_spike.tolist() == answer.first_spike
         assert (decision.label, decision.margin) == (answer.label, answer.margin)
         assert decision.excitation.tolist() == answer.excitation
-        assert decision.novelty == answer.novelty
+        assert decision[-3:] == answer[-3:]
         return sum(answer.spikes)
 
     def put(self, state: dict[str, Any]) -> None:
