@@ -185,7 +185,7 @@ def rates(folder: Path, broker: Mosquitto, rounds: int, seconds: float) -> dict[
                     values.append((pipeline.status().decided - decided) / passed)
                     if kind == "with":
                         shares.append((busy_s() - busy) / passed)
-                        told += bridge._labels
+                        told += bridge.labels_published
         pipeline.stop(10)
     means = {kind: statistics.mean(values) for kind, values in found.items()}
     return {kind: round(mean, 1) for kind, mean in means.items()} | {

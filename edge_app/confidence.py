@@ -1,20 +1,21 @@
-"""How sure a decision is: from what the columns were excited to, through outcomes of the user's own presses.
+"""Confidence: the probability that a decision is right, learnt from how earlier ones turned out.
 
-Two integers are the evidence of a decision, in 1/1024 of a firing threshold (`Decision.excitation`):
+What speaks for a decision (`Evidence`), in octaves: its separation s from the next class and its familiarity f, which
+is minus the novelty; and how much was taught: n examples of the class, k classes. The probability is Platt's logistic
+(1999):
 
-    excitation  of the winning column          lead  excitation less the runner-up's (a silent one counts as 0)
+    p = 1 / (1 + exp(-x)),    x = b0 + b1 s + b2 f + b3 log2 n + b4 log2 k
 
-Familiarity = excitation + lead says how much an object is like something taught: low for objects of no taught class.
+Distances in octaves mean the same after one example and after a thousand, so the weights that suit three data sets,
+from one shot to all, serve from the first decision on (PRIOR). Every press of a class after a decision is an outcome:
+was the decision right? They move the weights: the most probable ones under a Gaussian prior around PRIOR. A network
+that has learnt more is right more often, so early outcomes lag behind: outcome i of m, with j = i / classes known then,
+counts (i/m)^3 (j / (j + 20))^2. Equal outcomes in equal order give equal weights.
 
-Confidence is the chance that the decision is right, Platt's logistic (1999) with two inputs, e and l in thresholds:
-
-    p = 1 / (1 + exp(-(b0 + b1 l + b2 e))),  b1, b2 >= 0
-
-Every press of a label after a decision is an outcome: was the decision right? (Presses of a class that was not known
-yet are left out: p supposes that a taught class is shown.) The weights maximise the posterior of the outcomes: a
-Gaussian prior around PRIOR serves while they are few. A network that has learnt more is right more often, so that early
-outcomes lag behind: outcome i of n, with m = i / classes known then, counts (i/n)^3 (m / (m + 20))^2. Equal outcomes in
-equal order give equal weights.
+The record bounds that: where the last outcomes were right less often than was stated, by more than chance explains, no
+decision is surer than their share of right ones (each older outcome counts a tenth less). How far the record is
+believed grows with how much better it explains the outcomes than the stated probabilities do. A class has a record of
+its own, of the decisions that named it. So nobody is "very sure" who was wrong five times of the last six.
 """
 
 from collections.abc import Sequence
@@ -25,31 +26,40 @@ from numpy.typing import NDArray
 
 from edge_app.messages import Decision
 
-THRESHOLD = 1024
-"""Units of a firing threshold."""
+OCTAVE = 1024
+"""Units of novelty and separation."""
+FURTHEST = 8 * OCTAVE
+"""Novelty and separation beyond this say nothing more."""
 MAX_OUTCOMES = 2000
-"""Outcomes that are worth keeping; older ones weigh little."""
-PRIOR = (-2.75, 1.3, 0.5)
-"""b0, b1, b2 before there are outcomes: what fits all of three data sets, 1 shot to all, of training data."""
-PRECISION = (1.0, 2.0, 4.0)
-"""Of the prior; as if so many outcomes spoke for it."""
+"""Outcomes that are used; older ones hardly count."""
+PRIOR = (-1.06, 1.74, 0.09, 0.12, 0.08)
+"""b0 .. b4 before there are outcomes: fitted to three data sets, 1 shot to all, on validation splits."""
+PRECISION = (1.0, 4.0, 4.0, 16.0, 16.0)
+"""Of the prior; as if that many outcomes supported it."""
 RECENCY = 3
 FLUENT = 20
 """Outcomes a class after which what the network will learn changes little."""
+RECORD = 24
+"""Outcomes that a record goes back to."""
+RECORD_DECAY = 0.9
+LEAST_CHANCE = 0.01
+"""How surely an outcome may have been stated, or ruled out, where it is held against the record."""
+SURPRISE = 6.0
+"""Log likelihood that a record must gain to be half believed: chance alone hardly gains two."""
 NEWTON_STEPS = 30
 STEEPEST = 40.0
 
 
 class Evidence(NamedTuple):
-    """What speaks for a decision, in 1/1024 of a firing threshold."""
+    """What speaks for a decision."""
 
-    excitation: int
-    lead: int
-
-    @property
-    def familiarity(self) -> int:
-        """How much this is like something taught."""
-        return self.excitation + self.lead
+    novelty: int
+    """In 1/1024 octave, as the separation."""
+    separation: int
+    learnt: int
+    """Examples of the named class then."""
+    classes: int
+    """Classes known then."""
 
 
 class Outcome(NamedTuple):
@@ -57,65 +67,111 @@ class Outcome(NamedTuple):
 
     evidence: Evidence
     right: bool
-    classes: int
-    """Classes known when it was decided."""
+    named: str
+    """The class that was decided, by its present name."""
+
+
+class Record(NamedTuple):
+    """What the newest outcomes say against the stated probabilities."""
+
+    share: float
+    """Of right ones."""
+    weight: float
+    """How far it is to be believed, 0..1."""
+
+    def bounds(self, chance: float) -> float:
+        """Return a probability, no higher than the record allows."""
+        return chance + self.weight * (min(chance, self.share) - chance)
 
 
 class Calibration(NamedTuple):
-    """Weights of the logistic: offset b0, lead b1, excitation b2, per threshold."""
+    """Weights of the logistic, and the records."""
 
-    offset: float
-    lead: float
-    excitation: float
+    weights: tuple[float, ...]
+    record: Record
+    of_class: dict[str, Record]
+    """By the named class."""
 
-    def probability(self, evidence: Evidence | None) -> float:
-        """Return the chance in 0..1 that a decision with this evidence is right; 0 for None, "unknown"."""
-        if evidence is None:
-            return 0.0
-        score = self.offset + (self.lead * evidence.lead + self.excitation * evidence.excitation) / THRESHOLD
-        return float(1 / (1 + np.exp(-np.clip(score, -STEEPEST, STEEPEST))))
+    def probability(self, decision: Decision) -> float:
+        """Return the probability in 0..1 that a decision is right if a taught class is shown; 0 for "unknown"."""
+        found = evidence(decision)
+        return 0.0 if found is None or decision.label is None else self.of(found, decision.label)
+
+    def of(self, evidence: Evidence, named: str) -> float:
+        """Return the probability in 0..1 that class `named` is right, with this evidence for it."""
+        chance = float(_logistic(_inputs([evidence]) @ np.array(self.weights))[0])
+        own = self.of_class.get(named)
+        return self.record.bounds(chance if own is None else own.bounds(chance))
 
 
 def evidence(decision: Decision) -> Evidence | None:
     """Return what speaks for a decision; None for "unknown", which names no class."""
     if decision.label is None:
         return None
-    best = decision.labels.index(decision.label)
-    others = np.delete(decision.excitation, best)
-    own = int(decision.excitation[best])
-    return Evidence(own, own - max(int(others.max(initial=0)), 0))
+    return Evidence(decision.novelty, decision.separation, decision.learnt, len(decision.labels))
 
 
 def outcome(before: Decision, label: str) -> Outcome | None:
-    """Return how a decision came out whose object is now said to be `label`.
+    """Return how a decision turned out whose object is now said to be `label`.
 
     None where there is nothing to learn from: the class was not known yet, or the decision was "unknown".
     """
     found = evidence(before)
-    if found is None or label not in before.labels:
+    if found is None or before.label is None or label not in before.labels:
         return None
-    return Outcome(found, before.label == label, len(before.labels))
+    return Outcome(found, before.label == label, before.label)
 
 
 def calibrate(outcomes: Sequence[Outcome]) -> Calibration:
-    """Return the weights that the outcomes, oldest first, and the prior ask for; the last MAX_OUTCOMES are used."""
+    """Return the calibration that the outcomes, oldest first, and the prior give; the last MAX_OUTCOMES are used."""
     used = outcomes[-MAX_OUTCOMES:]
     prior, precision = np.array(PRIOR), np.array(PRECISION)
+    if not used:
+        return Calibration(PRIOR, Record(1.0, 0.0), {})
+    inputs, right = _inputs([one.evidence for one in used]), np.array([one.right for one in used], float)
+    rank = np.arange(1, len(used) + 1)
+    fluency = rank / (rank + FLUENT * np.array([one.evidence.classes for one in used]))
+    count = (rank / len(used)) ** RECENCY * fluency**2
     weights = prior.copy()
-    if used:
-        inputs, right = _inputs(used), np.array([one.right for one in used], float)
-        rank = np.arange(1, len(used) + 1)
-        fluency = rank / (rank + FLUENT * np.array([one.classes for one in used]))
-        count = (rank / len(used)) ** RECENCY * fluency**2
-        for _ in range(NEWTON_STEPS):
-            weights = _newton_step(weights, inputs, right, count, prior, precision)
-    return Calibration(*(float(value) for value in weights))
+    for _ in range(NEWTON_STEPS):
+        weights = _newton_step(weights, inputs, right, count, prior, precision)
+    chance = _logistic(inputs @ weights)
+    named = np.array([one.named for one in used])
+    of_class = {name: _record(chance[named == name], right[named == name]) for name in dict.fromkeys(named.tolist())}
+    return Calibration(tuple(float(value) for value in weights), _record(chance, right), of_class)
 
 
-def _inputs(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:
-    rows = [(THRESHOLD, one.evidence.lead, one.evidence.excitation) for one in outcomes]
-    inputs: NDArray[np.float64] = np.array(rows, float) / THRESHOLD
-    return inputs
+def _record(chance: NDArray[np.float64], right: NDArray[np.float64]) -> Record:
+    """Return the record of the newest outcomes: chance (m,) as they are stated now, right (m,)."""
+    chance, right = np.clip(chance[-RECORD:], LEAST_CHANCE, 1 - LEAST_CHANCE), right[-RECORD:]
+    count = RECORD_DECAY ** np.arange(len(right))[::-1]
+    share = (float(count @ right) + 1) / (float(count.sum()) + 2)
+    if share >= float(count @ chance) / float(count.sum()):
+        return Record(1.0, 0.0)
+    stated = float(count @ np.log(np.where(right > 0, chance, 1 - chance)))
+    happened = float(count @ np.log(np.where(right > 0, share, 1 - share)))
+    return Record(share, float(_logistic(np.array(happened - stated - SURPRISE))))
+
+
+def _inputs(found: Sequence[Evidence]) -> NDArray[np.float64]:
+    """Return (m, 5): 1, separation and familiarity in octaves, log2 of examples and of classes."""
+    table = np.array(found, float).reshape(len(found), len(Evidence._fields))
+    novelty, separation, learnt, classes = table.T
+    return np.stack(
+        [
+            np.ones(len(table)),
+            np.clip(separation, -FURTHEST, FURTHEST) / OCTAVE,
+            -np.clip(novelty, -FURTHEST, FURTHEST) / OCTAVE,
+            np.log2(np.maximum(learnt, 1)),
+            np.log2(np.maximum(classes, 1)),
+        ],
+        axis=1,
+    )
+
+
+def _logistic(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    chance: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(scores, -STEEPEST, STEEPEST)))
+    return chance
 
 
 def _newton_step(
@@ -126,10 +182,10 @@ def _newton_step(
     prior: NDArray[np.float64],
     precision: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    chance = 1 / (1 + np.exp(-np.clip(inputs @ weights, -STEEPEST, STEEPEST)))
+    chance = _logistic(inputs @ weights)
     slope = inputs.T @ (count * (chance - right)) + precision * (weights - prior)
     curvature = (inputs * (count * chance * (1 - chance))[:, None]).T @ inputs + np.diag(precision)
     step = np.linalg.solve(curvature, slope)
     found: NDArray[np.float64] = weights - step * min(1.0, 4 / max(float(np.abs(step).max()), 1e-12))
-    found[1:] = np.maximum(found[1:], 0)  # more evidence never makes a decision less sure
+    found[1:3] = np.maximum(found[1:3], 0)  # more evidence never makes a decision less sure
     return found

@@ -51,6 +51,11 @@ def _standard(values: dict[str, Any]) -> list[str]:
     )
     error = values["confidence"]["expected_calibration_error"]
     lines.append(f"confidence: {percent(error)} % off on average (expected calibration error)")
+    with_reject = values["rejecting"]
+    lines.append(
+        f"with the reject, at strictness {with_reject['strictness']:g}: {percent(with_reject['right'])} % right names, "
+        f"{percent(with_reject['wrong'])} % wrong ones, {percent(with_reject['unknown'])} % unknown"
+    )
     worst = sorted((value, label) for label, value in values["per_class"].items() if value is not None)[:3]
     lines.append("hardest classes: " + ", ".join(f"{label} {percent(value)} %" for value, label in worst))
     timed = [("ms an image", "median", "p95")]

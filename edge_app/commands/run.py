@@ -96,6 +96,7 @@ def _line(event: "Decided") -> dict[str, object]:
         "decision": event.decision.label,
         "margin": event.decision.margin,
         "confidence": round(event.confidence, 4),
+        "novelty": round(event.novelty / 1024, 3),
         "spikes": event.spikes,
         "time_ms": round(event.captured_ns / 1e6, 3),
         "waited_ms": round(event.waited_ns / 1e6, 3),

@@ -182,13 +182,19 @@ class StateConfig(Section):
 
 @dataclass(frozen=True, slots=True)
 class DecisionConfig(Section):
-    """[decision]: how often a decision is made, and over how many frames."""
+    """[decision]: how often a decision is made, over how many frames, and when it is "unknown"."""
 
     max_fps: float = _key(0.0, number(0.01, 1000, "fps", zero="no limit"), "Decisions per second at most.")
     vote: int = _key(
         1,
         whole(1, 100),
-        "The label is the most frequent of this many last decisions; 1: each frame is decided on its own.",
+        "The label is the most frequent of this many last decisions, their novelty averaged; 1: each frame is decided "
+        "on its own.",
+    )
+    strictness: float = _key(
+        0.5,
+        number(0, 1),
+        'When a decision is "unknown": 0 never, there is always a name; 1 unless it looks just like the examples.',
     )
 
 

@@ -1,7 +1,7 @@
 """The interface between the live device and its clients: web page, API and MQTT."""
 
 from edge_app.control.class_reports import ClassReport
-from edge_app.control.control import Control
+from edge_app.control.control import Control, StrictnessReport
 from edge_app.control.errors import Busy, FrameGone, NotInTray, RequestReused
 from edge_app.control.hub import Hub
 from edge_app.control.pictures import JpegFrame
@@ -27,6 +27,7 @@ __all__ = [
     "NotInTray",
     "Rejected",
     "RequestReused",
+    "StrictnessReport",
     "Taught",
     "UncertainDecision",
 ]

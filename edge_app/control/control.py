@@ -37,12 +37,15 @@ from edge_app.pipeline.commands import (
 from edge_app.pipeline.events import Corrected, Decided, Event, Listener, Taught
 from edge_app.pipeline.pipeline import Pipeline
 from edge_app.pipeline.references import ClassReferences
+from edge_app.rejection import Preview
 from edge_app.storage.records import Action, Example
 
 WAIT_S = 30.0
 """The longest that a caller waits for its command: the disk may be slow."""
 SETTLED_S = 2.0
 """A camera fault that lasts less is not reported as a condition: two equal frames, a hand before the lens."""
+PREVIEWED_AT = tuple(step / 20 for step in range(21))
+"""Strictness of which a report says what it would have done."""
 MAX_IDS = 200
 """Examples or uncertain decisions that one request may name."""
 
@@ -55,6 +58,17 @@ class Identity(NamedTuple):
     encoder_sha256: str
     config: Mapping[str, Any]
     """The configuration as a table of sections. It holds no secrets: they are in files."""
+
+
+class StrictnessReport(NamedTuple):
+    """When a decision is "unknown", and what that does."""
+
+    strictness: float
+    """In use, 0..1."""
+    limit: int | None
+    """The greatest novelty with a label, in 1/1024 octave; None: any."""
+    previews: list[Preview]
+    """At each of PREVIEWED_AT."""
 
 
 class Control:
@@ -170,6 +184,16 @@ class Control:
     def classes(self) -> list[ClassReport]:
         """Return the report on each class, in the order of their first example."""
         return class_reports(self._learner.classes(), self._pipeline.teacher.accuracy.classes())
+
+    def strictness(self) -> StrictnessReport:
+        """Return the strictness in use, and what each would have done to the newest examples. Takes some 10 ms."""
+        calibrator, strictness = self._pipeline.teacher.calibrator, self._pipeline.strictness
+        return StrictnessReport(strictness, calibrator.limit(strictness), calibrator.preview(PREVIEWED_AT))
+
+    def set_strictness(self, value: float) -> StrictnessReport:
+        """Use another strictness from the next frame on, until the configuration is read again. Raises InputError."""
+        self._pipeline.strictness = value
+        return self.strictness()
 
     def examples(self, label: str | None = None, offset: int = 0, limit: int = 100) -> tuple[list[Example], int]:
         """Return a page of examples, the newest first, and the number of all, or of one class."""

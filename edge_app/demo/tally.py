@@ -41,6 +41,8 @@ class Tally:
         self.per_class: dict[str, Score] = {}
         self.confused: Counter[tuple[str, str | None]] = Counter()
         """(truth, label) of the wrong decisions among them."""
+        self.lost = 0
+        """Right ones among them that were rejected."""
         self.unknown = 0
         """Unknown decisions among them."""
         self.added = Score()
@@ -76,6 +78,7 @@ class Tally:
             self.per_class[truth] = self.per_class.get(truth, Score()).plus(event.right)
             self._margins[True] += [decision.margin] if event.right else []
             self.unknown += label is None
+            self.lost += label is None and event.event.nearest == truth
             if not event.right:
                 self.confused[truth, label] += 1
         elif event.beat.chapter == "add" and ADDED in decision.labels:
@@ -109,6 +112,7 @@ class Tally:
             "naming": {
                 **_score(self.named),
                 "unknown_rate": self.unknown / self.named.total if self.named.total else None,
+                "lost": self.lost,
                 "per_class": {name: _score(score) for name, score in sorted(self.per_class.items())},
             },
             "added_class": {"label": ADDED, **_score(self.added), "others": _score(self.others)},

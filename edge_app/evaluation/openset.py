@@ -1,25 +1,27 @@
 """Open set: half of the classes are taught, all are shown; are the others recognised as unknown?
 
-An object is accepted as known if its score is high enough. Scores, from a decision alone (`confidence.Evidence`):
+An object is accepted as known if its score is high enough. Scores, from a decision alone:
 
+    novelty      minus `Decision.novelty`, which the device rejects by (docs/colanet.md)
     familiarity  excitation of the winning column + its lead over the runner-up (chosen on validation data)
     excitation   of the winning column
     lead         over the runner-up
     spikes       of the winning OUT neuron
-    cosine       beside them: greatest cosine to the mean of a taught class
+
+and beside them, of the embeddings, the greatest `cosine` to the mean of a taught class, and `novelty_baselines`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.confidence import Evidence
 from edge_app.errors import InputError
 from edge_app.evaluation import baselines
 from edge_app.evaluation.continual import TaskStream, average
 from edge_app.evaluation.embedded_draws import EmbeddedDraws
+from edge_app.evaluation.novelty_baselines import familiarities
 from edge_app.evaluation.splits import presentation_order
 from edge_app.evaluation.trial import EvaluationSettings, Progress
 from edge_app.learner.replay import Network
@@ -27,7 +29,7 @@ from edge_app.messages import Decision
 
 TRUE_ACCEPT = 0.95
 CURVE_POINTS = 101
-_TAUGHT = 3004
+TAUGHT = 3004
 
 Scores = NDArray[np.float64]
 
@@ -65,18 +67,18 @@ def run_openset(
     Raises InputError when there are fewer than four classes: with a single taught class there is no lead.
     """
     found = [
-        _one_repeat(TaskStream(material, make_network, repeat, setting.seed + repeat), progress)
+        _one_repeat(TaskStream(material, make_network, repeat, setting.seed + repeat), setting.options, progress)
         for repeat in range(setting.repeats)
     ]
     return average(found)
 
 
-def _one_repeat(stream: TaskStream, progress: Progress) -> dict[str, Any]:
+def _one_repeat(stream: TaskStream, options: Mapping[str, Mapping[str, float]], progress: Progress) -> dict[str, Any]:
     rows = stream.rows
     there = np.unique(rows.labels[stream.train]).tolist()
     if len(there) < 4:
         raise InputError(f"open set: {len(there)} classes, expected at least 4: half of them are taught")
-    order = presentation_order([rows.classes[label] for label in there], stream.seed, _TAUGHT)
+    order = presentation_order([rows.classes[label] for label in there], stream.seed, TAUGHT)
     taught = [there[i] for i in order[: len(there) // 2]]
     learner = stream.network()
     examples = stream.examples(taught)
@@ -85,7 +87,7 @@ def _one_repeat(stream: TaskStream, progress: Progress) -> dict[str, Any]:
     known = np.isin(rows.labels[stream.test], taught)
     if known.all() or not known.any():
         raise InputError("open set: no test image of a class that was taught, or of one that was not")
-    scores = _scores(decisions) | {"cosine": _cosines(stream, examples, len(rows.classes))}
+    scores = _scores(decisions) | _conventional(stream, examples, options)
     silent = np.array([decision.label is None for decision in decisions])
     right = [d.label == rows.classes[rows.labels[row]] for d, row in zip(decisions, stream.test, strict=True)]
     return {
@@ -105,26 +107,24 @@ def _judge(known: Scores, unknown: Scores) -> dict[str, Any]:
     }
 
 
-def score_evidence(decision: Decision) -> Evidence:
-    """The evidence for the most excited column, also where none spiked and the decision is "unknown"."""
-    ordered = np.sort(decision.excitation)[::-1]
-    runner_up = max(int(ordered[1]), 0) if len(ordered) > 1 else 0
-    return Evidence(int(ordered[0]), int(ordered[0]) - runner_up)
-
-
 def _scores(decisions: list[Decision]) -> dict[str, Scores]:
-    found = [score_evidence(decision) for decision in decisions]
+    ordered = [np.sort(decision.excitation)[::-1] for decision in decisions]  # also of those that are "unknown"
+    excitation = np.array([values[0] for values in ordered], float)
+    lead = np.array([values[0] - max(int(values[1]), 0) if len(values) > 1 else values[0] for values in ordered], float)
     return {
-        "familiarity": np.array([one.familiarity for one in found], float),
-        "excitation": np.array([one.excitation for one in found], float),
-        "lead": np.array([one.lead for one in found], float),
+        "novelty": np.array([-decision.novelty for decision in decisions], float),
+        "familiarity": excitation + lead,
+        "excitation": excitation,
+        "lead": lead,
         "spikes": np.array([decision.spikes.max() for decision in decisions], float),
     }
 
 
-def _cosines(stream: TaskStream, examples: NDArray[np.intp], n_classes: int) -> Scores:
+def _conventional(
+    stream: TaskStream, examples: NDArray[np.intp], options: Mapping[str, Mapping[str, float]]
+) -> dict[str, Scores]:
     rows = stream.rows
     train = baselines.unit_rows(rows.values[examples], rows.zero_point)
     test = baselines.unit_rows(rows.values[stream.test], rows.zero_point)
-    cosines: Scores = baselines.class_mean_cosines(train, rows.labels[examples], test, n_classes).max(axis=1)
-    return cosines.astype(float)
+    cosines = baselines.class_mean_cosines(train, rows.labels[examples], test, len(rows.classes)).max(axis=1)
+    return {"cosine": cosines.astype(float), **familiarities(train, rows.labels[examples], test, options)}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app import rejection
 from edge_app.colanet.network import CoLaNET
 from edge_app.datasets.listing import LeftOut
 from edge_app.evaluation.embedded_draws import EmbeddedDraws
@@ -69,6 +70,18 @@ class Evaluation:
             np.concatenate([trial.decided == trial.truth for trial in self.trials]),
         )
 
+    def rejecting(self) -> dict[str, float]:
+        """Return the shares of right names, wrong names and "unknown" at the default strictness, over all trials."""
+        known = np.concatenate([trial.decided != UNKNOWN for trial in self.trials])
+        known &= ~np.concatenate([trial.rejected for trial in self.trials])
+        right = np.concatenate([trial.decided == trial.truth for trial in self.trials])
+        return {
+            "strictness": rejection.DEFAULT,
+            "right": float((known & right).mean()),
+            "wrong": float((known & ~right).mean()),
+            "unknown": float((~known).mean()),
+        }
+
     @property
     def accuracy(self) -> float:
         """Mean over the trials."""
@@ -94,6 +107,7 @@ class Evaluation:
                 "curve": [round(value, 5) for value in running_accuracy(self.trials[0].hits).tolist()],
             },
             "confidence": self.confidence(),
+            "rejecting": self.rejecting(),
             "confusion": {"columns": [*self.classes, None], "counts": self.confusion().tolist()},
             "ms": {stage: percentiles(times) for stage, times in self.times_ms.items()},
             "trials": [

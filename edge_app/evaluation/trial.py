@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.confidence import Outcome, calibrate, evidence, outcome
+from edge_app import rejection
+from edge_app.confidence import Outcome, calibrate, outcome
 from edge_app.config import MOST_DREAMS, ConsolidationConfig
 from edge_app.datasets.listing import LeftOut
 from edge_app.errors import InputError
@@ -89,6 +90,8 @@ class Trial(NamedTuple):
     """(n_train,): test-then-train, whether each example was known before it was learnt."""
     confidence: NDArray[np.float64]
     """(k,): of each decision, calibrated on the outcomes of test-then-train."""
+    rejected: NDArray[np.bool_]
+    """(k,): whether the device calls it "unknown" at the default strictness, by the same outcomes."""
     baselines: dict[str, float]
     """Accuracy by name."""
     dreamt: int = 0
@@ -173,7 +176,8 @@ def run_trial(
         rows.labels[test],
         np.array([learner.index(decision) for decision in decisions], np.intp),
         hits,
-        np.array([calibration.probability(evidence(decision)) for decision in decisions]),
+        np.array([calibration.probability(decision) for decision in decisions]),
+        np.array([decision.novelty for decision in decisions]) > limit_of(outcomes),
         run_baselines(rows, train[orders[0]], labels[orders[0]], test, setting),
     )
     if not setting.dreams:
@@ -186,6 +190,14 @@ def run_trial(
         learner.dream(int(taught[step.example]), step, int(labels[orders[0]][step.example]))
     again = [learner.index(learner.decide(row)) for row in progress("testing", test.tolist())]
     return first._replace(dreamt=len(made), consolidated=np.array(again, np.intp))
+
+
+def limit_of(outcomes: Sequence[Outcome]) -> int:
+    """Return the greatest novelty that has a label, after these outcomes, at the default strictness."""
+    spread = rejection.spread_of([rejection.Seen(one.evidence.novelty, one.right) for one in outcomes])
+    limit = spread.limit(rejection.DEFAULT)
+    assert limit is not None  # the default is above 0
+    return limit
 
 
 def _first_pass(

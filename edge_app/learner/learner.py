@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.closing import Closing
-from edge_app.confidence import evidence
 from edge_app.config import ConsolidationConfig, StateConfig
 from edge_app.errors import EdgeAppError, InputError, StateBusy, StateNotWritable
 from edge_app.learner import consolidation, corrections
@@ -579,7 +578,9 @@ class Learner(Closing):
 
 def _prediction(before: Decision, newest: int | None) -> Prediction:
     """Return a decision as it is stored; `newest` is the newest example of the class that was named."""
-    found = evidence(before)
-    if found is None or before.label is None:
-        return Prediction(None, None, 0, 0, len(before.labels))
-    return Prediction(before.label, newest, found.excitation, found.lead, len(before.labels))
+    told = (len(before.labels), before.novelty, before.separation, before.learnt)
+    if before.label is None:
+        return Prediction(None, None, 0, 0, *told)
+    best = before.labels.index(before.label)
+    own, others = int(before.excitation[best]), np.delete(before.excitation, best)
+    return Prediction(before.label, newest, own, own - max(int(others.max(initial=0)), 0), *told)

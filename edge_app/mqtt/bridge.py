@@ -7,7 +7,6 @@ import random
 import secrets
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from edge_app.mqtt.debounce import Debouncer
 from edge_app.mqtt.fleet import Fleet
 from edge_app.mqtt.outbox import Outgoing
 from edge_app.mqtt.payloads import to_json
-from edge_app.mqtt.retained import RetainedTopics, device_of
+from edge_app.mqtt.retained import RetainedTopics
 from edge_app.mqtt.settings import MqttSettings
 from edge_app.mqtt.worker import CommandWorker
 
@@ -65,8 +64,6 @@ class Bridge(Closing):
         self._condition: dict[str, Any] = {}
         self._classes_due = False
         self._announced: dict[str, bytes] | None = None
-        self._former: dict[str, list[str]] = {}
-        """Topic of the status under an earlier name of this device -> what was left under that name."""
         self._stop_listening: Callable[[], None] = lambda: None
         will = self._topics.own("status"), b"offline"
         self.client = MqttClient(
@@ -106,6 +103,11 @@ class Bridge(Closing):
         self.stop_commands()
         self.outbox.state(self._topics.own("status"), b"offline")
         self.client.close()
+
+    @property
+    def labels_published(self) -> int:
+        """Labels published since the start."""
+        return self._labels
 
     # Events of the device; called by the stages' threads
 
@@ -174,9 +176,6 @@ class Bridge(Closing):
         elif self._topics.offering(message.topic) is not None:
             if message.qos:  # devices publish none of QoS 0, which the broker could not hold back
                 self._worker.do(lambda: self._receive_offer(message))
-        elif message.topic in self._former:
-            self._worker.do(lambda: self._leave_name(message.topic, message.payload))
-            dealt_with()
         else:
             announced = self._announced or {}
             if message.retained and message.payload and message.topic not in announced:
@@ -199,15 +198,6 @@ class Bridge(Closing):
     def _forget_topic(self, topic: str) -> None:
         if topic not in self._topics.states and not self.outbox.holds(topic):  # else it may be published again
             self._retained.discard(topic)
-
-    def _leave_name(self, status: str, content: bytes) -> None:
-        """Remove what is left under an earlier name, unless another device is called so now; then it is that one's."""
-        topics = self._former.pop(status, [])
-        for topic in sorted(topics, key=lambda topic: topic == status):  # the status last: it is asked again otherwise
-            if content == b"offline":
-                self._fleet.remove(topic)
-            else:
-                self._retained.discard(topic)
 
     def _publish_soon(self) -> None:
         """Let the worker publish the classes; it reads them from the store, which may wait."""
@@ -253,19 +243,11 @@ class Bridge(Closing):
         )
 
     def _remove_leftovers(self, announced: Collection[str]) -> None:
-        """Remove what earlier runs left under another prefix or base, or have not removed.
-
-        What they left under another name of the device is removed once the status there is known.
-        """
-        device, former = self._topics.device, defaultdict(list)
-        for topic in sorted(self._retained.topics - {*announced, *self._topics.states}):
-            owner = device_of(topic)
-            if owner != device:
-                former[owner].append(topic)
-            elif self._topics.offering(topic) != device:
+        """Remove what earlier runs left under another prefix, base or name of the device, or have not removed."""
+        mine = {*announced, *self._topics.states}
+        for topic in sorted(self._retained.topics - mine):
+            if self._topics.offering(topic) != self._topics.device:
                 self._fleet.remove(topic)
-        self._former = {topic: topics for topics in former.values() for topic in topics if topic.endswith("/status")}
-        self.client.subscribe(tuple(self._former))
         # and what a run before this list was kept had announced
         prefix = self._config.discovery or MqttConfig().discovery
         self.client.subscribe([discovery.pattern(prefix, self._topics.device)])

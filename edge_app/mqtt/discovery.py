@@ -13,7 +13,7 @@ from typing import Any
 from edge_app import __version__
 from edge_app.labels import MAX_LENGTH
 from edge_app.mqtt.payloads import EVENT_TYPES, to_json
-from edge_app.mqtt.topics import NODE, Topics
+from edge_app.mqtt.topics import Topics
 
 ORIGIN = {"name": "edge-app", "sw_version": __version__}
 NO_STATES = ("none", "unknown", "unavailable")
@@ -40,7 +40,7 @@ _NAMED = (
 
 def node_of(device: str) -> str:
     """Return the device's part of the topics."""
-    return NODE + device
+    return f"edge-app-{device}"
 
 
 def pattern(prefix: str, device: str) -> str:

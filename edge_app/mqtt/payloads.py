@@ -29,12 +29,18 @@ def decision(event: Decided, number: int) -> dict[str, Any]:
     return {
         "label": event.label,
         "confidence": round(event.confidence, 4),
+        "novelty": novelty(event),
         "margin": event.decision.margin,
         "spikes": event.spikes,
         "frame": event.sequence,
         "time_ms": event.time_ns // NS_PER_MS,
         "number": number,
     }
+
+
+def novelty(event: Decided) -> float:
+    """Return the novelty in octaves."""
+    return round(event.novelty / 1024, 3)
 
 
 def event_fields(event: Taught | Corrected | Rejected) -> tuple[str, dict[str, Any]]:

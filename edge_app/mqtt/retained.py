@@ -14,19 +14,12 @@ from pathlib import Path
 from edge_app.checks import list_of, table_of, text
 from edge_app.errors import EdgeAppError
 from edge_app.files import write_atomically
-from edge_app.mqtt.topics import NODE
 from edge_app.storage.errors import os_errors
 
 FILE = "mqtt-retained.json"
 MAX_BROKERS = 8
 """Brokers remembered; of more, the one used longest ago is forgotten."""
 _TABLE = table_of(list_of(text(), "a list of topics"))
-
-
-def device_of(topic: str) -> str:
-    """Return the device that a topic of a state, an offer or an entity of Home Assistant belongs to."""
-    *_, node, last, end = ("", "", *topic.split("/"))
-    return node.removeprefix(NODE) if end == "config" and node.startswith(NODE) else last
 
 
 class RetainedTopics:

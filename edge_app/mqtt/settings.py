@@ -10,7 +10,7 @@ from edge_app.errors import InputError
 from edge_app.mqtt.connection import Broker, needs_extra, tls_context
 from edge_app.mqtt.offers import MIN_KEY
 from edge_app.mqtt.secret_files import check_readable, read_secret
-from edge_app.mqtt.topics import NODE, OFFERS, Topics
+from edge_app.mqtt.topics import OFFERS, Topics
 
 MAX_PACKET = 1 << 20
 """Bytes of the largest packet that the broker may send, without offers: commands are far smaller."""
@@ -87,7 +87,7 @@ def _broker(config: MqttConfig, device: str) -> Broker:
     return Broker(
         config.host,
         config.port_in_use,
-        NODE + device,
+        f"edge-app-{device}",
         config.user or None,
         password,
         context,

@@ -17,8 +17,6 @@ import hashlib
 from typing import NamedTuple
 
 OFFERS = "offers"
-NODE = "edge-app-"
-"""Precedes the device's name where names of other programs' devices are: its client id, and in Home Assistant."""
 STATES = ("status", "decision", "health", "classes", "choice", "picture")
 """Retained topics below BASE/DEVICE."""
 RESERVED = frozenset({*STATES, "event", "error", "command", OFFERS})

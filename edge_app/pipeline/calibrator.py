@@ -1,28 +1,29 @@
-"""Confidence of decisions (`edge_app.confidence`), calibrated on the outcomes of the stored examples."""
+"""Confidence and rejection of decisions, calibrated on how those on the stored examples turned out."""
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from edge_app.confidence import MAX_OUTCOMES, Evidence, Outcome, calibrate, evidence
+from edge_app.confidence import MAX_OUTCOMES, Evidence, Outcome, calibrate
 from edge_app.messages import Decision
 from edge_app.pipeline.accuracy import ScoredExample
+from edge_app.rejection import Preview, Seen, preview, spread_of
 
 
-class ConfidenceCalibrator:
-    """Outcomes of the newest taught examples, and the calibration they give; safe to use from any thread."""
+class DecisionCalibrator:
+    """Outcomes of the newest taught examples, and what follows from them; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._outcomes: deque[Outcome] = deque(maxlen=MAX_OUTCOMES)
-        self._calibration = calibrate([])
+        self._renew()
 
     def follow(self, scored: Iterable[ScoredExample]) -> None:
         """Start again from all stored examples, in the order of teaching."""
         with self._lock:
             self._outcomes.clear()
             self._outcomes.extend(found for one in scored if (found := _outcome(one)) is not None)
-            self._calibration = calibrate(list(self._outcomes))
+            self._renew()
 
     def taught(self, one: ScoredExample) -> None:
         """Add the example that was taught last."""
@@ -31,15 +32,35 @@ class ConfidenceCalibrator:
             return
         with self._lock:
             self._outcomes.append(found)
-            self._calibration = calibrate(list(self._outcomes))
+            self._renew()
 
     def confidence(self, decision: Decision) -> float:
         """Return the probability in 0..1 that a decision is right if a taught class is shown; 0 for unknown."""
-        return self._calibration.probability(evidence(decision))
+        return self._calibration.probability(decision)
+
+    def limit(self, strictness: float) -> int | None:
+        """Return the greatest novelty, 1/1024 octave, with which a decision keeps its label; None: any."""
+        return self._spread.limit(strictness)
+
+    def preview(self, strictness: Sequence[float]) -> list[Preview]:
+        """Return what each strictness would have done to the newest taught examples."""
+        with self._lock:
+            seen = self._seen()
+        return preview(seen, strictness)
+
+    def _seen(self) -> list[Seen]:
+        return [Seen(one.evidence.novelty, one.right) for one in self._outcomes]
+
+    def _renew(self) -> None:
+        self._calibration = calibrate(list(self._outcomes))
+        self._spread = spread_of(self._seen())
 
 
 def _outcome(one: ScoredExample) -> Outcome | None:
     before = one.prediction
-    if before is None or before.label is None:
+    if before is None or before.label is None or one.predicted is None:
         return None
-    return Outcome(Evidence(before.excitation, before.lead), one.predicted == one.label, before.classes)
+    if before.novelty is None or before.separation is None or before.learnt is None:
+        return None  # stored by an edge-app that did not tell them
+    found = Evidence(before.novelty, before.separation, before.learnt, before.classes)
+    return Outcome(found, one.predicted == one.label, one.predicted)

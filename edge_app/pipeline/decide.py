@@ -4,14 +4,14 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.devices.ports import NS_PER_S, Clock, Indicator, Signal
 from edge_app.messages import Decision
-from edge_app.pipeline.calibrator import ConfidenceCalibrator
+from edge_app.pipeline.calibrator import DecisionCalibrator
 from edge_app.pipeline.encode import EncodedFrame
 from edge_app.pipeline.events import Decided
 from edge_app.pipeline.latest import Latest
@@ -32,19 +32,36 @@ class Classifier(Protocol):
         """Return the decision on an embedding, (n,)."""
 
 
+class Ballot(NamedTuple):
+    """What one decision, or several together, say."""
+
+    label: str | None
+    novelty: int
+    """In 1/1024 octave."""
+    confidence: float
+    """0..1."""
+
+
 class MajorityVote:
-    """The most frequent label of the last decisions; of equally frequent ones the newest."""
+    """The most frequent label of the last decisions; of equally frequent ones the newest.
+
+    The evidence of the decisions for that label is averaged: several frames that are each a little too new are as new
+    together, and one that is blurred is outweighed.
+    """
 
     def __init__(self) -> None:
-        self._labels: deque[str | None] = deque()
+        self._ballots: deque[Ballot] = deque()
 
-    def cast(self, label: str | None, over: int) -> str | None:
-        """Add a decision and return the label that most of the last `over` decisions have."""
-        self._labels.append(label)
-        while len(self._labels) > over:
-            self._labels.popleft()
+    def cast(self, ballot: Ballot, over: int) -> Ballot:
+        """Add a decision and return what the last `over` decisions say."""
+        self._ballots.append(ballot)
+        while len(self._ballots) > over:
+            self._ballots.popleft()
         # most_common keeps the order of insertion among equals, so the newest must come first
-        return Counter(reversed(self._labels)).most_common(1)[0][0]
+        label = Counter(one.label for one in reversed(self._ballots)).most_common(1)[0][0]
+        agreed = [one for one in self._ballots if one.label == label]
+        novelty = sum(one.novelty for one in agreed) // len(agreed)
+        return Ballot(label, novelty, sum(one.confidence for one in agreed) / len(agreed))
 
 
 class SharedIndicator:
@@ -98,7 +115,7 @@ class Decide:
         pace: Pace,
         clock: Clock,
         tell: Callable[[Decided], None],
-        calibrator: ConfidenceCalibrator,
+        calibrator: DecisionCalibrator,
         *,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -124,12 +141,16 @@ class Decide:
         if encoded is None:
             return not self._encoded.over
         decision = self._classifier.classify(encoded.embedding)
-        label = self._vote.cast(decision.label, self._pace.config.decision.vote)
+        own = Ballot(decision.label, decision.novelty, self._calibrator.confidence(decision))
+        config = self._pace.config.decision
+        voted = self._vote.cast(own, config.vote)
+        limit = self._calibrator.limit(config.strictness)
+        label = None if limit is not None and voted.novelty > limit else voted.label
         now_ns = self._clock.monotonic_ns()
         event = Decided(
             label,
             decision,
-            self._calibrator.confidence(decision),
+            0.0 if label is None else voted.confidence,
             encoded.sequence,
             self._wall(),
             captured_ns=encoded.time_ns,
@@ -137,6 +158,9 @@ class Decide:
             waited_ns=encoded.waited_ns,
             fresh=encoded.fresh,
             changed=self.last is None or self.last.label != label,
+            nearest=voted.label,
+            novelty=voted.novelty,
+            limit=limit,
         )
         self._lights.show(decision if label == decision.label else decision._replace(label=label))
         self._times.append(now_ns)

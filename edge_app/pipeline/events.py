@@ -14,11 +14,11 @@ class Decided(NamedTuple):
     """A frame was classified."""
 
     label: str | None
-    """The class after the majority vote; None: unknown."""
+    """The class after the majority vote; None: unknown, also where the novelty is above the limit."""
     decision: Decision
     """The classifier's decision on this frame alone."""
     confidence: float
-    """Probability in 0..1 that `decision` is right, if the frame shows a taught class; 0 for unknown."""
+    """Probability in 0..1 that `label` is right, if the frame shows a taught class; 0 for unknown."""
     sequence: int
     """Number of the frame."""
     time_ns: int
@@ -32,6 +32,12 @@ class Decided(NamedTuple):
     """False: the picture had not changed, so an earlier embedding was used again."""
     changed: bool
     """Whether `label` differs from the one before."""
+    nearest: str | None = None
+    """The class that `label` would be without the limit."""
+    novelty: int = 0
+    """Distance from what was taught, in 1/1024 octave; the mean over the frames that voted for `nearest`."""
+    limit: int | None = None
+    """The greatest novelty with a label, as [decision] strictness and the taught examples set it; None: any."""
 
     @property
     def spikes(self) -> dict[str, int]:

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from edge_app.config import Config
@@ -24,6 +25,7 @@ from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.references import ClassReferences
 from edge_app.pipeline.stage import Heartbeats, Stage, StageFailed, drive
 from edge_app.pipeline.teaching import Teacher
+from edge_app.rejection import check_strictness
 
 
 class PipelineParts(NamedTuple):
@@ -183,6 +185,19 @@ class Pipeline:
     def running(self) -> bool:
         """Whether any stage still runs."""
         return bool(self._working)
+
+    @property
+    def strictness(self) -> float:
+        """When a decision is "unknown", 0..1, as [decision] strictness."""
+        return self._pace.config.decision.strictness
+
+    @strictness.setter
+    def strictness(self, value: float) -> None:
+        """Change it from the next frame on, until the configuration is read again. Raises InputError."""
+        config = self._pace.config
+        value = check_strictness(value)
+        self._pace.config = replace(config, decision=replace(config.decision, strictness=value))
+        self._report(logging.INFO, "strictness_changed", strictness=value)
 
     @property
     def camera_absent(self) -> bool:

@@ -12,7 +12,7 @@ from edge_app.learner.learner import Learner, LearntExample, Sample
 from edge_app.learner.pictures import thumbnail_of
 from edge_app.messages import Frame, Report
 from edge_app.pipeline.accuracy import AccuracyTracker, ScoredExample, judge
-from edge_app.pipeline.calibrator import ConfidenceCalibrator
+from edge_app.pipeline.calibrator import DecisionCalibrator
 from edge_app.pipeline.commands import (
     Command,
     CommandQueue,
@@ -74,7 +74,7 @@ class Teacher:
         self._wall = wall
         self._reported_failure: Exception | None = None
         self.accuracy = AccuracyTracker()
-        self.calibrator = ConfidenceCalibrator()
+        self.calibrator = DecisionCalibrator()
         self.learnt = 0
         """Examples taught since the start."""
         self._score_stored()

@@ -39,7 +39,7 @@ MAX_THUMBNAIL = 4 << 20
 MAX_TOTAL = 4 << 30
 MAX_SOURCE = 1000
 INT64, INT63 = whole(-(1 << 63), (1 << 63) - 1), whole(-(1 << 62), 1 << 62)
-BEFORE = ("label", "excitation", "lead", "classes")
+BEFORE = ("label", "excitation", "lead", "classes", "novelty", "separation", "learnt")
 """What is told of the decision before an example was learnt; numbers of examples mean nothing elsewhere."""
 
 
@@ -71,7 +71,8 @@ def _write(store: Store, examples: Sequence[Example], file: BinaryIO) -> None:
             mark = hashlib.sha256(picture).hexdigest() if picture is not None else None
             row = {"label": stored.label, "time_ns": stored.time_ns, "source": stored.source, "thumbnail": mark}
             if stored.before is not None:
-                row["before"] = {key: getattr(stored.before, key) for key in BEFORE}
+                told = {key: getattr(stored.before, key) for key in BEFORE}
+                row["before"] = {key: value for key, value in told.items() if value is not None or key == "label"}
             rows.append(row)
         place = {example.id: index for index, example in enumerate(examples)}
         manifest = {
@@ -267,5 +268,6 @@ def _head(row: Table) -> tuple[str, int, str, Prediction | None]:
 def _prediction(row: Table) -> Prediction | None:
     if row.read("before", TABLE, None) is None:
         return None
-    excitation, lead, classes = (row.read(f"before.{key}", INT63) for key in BEFORE[1:])
-    return Prediction(row.read("before.label", LABEL, None), None, excitation, lead, classes)
+    excitation, lead, classes = (row.read(f"before.{key}", INT63) for key in BEFORE[1:4])
+    told = (row.read(f"before.{key}", INT63, None) for key in BEFORE[4:])
+    return Prediction(row.read("before.label", LABEL, None), None, excitation, lead, classes, *told)

@@ -59,6 +59,11 @@ class Prediction(NamedTuple):
     """The winner's excitation minus that of the next column; 0 for unknown."""
     classes: int
     """Number of classes at that time."""
+    novelty: int | None = None
+    """In 1/1024 octave, as the separation; None: stored before it was told."""
+    separation: int | None = None
+    learnt: int | None = None
+    """Examples of the named class at that time."""
 
     def to_json(self) -> str:
         """Return it as a JSON list."""

@@ -45,6 +45,16 @@ def classes(control: Control, call: Call) -> schema.Classes:
     return schema.Classes([translate.report(one) for one in control.classes()])
 
 
+def strictness(control: Control, call: Call) -> schema.Strictness:
+    """Return the strictness."""
+    return translate.strictness(control.strictness())
+
+
+def set_strictness(control: Control, call: Call) -> schema.Strictness:
+    """Change the strictness."""
+    return translate.strictness(control.set_strictness(call.body.strictness))
+
+
 def teach(control: Control, call: Call) -> schema.Taught:
     """Teach one frame."""
     return translate.taught(control.teach(call.label, frame=call.body.frame, request=call.key, source=call.source))

@@ -52,6 +52,13 @@ class Merge(Input, frozen=True):
     into: Label
 
 
+class SetStrictness(Input, frozen=True):
+    """When a decision is "unknown"."""
+
+    strictness: Annotated[float, Meta(ge=0, le=1)]
+    """0: always a name; 1: only when certain."""
+
+
 class Undo(Input, frozen=True):
     """The action to undo."""
 
@@ -160,6 +167,9 @@ class Decision(Struct):
     time_ms: int
     label: str | None
     confidence: float
+    nearest: str | None
+    novelty: float
+    novelty_limit: float | None
     margin: int
     spikes: dict[str, int]
     first_spike: dict[str, int]
@@ -220,6 +230,24 @@ class Classes(Struct):
     """Reports on all classes."""
 
     classes: list[ClassReport]
+
+
+class Preview(Struct):
+    """What a strictness would have done to the newest examples, each judged by what was known before it."""
+
+    strictness: float
+    right: int
+    right_rejected: int
+    wrong: int
+    wrong_rejected: int
+
+
+class Strictness(Struct):
+    """When a decision is "unknown"."""
+
+    strictness: float
+    novelty_limit: float | None
+    preview: list[Preview]
 
 
 class Before(Struct):

@@ -8,6 +8,8 @@ from edge_app.storage import records
 from edge_app.web import schema
 
 NS_PER_MS = 1_000_000
+OCTAVE = 1024
+"""Units of a novelty."""
 
 
 def decision(event: control.Decided) -> schema.Decision:
@@ -17,6 +19,9 @@ def decision(event: control.Decided) -> schema.Decision:
         time_ms=event.time_ns // NS_PER_MS,
         label=event.label,
         confidence=round(event.confidence, 4),
+        nearest=event.nearest,
+        novelty=round(event.novelty / OCTAVE, 3),
+        novelty_limit=None if event.limit is None else round(event.limit / OCTAVE, 3),
         margin=event.decision.margin,
         spikes=event.spikes,
         first_spike=event.first_spike,
@@ -66,6 +71,12 @@ def report(one: control.ClassReport) -> schema.ClassReport:
         confused_with=[schema.Confused(label, count) for label, count in one.confused_with],
         advice=one.advice,
     )
+
+
+def strictness(one: control.StrictnessReport) -> schema.Strictness:
+    """Return the strictness and its previews."""
+    limit = None if one.limit is None else round(one.limit / OCTAVE, 3)
+    return schema.Strictness(one.strictness, limit, [schema.Preview(*preview) for preview in one.previews])
 
 
 def heat_map(sequence: int, one: control.HeatMap) -> schema.HeatMap:

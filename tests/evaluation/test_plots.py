@@ -20,7 +20,7 @@ def invented(n_classes: int, n_test: int = 400, repeats: int = 1, classes: tuple
         truth = random.integers(0, n_classes, n_test)
         decided = np.where(random.random(n_test) < 0.8, truth, random.integers(-1, n_classes, n_test))
         hits = random.random(1000) < np.linspace(0.1, 0.8, 1000)
-        trials.append(Trial(seed, 1000, truth, decided, hits, random.random(n_test), {}))
+        trials.append(Trial(seed, 1000, truth, decided, hits, random.random(n_test), decided < 0, {}))
     classes = classes or tuple(f"class {number:02}" for number in range(n_classes))
     values = Evaluation(EvaluationSettings(SplitChoice("", None), repeats=repeats), classes, trials, {}).to_dict()
     return values | {"protocol": "standard", "dataset": "invented $ and ${"}

@@ -195,7 +195,7 @@ def test_progress_is_told_what_it_walks_through(tmp_path: Path) -> None:
 
 def trial(truth: list[int], decided: list[int]) -> Trial:
     sure = np.full(len(truth), 0.5)
-    return Trial(0, 4, np.array(truth), np.array(decided), np.array([False, True, True, True]), sure, {})
+    return Trial(0, 4, np.array(truth), np.array(decided), np.array([False, True, True, True]), sure, sure > 1, {})
 
 
 def test_unknown_counts_as_wrong_and_has_a_column() -> None:

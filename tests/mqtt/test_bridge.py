@@ -32,6 +32,7 @@ def test_it_tells_decisions_health_classes_and_that_it_is_there(
         assert decision | {"time_ms": 0} == {
             "label": "cup",
             "confidence": 0.9,
+            "novelty": 0.0,
             "margin": 5,
             "spikes": {"cup": 5},
             "frame": 17,

@@ -13,7 +13,6 @@ import pytest
 
 from edge_app.mqtt.discovery import announcements, pattern
 from edge_app.mqtt.payloads import EVENT_TYPES
-from edge_app.mqtt.retained import RetainedTopics, device_of
 from edge_app.mqtt.topics import Topics
 from support.house import House
 from support.mosquitto import Mosquitto, Observer
@@ -129,12 +128,6 @@ def test_without_classes_commands_or_pictures_what_needs_them_is_left_out() -> N
     assert not any("image" in topic for topic in entities(pictures=False))
 
 
-def test_the_device_is_read_from_every_topic() -> None:
-    topics = Topics("home/edge-app", "one")
-    assert {device_of(topic) for topic in (*entities(), *topics.states, topics.offer("cup"))} == {"one"}
-    assert device_of("x") == device_of("config") == ""
-
-
 def test_every_kind_of_event_is_announced() -> None:
     event = next(values for topic, values in entities().items() if "/event/" in topic)
     assert event["event_types"] == list(EVENT_TYPES)
@@ -231,8 +224,6 @@ def test_after_a_change_of_the_configuration_nothing_is_left_of_what_was_announc
         own = house.topics.own
         seen = observe("#")
         seen.last(own("choice"), bool)
-        if after["name"] != "one":
-            seen.last("edge-app/one/status", lambda payload: payload == b"")  # the last that is removed
         house.wait_for_quiet()
     found = left(observe, "#")
     prefix = f"{after['discovery']}/"
@@ -243,26 +234,6 @@ def test_after_a_change_of_the_configuration_nothing_is_left_of_what_was_announc
         assert entity or mine, topic
     offers = [topic for topic in found if "/offers/" in topic]
     assert len(offers) == (after["name"] == "one" and after["base"] == "edge-app"), "an offer of this name stays"
-
-
-def test_a_name_that_another_device_has_now_is_left_to_that_device(
-    tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
-) -> None:
-    with House(tmp_path / "old", broker.port, name="one") as house:
-        house.wait_connected()
-        house.wait_for_quiet()
-    with House(tmp_path / "new", broker.port, name="one") as new:
-        new.wait_connected()
-        new.wait_for_quiet()
-        before = left(observe, "edge-app/one/#", "homeassistant/+/edge-app-one/#")
-        for _ in range(2):
-            with House(tmp_path / "old", broker.port, name="two") as old:
-                seen = observe("edge-app/two/#", "asked")
-                seen.last("edge-app/two/classes")
-                old.wait_for_quiet(lambda old=old: not old.bridge._former)
-                old.wait_for_quiet()
-        assert left(observe, "edge-app/one/#", "homeassistant/+/edge-app-one/#") == before
-    assert not any("one" in topic for topic in RetainedTopics(tmp_path / "old", f"127.0.0.1:{broker.port}").topics)
 
 
 def test_what_could_not_be_removed_because_the_broker_was_away_is_removed_later(

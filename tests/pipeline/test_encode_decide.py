@@ -1,6 +1,7 @@
 """The second and third stage, stepped by hand."""
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from edge_app.config import Config, DecisionConfig, IdleConfig
 from edge_app.devices.ports import NS_PER_S
 from edge_app.messages import Decision, Frame
-from edge_app.pipeline.calibrator import ConfidenceCalibrator
-from edge_app.pipeline.decide import Decide, MajorityVote, SharedIndicator
+from edge_app.pipeline.calibrator import DecisionCalibrator
+from edge_app.pipeline.decide import Ballot, Decide, MajorityVote, SharedIndicator
 from edge_app.pipeline.encode import Encode, EncodedFrame, Prepare, PreparedFrame
 from edge_app.pipeline.events import Decided
 from edge_app.pipeline.latest import Latest
@@ -33,6 +34,7 @@ class Rig:
         self.encode = Encode(self.prepared, self.encoded, self.encoder, self.recent, self.pace, self.clock)
         self.events: list[Decided] = []
         self.indicator, self.references = SimulatedIndicator(self.clock, lights), ClassReferences()
+        self.novelty = 0
         self.said: list[str | None] = []
         self.decide = Decide(
             self.encoded,
@@ -41,14 +43,14 @@ class Rig:
             self.pace,
             self.clock,
             self.events.append,
-            ConfidenceCalibrator(),
+            DecisionCalibrator(),
             wall=lambda: 77,
         )
 
     def classify(self, embedding: np.ndarray) -> Decision:
         """Names the strongest colour of the first patch, or what a test has it say."""
         label = self.said.pop(0) if self.said else ("red", "green", "blue")[int(embedding[:3].argmax())]
-        return decision(label)
+        return decision(label)._replace(novelty=self.novelty)
 
     def show(self, shown: Frame) -> EncodedFrame | None:
         self.frames.put(shown)
@@ -190,9 +192,60 @@ def test_a_light_follows_its_class_when_that_is_renamed() -> None:
     assert [event.label for event in rig.events] == ["red", "blue", "red", None]
 
 
+def test_what_is_too_new_is_unknown_on_lights_and_in_the_event_which_names_the_nearest() -> None:
+    rig = Rig()
+    rig.said = ["red", "red"]
+    for number, novelty in enumerate((-2000, 20 * 1024)):
+        rig.novelty = novelty
+        rig.encoded.put(EncodedFrame(number, number, np.zeros(3, np.uint8), True))
+        rig.decide.step()
+    known, unknown = rig.events
+    assert (known.label, known.nearest, known.novelty) == ("red", "red", -2000)
+    assert (unknown.label, unknown.nearest, unknown.confidence) == (None, "red", 0.0)
+    assert unknown.limit is not None
+    assert unknown.limit < unknown.novelty
+    assert unknown.decision.label == "red"
+    assert unknown.changed
+    assert [label for _, label in rig.indicator.shown] == ["red", None]
+
+
+def test_strictness_is_taken_over_while_it_runs() -> None:
+    rig = Rig(quiet_config(decision=DecisionConfig(strictness=1.0)))
+    rig.said = ["red", "red", "red"]
+    rig.novelty = 4 * 1024
+    for number, strictness in enumerate((1.0, 0.0, 0.25)):
+        rig.pace.config = quiet_config(decision=DecisionConfig(strictness=strictness))
+        rig.encoded.put(EncodedFrame(number, number, np.zeros(3, np.uint8), True))
+        rig.decide.step()
+    assert [event.label for event in rig.events] == [None, "red", "red"]
+    assert [event.limit is None for event in rig.events] == [False, True, False]
+
+
+def test_several_frames_are_voted_on_before_their_mean_novelty_is_judged() -> None:
+    rig = Rig(quiet_config(decision=DecisionConfig(vote=4, strictness=1.0)))
+    rig.said = ["red"] * 4
+    limit = DecisionCalibrator().limit(1.0)
+    assert limit is not None
+    for number, above in enumerate((-4000, 3000, -4000, 3000)):
+        rig.novelty = limit + above
+        rig.encoded.put(EncodedFrame(number, number, np.zeros(3, np.uint8), True))
+        rig.decide.step()
+    assert [event.label for event in rig.events] == ["red"] * 4
+    assert rig.events[-1].novelty == limit - 500
+
+
 def test_vote() -> None:
+    def labels(vote: MajorityVote, cast: Sequence[str | None], over: int) -> list[str | None]:
+        return [vote.cast(Ballot(label, 0, 0.5), over).label for label in cast]
+
     vote = MajorityVote()
-    assert [vote.cast(label, 3) for label in ["a", "b", "b", None, None, "a"]] == ["a", "b", "b", "b", None, None]
-    assert vote.cast("a", 1) == "a"
-    tie = MajorityVote()
-    assert [tie.cast(label, 4) for label in ["a", "a", "b", "b"]] == ["a", "a", "a", "b"]
+    assert labels(vote, ["a", "b", "b", None, None, "a"], 3) == ["a", "b", "b", "b", None, None]
+    assert labels(vote, ["a"], 1) == ["a"]
+    assert labels(MajorityVote(), ["a", "a", "b", "b"], 4) == ["a", "a", "a", "b"]
+
+
+def test_the_vote_averages_the_evidence_of_those_that_agree() -> None:
+    vote = MajorityVote()
+    for ballot in (Ballot("a", 100, 0.9), Ballot("b", 9000, 0.1), Ballot("a", 301, 0.5)):
+        last = vote.cast(ballot, 3)
+    assert last == Ballot("a", 200, pytest.approx(0.7))

@@ -65,15 +65,15 @@ class House:
     def wait_connected(self) -> None:
         assert self.bridge.client.connected.wait(WAIT_S), self.reports.told
 
-    def wait_for_quiet(self, also: Callable[[], bool] = lambda: True) -> None:
-        """Wait until the worker has no job, the broker has everything, and `also` holds."""
+    def wait_for_quiet(self) -> None:
+        """Wait until the worker has no job and the broker has everything."""
         done = threading.Event()
         deadline_s = time.monotonic() + WAIT_S
         while True:
             self.bridge._worker.do(done.set)
             assert done.wait(WAIT_S)
             done.clear()
-            if not self.bridge.outbox.waiting and also():
+            if not self.bridge.outbox.waiting:
                 return
             assert time.monotonic() < deadline_s
             self.bridge.client.wake()

@@ -5,6 +5,7 @@
  * @typedef {"view" | "teach" | "administer"} Role
  * @typedef {{state: string, reopened: number}} CameraState
  * @typedef {{sequence: number, time_ms: number, label: string | null, confidence: number, margin: number,
+ *   nearest: string | null, novelty: number, novelty_limit: number | null,
  *   spikes: Record<string, number>, first_spike: Record<string, number>, latency_ms: number, fresh: boolean}} Decision
  * @typedef {{version: string, uptime_s: number, camera: CameraState, fps: number | null,
  *   latency_ms: number | null, slowest_ms: number,
@@ -12,6 +13,8 @@
  *   rebuild: {done: number, total: number} | null, health: {ok: boolean, reasons: string[]}, role: Role, decision: Decision | null, classes: string[]}} State
  * @typedef {{label: string, examples: number, taught: number, predicted: number, right: number, enough: boolean,
  *   confused_with: {label: string, count: number}[], advice: string}} ClassReport
+ * @typedef {{strictness: number, right: number, right_rejected: number, wrong: number, wrong_rejected: number}} Preview
+ * @typedef {{strictness: number, novelty_limit: number | null, preview: Preview[]}} Strictness
  * @typedef {{id: number, kind: string, labels?: string[], examples?: number}} Action
  * @typedef {{id: number, label: string, time_ms: number, source: string, thumbnail: boolean, before: string | null}} Example
  * @typedef {{id: number, time_ms: number, label: string | null, confidence: number, why: "uncertain" | "changed"}} Moment
@@ -167,6 +170,12 @@ export const signOut = () => call("DELETE", "session");
  * @returns {Promise<{example: number, label: string, before: {label: string | null}, frame: number}>}
  */
 export const teach = (label, frame) => change("POST", "classes/teach", { frame }, { label });
+
+/** @returns {Promise<Strictness>} */
+export const getStrictness = () => call("GET", "strictness");
+
+/** @param {number} strictness 0..1 @returns {Promise<Strictness>} */
+export const setStrictness = (strictness) => call("PUT", "strictness", { body: { strictness } });
 
 /** @returns {Promise<Action>} */
 export const undo = async () => (await change("POST", "undo")).action;

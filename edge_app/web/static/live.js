@@ -80,6 +80,7 @@ export class DecisionView {
     this.#meter.firstElementChild.style.setProperty("inline-size", `${share * 100}%`);
     this.#meter.classList.toggle("low", share < 0.6);
     if (known !== null) setText(this.#words, `${percent(share)}, ${sureness(share)}`);
+    else if (decision?.nearest) setText(this.#words, `Not like anything taught; nearest: ${decision.nearest}.`);
     else setText(this.#words, classes === 0 ? "Teach a class to start." : "No class recognised.");
     this.#announcer.say(known === null ? text : `${known}, ${sureness(share)}`);
   }

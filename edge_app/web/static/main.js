@@ -1,6 +1,6 @@
 /** Connects the parts of the page. */
 
-import { signOut, undo } from "./api.js";
+import { signOut, teach, undo } from "./api.js";
 import { Classes } from "./classes.js";
 import { Connection, Device } from "./device.js";
 import { askToken, showHelp } from "./dialogs.js";
@@ -10,10 +10,12 @@ import { DecisionView, LivePicture, showVitals } from "./live.js";
 import { Announcer, Toast } from "./messages.js";
 import { HeatMapView } from "./heatmap.js";
 import { Columns } from "./spikes.js";
+import { StrictnessView } from "./strictness.js";
 import { Transfer } from "./transfer.js";
 import { Tray } from "./tray.js";
 import { sentences, undone } from "./words.js";
 
+const EMPTY_SCENE = "nothing";
 const WELCOMED = "edge-app.welcomed";
 const SIGNED_IN = "edge-app.signed-in";
 
@@ -33,6 +35,7 @@ const classes = new Classes(device, picture, toast, announcer, {
 new Tray(device, toast);
 new Transfer(device, toast);
 new HeatMapView(device, picture);
+new StrictnessView(device, toast);
 
 let paused = false;
 /** @type {string | null} */
@@ -66,6 +69,10 @@ function showTrouble() {
 function welcome() {
   const box = byId("welcome");
   box.hidden = localStorage.getItem(WELCOMED) === "yes";
+  byId("welcome-nothing").addEventListener("click", async () => {
+    const taught = await toast.attempt(() => teach(EMPTY_SCENE, picture.sequence));
+    if (taught) toast.show(`Taught the empty scene as "${EMPTY_SCENE}". Press it again from other sides, or in other light.`);
+  });
   byId("welcome-close").addEventListener("click", () => {
     localStorage.setItem(WELCOMED, "yes");
     box.hidden = true;

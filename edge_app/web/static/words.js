@@ -29,6 +29,16 @@ export function percent(share) {
 }
 
 /**
+ * Describe what a strictness would have done.
+ * @param {import("./api.js").Preview} preview
+ */
+export function rejections({ strictness, right, right_rejected, wrong, wrong_rejected }) {
+  if (strictness === 0) return "Always names a class.";
+  if (right + wrong === 0) return "Teach some examples to see what this would have done to them.";
+  return `Of your last examples it would have rejected ${right_rejected} of ${right} right names and ${wrong_rejected} of ${wrong} wrong ones.`;
+}
+
+/**
  * @param {number} timeMs milliseconds since 1970
  */
 export function timeText(timeMs) {
