@@ -26,7 +26,7 @@ SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 
 @dataclass(frozen=True, slots=True)
 class Check(Generic[T_co]):
-    """What a value must be."""
+    """A check of one value."""
 
     expected: str
     """In a message: "a whole number from 1 to 64"."""

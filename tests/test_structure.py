@@ -10,11 +10,11 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("edge_app", "calibration", "benchmarks")
 
 SCHEMA_MIRRORS = frozenset(
-    {"Action", "ClassReport", "Decision", "Example", "Health", "Imported", "Taught", "Teach", "Undo"}
+    {"Action", "ClassReport", "Decision", "Example", "HeatMap", "Health", "Imported", "Taught", "Teach", "Undo"}
 )
 """Objects of the device that the API's schema describes under the same name: its OpenAPI components."""
 
-OPEN = {"names": 8, "cycles": 2, "too long": 1, "long": 18, "docstrings": 157}
+OPEN = {"names": 7, "cycles": 0, "too long": 0, "long": 11, "docstrings": 18}
 """What is known and not mended yet: each number may only fall."""
 
 LONG, TOO_LONG = 40, 60

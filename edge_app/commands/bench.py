@@ -15,6 +15,17 @@ examples:
   edge-app bench --classes 10 --quick
 """
 
+STAGES = {
+    "encoder_invoke": "encoder alone",
+    "preprocess": "preprocess 640x480",
+    "encode": "encode",
+    "rate_code": "rate code",
+    "decide": "decide",
+    "learn": "learn one example",
+    "frame": "whole frame, decided",
+}
+"""Measured stage -> its name in the table."""
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
     """Add the command's parser."""
@@ -64,21 +75,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report(values: dict[str, Any]) -> str:
-    """Return the figures of `benchmark.measure` as text for a terminal."""
+    """Return the figures of `profiling.measure` as text for a terminal."""
     from edge_app.commands.output import table
 
     facts, ratios = values["machine"], values["ratios"]
     where = facts["board"] or facts["cpu"]
     rows = [("ms", "median", "p95")]
-    for stage, name in (
-        ("encoder_invoke", "encoder alone"),
-        ("preprocess", "preprocess 640x480"),
-        ("encode", "encode"),
-        ("rate_code", "rate code"),
-        ("decide", "decide"),
-        ("learn", "learn one example"),
-        ("frame", "whole frame, decided"),
-    ):
+    for stage, name in STAGES.items():
         found = values[f"{stage}_ms"]
         rows.append((name, f"{found['p50']:.3f}", f"{found['p95']:.3f}"))
     low, high = values["startup_spread_s"]
@@ -88,7 +91,7 @@ def report(values: dict[str, Any]) -> str:
             f"{where}, {facts['cores']} cores ({values['threads']} thread), Python {facts['python']}, "
             f"{facts['runtime']}",
             f"{values['classes']} classes, {values['examples_per_class']} examples each; frames: {values['frames']}; "
-            f"{values['spikes_per_presentation']:.0f} spikes a presentation",
+            f"{values['spikes_per_presentation']:.0f} spikes per presentation",
             "",
             table(rows),
             "",

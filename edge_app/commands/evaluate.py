@@ -135,15 +135,13 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print a table; return 0."""
     from edge_app.colanet.params import Params
-    from edge_app.commands.evaluate_report import report
-    from edge_app.commands.output import show_progress, write_json
+    from edge_app.commands.output import show_progress
     from edge_app.datasets.dataset import Dataset
     from edge_app.encoder.background import load_background
     from edge_app.encoder.images import ImageEncoder
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.ratecode import RateCode
     from edge_app.evaluation.embedded_draws import prepare
-    from edge_app.evaluation.plots import plot
 
     _check_options(args)
     _check_outputs(args)
@@ -166,13 +164,21 @@ def run(args: argparse.Namespace) -> int:
         "rate_code": rate_code.digest,
         "threads": args.threads,
     }
+    _output(args, values)
+    return 0
+
+
+def _output(args: argparse.Namespace, values: dict[str, Any]) -> None:
+    from edge_app.commands.evaluate_report import report
+    from edge_app.commands.output import write_json
+    from edge_app.evaluation.plots import plot
+
     if args.json:
         write_json(args.json, values)
     if args.json != "-":
         print(report(values))
     if args.plot:
         plot(values, Path(args.plot))
-    return 0
 
 
 def _spiking(

@@ -1,7 +1,10 @@
 """`edge-app info`: versions, machine, encoder, parameters and kernel cache."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edge_app.encoder.model import ModelManifest
 
 EPILOG = """\
 examples:
@@ -49,10 +52,9 @@ def gather(model: str | None = None) -> dict[str, Any]:
     from edge_app.kernel_cache import cache_state
 
     manifest = load_manifest(model)
+    rate_code, params = RateCode.for_model(manifest), Params()
     with TFLiteEncoder(manifest) as encoder:
-        runtime, xnnpack = encoder.runtime, encoder.xnnpack
-        checked = selfcheck.check(encoder)
-    params, rate_code = Params(), RateCode.for_model(manifest)
+        runtime, xnnpack, checked = encoder.runtime, encoder.xnnpack, selfcheck.check(encoder)
     return {
         "edge_app": __version__,
         "machine": machine.describe(),
@@ -76,6 +78,16 @@ def gather(model: str | None = None) -> dict[str, Any]:
         "params": {"digest": params.digest, **params.to_dict()},
         "rate_code": {"digest": rate_code.digest, "n_inputs": rate_code.n_inputs},
         "cache": cache_state()._asdict(),
+    }
+
+
+def _model(manifest: "ModelManifest") -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "file": str(manifest.path),
+        "sha256": manifest.sha256,
+        "input_size": manifest.input_size,
+        "embedding_size": manifest.embedding_size,
     }
 
 

@@ -39,7 +39,7 @@ def _key(default: T, check: Check[T], description: str) -> T:
 
 
 class Section:
-    """What all sections have in common: their values are checked whenever one is made."""
+    """Base of all sections: checks the values of a new one."""
 
     __slots__ = ()
 
