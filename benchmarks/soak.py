@@ -158,19 +158,24 @@ def soak(seconds: float, camera: str, every_s: float, press_every_s: float, out:
             for sample in _samples(process, window, events, seconds, every_s):
                 result["samples"].append(sample)
                 _write(out, result | {"events": events.counts, "troubles": events.troubles})
-            stopping = time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            try:
-                result["exit_status"] = process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            result["stop_s"] = time.monotonic() - stopping
+            result |= _stop(process)
             for reader in readers:
                 reader.join()
     result |= {"events": events.counts, "troubles": events.troubles, "decided": window.decided}
     result["summary"] = summarise(result)
     _write(out, result)
     return result
+
+
+def _stop(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    """Stop the process as systemd does; return its exit status, None if it had to be killed, and the time it took."""
+    stopping, status = time.monotonic(), None
+    process.send_signal(signal.SIGTERM)
+    try:
+        status = process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return {"exit_status": status, "stop_s": time.monotonic() - stopping}
 
 
 def _samples(

@@ -51,7 +51,7 @@ STEEPEST = 40.0
 
 
 class Evidence(NamedTuple):
-    """What speaks for a decision."""
+    """Evidence for a decision."""
 
     novelty: int
     """In 1/1024 octave, as the separation."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.colanet import kernels
-from edge_app.colanet.kernels import Activity, Dynamics, Scratch
+from edge_app.colanet.kernels import ColumnActivity, Dynamics, Scratch
 from edge_app.colanet.params import INPUT_STEPS, Params
 from edge_app.errors import ParameterError, StateCorrupt
 
@@ -83,7 +83,7 @@ class Columns(ABC):
         """L neurons of a column, over all members."""
         return self.params.members * self.params.microcolumns
 
-    def present(self, counts: NDArray[np.uint8], presentation: int = -1) -> Activity:
+    def present(self, counts: NDArray[np.uint8], presentation: int = -1) -> ColumnActivity:
         """Show counts (n_inputs,) to all columns; the result is overwritten by the next call.
 
         presentation: how many examples were learnt before this one; -1 for a decision, which has no noise.
@@ -251,4 +251,4 @@ class Columns(ABC):
         )
         self._totals = np.empty((kernels.EXCITATION + 1, columns), np.int64)
         shape = (columns, self.params.members)
-        self._activity = Activity(*(np.empty(shape, np.int32) for _ in Activity._fields))
+        self._activity = ColumnActivity(*(np.empty(shape, np.int32) for _ in ColumnActivity._fields))

@@ -45,7 +45,7 @@ from edge_app.colanet.fixedpoint import (
     POWER_TABLE,
     to_fixed,
 )
-from edge_app.colanet.kernels import NEVER, Activity, AppraisalScratch, Background, Dynamics
+from edge_app.colanet.kernels import NEVER, AppraisalScratch, Background, ColumnActivity, Dynamics
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 
 VARIATIONS = 4
@@ -134,7 +134,7 @@ class DecorrelatedColumns(Columns):
         kernels.mirror(self._p)
         return self._p
 
-    def errors(self, activity: Activity, column: int) -> NDArray[np.int64]:
+    def errors(self, activity: ColumnActivity, column: int) -> NDArray[np.int64]:
         """Return how much each column was expected in a presentation, less 1.0 for `column`: (columns,) Q0.16."""
         kernels.errors_of(activity, self.threshold, self.uses, column, POWER_TABLE, self._errors)
         return self._errors

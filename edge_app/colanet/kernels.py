@@ -85,7 +85,7 @@ class Scratch(NamedTuple):
     """(neurons,): the step from which a neuron is no longer silenced."""
 
 
-class Activity(NamedTuple):
+class ColumnActivity(NamedTuple):
     """Response of all columns to one presentation; the arrays are overwritten by the next."""
 
     spikes: NDArray[np.int32]

@@ -541,7 +541,7 @@ def squared_length(factor: Matrix, drives: Sequence[int]) -> int:
     return dot(solved, solved) >> 16
 
 
-class Reference:
+class ReferenceNetwork:
     """The reference for `network.CoLaNET`; counts are sequences of whole numbers 0..10."""
 
     def __init__(self, params: Params, n_inputs: int, background: Sequence[Sequence[int]] = ()) -> None:

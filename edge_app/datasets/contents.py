@@ -39,7 +39,7 @@ class Listing(NamedTuple):
     """Files that are no pictures."""
 
 
-class Layout(NamedTuple):
+class DatasetLayout(NamedTuple):
     """The classes of a data set."""
 
     kind: str

@@ -16,7 +16,7 @@ called like a split or a container (train, images, dataset): the layout is then 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from edge_app.datasets.contents import CONTAINER_NAMES, Item, Layout, Listing, is_split
+from edge_app.datasets.contents import CONTAINER_NAMES, DatasetLayout, Item, Listing, is_split
 from edge_app.datasets.detection import refuse_detection
 from edge_app.datasets.listing import LeftOut
 from edge_app.datasets.sources import normalised
@@ -28,7 +28,7 @@ TEACHABLE = "-!-"
 """Between class and number in the names of a Teachable Machine project."""
 
 
-def recognise(listing: Listing) -> Layout:
+def recognise(listing: Listing) -> DatasetLayout:
     """Return the classes of a data set. Raises InputError, with the reason and the way out."""
     found = read_edge_impulse(listing)
     if found is None:
@@ -38,7 +38,7 @@ def recognise(listing: Listing) -> Layout:
     return found._replace(items=tuple(sorted(item._replace(label=normalised(item.label)) for item in found.items)))
 
 
-def _teachable_machine(listing: Listing) -> Layout | None:
+def _teachable_machine(listing: Listing) -> DatasetLayout | None:
     """A project.tm: the pictures CLASS-!-N.jpg of all classes side by side."""
     items = []
     for name in listing.pictures:
@@ -46,10 +46,10 @@ def _teachable_machine(listing: Listing) -> Layout | None:
         if not mark or not label:
             return None
         items.append(Item("", label, name))
-    return Layout("Teachable Machine project", tuple(items)) if items else None
+    return DatasetLayout("Teachable Machine project", tuple(items)) if items else None
 
 
-def _frigate(listing: Listing) -> Layout | None:
+def _frigate(listing: Listing) -> DatasetLayout | None:
     """Frigate's classification model: what was sorted is in dataset/CLASS/, what was not in train/."""
     tops = defaultdict(list)
     base = _wrapper(listing.pictures)
@@ -61,10 +61,10 @@ def _frigate(listing: Listing) -> Layout | None:
     if any(len(parts) > 2 for parts, _ in tops["train"]):
         return None
     items = tuple(Item("", parts[1], name) for parts, name in tops["dataset"])
-    return Layout("Frigate", items, tuple(LeftOut(name, "not sorted into a class") for _, name in tops["train"]))
+    return DatasetLayout("Frigate", items, tuple(LeftOut(name, "not sorted into a class") for _, name in tops["train"]))
 
 
-def _folders(listing: Listing) -> Layout:
+def _folders(listing: Listing) -> DatasetLayout:
     """SPLIT/CLASS/* and CLASS/*: what most of the pictures follow."""
     paths = [(_without_doubles(name), name) for name in listing.pictures]
     if not paths:
@@ -88,7 +88,7 @@ def _folders(listing: Listing) -> Layout:
         _check_splits(listing, items)
     depth = base + (2 if has_splits else 1) if all("/".join(parts) == name for parts, name in paths) else None
     several = len({item.split for item in items}) > 1
-    return Layout("SPLIT/CLASS folders" if several else "CLASS folders", tuple(items), tuple(left_out), depth)
+    return DatasetLayout("SPLIT/CLASS folders" if several else "CLASS folders", tuple(items), tuple(left_out), depth)
 
 
 def _without_doubles(name: str) -> list[str]:

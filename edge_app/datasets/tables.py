@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from edge_app.datasets.contents import Item, Layout, Listing, is_split
+from edge_app.datasets.contents import DatasetLayout, Item, Listing, is_split
 from edge_app.datasets.listing import LeftOut
 from edge_app.errors import InputError
 
@@ -17,7 +17,7 @@ SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 MOST_TABLES = 8
 
 
-def read_edge_impulse(listing: Listing) -> Layout | None:
+def read_edge_impulse(listing: Listing) -> DatasetLayout | None:
     """Return the classes in `info.labels`; those of files that are not listed are the first part of their names."""
     name = next((name for name in listing.others if name.rpartition("/")[2] == INFO_LABELS), None)
     if name is None:
@@ -45,7 +45,7 @@ def read_edge_impulse(listing: Listing) -> Layout | None:
         raise InputError(
             f"data set {listing.title}: no picture has a class in {name}; label them in Edge Impulse, and export again"
         )
-    return Layout("Edge Impulse export", tuple(items), tuple(left_out))
+    return DatasetLayout("Edge Impulse export", tuple(items), tuple(left_out))
 
 
 def _label(value: Any) -> str | None:
@@ -54,7 +54,7 @@ def _label(value: Any) -> str | None:
     return str(value["label"]) if value.get("type") == "label" else None
 
 
-def read_tables(listing: Listing) -> Layout | None:
+def read_tables(listing: Listing) -> DatasetLayout | None:
     """Return the classes in the CSV and TSV files that name most of the pictures; None if there is no such table."""
     places = _Places(listing.pictures)
     items: dict[str, Item] = {}
@@ -70,7 +70,7 @@ def read_tables(listing: Listing) -> Layout | None:
     if 2 * len(items) < len(listing.pictures) or not items:
         return None
     unnamed = [LeftOut(name, "in no table") for name in listing.pictures if name not in items]
-    return Layout("table of paths and classes", tuple(items.values()), tuple(missing + unnamed))
+    return DatasetLayout("table of paths and classes", tuple(items.values()), tuple(missing + unnamed))
 
 
 def _rows(listing: Listing, table: str) -> Iterator[tuple[str, str, str]]:

@@ -102,13 +102,8 @@ class BulkTeacher(Closing):
             except InputError as error:
                 result.failed.append(LeftOut(item.name, str(error)))
                 continue
-            mark = _digest(picture.thumbnail)
-            if item.label in known[mark]:
-                result.duplicates.append(item.name)
+            if not _is_new(item, known[_digest(picture.thumbnail)], result):
                 continue
-            if known[mark]:
-                result.ambiguous.append(item.name)
-            known[mark].add(item.label)
             batch = batches[item.label]
             batch.append(Sample(self._encoder.encode(picture.image).copy(), picture.thumbnail, item.name))
             if len(batch) == BATCH:
@@ -169,6 +164,17 @@ class BulkTeacher(Closing):
         learnt = self._learner.teach_many(batch, label, source=SOURCE)
         result.taught[label] += len(learnt)
         result.right += sum(one.before.label == label for one in learnt)
+
+
+def _is_new(item: Item, classes: set[str], result: BulkResult) -> bool:
+    """Note an item's class among the classes of the same picture; whether it is to be taught."""
+    if item.label in classes:
+        result.duplicates.append(item.name)
+        return False
+    if classes:
+        result.ambiguous.append(item.name)
+    classes.add(item.label)
+    return True
 
 
 def in_turns(items: Iterable[Item], limit: int | None = None) -> list[Item]:

@@ -56,6 +56,15 @@ class BenchSetting:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}: expected at least 1")
 
+    def to_dict(self) -> dict[str, int]:
+        """Return the sizes as JSON values, by their names in the report."""
+        return {
+            "classes": self.classes,
+            "examples_per_class": self.examples,
+            "rounds": self.rounds,
+            "threads": self.threads,
+        }
+
 
 def measure(
     manifest: "ModelManifest",
@@ -85,22 +94,25 @@ def measure(
     )
     state = network.snapshot()
     starts = time_starts(state, manifest, threads=setting.threads, starts=setting.starts, progress=progress)
-    startup_s = [start["startup_s"] for start in starts]
     return {
         **found,
         "sustained": sustained,
-        "rss_mb": float(np.median([start["rss_mb"] for start in starts])),
-        "startup_s": float(np.median(startup_s)),
-        "startup_spread_s": [min(startup_s), max(startup_s)],
+        **_startup(starts),
         "state_mb": len(state) / 2**20,
-        "classes": setting.classes,
-        "examples_per_class": setting.examples,
-        "rounds": setting.rounds,
-        "threads": setting.threads,
+        **setting.to_dict(),
         "frames": frames.source,
         "model": {"name": manifest.name, "sha256": manifest.sha256, "runtime": runtime},
         "params": {"digest": params.digest, **params.to_dict()},
         "machine": machine.describe() | {"runtime": runtime},
+    }
+
+
+def _startup(starts: list[dict[str, float]]) -> dict[str, Any]:
+    seconds = [start["startup_s"] for start in starts]
+    return {
+        "rss_mb": float(np.median([start["rss_mb"] for start in starts])),
+        "startup_s": float(np.median(seconds)),
+        "startup_spread_s": [min(seconds), max(seconds)],
     }
 
 

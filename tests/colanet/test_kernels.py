@@ -10,7 +10,7 @@ from edge_app.colanet import kernels
 from edge_app.colanet.columns import Columns
 from edge_app.colanet.decorrelated import NOISE_MAX, DecorrelatedColumns
 from edge_app.colanet.fixedpoint import CORRECTION_MAX, DRIVE_MAX, POWER_TABLE, label_key, mix64, noise
-from edge_app.colanet.kernels import ALL_STEPS, NEVER, Activity, Dynamics, T
+from edge_app.colanet.kernels import ALL_STEPS, NEVER, ColumnActivity, Dynamics, T
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params, Published
 from edge_app.colanet.published import PublishedColumns
@@ -47,7 +47,7 @@ def test_potential_of_extreme_weights(sign: int, count: int) -> None:
     limit, tonic = 32767, -sign * 10 * LARGEST * 32767
     weights, counts = np.full((LARGEST, 1), sign * limit, np.int16), np.full(LARGEST, count, np.uint8)
     sums, drive = np.empty((T + 1, 1), np.int32), np.empty((T, 1), np.int32)
-    activity = Activity(*(np.empty((1, 1), np.int32) for _ in Activity._fields))
+    activity = ColumnActivity(*(np.empty((1, 1), np.int32) for _ in ColumnActivity._fields))
     threshold = full(2**31 - 1, 1)
     order, filled = np.empty((T + 1, LARGEST), np.int16), np.empty(T + 1, np.int64)
     kernels.group(counts, order, filled)
@@ -264,7 +264,7 @@ def test_neurons_alone_in_their_columns_run_as_all_others_do(soft_reset: int) ->
     sums, steady = (random.integers(-1000, 1500, (rows, neurons), dtype=np.int32) for rows in (T + 1, T))
     threshold = random.integers(1, 4000, neurons, dtype=np.int32)
     dynamics = Dynamics(leak=0, floor=NEVER, soft_reset=soft_reset, noise_bound=0, seed=0)
-    whole, alone = (Activity(*(full(-7, neurons, 1) for _ in Activity._fields)) for _ in range(2))
+    whole, alone = (ColumnActivity(*(full(-7, neurons, 1) for _ in ColumnActivity._fields)) for _ in range(2))
     drive = np.empty((T, neurons), np.int32)
     kernels.drives(sums, steady, 0, neurons, drive)
     scratch = np.empty(neurons, np.int64)

@@ -7,7 +7,7 @@ import numpy as np
 
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Decorrelated, Params, Published
-from edge_app.colanet.reference import DecorrelatedReference, Neuron, Reference
+from edge_app.colanet.reference import DecorrelatedReference, Neuron, ReferenceNetwork
 
 
 def lehmer(seed: int) -> Iterator[int]:
@@ -47,7 +47,7 @@ class Twins:
     ) -> None:
         counts = np.array(background, np.uint8).reshape(len(background), n_inputs)
         self.fast = CoLaNET(params, n_inputs, threads=threads, background=counts)
-        self.slow = Reference(params, n_inputs, background)
+        self.slow = ReferenceNetwork(params, n_inputs, background)
 
     @property
     def neurons(self) -> list[Neuron]:
