@@ -31,12 +31,12 @@ class CacheState(NamedTuple):
 
 def kernels() -> Iterator[tuple[str, Any]]:
     """Yield (module.name, dispatcher) of each compiled function."""
-    from numba.core.dispatcher import Dispatcher
+    from edge_app.colanet.compiling import is_compiled
 
     for module_name in MODULES:
         module = importlib.import_module(module_name)
         for name, value in sorted(vars(module).items()):
-            if isinstance(value, Dispatcher) and value.py_func.__module__ == module_name:
+            if is_compiled(value) and value.py_func.__module__ == module_name:
                 yield f"{module_name}.{name}", value
 
 

@@ -4,6 +4,9 @@ Numba looks for a writable folder: NUMBA_CACHE_DIR, else `__pycache__` beside th
 Without one `njit(cache=True)` raises at import; a full disk, or a cache file that a power cut left empty, raises at the
 first call. Here each of these only makes the start slower. Numba identifies a cached kernel by its own source file, so
 kernels that call one another must be in one file: otherwise an outdated one may stay in the cache.
+
+FunctionCache and Dispatcher are private classes of numba: only this module uses them, and pyproject.toml bounds numba's
+version.
 """
 
 import pickle
@@ -12,6 +15,7 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.dispatcher import Dispatcher
 
 FAULTS = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ImportError, pickle.PickleError)
 """Raised by numba for a folder that cannot be written, or a damaged cache file."""
@@ -38,6 +42,11 @@ class _TolerantCache(FunctionCache):  # type: ignore[misc]
             self.flush()
         except OSError:
             return
+
+
+def is_compiled(value: object) -> bool:
+    """Return whether `value` is a compiled function."""
+    return isinstance(value, Dispatcher)
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
