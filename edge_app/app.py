@@ -45,6 +45,12 @@ STOP_S = 3.0
 """Time for the stages to stop. The state is saved afterwards; the whole stop takes less than 5 s."""
 
 
+class StoppedEarly(EdgeAppError):
+    """A signal asked for the stop before the device had started; no failure."""
+
+    exit_status = 0
+
+
 class ConfigSource(NamedTuple):
     """Where the configuration comes from; a reload reads it again."""
 
@@ -82,7 +88,7 @@ def run(source: ConfigSource, *, listener: Listener = lambda _: None, seconds: f
     with Signals() as signals, Notifier(source.environ.get("NOTIFY_SOCKET"), clock) as notifier, ExitStack() as stack:
         notifier.send(STATUS="starting")
         settings = _prepare(config)  # before the slow steps
-        device = _open(stack, config, clock, notifier, listener)
+        device = _open(stack, config, clock, notifier, signals, listener)
         clients = stack.enter_context(ExitStack())
         web, bridge = _open_clients(stack, clients, config, settings, device.control)
         check_waits(longest_waits(device.pipeline.stages), watchdog)
@@ -114,7 +120,14 @@ def _prepare(config: Config) -> "MqttSettings | None":
     return prepare(config.mqtt)
 
 
-def _open(stack: ExitStack, config: Config, clock: MonotonicClock, notifier: Notifier, listener: Listener) -> Device:
+def _open(
+    stack: ExitStack,
+    config: Config,
+    clock: MonotonicClock,
+    notifier: Notifier,
+    signals: Signals,
+    listener: Listener,
+) -> Device:
     """Open the parts; the stack closes them, the learner last."""
     if not config.state.folder:
         raise InputError(
@@ -125,7 +138,7 @@ def _open(stack: ExitStack, config: Config, clock: MonotonicClock, notifier: Not
     folder = Path(config.state.folder).expanduser()
     manifest = find_manifest(folder, config.encoder.model or None)
     notifier.send(STATUS="loading the state")
-    learner = _open_learner(stack, config, folder, manifest, notifier)
+    learner = _open_learner(stack, config, folder, manifest, notifier, signals)
     notifier.send(STATUS="loading the encoder")
     encoder = _open_encoder(stack, config, manifest, learner)
     notifier.send(STATUS="opening camera, buttons and lights")
@@ -141,7 +154,7 @@ def _open(stack: ExitStack, config: Config, clock: MonotonicClock, notifier: Not
 
 
 def _open_learner(
-    stack: ExitStack, config: Config, folder: Path, manifest: "ModelManifest", notifier: Notifier
+    stack: ExitStack, config: Config, folder: Path, manifest: "ModelManifest", notifier: Notifier, signals: Signals
 ) -> "Learner":
     from edge_app.learner import Learner
 
@@ -150,6 +163,8 @@ def _open_learner(
     def progress(done: int, total: int) -> None:
         if opening:  # the supervisor reports later rebuilds
             notifier.send(STATUS=f"loading the state: {done} of {total}")
+            if signals.stop_requested:
+                raise StoppedEarly(f"stopped while the state was loaded, {done} of {total}")
 
     learner = stack.enter_context(
         Learner.open(folder, manifest, threads=config.encoder.threads, limits=config.state, progress=progress)

@@ -130,6 +130,11 @@ class Signals:
         stops = [number for number in caught if number != signal.SIGHUP]
         return SignalRequests(signal.Signals(stops[0]).name if stops else None, signal.SIGHUP in caught)
 
+    @property
+    def stop_requested(self) -> bool:
+        """Whether a signal to stop has been received that `wait` has not returned yet."""
+        return any(number != signal.SIGHUP for number in self._caught)
+
     def __enter__(self) -> Self:
         """Install the handlers."""
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)

@@ -17,12 +17,15 @@ from edge_app import app, logs
 from edge_app.config import Config
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import DeviceError, InputError
+from edge_app.learner import Learner
 from edge_app.learner.manifest import find_manifest
+from edge_app.learner.replay import CHUNK, RateCoder, Trained
 from edge_app.pipeline import stage
 from edge_app.pipeline.encode import Encode
 from edge_app.pipeline.events import Decided
 from edge_app.pipeline.stage import StageFailed
 from edge_app.storage.folder import database_path
+from edge_app.storage.records import Entry, NewExample
 from edge_app.storage.store import Store
 from support.device import Device
 from support.mjpeg_server import serving
@@ -185,3 +188,30 @@ def test_a_reading_again_keeps_what_the_command_line_says(tmp_path: Path) -> Non
     config = source(tmp_path, path=path).load()
     assert (config.camera.uri, config.decision.vote) == (CAMERA, 3)
     assert json.dumps(config.to_table())
+
+
+def test_a_stop_while_the_state_is_loaded_is_obeyed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = find_manifest(tmp_path, None)
+    chance = np.random.default_rng(1)
+    news = [
+        NewExample(chance.integers(0, 60, manifest.embedding_size, np.uint8).tobytes(), f"class {i % 3}", 1, "test")
+        for i in range(3 * CHUNK)
+    ]
+    with Learner.open(tmp_path, manifest) as learner:
+        learner.import_examples(news)
+    for snapshot in (tmp_path / "snapshots").iterdir():
+        snapshot.unlink()
+    learn, learnt = Trained.learn, []
+
+    def interrupted(self: Trained, entries: list[Entry], rate_code: RateCoder) -> None:
+        learn(self, entries, rate_code)
+        learnt.append(len(entries))
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Trained, "learn", interrupted)
+    with pytest.raises(app.StoppedEarly, match=f"stopped while the state was loaded, {CHUNK} of {3 * CHUNK}") as caught:
+        app.run(source(tmp_path))
+    assert (learnt, caught.value.exit_status) == ([CHUNK], 0)
+    monkeypatch.undo()
+    with Learner.open(tmp_path, manifest) as learner:
+        assert len(learner.examples()) == 3 * CHUNK

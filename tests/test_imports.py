@@ -18,11 +18,13 @@ GROUND = {
     "labels",
     "messages",
     "roles",
+    "text",
 }
 MAY_IMPORT = {
     "closing": set(),
     "errors": set(),
     "files": set(),
+    "text": set(),
     "unzip": {"errors"},
     "privileges": {"errors", "files"},
     "messages": set(),

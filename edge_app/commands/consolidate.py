@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _dream(learner: "Learner", manifest: "ModelManifest", config: "ConsolidationConfig", threads: int) -> None:
     from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.errors import InputError
     from edge_app.learner.dreams import dream_picture
 
     _, left = learner.dreams(config)
@@ -98,7 +99,11 @@ def _dream(learner: "Learner", manifest: "ModelManifest", config: "Consolidation
             if task.thumbnail is None:
                 done += learner.learn_rehearsals(config)
             else:
-                picture = dream_picture(task.thumbnail, task.number, manifest.input_size)
+                try:
+                    picture = dream_picture(task.thumbnail, task.number, manifest.input_size)
+                except InputError as error:  # a thumbnail that an older edge-app imported unchecked
+                    learner.leave_out(task.example, str(error))
+                    continue
                 done += learner.learn_dream(task, encoder.encode(picture))
             progress(done, left)
 

@@ -108,7 +108,7 @@ def _encoded(
     with PictureEncoder(manifest, threads=args.threads) as encoder, progress_bar("encoding") as progress:
         for index in origin:
             values = encoder.encode_thumbnail(archive.thumbnail(index) or b"")
-            found.append(archive.examples[index]._replace(embedding=values.tobytes(), before=None))
+            found.append(archive.examples[index]._replace(embedding=values.tobytes()))
             progress(len(found), len(origin))
     return found
 

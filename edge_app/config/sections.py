@@ -167,6 +167,15 @@ class StateConfig(Section):
 
     folder: str = _key("", PATH, 'Folder of the stored examples; "": the service\'s own, /var/lib/edge-app.')
     examples_per_class: int = _key(1000, whole(1, 1_000_000), "Examples stored of one class.")
+    classes: int = _key(
+        1000,
+        whole(1, 10_000),
+        "Classes. The time to learn an example grows with their number: to teach 1000 classes takes half a minute on a "
+        "Raspberry Pi 4, 5000 a quarter of an hour.",
+    )
+    import_examples: int = _key(
+        5000, whole(1, 32_768), "Examples of one import while the device runs; each takes up to 9 kB of memory."
+    )
     disk_mb: int = _key(1024, whole(1, 1_000_000, "MB"), "Space on disk that the folder may use.")
     when_full: str = _key(
         "refuse",

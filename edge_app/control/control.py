@@ -100,7 +100,6 @@ class Control:
         self._started_ns = clock.monotonic_ns()
         self._tray = Tray(pictures)
         self._requests = Requests()
-        transfer.remove_leftovers(identity.folder)
         self._importing = threading.Lock()
         hub.listen(self._consider)
         self._recall()

@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -12,15 +11,9 @@ from edge_app.learner import Learner
 from edge_app.learner.corrections import members
 from edge_app.storage.errors import os_errors
 from edge_app.storage.exchange import Archive, write_archive
-from edge_app.storage.folder import database_path
+from edge_app.storage.folder import EXPORT_PREFIX, database_path
 from edge_app.storage.records import Action
 from edge_app.storage.store import Store
-
-MAX_EXAMPLES = 5000
-"""Examples that a running device imports at once: a press waits while they are stored, not while they are learnt."""
-
-EXPORT_PREFIX, IMPORT_PREFIX = ".export-", ".import-"
-"""Names of the temporary files in the state folder during an export or import."""
 
 
 class Exported(NamedTuple):
@@ -70,14 +63,6 @@ def export_examples(folder: Path, labels: Sequence[str], file: BinaryIO) -> int:
     return exported.examples
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that a power cut left; only the writer of the state may call this."""
-    for pattern in (f"{EXPORT_PREFIX}*", f"{IMPORT_PREFIX}*"):
-        for path in folder.glob(pattern):
-            with suppress(OSError):  # a read-only disk: the files do no harm
-                path.unlink()
-
-
 def import_examples(
     learner: Learner, encoder_sha256: str, path: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Imported:
@@ -85,12 +70,13 @@ def import_examples(
 
     Raises InputError, ModelMismatch, StateNotWritable.
     """
-    with Archive(path) as archive:
+    most = learner.limits.import_examples
+    with Archive(path, most) as archive:
         total = len(archive.examples)
-        if total > MAX_EXAMPLES:
+        if total > most:
             raise InputError(
-                f"the file holds {total} examples, expected at most {MAX_EXAMPLES} while the device runs, so that a "
-                "press does not wait long: use `edge-app import` while the service is stopped"
+                f"the file holds {total} examples, expected at most {most} while the device runs "
+                "(state.import_examples): use `edge-app import` while the service is stopped"
             )
         if archive.encoder_sha256 != encoder_sha256:
             raise ModelMismatch(

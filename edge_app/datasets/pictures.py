@@ -137,8 +137,11 @@ def decode_image(source: bytes | str | Path) -> NDArray[np.uint8]:
         raise InputError(f"{name} cannot be read as a picture: {_reason(error, kind)}") from error
 
 
-def check_thumbnail(jpeg: bytes) -> None:
-    """Raise InputError unless the bytes are one whole JPEG of a thumbnail's size: for those of imports and uploads."""
+def decode_thumbnail(jpeg: bytes) -> NDArray[np.uint8]:
+    """Return the picture in a stored thumbnail as (height, width, 3) uint8 sRGB.
+
+    Raises InputError unless it is one whole JPEG of a thumbnail's size.
+    """
     from PIL import Image
 
     if picture_format(jpeg[:START_BYTES]) != "JPEG":
@@ -150,7 +153,7 @@ def check_thumbnail(jpeg: bytes) -> None:
         raise InputError(f"a thumbnail cannot be read as a JPEG: {error}") from error
     if max(size) > MAX_THUMBNAIL_SIDE:
         raise InputError(f"a thumbnail has {size[0]} x {size[1]} pixels, expected at most {MAX_THUMBNAIL_SIDE} a side")
-    decode_image(jpeg)
+    return decode_image(jpeg)
 
 
 def _decode(data: bytes, kind: str, name: str) -> NDArray[np.uint8]:

@@ -54,8 +54,8 @@ def dream_picture(jpeg: bytes, number: int, size: int) -> NDArray[np.uint8]:
 
     Raises InputError when the thumbnail is damaged.
     """
-    from edge_app.datasets.pictures import decode_image
+    from edge_app.datasets.pictures import decode_thumbnail
     from edge_app.encoder.preprocess import Preprocessor
 
-    image = Preprocessor(size)(decode_image(jpeg))
+    image = Preprocessor(size)(decode_thumbnail(jpeg))
     return altered(image, alteration(jpeg, number, size))

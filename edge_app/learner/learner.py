@@ -13,10 +13,11 @@ lock is not held while its examples are learnt.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice, takewhile
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -24,16 +25,26 @@ from numpy.typing import NDArray
 
 from edge_app.closing import Closing
 from edge_app.config import ConsolidationConfig, StateConfig
-from edge_app.errors import EdgeAppError, InputError, StateBusy, StateNotWritable
+from edge_app.errors import EdgeAppError, InputError, StateBusy, StateCorrupt, StateNotWritable
 from edge_app.learner import consolidation, corrections
+from edge_app.learner.importing import Importer, Incoming
 from edge_app.learner.live import Evidence, LiveNetwork
 from edge_app.learner.rebuilder import Rebuilder
 from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, replay, resume
 from edge_app.learner.saver import Saver
 from edge_app.messages import Decision
-from edge_app.storage.folder import FolderLock
-from edge_app.storage.limits import make_room, room_for_many
-from edge_app.storage.records import Action, Binding, Dream, Entry, Example, NewExample, Prediction
+from edge_app.storage.folder import FolderLock, clean
+from edge_app.storage.limits import check_classes, make_room, room_for_many
+from edge_app.storage.records import (
+    Action,
+    Binding,
+    Dream,
+    Entry,
+    Example,
+    NewExample,
+    Prediction,
+    ReplayCandidate,
+)
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 from edge_app.storage.store import Store
 
@@ -94,11 +105,12 @@ class Learner(Closing):
         limits: StateConfig | None = None,
         progress: Progress | None = None,
         snapshot_every: int = SNAPSHOT_EVERY,
+        thumbnail_side: int | None = None,
     ) -> None:
         """Replay the journal; takes ownership of `store` and `lock`.
 
         `clock` returns the wall clock in nanoseconds since 1970, only displayed. `progress(done, total)` is called
-        while a network is rebuilt. Raises StateCorrupt.
+        while a network is rebuilt. `thumbnail_side`: imported thumbnails get this size, pixels. Raises StateCorrupt.
         """
         self.limits = limits or StateConfig()
         self._store = store
@@ -109,7 +121,8 @@ class Learner(Closing):
         self._factory = factory
         self._writing = threading.RLock()
         self._patience_s = PATIENCE_S
-        self._closing = threading.Event()
+        self._left_out: dict[int, str] = {}
+        self._importer = Importer(store, self._changing, clock, thumbnail_side)
         self._closed = False
         self.notices: tuple[str, ...] = ()
         """Faults that were found and repaired when the state was opened."""
@@ -128,7 +141,10 @@ class Learner(Closing):
     def _resume(self, progress: Progress | None) -> tuple[Trained, SnapshotKey]:
         """Return the network as the journal says, and the key of the snapshot that the replay began with."""
         if not self._store.read_only:
+            clean(self._store.path.parent)
             self._snapshots.clean()
+            if leftover := self._store.staged():
+                self._store.discard(leftover)
         trained, notices = resume(self._store.binding, self._snapshots, self._factory, self._store.journal)
         self.notices = tuple(notices)
         saved = trained.key(self._store.binding)
@@ -168,6 +184,7 @@ class Learner(Closing):
             clock=clock,
             limits=limits,
             progress=progress,
+            thumbnail_side=manifest.input_size,
         )
 
     # Deciding
@@ -236,44 +253,36 @@ class Learner(Closing):
         examples: Sequence[NewExample],
         *,
         order: Sequence[int] | None = None,
-        thumbnail: Callable[[int], bytes | None] | None = None,
+        thumbnail: Callable[[int], bytes | None] = lambda index: None,
         thumbnail_bytes: int = 0,
         background: bool = False,
     ) -> Action | None:
         """Store and learn many examples, all or none, as one action; return it.
 
         Those of the same class and the same embedding as a stored one are left out; None when none is left. `order`
-        as in `Store.commit`; `thumbnail(index)` reads the pictures, about `thumbnail_bytes` in all, one at a time.
-        The network follows as it follows a correction (below). Raises InputError, StateNotWritable, and what
-        `thumbnail` raises: then nothing was taken.
+        lists the examples as they are presented; `thumbnail(index)` reads the pictures, about `thumbnail_bytes` in
+        all, one at a time. They are stored in pieces, between which presses are served, and taken into use together;
+        with `background` at half the speed. Then the network is rebuilt as after a correction. Raises InputError,
+        StateNotWritable, and what `thumbnail` raises: then nothing is imported.
         """
         with self._changing():
+            self._importer.check_allowed()
             known = self._store.contents()
-            fresh = [i for i, new in enumerate(examples) if (new.label, new.embedding) not in known]
-            if not fresh:
-                return None
-            position = {index: place for place, index in enumerate(fresh)}
-            news = [examples[index] for index in fresh]
-            for label in dict.fromkeys(new.label for new in news):
+            fresh = {i: new for i, new in enumerate(examples) if (new.label, new.embedding) not in known}
+            for label in dict.fromkeys(new.label for new in fresh.values()):
                 corrections.target(self._store, label)
-            room_for_many(self._store, self.limits, news, self._snapshots.used_bytes() + thumbnail_bytes)
-
-            def pictured() -> Iterator[NewExample]:
-                for index, new in zip(fresh, news, strict=True):
-                    if self._closing.is_set():
-                        raise StateNotWritable(
-                            f"{self._store.path.parent} is being closed: nothing was imported, do it again"
-                        )
-                    yield new._replace(thumbnail=thumbnail(index)) if thumbnail else new
-
-            places = [position[i] for i in (range(len(examples)) if order is None else order) if i in position]
-            action = self._store.commit("import", self._clock(), add=pictured(), order=places)
-            # the network in use passes over them, the rebuilt one learns them in the order of the journal; what is
-            # taught meanwhile is learnt by both
-            self._live.pass_over(self._store.last_seq())
-            self._rebuilder.outdate()
-        self._rebuilder.run(background=background)
+            used = self._snapshots.used_bytes() + thumbnail_bytes
+            room_for_many(self._store, self.limits, list(fresh.values()), used)
+        places = [i for i in (range(len(examples)) if order is None else order) if i in fresh]
+        action = self._importer.run(Incoming(fresh, places, thumbnail), self._pass_over, paced=background)
+        if action is not None:
+            self._rebuilder.run(background=background)
         return action
+
+    def _pass_over(self) -> None:
+        """Leave what was imported to the network that is rebuilt: it learns it in the order of the journal."""
+        self._live.pass_over(self._store.last_seq())
+        self._rebuilder.outdate()
 
     # Consolidation: a dream is stored with its embedding, and removed with its example
 
@@ -286,11 +295,28 @@ class Learner(Closing):
             self._check_writable()
             if 2 * (self._store.used_bytes() + self._snapshots.used_bytes()) > self.limits.disk_bytes:
                 return None
-            found = consolidation.choose(self._store.dreamers(), self._store.classes(), config)
-            if found is None:
-                return None
-            example, number, altered = found
-            return consolidation.ReplayTask(example, number, self._store.thumbnail(example) if altered else None)
+            while (found := consolidation.choose(self._candidates(), self._store.classes(), config)) is not None:
+                example, number, altered = found
+                try:
+                    return consolidation.ReplayTask(
+                        example, number, self._store.thumbnail(example) if altered else None
+                    )
+                except StateCorrupt as error:
+                    self.leave_out(example, str(error))
+            return None
+
+    def leave_out(self, example: int, reason: str) -> None:
+        """Make no dreams of an example from now on, because its thumbnail cannot be used; log it once."""
+        if self._left_out.setdefault(example, reason) is reason:
+            logger.warning("example %d is left out of dreams: %s", example, reason)
+
+    @property
+    def left_out(self) -> Mapping[int, str]:
+        """The examples of which no dreams are made since the start, and the reason."""
+        return MappingProxyType(self._left_out)
+
+    def _candidates(self) -> list[ReplayCandidate]:
+        return [candidate for candidate in self._store.dreamers() if candidate.example not in self._left_out]
 
     def learn_dream(self, task: consolidation.ReplayTask, embedding: NDArray[np.uint8]) -> bool:
         """Store a dream, (n,) uint8, durably, and learn it. Return False if `task` is out of date.
@@ -314,7 +340,7 @@ class Learner(Closing):
         """
         with self._hold():
             self._check_writable()
-            planned = consolidation.schedule(self._store.dreamers(), self._store.classes(), config)
+            planned = consolidation.schedule(self._candidates(), self._store.classes(), config)
             due = list(islice(takewhile(lambda choice: not choice.altered, planned), limit))
             if due:
                 self._store.dream([Dream(choice.example, choice.number, b"") for choice in due])
@@ -324,7 +350,7 @@ class Learner(Closing):
     def dreams(self, config: ConsolidationConfig) -> tuple[int, int]:
         """Return the number of dreams learnt, and of those left to make."""
         with self._hold():
-            left = consolidation.left(self._store.dreamers(), self._store.classes(), config)
+            left = consolidation.left(self._candidates(), self._store.classes(), config)
             return self._store.count_dreams(), left
 
     def forget_dreams(self, *, background: bool = False) -> None:
@@ -448,7 +474,7 @@ class Learner(Closing):
 
     def refuse_imports(self) -> None:
         """Refuse imports from now on, including one that is being stored: a stop must not wait for it."""
-        self._closing.set()
+        self._importer.refuse()
 
     def close(self) -> None:
         """Save a snapshot and release the folder; a rebuild in progress is abandoned, the next start replays."""
@@ -470,7 +496,7 @@ class Learner(Closing):
         if not self._writing.acquire(timeout=self._patience_s):
             raise StateBusy(
                 f"{self._store.path.parent} is busy: the disk has taken more than {self._patience_s:g} s to store "
-                "something else (an import?). Nothing was changed, try again when it is done"
+                "something else. Nothing was changed, try again when it is done"
             )
         try:
             yield
@@ -509,7 +535,13 @@ class Learner(Closing):
         return action
 
     def _relabel(self, kind: str, labels: Callable[[], corrections.Labels], background: bool) -> Action:
-        return self._correct(lambda: self._store.commit(kind, self._clock(), labels=labels()), background)
+        def change() -> Action:
+            wanted = labels()
+            if kind == "relabel":
+                check_classes(self._store, self.limits, filter(None, wanted.values()))
+            return self._store.commit(kind, self._clock(), labels=wanted)
+
+        return self._correct(change, background)
 
     def _catch_up(self) -> None:
         """Learn the journal's new entries; the caller holds `_writing`."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
 
 THUMBNAIL_QUALITY = 90
+MAX_BYTES_PER_PIXEL = 1
+"""Of a thumbnail that is stored as it came; those of this device take about a third."""
 
 
 class EncodedPicture(NamedTuple):
@@ -32,6 +34,20 @@ def thumbnail_of(image: NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=THUMBNAIL_QUALITY)
     return stream.getvalue()
+
+
+def as_thumbnail(jpeg: bytes, side: int) -> bytes:
+    """Return a thumbnail from outside as one of this device: as it is if it has the size, else enlarged or reduced.
+
+    `side` is that of the encoder's input, pixels. Raises InputError when it is not a whole JPEG.
+    """
+    from edge_app.datasets.pictures import decode_thumbnail
+    from edge_app.encoder.preprocess import Preprocessor
+
+    image = decode_thumbnail(jpeg)
+    if image.shape == (side, side, 3) and len(jpeg) <= MAX_BYTES_PER_PIXEL * side * side:
+        return jpeg
+    return thumbnail_of(Preprocessor(side)(image))
 
 
 class PictureEncoder(Closing):
@@ -57,9 +73,9 @@ class PictureEncoder(Closing):
 
     def encode_thumbnail(self, jpeg: bytes) -> NDArray[np.uint8]:
         """Return the embedding, (n,) uint8, of a thumbnail of any size. Raises InputError when it is damaged."""
-        from edge_app.datasets.pictures import decode_image
+        from edge_app.datasets.pictures import decode_thumbnail
 
-        return self._encoder.encode(self._resize(decode_image(jpeg))).copy()
+        return self._encoder.encode(self._resize(decode_thumbnail(jpeg))).copy()
 
     def close(self) -> None:
         """Close the model."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.errors import InputError, ModelMismatch
+from edge_app.errors import InputError, ModelMismatch, StateCorrupt
 from edge_app.files import sync_folder
 from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained
 from edge_app.storage.database import MODE
@@ -44,7 +44,7 @@ class Rebuilt(NamedTuple):
     examples: int
     reencoded: bool
     lost: int
-    """Examples without a thumbnail; they are in the old database."""
+    """Examples without a thumbnail that can be read; they are in the old database."""
     kept: Path | None
     """Path of the old database, if the encoder changed."""
     encoder: str
@@ -93,29 +93,37 @@ def _reencode(
 ) -> tuple[int, Path]:
     if encode is None:
         raise InputError("another encoder needs its model, to encode the thumbnails")
-    examples = store.examples()
-    without = [example.id for example in examples if not example.has_thumbnail]
-    if without and not accept_loss:
+    embeddings, lost = _encoded(store, encode, progress)
+    if lost and not accept_loss:
+        few = "; ".join(f"{example}: {reason}" for example, reason in list(lost.items())[:5])
         raise ModelMismatch(
-            f"{len(without)} of {len(examples)} examples have no thumbnail, so {binding.encoder_name} cannot encode "
-            "them and they would be lost. Accept that with --accept-loss; the old database is kept"
+            f"{len(lost)} of {len(lost) + len(embeddings)} examples cannot be encoded by {binding.encoder_name} and "
+            f"would be lost ({few}{'; ...' if len(lost) > 5 else ''}). Accept that with --accept-loss; the old "
+            "database is kept"
         )
     kept = _keep(store)
-    done = 0
+    try:
+        store.rebind(binding, embeddings.__getitem__, drop=[*lost, *store.forgotten()])
+    except BaseException:
+        kept.unlink(missing_ok=True)  # the state is unchanged: a copy for each failure would fill the disk
+        raise
+    return len(lost), kept
 
-    def embedding(example: int) -> bytes:
-        nonlocal done
-        picture = store.thumbnail(example)
-        if picture is None:
-            raise InputError(f"example {example} has no thumbnail")
-        values = encode(picture)
-        done += 1
+
+def _encoded(store: Store, encode: Encode, progress: Progress | None) -> tuple[dict[int, bytes], dict[int, str]]:
+    """Return the embeddings of the thumbnails by example, and why there is none of the others."""
+    examples = store.examples()
+    lost = {example.id: "it has no thumbnail" for example in examples if not example.has_thumbnail}
+    pictured = [example.id for example in examples if example.has_thumbnail]
+    embeddings: dict[int, bytes] = {}
+    for done, example in enumerate(pictured, start=1):
+        try:
+            embeddings[example] = encode(store.thumbnail(example) or b"").tobytes()
+        except (InputError, StateCorrupt) as error:
+            lost[example] = str(error)
         if progress is not None:
-            progress(done, len(examples) - len(without))
-        return values.tobytes()
-
-    store.rebind(binding, embedding, drop=[*without, *store.forgotten()])
-    return len(without), kept
+            progress(done, len(pictured))
+    return embeddings, lost
 
 
 def _recognised(examples: Sequence[Example]) -> Recognised:

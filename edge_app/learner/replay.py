@@ -18,7 +18,7 @@ from edge_app.messages import Decision
 from edge_app.storage.records import Binding, Entry, JournalDigest, Kind
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 
-CHUNK = 256
+CHUNK = 64
 """Presentations that are read and learnt at a time; between chunks a replay reports and can be abandoned."""
 
 Progress = Callable[[int, int], None]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_app.config import ConsolidationConfig
 from edge_app.devices.ports import NS_PER_S, Clock
-from edge_app.errors import EdgeAppError
+from edge_app.errors import EdgeAppError, InputError
 from edge_app.learner import Learner
 from edge_app.learner.dreams import dream_picture
 from edge_app.messages import Report
@@ -136,7 +136,12 @@ class Consolidate:
             if not self._interrupted(idle_ns):
                 self.dreamt += self._learner.learn_rehearsals(self._config)
             return
-        picture = dream_picture(task.thumbnail, task.number, self._input_size)
+        try:
+            picture = dream_picture(task.thumbnail, task.number, self._input_size)
+        except InputError as error:  # a thumbnail that an older edge-app imported unchecked
+            self._learner.leave_out(task.example, str(error))
+            self._report(logging.WARNING, "example_left_out", example=task.example, reason=str(error))
+            return
         if self._interrupted(idle_ns):
             return
         embedding = self._encoder.encode(picture)

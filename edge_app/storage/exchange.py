@@ -1,6 +1,6 @@
 """Examples as one zip file, for a backup or for another device.
 
-    manifest.json      the contents: encoder, examples (label, time, source, prediction), order, checksums
+    manifest.json      the contents: encoder, examples (label, time, source, decision), order, checksums
     manifest.sha256    SHA-256 of manifest.json
     embeddings.bin     the embeddings, one after the other
     thumbnails/N.jpg   the picture of example N (from 0), where there is one
@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from edge_app import __version__
-from edge_app.checks import ANYTHING, LABEL, TABLE, Table, list_of, text, whole
+from edge_app.checks import ANYTHING, LABEL, Table, list_of, text, whole
 from edge_app.closing import Closing
 from edge_app.errors import InputError
-from edge_app.storage.records import Example, NewExample, Prediction
+from edge_app.storage.records import Example, NewExample
 from edge_app.storage.store import Store
+from edge_app.text import printable
 from edge_app.unzip import check_count, unzip
 
 FORMAT, VERSION = "edge-app examples", 1
@@ -38,9 +39,13 @@ EMBEDDING_EACH = 1 << 12
 MAX_THUMBNAIL = 4 << 20
 MAX_TOTAL = 4 << 30
 MAX_SOURCE = 1000
-INT64, INT63 = whole(-(1 << 63), (1 << 63) - 1), whole(-(1 << 62), 1 << 62)
+MAX_GROWTH, GROWTH_FLOOR = 8, 1 << 20
+"""Unpacked, a file may be this many times as large, or this many bytes: its pictures are not compressed further."""
+ORDER_EACH = 4
+"""Presentations for each example, on average: edge-app presents each once."""
+INT64 = whole(-(1 << 63), (1 << 63) - 1)
 BEFORE = ("label", "excitation", "lead", "classes", "novelty", "separation", "learnt")
-"""What is told of the decision before an example was learnt; numbers of examples mean nothing elsewhere."""
+"""What is told of the decision before an example was learnt; for people, an import leaves it out."""
 
 
 def write_archive(store: Store, file: BinaryIO, labels: Sequence[str] | None = None) -> int:
@@ -126,6 +131,7 @@ class Archive(Closing):
         try:
             with path.open("rb") as file:
                 check_count(file, ENTRIES_EACH * room)
+                self._size = file.tell()
             self._zip = zipfile.ZipFile(path)
         except FileNotFoundError as error:
             raise InputError(f"{path} does not exist") from error
@@ -182,8 +188,9 @@ class Archive(Closing):
                 self._refuse(f"{info.filename!r} is compressed in a way that export does not use")
             infos[info.filename] = info
         total = sum(info.file_size for info in infos.values())
-        if total > MAX_TOTAL:
-            self._refuse(f"it unpacks to {total} bytes, at most {MAX_TOTAL} are read")
+        most = min(MAX_TOTAL, max(MAX_GROWTH * self._size, GROWTH_FLOOR))
+        if total > most:
+            self._refuse(f"it has {self._size} bytes and unpacks to {total}, at most {most} are expected")
         return infos
 
     def _manifest(self) -> dict[str, Any]:
@@ -206,7 +213,7 @@ class Archive(Closing):
     def _read(self, manifest: dict[str, Any]) -> None:
         table = Table(manifest, f"{MANIFEST}: ")
         try:
-            self.encoder_name = table.read("encoder.name", text(MAX_SOURCE))
+            self.encoder_name = printable(table.read("encoder.name", text(MAX_SOURCE)))
             self.encoder_sha256 = table.read("encoder.sha256", text(64))
             self.embedding_size = table.read("encoder.embedding_size", whole(1, MAX_EMBEDDING))
             wanted = table.read("embeddings_sha256", text(64))
@@ -221,6 +228,11 @@ class Archive(Closing):
             self._refuse(str(error))
         if list(dict.fromkeys(self.order)) != list(range(len(rows))):
             self._refuse(f"{MANIFEST}: the order of presentation does not agree with the examples")
+        if len(self.order) > ORDER_EACH * len(rows):
+            self._refuse(
+                f"{MANIFEST}: {len(rows)} examples are presented {len(self.order)} times, expected at most "
+                f"{ORDER_EACH * len(rows)}"
+            )
         self._check_names()
         size = self.embedding_size
         self._check_room(EMBEDDINGS, len(rows) * size, EMBEDDING_EACH * self._room)
@@ -228,8 +240,8 @@ class Archive(Closing):
         if len(data) != len(rows) * size or hashlib.sha256(data).hexdigest() != wanted:
             self._refuse(f"{EMBEDDINGS} fails its checksum, or has the wrong length")
         self.examples = [
-            NewExample(data[index * size : (index + 1) * size], label, time_ns, source, None, before)
-            for index, (label, time_ns, source, before) in enumerate(heads)
+            NewExample(data[index * size : (index + 1) * size], label, time_ns, source)
+            for index, (label, time_ns, source) in enumerate(heads)
         ]
 
     def _check_names(self) -> None:
@@ -260,14 +272,6 @@ class Archive(Closing):
         raise InputError(f"{self.path} cannot be imported: {what}; nothing was taken from it")
 
 
-def _head(row: Table) -> tuple[str, int, str, Prediction | None]:
-    """Return label, time, source and prediction of an example. Raises InputError."""
-    return row.read("label", LABEL), row.read("time_ns", INT64), row.read("source", text(MAX_SOURCE)), _prediction(row)
-
-
-def _prediction(row: Table) -> Prediction | None:
-    if row.read("before", TABLE, None) is None:
-        return None
-    excitation, lead, classes = (row.read(f"before.{key}", INT63) for key in BEFORE[1:4])
-    told = (row.read(f"before.{key}", INT63, None) for key in BEFORE[4:])
-    return Prediction(row.read("before.label", LABEL, None), None, excitation, lead, classes, *told)
+def _head(row: Table) -> tuple[str, int, str]:
+    """Return label, time and source of an example. Raises InputError."""
+    return row.read("label", LABEL), row.read("time_ns", INT64), row.read("source", text(MAX_SOURCE))

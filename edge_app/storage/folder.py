@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 from edge_app.errors import InputError, StateBusy, StateNotWritable
@@ -13,6 +14,10 @@ from edge_app.storage.errors import os_errors
 DATABASE = "examples.sqlite"
 SNAPSHOTS = "snapshots"
 LOCK = "lock"
+EXPORT_PREFIX, IMPORT_PREFIX = ".export-", ".import-"
+"""Of temporary files in the state folder during an export or an import."""
+LEFTOVERS = (f"{EXPORT_PREFIX}*", f"{IMPORT_PREFIX}*", "recovery.tmp", f"{DATABASE}.new*", "before-rebuild-*.tmp")
+"""Temporary files that a power cut leaves."""
 FOLDER_MODE, LOCK_MODE = 0o750, 0o640
 
 
@@ -33,6 +38,17 @@ def require_state(folder: Path) -> None:
             f"no state in {folder}: {database_path(folder)} does not exist; "
             f"teach something first (`edge-app teach --state {folder} CLASS FILE...`)"
         )
+
+
+def clean(folder: Path) -> None:
+    """Remove temporary files that a power cut left; only for the writer of the state."""
+    for pattern in LEFTOVERS:
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):  # a read-only disk: the files do no harm
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
 
 
 class FolderLock:

@@ -1,7 +1,7 @@
 """Limits on a state folder, and the policy when it is full."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edge_app.config import StateConfig
@@ -18,6 +18,7 @@ def make_room(
     A full folder first loses, for good, what is kept for undo only. Raises StateNotWritable when the policy is to
     refuse, or when there is nothing left to forget.
     """
+    check_classes(store, limits, [label])
     victims = _over_class_cap(store, limits, label, count)
     spent = store.used_bytes() + snapshots_bytes + needed_bytes
     if spent <= limits.disk_bytes:
@@ -39,6 +40,7 @@ def make_room(
 
 def room_for_many(store: Store, limits: StateConfig, news: Sequence[NewExample], snapshots_bytes: int) -> None:
     """Raise StateNotWritable unless all of `news` fit; an import makes nothing else go, whatever the policy."""
+    check_classes(store, limits, [new.label for new in news])
     folder = store.path.parent
     stored = store.classes()
     for label, count in Counter(new.label for new in news).items():
@@ -52,6 +54,17 @@ def room_for_many(store: Store, limits: StateConfig, news: Sequence[NewExample],
     if spent > limits.disk_bytes:
         raise StateNotWritable(
             f"{folder} would hold {spent} bytes, the cap is {limits.disk_bytes} (state.disk_mb); {_ways_out(folder)}"
+        )
+
+
+def check_classes(store: Store, limits: StateConfig, labels: Iterable[str]) -> None:
+    """Raise StateNotWritable when there would be too many classes with these: each makes learning slower."""
+    stored = store.classes()
+    new = [label for label in dict.fromkeys(labels) if label not in stored]
+    if new and len(stored) + len(new) > limits.classes:
+        raise StateNotWritable(
+            f"class {new[0]!r} is new, and with it there would be {len(stored) + len(new)} classes: the limit is "
+            f"{limits.classes} (state.classes). Forget or merge some, or raise the limit. Nothing was changed"
         )
 
 

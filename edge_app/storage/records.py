@@ -6,11 +6,16 @@ sum of their checksums modulo 2^128: so a row that is lost with a damaged page i
 
 import hashlib
 import json
+import re
 import struct
 from enum import Enum
 from typing import Any, NamedTuple, Self
 
+from edge_app.text import printable
+
 CHECKSUM_BYTES = 16
+IMPORTED = "import: "
+"""What the source of an imported example begins with."""
 MODULUS = 1 << (8 * CHECKSUM_BYTES)
 
 
@@ -115,9 +120,14 @@ def source_with_request(source: str, request: str | None) -> str:
 
 
 def request_of(source: str) -> str | None:
-    """Return the mark that `source_with_request` added, None if there is none."""
-    _, mark, request = source.rpartition(" #")
-    return request if mark and len(request) == 16 else None
+    """Return the mark that `source_with_request` added, None if there is none, or if another device added it."""
+    found = None if source.startswith(IMPORTED) else re.search(r" #([0-9a-f]{16})\Z", source)
+    return found and found[1]
+
+
+def imported_source(source: str) -> str:
+    """Return the source of an imported example: it is not one of this device, and safe to show."""
+    return source if source.startswith(IMPORTED) and source.isprintable() else IMPORTED + printable(source)
 
 
 class Kind(Enum):

@@ -1,7 +1,6 @@
 """The examples and the journal of a state folder: every change is one transaction, durable when the call returns."""
 
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from edge_app.closing import Closing
-from edge_app.errors import InputError, StateBusy, StateNotWritable
+from edge_app.errors import InputError
 from edge_app.storage import database, transaction, verify
 from edge_app.storage.acknowledged import Acknowledged
 from edge_app.storage.errors import corrupt, sqlite_errors
@@ -26,6 +25,7 @@ from edge_app.storage.records import (
     ReplayCandidate,
     checksum,
 )
+from edge_app.storage.sole_writer import SoleWriter
 from edge_app.storage.transaction import EXAMPLE, EXAMPLE_OF_E, Transaction, actions_from
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class Store(Closing):
         """No network that is up to date with this action has learnt any of them."""
         self._db = db
         self._acknowledged: Acknowledged | None = None
+        self._sole_writer: SoleWriter | None = None
         try:
             if read_only:
                 db.execute("BEGIN")  # one consistent view until the reader is closed
@@ -70,8 +71,7 @@ class Store(Closing):
             if not read_only:
                 database.prepare(db, path)
                 self._acknowledged = Acknowledged(path, database.read_number(db))
-                self._version = self._data_version()
-                self._files = self._identities()
+                self._sole_writer = SoleWriter(db, path)
         except BaseException:
             if read_only:
                 db.close()
@@ -244,9 +244,43 @@ class Store(Closing):
                 change.insert_presentation(added[index])
             action = change.insert_action(kind, time_ns, changes)
             gone = self._trim_history(change)
-        if gone:
-            self.purged, self.purged_by = self.purged + len(gone), max(self.purged_by, *gone)
+        self._note_purged(gone)
         return action
+
+    def stage(self, new: Mapping[int, NewExample], order: Sequence[int], staged: Mapping[int, int]) -> dict[int, int]:
+        """Store a piece of an import: without a class, so that nobody sees it before `adopt`.
+
+        `order` lists keys of `new` and of `staged`, which maps the keys of earlier pieces to ids, as they are
+        presented. Returns the ids of the new ones. Raises StateNotWritable.
+        """
+        with self._changing("import", durable=False) as change:
+            added: dict[int, int] = {}
+            for key in order:
+                if key not in staged and key not in added:
+                    added[key] = change.insert_example(new[key], hidden=True)
+                change.insert_presentation(staged.get(key) or added[key])
+        return added
+
+    def adopt(self, kind: str, time_ns: int, labels: Mapping[int, str]) -> Action:
+        """Give examples that were staged their classes, by id, as one action. Raises StateNotWritable."""
+        with self._changing(kind) as change:
+            for example, label in labels.items():
+                change.update_example(example, label=label)
+            action = change.insert_action(kind, time_ns, [ExampleChange(i, None, label) for i, label in labels.items()])
+            gone = self._trim_history(change)
+        self._note_purged(gone)
+        return action
+
+    def staged(self) -> list[int]:
+        """Return the examples that were staged and not adopted: those without a class that no action can bring back."""
+        kept = {change.example for action in self.history() for change in action.changes}
+        return [example for example in self.forgotten() if example not in kept]
+
+    def discard(self, examples: Sequence[int]) -> None:
+        """Delete examples that were staged. Raises StateNotWritable."""
+        with self._changing("discard an import", durable=False) as change:
+            for example in examples:
+                change.delete_example(example)
 
     def dream(self, dreams: Sequence[Dream]) -> None:
         """Append dreams to the journal, in this order. Raises InputError, StateNotWritable."""
@@ -293,7 +327,7 @@ class Store(Closing):
                     change.update_action(action, kept)
             for example in gone:
                 change.delete_example(example)
-        self.purged, self.purged_by = self.purged + len(gone), max(self.purged_by, last)
+        self._note_purged([last] * len(gone))
         try:
             cleared = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
         except sqlite3.OperationalError:
@@ -366,38 +400,19 @@ class Store(Closing):
         The change itself is always durable.
         """
         with sqlite_errors(self.path, f"{doing}: store the change"):
-            self._check_in_place()
+            if self._sole_writer is not None:
+                self._sole_writer.check_files()
             with transaction.changing(self._db) as change:
-                if self._data_version() != self._version:
-                    raise StateBusy(
-                        f"cannot {doing}: another program has changed {self.path} while it was open here. Nothing was "
-                        "stored; start this program again"
-                    )
+                if self._sole_writer is not None:
+                    self._sole_writer.check_content()
                 yield change
         if self._acknowledged is not None:
             self._acknowledged.write(change.number, durable=durable)
 
-    def _check_in_place(self) -> None:
-        """Raise StateNotWritable when a file of the database was removed: what is stored in it would be lost."""
-        if self.read_only:
-            return
-        try:
-            found = self._identities()
-        except OSError:
-            found = ()
-        if found != self._files:
-            raise StateNotWritable(
-                f"{self.path} was removed or replaced while it was open: nothing can be stored. Put the folder back, "
-                "or start this program again to begin a new one"
-            )
-
-    def _identities(self) -> tuple[tuple[int, int], ...]:
-        found = [os.stat(self.path.with_name(self.path.name + end)) for end in ("", "-wal")]
-        return tuple((one.st_dev, one.st_ino) for one in found)
-
-    def _data_version(self) -> int:
-        """Return a number that another connection's change alters."""
-        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+    def _note_purged(self, actions: Sequence[int]) -> None:
+        """Note for each example that was deleted for good the action that it went with."""
+        self.purged += len(actions)
+        self.purged_by = max(self.purged_by, *actions, 0)
 
     def _trim_history(self, change: Transaction) -> list[int]:
         """Delete the actions that are too old for undo; return the action of each example deleted with them."""

@@ -40,11 +40,12 @@ class Transaction:
         self.number = database.read_number(db) + 1
         """Number of this change, counted over the life of the database."""
 
-    def insert_example(self, new: NewExample, example: int | None = None) -> int:
-        """Store an example and return its id, by default one that was never used."""
+    def insert_example(self, new: NewExample, example: int | None = None, *, hidden: bool = False) -> int:
+        """Store an example and return its id, by default one that was never used; `hidden`: without its class."""
         example = self.next_id("examples") if example is None else example
         picture = None if new.thumbnail is None else checksum("thumbnails", new.thumbnail)
-        self._insert("examples", example, new.label, new.embedding, new.time_ns, new.source, picture)
+        label = None if hidden else new.label
+        self._insert("examples", example, label, new.embedding, new.time_ns, new.source, picture)
         if new.thumbnail is not None:
             self._db.execute("INSERT INTO thumbnails VALUES (?, ?)", (example, new.thumbnail))
         if new.before is not None:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from edge_app.control import Control
-from edge_app.control.transfer import IMPORT_PREFIX
+from edge_app.storage.folder import IMPORT_PREFIX
 from edge_app.web import schema
 from edge_app.web.access import COOKIE, SECURE_COOKIE, AccessPolicy, Client
 from edge_app.web.calls import Call, body_too_long, media_type, wrong_media_type

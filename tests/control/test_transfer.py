@@ -12,7 +12,6 @@ from edge_app.control import transfer
 from edge_app.errors import StateNotWritable, UnknownLabel
 from edge_app.learner import Learner
 from edge_app.storage.exchange import Archive
-from support.device import Device
 from support.simple_network import embedding, open_learner
 
 
@@ -59,10 +58,3 @@ def test_an_export_that_fails_leaves_nothing(learner: Learner, tmp_path: Path) -
     with pytest.raises(UnknownLabel):
         transfer.open_export(tmp_path, ["nothing"])
     assert left(tmp_path) == []
-
-
-def test_what_a_power_cut_left_is_removed_at_the_start(learner: Learner, tmp_path: Path) -> None:
-    for name in (".export-abc", ".export-abc.part", ".import-abc", ".kept"):
-        (tmp_path / name).write_bytes(b"half")
-    with Device(tmp_path, learner):
-        assert [path.name for path in tmp_path.glob(".*")] == [".kept"]

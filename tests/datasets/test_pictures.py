@@ -23,8 +23,8 @@ from edge_app.datasets.pictures import (
     MAX_PIXELS,
     MAX_SCANS,
     START_BYTES,
-    check_thumbnail,
     decode_image,
+    decode_thumbnail,
     picture_format,
     read_picture_file,
 )
@@ -337,7 +337,7 @@ def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
 
 def test_a_thumbnail_is_a_whole_jpeg_of_its_size() -> None:
     good = encoded(smooth(64, 64), "JPEG")
-    check_thumbnail(good)
+    decode_thumbnail(good)
     for bad, message in (
         (encoded(smooth(8, 8)), "expected a JPEG"),
         (b"DDS \x7c\0\0\0" + bytes(140), "a DDS texture"),
@@ -346,7 +346,7 @@ def test_a_thumbnail_is_a_whole_jpeg_of_its_size() -> None:
         (b"", "is empty"),
     ):
         with pytest.raises(InputError, match=message):
-            check_thumbnail(bad)
+            decode_thumbnail(bad)
 
 
 def test_importing_it_loads_neither_opencv_nor_pillow() -> None:

@@ -24,7 +24,7 @@ from PIL import Image
 from edge_app.colanet import snapshot
 from edge_app.config import load_config
 from edge_app.datasets.dataset import Dataset
-from edge_app.datasets.pictures import check_thumbnail, decode_image
+from edge_app.datasets.pictures import decode_image, decode_thumbnail
 from edge_app.devices import CAMERAS, make_camera
 from edge_app.devices.mjpeg import PartReader, decode_picture
 from edge_app.encoder.graph import cut_at_embedding
@@ -282,7 +282,7 @@ def _snapshot() -> bytes:
 
 READERS: dict[str, Reader] = {
     "picture": Reader(pictures, lambda data, folder: decode_image(data)),
-    "thumbnail": Reader(lambda: pictures()[:2], lambda data, folder: check_thumbnail(data)),
+    "thumbnail": Reader(lambda: pictures()[:2], lambda data, folder: decode_thumbnail(data)),
     "data set": Reader(_datasets, dataset),
     "camera picture": Reader(lambda: pictures()[:3], lambda data, folder: decode_picture("http://camera/", data)),
     "video": Reader(videos, video),

@@ -64,5 +64,5 @@ def test_a_thumbnail_of_any_size_becomes_the_encoders_input() -> None:
 
 
 def test_a_damaged_thumbnail_is_refused() -> None:
-    with pytest.raises(InputError, match="image data"):
+    with pytest.raises(InputError, match="a thumbnail is not a picture"):
         dream_picture(b"no JPEG", 0, 64)

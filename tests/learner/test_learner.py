@@ -1,5 +1,6 @@
 """The learner: teach, correct, classify; the network is always what the journal says."""
 
+import io
 import resource
 import shutil
 import threading
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 from edge_app.config import StateConfig
 from edge_app.errors import InputError, StateBusy, StateNotWritable, UnknownLabel
 from edge_app.learner import Learner
+from edge_app.learner.importing import PIECE
 from edge_app.learner.learner import Sample
 from edge_app.learner.replay import CHUNK
 from edge_app.storage.folder import database_path
-from edge_app.storage.records import Action, Entry, NewExample
+from edge_app.storage.records import Action, Entry, NewExample, Prediction
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import HISTORY, Store
 from support.simple_network import (
@@ -358,7 +360,7 @@ def test_an_import_is_learnt_in_the_order_of_the_journal_and_undone_as_one(tmp_p
         action = learner.import_examples(news(600))
         assert action is not None
         assert learner.network_state() == clean_replay(tmp_path)
-        assert steps == [None, (256, 612), (512, 612), (612, 612)]
+        assert steps == [None, *((done, 612) for done in [*range(CHUNK, 612, CHUNK), 612])]
         assert learner.rebuild_progress is None
         assert learner.import_examples(news(600)) is None
         assert learner.undo() == action
@@ -424,28 +426,172 @@ def test_closing_refuses_an_import_that_is_not_stored_yet(tmp_path: Path) -> Non
     importing.start()
     assert read.wait(30)
     closing.start()
-    assert learner._closing.wait(30)
+    assert learner._importer._closed.wait(30)
     go_on.set()
     closing.join(30)
     importing.join(30)
     assert "nothing was imported" in failures[0]
     with open_learner(tmp_path) as learner:
         assert len(learner.examples()) == 12
+        assert learner.forgotten() == []
         assert learner.network_state() == clean_replay(tmp_path)
 
 
-def test_a_press_does_not_wait_for_ever_for_an_import_that_a_slow_disk_stores(tmp_path: Path) -> None:
-    read, go_on = threading.Event(), threading.Event()
+def test_presses_go_on_while_an_import_is_stored_and_undo_takes_each_back_by_itself(tmp_path: Path) -> None:
+    learner = open_learner(tmp_path)
+    fill(learner, 6)
+    taught: list[int] = []
 
     def thumbnail(index: int) -> bytes:
-        read.set()
-        assert go_on.wait(30)
+        if index % PIECE == 0:  # between two pieces
+            taught.append(learner.teach(embedding(200 + index, 7), "key", source="button").example_id)
+            assert learner.classes().get("news", 0) == 0, "nobody sees half an import"
+            assert learner.network_state() == clean_replay(tmp_path)
+        return b"picture %d" % index
+
+    def examples() -> list[NewExample]:
+        return [new._replace(label="news") for new in news(3 * PIECE)]
+
+    with learner:
+        action = learner.import_examples(examples(), thumbnail=thumbnail)
+        assert action is not None
+        assert len(action.changes) == 3 * PIECE
+        assert learner.classes() == {"mug": 2, "pen": 2, "cup": 2, "key": 3, "news": 3 * PIECE}
+        assert [example.label for example in learner.examples()[6:]] == (["key"] + ["news"] * PIECE) * 3
+        assert learner.network_state() == clean_replay(tmp_path)
+        assert learner.thumbnail(action.changes[5].example) == b"picture 5"
+        assert learner.undo() == action
+        assert "news" not in learner.classes()
+        assert learner.forgotten() == []
+        assert learner.network_state() == clean_replay(tmp_path)
+        assert learner.undo().changes[0].example == taught[-1]
+    with open_learner(tmp_path) as learner:
+        assert len(learner.examples()) == 8
+
+
+@pytest.mark.parametrize("failing", [5, PIECE + 5, 2 * PIECE + 5])
+def test_an_import_that_fails_in_any_piece_leaves_nothing(tmp_path: Path, failing: int) -> None:
+    def thumbnail(index: int) -> bytes:
+        if index == failing:
+            raise InputError("the picture is damaged")
         return b"picture"
 
     with open_learner(tmp_path) as learner:
+        fill(learner, 6)
+        before = learner.network_state(), learner.examples(), learner.history()
+        with pytest.raises(InputError, match=f"example {failing}: the picture is damaged; nothing was imported"):
+            learner.import_examples(news(3 * PIECE), thumbnail=thumbnail)
+        assert (learner.network_state(), learner.examples(), learner.history()) == before
+        assert learner.forgotten() == []
+        assert learner._store._all("SELECT COUNT(*) FROM thumbnails") == [(0,)]
+        learner.import_examples(news(3 * PIECE))
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+def test_what_an_import_left_that_was_killed_goes_with_the_next_start(tmp_path: Path) -> None:
+    live = tmp_path / "live"
+
+    def thumbnail(index: int) -> bytes:
+        if index == 2 * PIECE:
+            shutil.copytree(live, tmp_path / "killed")
+        return b"picture"
+
+    with open_learner(live) as learner:
+        fill(learner, 6)
+        learner.forget_example(2)
+        before = learner.network_state()
+        learner.import_examples(news(3 * PIECE), thumbnail=thumbnail)
+    with open_learner(tmp_path / "killed", read_only=True) as reader:
+        assert (reader.network_state(), len(reader.examples())) == (before, 5)
+    with open_learner(tmp_path / "killed") as learner:
+        assert learner.network_state() == before == clean_replay(tmp_path / "killed")
+        assert learner.forgotten() == [2], "this one undo can bring back"
+        assert learner._store._all("SELECT COUNT(*) FROM thumbnails") == [(0,)]
+        learner.undo()
+        assert len(learner.examples()) == 6
+
+
+def test_an_import_that_loses_its_room_to_what_is_taught_meanwhile_is_given_up(tmp_path: Path) -> None:
+    learner = open_learner(tmp_path)
+
+    def thumbnail(index: int) -> bytes:
+        if index == PIECE + 1:
+            learner._store.purge(learner._store.forgotten())  # as a press in a full folder does
+        return b"picture"
+
+    with learner:
+        fill(learner, 6)
+        with pytest.raises(StateNotWritable, match="became full: nothing was imported"):
+            learner.import_examples(news(2 * PIECE), thumbnail=thumbnail)
+        assert len(learner.examples()) == 6
+        assert learner.network_state() == clean_replay(tmp_path)
+
+
+def test_an_import_says_nothing_for_this_device(tmp_path: Path) -> None:
+    told = Prediction("mug", 1, 5000, 4000, 3)
+    sources = ["page #0123456789abcdef", "import: page", "a\ud800", "\x1b[2J\x1b]0;x\x07"]
+    times = [5, -3, 1 << 62, 999]
+    examples = [
+        NewExample(embedding(i, i).tobytes(), "mug", times[i], sources[i], before=told) for i in range(len(sources))
+    ]
+    with open_learner(tmp_path, clock=lambda: 1000) as learner:
+        learner.import_examples(examples)
+        found = learner.examples()
+    assert [one.source for one in found] == [
+        "import: page #0123456789abcdef",
+        "import: page",
+        "import: a\\ud800",
+        "import: \\x1b[2J\\x1b]0;x\\x07",
+    ]
+    assert [one.request for one in found] == [None] * 4
+    assert [one.before for one in found] == [None] * 4
+    assert [one.time_ns for one in found] == [5, 1000, 1000, 999]
+    with open_learner(tmp_path) as learner:
+        learner.teach(embedding(9), "mug", source="page #0123456789abcdef")
+        assert learner.examples()[-1].request == "0123456789abcdef"
+
+
+def test_thumbnails_of_an_import_get_the_size_of_the_encoder_s_input(tmp_path: Path) -> None:
+    from PIL import Image
+
+    def jpeg(side: int, quality: int = 90) -> bytes:
+        stream = io.BytesIO()
+        noise = np.random.default_rng(side).integers(0, 255, (side, side, 3), np.uint8)
+        Image.fromarray(noise).save(stream, "JPEG", quality=quality)
+        return stream.getvalue()
+
+    pictures = [jpeg(64, 50), jpeg(200), jpeg(64, 100), None]
+    with open_learner(tmp_path, thumbnail_side=64) as learner:
+        learner.import_examples(news(4), thumbnail=lambda index: pictures[index])
+        stored = [learner.thumbnail(example.id) for example in learner.examples()]
+        assert stored[0] == pictures[0]
+        assert stored[3] is None
+        for picture in stored[1:3]:
+            assert picture is not None
+            assert Image.open(io.BytesIO(picture)).size == (64, 64)
+            assert len(picture) < 64 * 64 * 2
+        for bad in (b"no picture", jpeg(64)[:-300], b"\x89PNG\r\n\x1a\n" + bytes(100)):
+            with pytest.raises(InputError, match=r"example 0: a thumbnail|example 0: image data"):
+                learner.import_examples([news(6)[-1]], thumbnail=lambda index, bad=bad: bad)
+        assert len(learner.examples()) == 4
+
+
+def test_a_press_does_not_wait_for_ever_for_a_piece_that_a_slow_disk_stores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, go_on = threading.Event(), threading.Event()
+    stage = Store.stage
+
+    def slow(*arguments: object) -> dict[int, int]:
+        read.set()
+        assert go_on.wait(30)
+        return stage(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "stage", slow)
+    with open_learner(tmp_path) as learner:
         fill(learner)
         learner._patience_s = 0.01
-        importing = threading.Thread(target=lambda: learner.import_examples(news(50), thumbnail=thumbnail))
+        importing = threading.Thread(target=lambda: learner.import_examples(news(50)))
         importing.start()
         assert read.wait(30)
         for ask in (
@@ -453,7 +599,7 @@ def test_a_press_does_not_wait_for_ever_for_an_import_that_a_slow_disk_stores(tm
             lambda: learner.undo(),
             lambda: learner.history(),
         ):
-            with pytest.raises(StateBusy, match="an import"):
+            with pytest.raises(StateBusy, match="to store something else"):
                 ask()
         assert learner.classify(embedding(100, 1)).label == "pen"
         go_on.set()
@@ -912,3 +1058,18 @@ def test_a_decision_never_waits_for_the_disk(tmp_path: Path) -> None:
         SlowStore.go_on.set()
         teaching.join(30)
         assert learner.labels == ("mug", "pen", "cup", "key")
+
+
+def test_what_a_power_cut_left_is_removed_at_the_start(tmp_path: Path) -> None:
+    open_learner(tmp_path).close()
+    kept = {path.name for path in tmp_path.iterdir()} | {".kept", "damaged-1", "before-rebuild-1-abc.sqlite"}
+    for name in (".export-abc", ".export-abc.part", ".import-abc", ".kept", "examples.sqlite.new-wal",
+                 "before-rebuild-1-abc.sqlite", "before-rebuild-2-abc.tmp"):  # fmt: skip
+        (tmp_path / name).write_bytes(b"half")
+    for name in ("recovery.tmp", "damaged-1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "examples.sqlite").write_bytes(b"half")
+    open_learner(tmp_path, read_only=True).close()
+    assert (tmp_path / ".export-abc").exists(), "a reader removes nothing"
+    open_learner(tmp_path).close()
+    assert {path.name for path in tmp_path.iterdir()} == kept

@@ -1,12 +1,13 @@
 """Another encoder, rate code or set of parameters: the old state stays until the new one is whole."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_app.errors import InputError, ModelMismatch, StateBusy
+from edge_app.errors import InputError, ModelMismatch, StateBusy, StateNotWritable
 from edge_app.learner.rebuild import rebuild
 from edge_app.learner.state import check_binding
 from edge_app.storage.folder import database_path
@@ -135,14 +136,45 @@ def test_a_failure_half_way_leaves_the_old_state(state: Path) -> None:
     def failing(picture: bytes) -> np.ndarray:
         seen.append(picture)
         if len(seen) == 4:
-            raise InputError("a thumbnail that cannot be decoded")
+            raise MemoryError("no room for the encoder")
         return encode(picture)
 
-    with pytest.raises(InputError, match="cannot be decoded"):
+    with pytest.raises(MemoryError, match="no room"):
         rebuild(state, OTHER, _any_size, SimpleFactory(), encode=failing, accept_loss=True)
+    assert not list(state.glob("before-rebuild-*"))
     with open_learner(state) as learner:
         assert learner.network_state() == before
         assert len(learner.examples()) == 7
+
+
+def test_a_thumbnail_that_cannot_be_read_costs_its_example_only_and_is_named(state: Path) -> None:
+    def picky(picture: bytes) -> np.ndarray:
+        if picture[0] == 4:
+            raise InputError("it is not a JPEG")
+        return encode(picture)
+
+    db = sqlite3.connect(database_path(state))
+    db.execute("UPDATE thumbnails SET jpeg = 'x' WHERE example = 6")
+    db.commit()
+    db.close()
+    words = r"3 of 7 examples cannot .* \(4: it has no thumbnail; 5: it is not a JPEG; 6: .*fails its checksum"
+    with pytest.raises(ModelMismatch, match=words):
+        rebuild(state, OTHER, _any_size, SimpleFactory(), encode=picky)
+    done = rebuild(state, OTHER, _any_size, SimpleFactory(), encode=picky, accept_loss=True)
+    assert (done.examples, done.lost) == (4, 3)
+    with Store.open(database_path(state)) as store:
+        assert [example.id for example in store.examples()] == [1, 2, 3, 7]
+
+
+def test_a_rebuild_that_cannot_be_stored_leaves_no_copy(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StateNotWritable("the disk is full")
+
+    monkeypatch.setattr(Store, "rebind", full)
+    for _ in range(3):
+        with pytest.raises(StateNotWritable):
+            rebuild(state, OTHER, _any_size, SimpleFactory(), encode=encode, accept_loss=True)
+    assert not list(state.glob("before-rebuild-*"))
 
 
 def test_a_state_in_use_or_missing_is_not_rebuilt(state: Path, tmp_path: Path) -> None:

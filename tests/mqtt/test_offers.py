@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_app.control.transfer import MAX_EXAMPLES, export_examples
+from edge_app.config import StateConfig
+from edge_app.control.transfer import export_examples
 from edge_app.errors import InputError
 from edge_app.mqtt.offers import MAGIC, pack, unpack
 from edge_app.storage.exchange import ROOM_LIVE
@@ -143,7 +144,7 @@ def test_a_crowded_directory_is_refused_before_it_is_read() -> None:
 
 
 def test_the_header_cannot_ask_for_more_memory_than_an_import_may_take() -> None:
-    assert ROOM_LIVE == MAX_EXAMPLES, "what an offer may hold is what a running device takes at once"
+    assert StateConfig().import_examples == ROOM_LIVE, "what an offer may hold is what a running device takes at once"
     with pytest.raises(InputError, match=r"examples = 5001, expected a whole number from 1 to 5000"):
         unpack(pack("one", "cup", ROOM_LIVE + 1, 1, zipped(manifest_json=b"{}"), None), None)
 

@@ -200,11 +200,17 @@ def test_a_full_disk_is_told_and_tried_again_later(learner: Learner) -> None:
 
 
 def test_a_damaged_picture_stops_nothing_else(learner: Learner) -> None:
-    learner.teach(np.zeros(32, np.uint8), "red", source="test", thumbnail=b"no JPEG")
+    bad = learner.teach(np.zeros(32, np.uint8), "red", source="test", thumbnail=b"no JPEG").example_id
+    teach(learner, "red")
     rig = Rig(learner)
     rig.idle()
-    assert rig.step(2) == 0
-    assert rig.reports.events == ["dream_failed"]
+    assert rig.step(20) == 2
+    assert rig.reports.events == ["example_left_out", "consolidated"]
+    assert rig.reports.last("example_left_out")["example"] == bad
+    assert list(learner.left_out) == [bad]
+    rig.idle()
+    rig.step(20)
+    assert rig.reports.events == ["example_left_out", "consolidated"], "it is reported once"
 
 
 def test_it_ends_with_the_recording(learner: Learner) -> None:
