@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from types import NoneType, UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 from starlette.requests import Request
@@ -131,7 +132,9 @@ def _to_struct(values: Mapping[str, Any], kind: type, part: str, *, strict: bool
                 raise ApiError(422, "invalid", f"{part}: the field {name!r} is missing", field=name)
             continue
         try:
-            found[one.name] = msgspec.convert(values[name], one.type, strict=strict)
+            # a query has no null, but msgspec reads the text "null" as one
+            expected = one.type if strict else _without_none(one.type)
+            found[one.name] = msgspec.convert(values[name], expected, strict=strict)
         except msgspec.ValidationError as error:
             message = str(error).replace("`", "")
             raise ApiError(422, "invalid", f"{part}: {name}: {message}", field=name) from error
@@ -140,6 +143,11 @@ def _to_struct(values: Mapping[str, Any], kind: type, part: str, *, strict: bool
             for label in [labels] if isinstance(labels, str) else labels:
                 read_label(label, name)
     return kind(**found)
+
+
+def _without_none(kind: Any) -> Any:
+    options = [option for option in get_args(kind) if option is not NoneType]
+    return options[0] if get_origin(kind) in (Union, UnionType) and len(options) == 1 else kind
 
 
 def _whole_numbers(value: Any) -> Any:

@@ -128,7 +128,7 @@ def _answer(one: Operation) -> dict[str, Any]:
 
 def _failures(one: Operation) -> dict[int, str]:
     found = dict(ALWAYS)
-    if "{" in one.path:
+    if "{" in one.path or one.query is schema.ClassQuery:
         found |= NOT_FOUND
     if "{label}" in one.path or one.query is not None or _is_struct(one.body):
         found |= INVALID

@@ -79,8 +79,9 @@ class Site:
         for one in OPERATIONS:
             path = one.prefix + one.path.replace("{label}", "{label:path}")
             paths.setdefault(path, {})[one.method] = self._endpoint(one)
+        ordered = sorted(paths, key=lambda path: "{label" in path)  # a class name matches any path
         return [
-            *(_route(path, methods) for path, methods in paths.items()),
+            *(_route(path, paths[path]) for path in ordered),
             _route(f"{ROOT}/openapi.json", {"GET": self._openapi}),
             _route("/", {"GET": _page}),
             WebSocketRoute(f"{ROOT}/live", self._live),

@@ -154,6 +154,8 @@ def test_the_tray_is_taught_and_dismissed(served: Served) -> None:
         ("GET", "/examples/x/thumbnail.jpg", {}, 404, "unknown"),
         ("GET", f"/examples/{'9' * 6000}/thumbnail.jpg", {}, 404, "unknown"),
         ("GET", "/picture.jpg?max_side=x", {}, 422, "invalid"),
+        ("GET", "/picture/heat-map?frame=null", {}, 422, "invalid"),
+        ("OPTIONS", "/classes/teach", {}, 405, "method"),
         ("GET", "/live.mjpg?max_side=1e3", {}, 422, "invalid"),
         ("POST", "/undo", {}, 409, "nothing_to_undo"),
         ("GET", "/export", {}, 409, "refused"),
@@ -169,6 +171,8 @@ def test_what_is_wrong_is_said_in_one_form_and_changes_nothing(
     answer = served.http.request(method, api(path), **options)  # type: ignore[arg-type]
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
     assert answer.json()["error"]["message"]
+    if status == 405:
+        assert set(answer.headers["allow"].split(", ")) == ({"GET", "HEAD"} if path == "/state" else {"POST"})
     assert answer.headers["cache-control"] == "no-store"
     assert served.device.learner.examples() == []
 
