@@ -72,6 +72,7 @@ MAY_IMPORT = {
         "logs",
         "machine",
         "pipeline",
+        "rejection",
         "spiking",
         "storage",
         "web",

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.accuracy.measure import measure_all
-from benchmarks.accuracy.plan import SETS
+from benchmarks.accuracy.plan import PHOTOGRAPHS, SETS
 from benchmarks.accuracy.results_file import ResultsFile
+from benchmarks.accuracy.strangers import measure_demo, measure_strangers, photographs
 from edge_app.errors import EdgeAppError
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -26,8 +27,10 @@ def main() -> int:
     ledger = ResultsFile(args.docs / "results.json")
     try:
         if not args.only_write:
-            measure_all(args.data, args.cache, ledger, sets, conventional_only=args.only_baselines)
+            measured = measure_all(args.data, args.cache, ledger, sets, conventional_only=args.only_baselines)
             if args.sets is None and not args.only_baselines:
+                measure_strangers(measured, photographs(args.data / PHOTOGRAPHS, args.cache))
+                measure_demo(ledger)
                 ledger.forget_unasked()
         if not args.only_baselines:
             from benchmarks.accuracy.page import write_page
@@ -36,6 +39,7 @@ def main() -> int:
             write_page(ledger, args.docs / "results.md")
             if args.docs == DOCS:
                 write_page(ledger, DOCS.parent / "README.md")
+                write_page(ledger, DOCS / "demo.md")
             draw_all(ledger, args.data, args.cache, args.docs / "figures")
     except EdgeAppError as error:
         sys.stderr.write(f"{error}\n")

@@ -2,12 +2,13 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.accuracy import plan
 from benchmarks.accuracy.plan import PlannedSet, row_name
@@ -29,10 +30,11 @@ from edge_app.evaluation.newcomer import run_newcomer
 from edge_app.evaluation.openset import run_openset
 from edge_app.evaluation.protocol import evaluate, evaluate_noisy, measure_complexity
 from edge_app.evaluation.splits import choose_splits, presentation_order
+from edge_app.evaluation.strangers import run_strangers
 from edge_app.evaluation.trial import EvaluationSettings, run_baselines
 from edge_app.evaluation.tuning import GRIDS, choose
 
-VERSION = 3
+VERSION = 4
 """Increased when the same inputs give other figures because the measuring code changed."""
 BASELINES_VERSION = 1
 """The same for the conventional classifiers' rows."""
@@ -223,13 +225,44 @@ class Measured:
     def openset(self, shots: int | None) -> dict[str, Any]:
         """Half of the classes taught, all shown."""
         repeats = plan.OPENSET_REPEATS if shots or self.set.limit is None else 1
-        setting = self.setting(shots, repeats=repeats, limit=None if shots else self.set.limit)
+        limit = None if shots else self.set.limit
+        setting = self.setting(shots, repeats=repeats, limit=limit, options=self.options(shots))
         found: dict[str, Any] = self.ledger.measure(
             f"openset/{self.set.name}/{row_name(shots)}",
             self.made_of(setting),
             lambda: run_openset(self.material(setting), self.network, setting, progress=show),
         )
         return found
+
+    def strangers(
+        self, classes: int, shots: int, kinds: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+    ) -> dict[str, Any]:
+        """A few classes taught; how many quite other pictures, {kind: (embeddings, counts)}, get a name."""
+        setting = self.setting(shots, repeats=plan.STRANGER_REPEATS, options=self.options(shots))
+        digests = [hashlib.sha256(embeddings.tobytes()).hexdigest() for embeddings, _ in kinds.values()]
+        found: dict[str, Any] = self.ledger.measure(
+            f"strangers/{self.set.name}/{classes}x{row_name(shots)}",
+            [*self.made_of(setting), classes, digests],
+            lambda: run_strangers(self.material(setting), self.network, setting, classes, kinds),
+        )
+        return found
+
+    def everything(self) -> None:
+        """All rows and protocols of this data set but the baselines' rows."""
+        for shots in self.set.shots:
+            self.colanet(shots)
+            self.consolidated(shots)
+        for taught in (None, plan.NEWCOMER_SHOTS):
+            self.openset(taught)
+            self.newcomer(taught)
+        self.continual()
+        self.metrics()
+        self.noisy()
+        if self.set.name == "sign_digits":
+            for preset in plan.PRESETS:
+                for shots in plan.PRESET_SHOTS:
+                    self.colanet(shots, preset)
+            self.continual("paper")
 
     def noisy(self) -> dict[str, Any]:
         """Wrong labels, beside all baselines."""
@@ -257,30 +290,17 @@ class Measured:
 
 def measure_all(
     data: Path, cache: Path, ledger: ResultsFile, sets: Sequence[PlannedSet], *, conventional_only: bool
-) -> None:
-    """Run the plan for some data sets, without the results that are in the file already.
+) -> dict[str, Measured]:
+    """Run the plan for some data sets, without the results that are in the file already; return them by name.
 
     Raises InputError without scikit-learn: a table without logistic regression would not be the table.
     """
     if "logistic_regression" not in baselines.available():
         raise InputError("logistic regression needs scikit-learn, which is not installed: pip install 'edge-app[dev]'")
-    for one in sets:
-        measured = Measured(one, data, cache, ledger, Params())
-        for shots in one.shots:
+    every = {one.name: Measured(one, data, cache, ledger, Params()) for one in sets}
+    for measured in every.values():
+        for shots in measured.set.shots:
             measured.conventional(shots)
-        if conventional_only:
-            continue
-        for shots in one.shots:
-            measured.colanet(shots)
-            measured.consolidated(shots)
-        for shots in (None, plan.NEWCOMER_SHOTS):
-            measured.openset(shots)
-            measured.newcomer(shots)
-        measured.continual()
-        measured.metrics()
-        measured.noisy()
-        if one.name == "sign_digits":
-            for preset in plan.PRESETS:
-                for shots in plan.PRESET_SHOTS:
-                    measured.colanet(shots, preset)
-            measured.continual("paper")
+        if not conventional_only:
+            measured.everything()
+    return every

@@ -163,18 +163,92 @@ def newcomer(ledger: ResultsFile) -> Table:
     return rows
 
 
+OPENSET = {
+    "novelty": "**novelty**",
+    "familiarity": "excitation + lead",
+    "relative_mahalanobis": "relative Mahalanobis",
+    "energy": "energy",
+    "nearest_neighbour": "nearest neighbour",
+    "max_softmax": "maximum softmax",
+    "cosine": "cosine",
+}
+"""Scores of the open-set tables, and their titles."""
+
+
 def openset(ledger: ResultsFile) -> Table:
     """AUROC and false accepts of each score."""
-    names = ("familiarity", "excitation", "lead", "spikes", "cosine")
-    rows = [["AUROC / false accepts at 95 % true accepts", *names]]
+    rows = [["AUROC / false accepts at 95 % true accepts", *OPENSET.values()]]
     for one in SETS:
         for shots in (None, plan.NEWCOMER_SHOTS):
             found = ledger.found(f"openset/{one.name}/{row_name(shots)}")
             if found:
-                pairs = [found["scores"][name] for name in names]
-                cells = [f"{percent(pair['auroc'])} / {percent(pair['false_accept'])}" for pair in pairs]
+                pairs = [found["scores"].get(name) for name in OPENSET]
+                cells = [
+                    MISSING if pair is None else f"{percent(pair['auroc'])} / {percent(pair['false_accept'])}"
+                    for pair in pairs
+                ]
                 rows.append([f"{one.name}, {_row_title(shots)}", *cells])
     return rows
+
+
+def strangers(ledger: ResultsFile) -> Table:
+    """False accepts of strangers of each kind."""
+    names = [name for name in OPENSET if name not in ("familiarity", "cosine")]
+    rows = [["taught", "strangers", *(OPENSET[name] for name in names), "named by the device", "right names lost"]]
+    for one in SETS:
+        for classes, shots in plan.STRANGERS[one.name]:
+            found = ledger.found(f"strangers/{one.name}/{classes}x{row_name(shots)}")
+            for kind, values in (found["kinds"] if found else {}).items():
+                cells = [_share(values["false_accept"].get(name)) for name in names]
+                told = [percent(values["named"]), percent(found["right_names_lost"])]
+                rows.append([f"{one.name}, {classes} classes x {shots}", kind, *cells, *told])
+    return rows
+
+
+def rejecting(ledger: ResultsFile) -> Table:
+    """Right names, wrong names and "unknown" of each row, with the reject on."""
+    rows = [["", "without: right", "right", "wrong", "unknown", "right of those named"]]
+    for one in SETS:
+        for shots in one.shots:
+            found = ledger.found(f"colanet/{one.name}/{row_name(shots)}")
+            if found:
+                told = found["rejecting"]
+                named = told["right"] + told["wrong"]
+                values = [found["accuracy"], told["right"], told["wrong"], told["unknown"]]
+                of_named = told["right"] / named if named else None
+                rows.append([f"{one.name}, {_row_title(shots)}", *map(_share, values), _share(of_named)])
+    return rows
+
+
+def demo(ledger: ResultsFile) -> Table:
+    """The demo's runs, added up."""
+    runs = [found for seed in plan.DEMO_SEEDS if (found := ledger.found(f"demo/{seed}"))]
+
+    def line(title: str, right: list[int], total: list[int]) -> list[str]:
+        of = sum(total)
+        return [title, str(sum(right)), str(of), f"{percent(sum(right) / of)} %" if of else MISSING]
+
+    def scores(title: str, pick: Callable[[Any], Any]) -> list[str]:
+        return line(title, [pick(run)["right"] for run in runs], [pick(run)["total"] for run in runs])
+
+    return [
+        ["", "right", "of", ""],
+        scores("test then train, from the second example of a class on", lambda run: run["test_then_train"]),
+        scores("naming, after four presses a class", lambda run: run["naming"]),
+        line(
+            "right names lost to the reject",
+            [run["naming"]["lost"] for run in runs],
+            [run["naming"]["right"] + run["naming"]["lost"] for run in runs],
+        ),
+        scores("the added class, after one press", lambda run: run["added_class"]),
+        scores("the other classes, meanwhile", lambda run: run["added_class"]["others"]),
+        line("undo exact to the spike", [run["undo_exact"] for run in runs], [1 for _ in runs]),
+        line(
+            "the stranger called unknown",
+            [run["never_taught"].get("unknown", 0) for run in runs],
+            [sum(run["never_taught"].values()) for run in runs],
+        ),
+    ]
 
 
 def calibration(ledger: ResultsFile) -> Table:
@@ -250,6 +324,9 @@ TABLES: dict[str, Callable[[ResultsFile], Table]] = {
     "streams": streams,
     "newcomer": newcomer,
     "openset": openset,
+    "strangers": strangers,
+    "rejecting": rejecting,
+    "demo": demo,
     "calibration": calibration,
     "noisy": noisy,
     "metrics": metrics,

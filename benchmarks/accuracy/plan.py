@@ -34,6 +34,19 @@ NOISE = (0.1, 0.2)
 NEWCOMERS = 5
 NEWCOMER_SHOTS = 10
 OPENSET_REPEATS = 5
+STRANGERS: dict[str, tuple[tuple[int, int], ...]] = {
+    "sign_digits": ((5, 5),),
+    "grocery": ((10, 5), (40, 10)),
+    "imagenet64": ((4, 5), (10, 5), (32, 10)),
+}
+"""data set -> (classes, shots) that are taught before strangers are shown."""
+STRANGER_REPEATS = 5
+STRANGER_IMAGES = 500
+"""Images of each kind of stranger, at most."""
+PHOTOGRAPHS = "imagenet_samples.zip"
+"""Generic photographs: strangers."""
+DEMO_SEEDS = range(6)
+"""Runs of the demo that are counted."""
 PRESETS = ("paper", "paper-b", "mnist")
 """Published parameters, measured beside the default on sign_digits."""
 PRESET_LIMIT = 60

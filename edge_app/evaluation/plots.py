@@ -9,9 +9,10 @@ from edge_app.evaluation import figures
 from edge_app.evaluation.figures import Values
 
 SCORES = {
+    "novelty": "novelty",
     "familiarity": "excitation + lead",
-    "excitation": "excitation",
-    "lead": "lead",
+    "relative_mahalanobis": "relative Mahalanobis",
+    "nearest_neighbour": "nearest neighbour",
     "cosine": "cosine to class means",
 }
 

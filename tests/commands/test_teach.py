@@ -52,7 +52,7 @@ def test_the_table_names_file_decision_margin_and_columns(
 ) -> None:
     assert cli.run(["classify", "--state", str(taught), str(photos["cat"][4])]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split() == ["file", "decision", "margin", "spikes", "per", "column"]
+    assert head.split() == ["file", "decision", "sure", "margin", "spikes", "per", "column"]
     assert row.split()[:2] == [str(photos["cat"][4]), "cat"]
     assert all(name in row for name in photos)
 

@@ -35,7 +35,7 @@ def continual_values(rehearsed: bool) -> dict[str, Any]:
 
 def openset_values() -> dict[str, Any]:
     score = {"auroc": 0.8, "roc": np.linspace(0, 1, 11).tolist()}
-    names = ("familiarity", "excitation", "lead", "cosine")
+    names = ("novelty", "familiarity", "relative_mahalanobis", "nearest_neighbour", "cosine")
     return {"protocol": "openset", "dataset": "d", "shots": 5, "n_train": 30, "scores": dict.fromkeys(names, score)}
 
 
