@@ -1,6 +1,7 @@
 """The arrows of the package point down: who may import whom, inside functions too, and what an import may not load."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,6 +125,16 @@ def test_the_map_of_layers_has_no_circle_and_no_dead_entry() -> None:
         free = {part for part in waiting if MAY_IMPORT[part] <= settled}
         assert free, f"a circle among {sorted(waiting)}"
         settled |= free
+
+
+def test_the_table_of_parts_is_complete_and_in_order() -> None:
+    """CONTRIBUTING.md says that a part may import those in rows above its own, or in it."""
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("| part | content |")[2]
+    rows = [line.split("|")[1] for line in text.partition("\n\n")[0].splitlines() if line.startswith("| `")]
+    place = {part: number for number, row in enumerate(rows) for part in re.findall(r"`(\w+)/?`", row)}
+    assert set(place) == set(MAY_IMPORT) - {"__init__", "__main__"}
+    wrong = [(part, other) for part in place for other in MAY_IMPORT[part] & place.keys() if place[other] > place[part]]
+    assert not wrong
 
 
 @pytest.mark.parametrize(
