@@ -157,8 +157,9 @@ def dreamt(learner: Learner, encoder: TFLiteEncoder) -> dict[str, list[str]]:
 
 
 def told(decision: Decision) -> list[Any]:
-    """Return a decision as JSON values: label, margin, spikes and excitation of each class."""
-    return [decision.label, decision.margin, decision.spikes.tolist(), decision.excitation.tolist()]
+    """Return a decision as JSON values: label, margin, spikes and excitation of each class, novelty, separation."""
+    arrays = [decision.spikes.tolist(), decision.excitation.tolist()]
+    return [decision.label, decision.margin, *arrays, decision.novelty, decision.separation]
 
 
 def text_of(found: dict[str, Any]) -> str:

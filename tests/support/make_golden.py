@@ -12,8 +12,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params, Published
+from edge_app.messages import Decision
 from support.twins import around, as_counts, lehmer, prototypes
 
 FOLDER = Path(__file__).parents[1] / "colanet" / "golden"
@@ -40,13 +43,14 @@ CASES = {
 }
 
 
-def play(params: Params) -> tuple[CoLaNET, list[list[int]], list[str | None]]:
+def play(params: Params) -> tuple[CoLaNET, list[Decision]]:
     """Teach four classes, two patterns each; the fourth comes late, the first goes before the end."""
-    network = CoLaNET(params, N_INPUTS)
+    background = np.array(prototypes(13, 3, N_INPUTS), np.uint8) if params.rule == "decorrelated" else None
+    network = CoLaNET(params, N_INPUTS, background=background)
     numbers, patterns = lehmer(params.microcolumns + 7), prototypes(11, 8, N_INPUTS)
     for label in ("ant", "bee", "cat"):
         network.add_class(label)
-    spikes, labels = [], []
+    decisions = []
     for step in range(PRESENTATIONS):
         if step == PRESENTATIONS // 2:
             network.add_class("dog")
@@ -55,21 +59,21 @@ def play(params: Params) -> tuple[CoLaNET, list[list[int]], list[str | None]]:
         shown = next(numbers) % len(network.labels)
         pattern = patterns["abcd".index(network.labels[shown][0]) * 2 + next(numbers) % 2]
         counts = as_counts(around(pattern, numbers))
-        decision = network.predict_one(counts)
-        spikes.append(decision.spikes.tolist())
-        labels.append(decision.label)
+        decisions.append(network.predict_one(counts))
         network.learn_one(counts, network.labels[shown])
-    return network, spikes, labels
+    return network, decisions
 
 
 def trajectory(params: Params) -> dict[str, Any]:
     """Everything that a golden file holds."""
-    network, spikes, labels = play(params)
+    network, decisions = play(params)
     return {
         "params": params.to_dict(),
         "params_digest": params.digest,
-        "spikes": spikes,
-        "decisions": labels,
+        "spikes": [decision.spikes.tolist() for decision in decisions],
+        "decisions": [decision.label for decision in decisions],
+        "novelty": [decision.novelty for decision in decisions],
+        "separation": [decision.separation for decision in decisions],
         "weights": network.columns.weights.T.tolist(),
         "threshold": network.columns.threshold.tolist(),
         "tonic": network.columns.tonic.tolist(),
