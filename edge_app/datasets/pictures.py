@@ -5,6 +5,7 @@ the pixels. Whatever a decoding library raises becomes an InputError.
 """
 
 import io
+import logging
 import os
 import stat
 import struct
@@ -125,8 +126,9 @@ def decode_image(source: bytes | str | Path) -> NDArray[np.uint8]:
         _register_heif(name)
     if kind == "TIFF":
         _silence_libtiff()
-    # Pillow warns about damaged metadata; the picture itself is decoded or raises
+    # Pillow warns of damaged metadata, and logs errors that it raises as well
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     try:
         return _decode(data, kind, name)
     except InputError:

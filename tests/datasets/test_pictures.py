@@ -133,6 +133,14 @@ def test_random_damage_prints_nothing_and_warns_of_nothing(capfd: pytest.Capture
     assert capfd.readouterr() == ("", "")
 
 
+def test_errors_that_pillow_logs_are_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    data = encoded(noise(8, 8), "TIFF")
+    samples = data.index(struct.pack("<HHIH", 277, 3, 1, 3))
+    with pytest.raises(InputError, match="TIFF"):
+        decode_image(data[: samples + 8] + struct.pack("<H", 515) + data[samples + 10 :])
+    assert capfd.readouterr() == ("", "")
+
+
 def avif() -> bool:
     return bool(features.check("avif"))
 
