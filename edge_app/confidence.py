@@ -72,7 +72,7 @@ class Outcome(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What the newest outcomes say against the stated probabilities."""
+    """Comparison of the newest outcomes with the stated probabilities."""
 
     share: float
     """Of right ones."""

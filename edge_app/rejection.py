@@ -52,8 +52,8 @@ class Spread(NamedTuple):
         return int(np.floor(self.median + SPREADS * (1 - strictness) * self.upper))
 
 
-class Preview(NamedTuple):
-    """What a strictness would have done to the newest examples, each judged by what was known before it."""
+class RejectionPreview(NamedTuple):
+    """The effect of a strictness on the newest examples, each judged by what was known before it."""
 
     strictness: float
     right: int
@@ -78,7 +78,7 @@ def spread_of(seen: Sequence[Seen]) -> Spread:
     return _blend(novelty[right], count[right])
 
 
-def preview(seen: Sequence[Seen], strictness: Sequence[float]) -> list[Preview]:
+def preview(seen: Sequence[Seen], strictness: Sequence[float]) -> list[RejectionPreview]:
     """Replay the last PREVIEWED decisions at each strictness."""
     first = max(len(seen) - PREVIEWED, 0)
     spreads = [spread_of(seen[:index]) for index in range(first, len(seen))]
@@ -88,7 +88,7 @@ def preview(seen: Sequence[Seen], strictness: Sequence[float]) -> list[Preview]:
         rejected = [limit is not None and one.novelty > limit for one, limit in zip(seen[first:], limits, strict=True)]
         hits = [one.right for one in seen[first:]]
         found.append(
-            Preview(
+            RejectionPreview(
                 value,
                 sum(hits),
                 sum(no and hit for no, hit in zip(rejected, hits, strict=True)),

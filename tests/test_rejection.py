@@ -6,7 +6,7 @@ from edge_app.rejection import (
     PRIOR_MEDIAN,
     PRIOR_SPREAD,
     SPREADS,
-    Preview,
+    RejectionPreview,
     Seen,
     Spread,
     preview,
@@ -53,7 +53,7 @@ def test_what_was_decided_when_less_was_learnt_counts_less() -> None:
 def test_a_preview_judges_each_decision_by_what_was_known_before_it() -> None:
     history = seen(150)
     nothing, default, strict = preview(history, [0, 0.5, 1])
-    assert nothing == Preview(0, 100, 0, 50, 0)
+    assert nothing == RejectionPreview(0, 100, 0, 50, 0)
     assert (default.right, default.wrong) == (100, 50)
     by_hand = sum(one.novelty > (spread_of(history[:i]).limit(1) or 0) for i, one in enumerate(history) if one.right)
     assert strict.right_rejected == by_hand
@@ -64,4 +64,4 @@ def test_a_preview_judges_each_decision_by_what_was_known_before_it() -> None:
 
 def test_a_preview_goes_back_so_far_and_no_further() -> None:
     assert preview(seen(PREVIEWED + 100), [0.5])[0].right + preview(seen(PREVIEWED + 100), [0.5])[0].wrong == PREVIEWED
-    assert preview([], [0.5]) == [Preview(0.5, 0, 0, 0, 0)]
+    assert preview([], [0.5]) == [RejectionPreview(0.5, 0, 0, 0, 0)]

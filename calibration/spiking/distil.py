@@ -74,7 +74,7 @@ class Recipe:
 
 @dataclass
 class DistillationState:
-    """What a checkpoint holds."""
+    """The content of a checkpoint."""
 
     step: int = 0
     losses: list[float] = field(default_factory=list)

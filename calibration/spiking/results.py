@@ -1,4 +1,4 @@
-"""What more steps buy: converted encoders of several T, and models that are there, in one table and one figure.
+"""Gain of more steps: converted encoders of several T, and existing models, in one table and one figure.
 
     python -m calibration.spiking.results --data FOLDER [--models NAME ...]
 

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 class Appraisal(NamedTuple):
-    """What a decision says of its example beyond the label."""
+    """Properties of the decision on an example, besides its label."""
 
     novelty: int
     """Distance from what was taught, in 1/1024 octave; high for a stranger."""

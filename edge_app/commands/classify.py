@@ -31,7 +31,7 @@ SHOWN = 6
 
 
 class Named(NamedTuple):
-    """What is said of an image."""
+    """The result for an image."""
 
     label: str | None
     """None: unknown."""

@@ -58,16 +58,7 @@ def gather(model: str | None = None) -> dict[str, Any]:
     return {
         "edge_app": __version__,
         "machine": machine.describe(),
-        "model": {
-            "name": manifest.name,
-            "file": str(manifest.path),
-            "sha256": manifest.sha256,
-            "input_size": manifest.input_size,
-            "embedding_size": manifest.embedding_size,
-            "runtime": runtime,
-            "xnnpack": xnnpack,
-            "spiking": dict(manifest.spiking),
-        },
+        "model": _model(manifest) | {"runtime": runtime, "xnnpack": xnnpack},
         "arithmetic": {
             "embedding_sha256": checked.embedding,
             "expected": checked.expected,
@@ -88,6 +79,7 @@ def _model(manifest: "ModelManifest") -> dict[str, Any]:
         "sha256": manifest.sha256,
         "input_size": manifest.input_size,
         "embedding_size": manifest.embedding_size,
+        "spiking": dict(manifest.spiking),
     }
 
 

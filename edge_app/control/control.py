@@ -37,7 +37,7 @@ from edge_app.pipeline.commands import (
 from edge_app.pipeline.events import Corrected, Decided, Event, Listener, Taught
 from edge_app.pipeline.pipeline import Pipeline
 from edge_app.pipeline.references import ClassReferences
-from edge_app.rejection import Preview
+from edge_app.rejection import RejectionPreview
 from edge_app.storage.records import Action, Example
 
 WAIT_S = 30.0
@@ -67,7 +67,7 @@ class StrictnessReport(NamedTuple):
     """In use, 0..1."""
     limit: int | None
     """The greatest novelty with a label, in 1/1024 octave; None: any."""
-    previews: list[Preview]
+    previews: list[RejectionPreview]
     """At each of PREVIEWED_AT."""
 
 

@@ -48,7 +48,7 @@ class MapOutput:
 
 @dataclass(frozen=True, slots=True)
 class ModelManifest:
-    """What is known of one encoder model; real value = scale * (quantised value - zero point)."""
+    """An encoder model as its manifest describes it; real value = scale * (quantised value - zero point)."""
 
     name: str
     manifest_path: Path

@@ -34,7 +34,7 @@ METHOD = "square-1"
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What to do with frames of one shape: the square to cut, then the sides to pass through."""
+    """The steps for frames of one shape: the square to cut, then the sides to scale to."""
 
     top: int
     left: int

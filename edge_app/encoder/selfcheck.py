@@ -21,12 +21,12 @@ NOT_COMPARED = ("sme", "sme2")
 
 
 class SelfCheck(NamedTuple):
-    """What came out."""
+    """Digest of the computed embedding."""
 
     embedding: str
     """SHA-256 of this machine's embedding of the picture, hexadecimal."""
     expected: str | None
-    """What the manifest holds for this runtime; None: nothing to compare with."""
+    """Digest in the manifest for this runtime; None: none to compare with."""
 
     @property
     def equal(self) -> bool | None:

@@ -22,7 +22,7 @@ PIECE = 32
 """Presentations stored in one transaction: on a slow card it takes a tenth of a second, and presses wait for it."""
 
 
-class Incoming(NamedTuple):
+class PendingImport(NamedTuple):
     """The examples of an import that are not stored yet."""
 
     examples: Mapping[int, NewExample]
@@ -66,7 +66,7 @@ class Importer:
         if self._closed.is_set():
             raise StateNotWritable(f"{self._store.path.parent} is being closed: nothing was imported, do it again")
 
-    def run(self, incoming: Incoming, adopted: Callable[[], None], *, paced: bool) -> Action | None:
+    def run(self, incoming: PendingImport, adopted: Callable[[], None], *, paced: bool) -> Action | None:
         """Store the examples as one action and return it; None if there are none.
 
         `adopted` is called when they have been taken into use, while the lock of the store is still held. `paced`:
@@ -89,7 +89,7 @@ class Importer:
             self._discard(list(staged.values()))
             raise
 
-    def _prepared(self, incoming: Incoming, place: int) -> NewExample:
+    def _prepared(self, incoming: PendingImport, place: int) -> NewExample:
         """Return an example, with its thumbnail, as it is stored here. Raises InputError.
 
         What the file says of its origin answers for the other device only: the source is marked as imported, a time in

@@ -27,8 +27,8 @@ from edge_app.closing import Closing
 from edge_app.config import ConsolidationConfig, StateConfig
 from edge_app.errors import EdgeAppError, InputError, StateBusy, StateCorrupt, StateNotWritable
 from edge_app.learner import consolidation, corrections
-from edge_app.learner.importing import Importer, Incoming
-from edge_app.learner.live import Evidence, LiveNetwork
+from edge_app.learner.importing import Importer, PendingImport
+from edge_app.learner.live import InputDrive, LiveNetwork
 from edge_app.learner.rebuilder import Rebuilder
 from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, replay, resume
 from edge_app.learner.saver import Saver
@@ -199,7 +199,7 @@ class Learner(Closing):
         self._check_embedding(embedding)
         return self._live.predict(embedding)
 
-    def evidence(self, embedding: NDArray[np.uint8], label: str | None = None) -> Evidence:
+    def evidence(self, embedding: NDArray[np.uint8], label: str | None = None) -> InputDrive:
         """Return what drove the column of a class when shown an embedding, (n,) uint8; None: the leading column.
 
         Raises UnknownLabel, and InputError, also while no class is known.
@@ -274,7 +274,7 @@ class Learner(Closing):
             used = self._snapshots.used_bytes() + thumbnail_bytes
             room_for_many(self._store, self.limits, list(fresh.values()), used)
         places = [i for i in (range(len(examples)) if order is None else order) if i in fresh]
-        action = self._importer.run(Incoming(fresh, places, thumbnail), self._pass_over, paced=background)
+        action = self._importer.run(PendingImport(fresh, places, thumbnail), self._pass_over, paced=background)
         if action is not None:
             self._rebuilder.run(background=background)
         return action

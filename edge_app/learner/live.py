@@ -17,8 +17,8 @@ STEP = 32
 """Presentations learnt at a time: a decision waits for at most this many."""
 
 
-class Evidence(NamedTuple):
-    """What drove the column of a class in one presentation."""
+class InputDrive(NamedTuple):
+    """The drive of a class's column in one presentation, by input."""
 
     label: str
     drive: NDArray[np.float64]
@@ -50,7 +50,7 @@ class LiveNetwork:
         with self._deciding:
             return self._trained.network.predict_one(counts)
 
-    def evidence(self, embedding: NDArray[np.uint8], label: str | None) -> Evidence:
+    def evidence(self, embedding: NDArray[np.uint8], label: str | None) -> InputDrive:
         """Return what drove the column of a class, None: the leading column. Raises InputError, UnknownLabel."""
         counts = self._rate_code(embedding)
         with self._deciding:
@@ -60,7 +60,7 @@ class LiveNetwork:
                 if not decision.labels:
                     raise InputError("no class was taught yet, so there is no column to explain")
                 label = decision.label or decision.labels[int(decision.excitation.argmax())]
-            return Evidence(label, network.input_drive(counts, label))
+            return InputDrive(label, network.input_drive(counts, label))
 
     def learn(self, entries: Sequence[Entry]) -> None:
         """Learn further presentations; decisions are made in between."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from edge_app.confidence import MAX_OUTCOMES, Evidence, Outcome, calibrate
 from edge_app.messages import Decision
 from edge_app.pipeline.accuracy import ScoredExample
-from edge_app.rejection import Preview, Seen, preview, spread_of
+from edge_app.rejection import RejectionPreview, Seen, preview, spread_of
 
 
 class DecisionCalibrator:
@@ -42,7 +42,7 @@ class DecisionCalibrator:
         """Return the greatest novelty, 1/1024 octave, with which a decision keeps its label; None: any."""
         return self._spread.limit(strictness)
 
-    def preview(self, strictness: Sequence[float]) -> list[Preview]:
+    def preview(self, strictness: Sequence[float]) -> list[RejectionPreview]:
         """Return what each strictness would have done to the newest taught examples."""
         with self._lock:
             seen = self._seen()

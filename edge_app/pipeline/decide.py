@@ -33,7 +33,7 @@ class Classifier(Protocol):
 
 
 class Ballot(NamedTuple):
-    """What one decision, or several together, say."""
+    """The result of one decision, or of several together."""
 
     label: str | None
     novelty: int

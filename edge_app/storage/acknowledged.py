@@ -21,7 +21,7 @@ from edge_app.files import open_regular, write_atomically
 logger = logging.getLogger(__name__)
 
 END = ".acknowledged"
-"""What the name of the file has after the name of the database."""
+"""Suffix of the file's name after the name of the database."""
 MODE = 0o640
 MAGIC = b"EDGEACK1"
 BLOCK = 4096

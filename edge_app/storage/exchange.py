@@ -45,7 +45,7 @@ ORDER_EACH = 4
 """Presentations for each example, on average: edge-app presents each once."""
 INT64 = whole(-(1 << 63), (1 << 63) - 1)
 BEFORE = ("label", "excitation", "lead", "classes", "novelty", "separation", "learnt")
-"""What is told of the decision before an example was learnt; for people, an import leaves it out."""
+"""Fields of the decision before an example was learnt; for people, an import leaves them out."""
 
 
 def write_archive(store: Store, file: BinaryIO, labels: Sequence[str] | None = None) -> int:

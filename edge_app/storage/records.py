@@ -15,7 +15,7 @@ from edge_app.text import printable
 
 CHECKSUM_BYTES = 16
 IMPORTED = "import: "
-"""What the source of an imported example begins with."""
+"""Prefix of the source of an imported example."""
 MODULUS = 1 << (8 * CHECKSUM_BYTES)
 
 

@@ -26,10 +26,10 @@ RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: reset the connection when it is closed."""
 
 
-class Connection:
+class ClientConnection:
     """One accepted connection, from before its handshake until it is lost."""
 
-    def __init__(self, key: str, lost: "Callable[[Connection], None]") -> None:
+    def __init__(self, key: str, lost: "Callable[[ClientConnection], None]") -> None:
         """`key` stands for the client's address; `lost` is called once, when the connection has ended."""
         self.key = key
         self.busy = False
@@ -38,7 +38,7 @@ class Connection:
         """Whether a request was answered."""
         self.handshake: asyncio.Task[asyncio.Transport] | None = None
         self._transport: asyncio.Transport | None = None
-        self._lost: Callable[[Connection], None] | None = lost
+        self._lost: Callable[[ClientConnection], None] | None = lost
 
     def connected(self, transport: asyncio.Transport) -> None:
         """Take the transport, after the handshake."""
@@ -75,21 +75,21 @@ class ConnectionTable:
         self.most = most
         self._share = max(1, most // 2)
         self._proxies = proxies
-        self._held: dict[str, dict[Connection, None]] = {}
+        self._held: dict[str, dict[ClientConnection, None]] = {}
 
     def __len__(self) -> int:
         """Return the number of connections."""
         return sum(map(len, self._held.values()))
 
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[ClientConnection]:
         """Return the connections."""
         return [one for held in self._held.values() for one in held]
 
-    def admit(self, address: str) -> Connection | None:
+    def admit(self, address: str) -> ClientConnection | None:
         """Return a new connection from an address, None when it has to be closed."""
         key = client_key(address)
         mine = self._held.get(key, {})
-        displaced: Connection | None = None
+        displaced: ClientConnection | None = None
         if len(mine) >= self._share and not self._is_proxy(address):
             displaced = _longest_idle(mine)
             if displaced is None:
@@ -100,18 +100,18 @@ class ConnectionTable:
                 return None
         if displaced is not None:
             displaced.drop()
-        connection = Connection(key, self._forget)
+        connection = ClientConnection(key, self._forget)
         self._held.setdefault(key, {})[connection] = None
         return connection
 
-    def _displaced_by(self, mine: int) -> Connection | None:
+    def _displaced_by(self, mine: int) -> ClientConnection | None:
         largest = max(self._held.values(), key=len)
         if len(largest) > mine + 1:
             return _longest_idle(largest) or next(iter(largest))
         # many addresses hold few each: the longest idle of all makes room
         return _longest_idle(self.connections())
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: ClientConnection) -> None:
         held = self._held[connection.key]
         del held[connection]
         if not held:
@@ -121,7 +121,7 @@ class ConnectionTable:
         return any(ip_address(plain_address(address)) in network for network in self._proxies)
 
 
-def _longest_idle(connections: Iterable[Connection]) -> Connection | None:
+def _longest_idle(connections: Iterable[ClientConnection]) -> ClientConnection | None:
     idle = [one for one in connections if not one.busy]
     return next((one for one in idle if not one.used), idle[0] if idle else None)
 
@@ -133,7 +133,7 @@ class Listener:
         self,
         bound: socket.socket,
         table: ConnectionTable,
-        protocol: Callable[[Connection], asyncio.Protocol],
+        protocol: Callable[[ClientConnection], asyncio.Protocol],
         tls: ssl.SSLContext | None,
     ) -> None:
         """`protocol` makes the protocol of a connection; `tls` None serves plain HTTP."""
@@ -179,7 +179,7 @@ class Listener:
             connection.handshake = self._loop.create_task(self._connect(connection, accepted))
             connection.handshake.add_done_callback(partial(self._connected, connection, accepted))
 
-    async def _connect(self, connection: Connection, accepted: socket.socket) -> asyncio.Transport:
+    async def _connect(self, connection: ClientConnection, accepted: socket.socket) -> asyncio.Transport:
         # a silent client takes a descriptor, and no TLS buffers
         async with asyncio.timeout(HANDSHAKE_S):
             await self._readable(accepted)
@@ -202,7 +202,7 @@ class Listener:
             self._loop.remove_reader(accepted)
 
     def _connected(
-        self, connection: Connection, accepted: socket.socket, handshake: "asyncio.Task[asyncio.Transport]"
+        self, connection: ClientConnection, accepted: socket.socket, handshake: "asyncio.Task[asyncio.Transport]"
     ) -> None:
         error = None if handshake.cancelled() else handshake.exception()
         if handshake.cancelled() or error is not None:

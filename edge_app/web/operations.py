@@ -48,7 +48,7 @@ class Operation:
     failures: Mapping[int, str] = field(default_factory=dict)
     """Statuses of errors, and what they mean here; those that every operation may answer are added."""
     description: str = ""
-    """What the documentation says beside the role."""
+    """Note in the documentation, besides the role."""
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Request headers that it reads, with their JSON schemas."""
     cost: int = 1

@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from edge_app.web.listener import Connection
+from edge_app.web.listener import ClientConnection
 from edge_app.web.schema import Failure, Problem
 
 HEAD_BYTES = 16 << 10
@@ -30,7 +30,7 @@ READ_S = 15.0
 CHUNKS, CHUNK_BYTES = 1000, 256
 """A chunked body of more chunks than this must have so many bytes in each, on average."""
 AHEAD_BYTES = 64 << 10
-"""What a client may send ahead of the response to its last request."""
+"""Bytes that a client may send before the response to its last request."""
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _TOO_LONG = (
@@ -79,13 +79,13 @@ class _Parser(h11.Connection):
 class BoundedHTTP(H11Protocol):
     """HTTP/1.1 that drops clients that do not send a head or do not read, and bounds heads while they arrive."""
 
-    def __init__(self, connection: Connection, *args: Any, **options: Any) -> None:
+    def __init__(self, connection: ClientConnection, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.conn = _Parser()
         self._connection = connection
         self._timer, self._read_timer = _Timer(), _Timer()
         self._received = bytearray()
-        """What the parser has not been given: a head that is not complete, or what comes after a request."""
+        """Bytes not yet given to the parser: an incomplete head, or data after a request."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -177,7 +177,7 @@ class BoundedHTTP(H11Protocol):
 class BoundedWebSocket(WebSocketsSansIOProtocol):
     """A WebSocket that drops clients that do not read."""
 
-    connection: Connection
+    connection: ClientConnection
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -200,7 +200,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().resume_writing()
 
 
-def http_protocol(server: uvicorn.Server, connection: Connection) -> BoundedHTTP:
+def http_protocol(server: uvicorn.Server, connection: ClientConnection) -> BoundedHTTP:
     """Return the protocol of a connection to a running server."""
     state = server.lifespan.state | {"edge_app.connection": connection}
     return BoundedHTTP(connection, config=server.config, server_state=server.server_state, app_state=state)

@@ -143,7 +143,7 @@ class HeatMap(Struct):
     frame: int
     label: str
     cells: list[list[float]]
-    """What each part of the picture adds to the column's potential, in firing thresholds; rows from the top."""
+    """Added by each part of the picture to the column's potential, in firing thresholds; rows from the top."""
 
 
 class CameraState(Struct):
@@ -233,7 +233,7 @@ class Classes(Struct):
 
 
 class Preview(Struct):
-    """What a strictness would have done to the newest examples, each judged by what was known before it."""
+    """The effect of a strictness on the newest examples, each judged by what was known before it."""
 
     strictness: float
     right: int

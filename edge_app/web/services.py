@@ -32,7 +32,7 @@ UPLOAD_S = 600.0
 
 
 class Services:
-    """What these endpoints share; used in the server's event loop only."""
+    """Shared by these endpoints; used in the server's event loop only."""
 
     def __init__(self, control: Control, config: "WebConfig", policy: AccessPolicy, streams: Streams) -> None:
         self.control = control

@@ -28,7 +28,7 @@ TRY_AGAIN_LATER, GOING_AWAY, POLICY_VIOLATION = 1013, 1001, 1008
 SIGNED_OUT = ApiError(401, "sign_in", "the token or session of this stream is no longer valid")
 
 
-class Stream:
+class ClientStream:
     """One open stream of a client."""
 
     def __init__(self, client: Client, role: Role) -> None:
@@ -68,7 +68,7 @@ class EndlessResponse(StreamingResponse):
     def __init__(
         self,
         streams: "Streams",
-        stream: Stream,
+        stream: ClientStream,
         content: AsyncIterator[bytes],
         media_type: str,
         headers: Mapping[str, str],
@@ -108,7 +108,7 @@ class Streams:
         self._policy = policy
         self._most = most
         self._share = max(2, most * 3 // 4)
-        self._open: set[Stream] = set()
+        self._open: set[ClientStream] = set()
         self._ending = False
         self._events = EventFeed(control)
         self._pictures = {side: PictureFeed(control, side) for side in SIDES}
@@ -134,7 +134,7 @@ class Streams:
         for feed in self._pictures.values():
             await feed.close()
 
-    def enter(self, client: Client, role: Role = "view") -> Stream:
+    def enter(self, client: Client, role: Role = "view") -> ClientStream:
         """Open a stream. Raises ApiError when too many are open."""
         client.require(role)
         retry = {"Retry-After": "10"}
@@ -144,11 +144,11 @@ class Streams:
             raise ApiError(503, "too_many", "too many pages are open: close one", headers=retry)
         if sum(one.client.key == client.key for one in self._open) >= self._share:
             raise ApiError(503, "too_many", "too many pages are open at this address: close one", headers=retry)
-        stream = Stream(client, role)
+        stream = ClientStream(client, role)
         self._open.add(stream)
         return stream
 
-    def leave(self, stream: Stream) -> None:
+    def leave(self, stream: ClientStream) -> None:
         """Count a stream as closed."""
         self._open.discard(stream)
 

@@ -46,7 +46,7 @@ class _Session(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """What the file holds; never changed."""
+    """The content of the file; immutable."""
 
     tokens: Mapping[Role, StoredToken]
     sessions: Mapping[str, _Session]
