@@ -196,7 +196,7 @@ def strangers(ledger: ResultsFile) -> Table:
     names = [name for name in OPENSET if name not in ("familiarity", "cosine")]
     rows = [["taught", "strangers", *(OPENSET[name] for name in names), "named by the device", "right names lost"]]
     for one in SETS:
-        for classes, shots in plan.STRANGERS[one.name]:
+        for classes, shots in plan.STRANGERS.get(one.name, ()):
             found = ledger.found(f"strangers/{one.name}/{classes}x{row_name(shots)}")
             for kind, values in (found["kinds"] if found else {}).items():
                 cells = [_share(values["false_accept"].get(name)) for name in names]

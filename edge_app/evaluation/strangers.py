@@ -5,7 +5,7 @@ accepted at the highest threshold that accepts 95 % of the test images of the ta
 strictness, what the device itself does: strangers with a name, and taught objects without one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from edge_app.confidence import Outcome, outcome
 from edge_app.evaluation import baselines
 from edge_app.evaluation.continual import TaskStream, average
 from edge_app.evaluation.embedded_draws import EmbeddedDraws
-from edge_app.evaluation.novelty_baselines import familiarities
+from edge_app.evaluation.novelty_baselines import Scores, familiarities
 from edge_app.evaluation.openset import TAUGHT, false_accept
 from edge_app.evaluation.splits import presentation_order
 from edge_app.evaluation.trial import EvaluationSettings, limit_of
@@ -61,24 +61,33 @@ def _one_repeat(
     tested = stream.test[np.isin(rows.labels[stream.test], taught)]
     limit = limit_of(outcomes)
     known = [learner.decide(int(row)) for row in tested]
-    unit = baselines.unit_rows(rows.values[examples], rows.zero_point)
-
-    def scores(embeddings: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
-        shown = baselines.unit_rows(embeddings, rows.zero_point)
-        return familiarities(unit, rows.labels[examples], shown, setting.options)
-
     right = [one.label == rows.classes[rows.labels[row]] for one, row in zip(known, tested, strict=True)]
     lost = [hit and one.novelty > limit for hit, one in zip(right, known, strict=True)]
+    shown = [rows.values[tested], *(embeddings for embeddings, _ in strangers.values())]
+    own, *others = _conventional(stream, examples, shown, setting)
+    of_known = np.array([-one.novelty for one in known], float)
     kinds: dict[str, Any] = {}
-    own, of_known = scores(rows.values[tested]), np.array([-one.novelty for one in known], float)
-    for kind, (embeddings, counts) in strangers.items():
-        shown = np.array([-learner.network.predict_one(row).novelty for row in counts], float)
-        theirs = scores(embeddings)
+    for (kind, (_, counts)), theirs in zip(strangers.items(), others, strict=True):
+        novelty = np.array([-learner.network.predict_one(row).novelty for row in counts], float)
         kinds[kind] = {
-            "named": float((-shown <= limit).mean()),
+            "named": float((-novelty <= limit).mean()),
             "false_accept": {
-                "novelty": false_accept(of_known, shown),
-                **{name: false_accept(own[name], theirs[name]) for name in theirs},
+                "novelty": false_accept(of_known, novelty),
+                **{name: false_accept(own[name], values) for name, values in theirs.items()},
             },
         }
     return {"right_names_lost": sum(lost) / max(sum(right), 1), "kinds": kinds}
+
+
+def _conventional(
+    stream: TaskStream, examples: NDArray[np.intp], shown: Sequence[NDArray[np.uint8]], setting: EvaluationSettings
+) -> list[dict[str, Scores]]:
+    """Return the conventional scores of each set of embeddings; everything is fitted once."""
+    rows = stream.rows
+    train, test = (
+        baselines.unit_rows(values, rows.zero_point) for values in (rows.values[examples], np.concatenate(shown))
+    )
+    found = familiarities(train, rows.labels[examples], test, setting.options)
+    bounds = np.cumsum([len(values) for values in shown])[:-1]
+    parts = {name: np.split(values, bounds) for name, values in found.items()}
+    return [{name: values[index] for name, values in parts.items()} for index in range(len(shown))]

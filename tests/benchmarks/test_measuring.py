@@ -1,9 +1,11 @@
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.accuracy import measure, neurons
+from benchmarks.accuracy import measure, neurons, page, plan, strangers
 from benchmarks.accuracy.plan import SETS, PlannedSet
 from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.colanet.network import CoLaNET
@@ -43,6 +45,48 @@ def test_every_part_of_the_plan_is_measured_and_not_again(tmp_path: Path, monkey
         monkeypatch.setattr(measure, name, never)
     measure.measure_all(tmp_path, tmp_path / "cache", ResultsFile(ledger.path), [COLOURS], conventional_only=False)
     assert ledger.path.read_bytes() == kept
+
+
+def test_strangers_are_the_photographs_and_the_other_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "STRANGERS", {"colours": ((2, 2),)})
+    monkeypatch.setattr(plan, "STRANGER_IMAGES", 5)
+    fill(tmp_path / "colours", ["red", "green", "blue", "grey"], count=6)
+    fill(tmp_path / "others", ["red", "blue"], count=6)
+    with zipfile.ZipFile(tmp_path / "photographs.zip", "w") as archive:
+        for path in sorted((tmp_path / "others").rglob("*.*")):
+            archive.write(path, f"{path.parent.name}-{path.stem}.jpg")
+    ledger, cache = ResultsFile(tmp_path / "results.json"), tmp_path / "cache"
+    sets = [COLOURS, COLOURS._replace(name="others", file="others")]
+    measured = {one.name: measure.Measured(one, tmp_path, cache, ledger, Params()) for one in sets}
+    embeddings, counts = strangers.photographs(tmp_path / "photographs.zip", cache)
+    assert embeddings.shape == counts.shape == (5, 1280)
+    strangers.measure_strangers(measured, (embeddings, counts))
+    found = ledger.found("strangers/colours/2x2")
+    assert set(found["kinds"]) == {"photographs", "others"}
+    assert all(0 <= one["named"] <= 1 and set(one["false_accept"]) >= {"novelty"} for one in found["kinds"].values())
+    rows = page.strangers(ledger)
+    assert len(rows) == 1, "a set that is not in the plan has no line"
+
+
+def test_the_demo_is_counted_once_a_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played = []
+
+    def play(options: Any, stream: Any) -> dict[str, Any]:
+        played.append(options.seed)
+        score = {"right": 60, "total": 64}
+        return {
+            "test_then_train": score, "naming": {**score, "lost": 1}, "added_class": {**score, "others": score},
+            "undo_exact": True, "never_taught": {"unknown": 5, "cat": 1}, "ms": {}, "picture": "p", "seconds": 1.0,
+        }  # fmt: skip
+
+    monkeypatch.setattr(strangers, "play", play)
+    ledger = ResultsFile(tmp_path / "results.json")
+    for _ in range(2):
+        strangers.measure_demo(ledger)
+    assert played == list(plan.DEMO_SEEDS)
+    lines = {row[0]: row[1:] for row in page.demo(ledger)}
+    assert lines["the stranger called unknown"] == ["30", "36", "83.3 %"]
+    assert lines["right names lost to the reject"][:2] == ["6", "366"]
 
 
 def test_other_parameters_are_other_results(tmp_path: Path) -> None:

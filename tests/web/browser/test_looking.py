@@ -120,3 +120,27 @@ def test_events_come_where_a_proxy_passes_no_websockets_on(page, device):
         page.wait_text("#decision", "thing")
     finally:
         page.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def test_the_empty_scene_is_offered_on_the_first_visit(page, device):
+    page.open(device, welcomed=False)
+    page.wait_ready()
+    page.click("#welcome-nothing")
+    page.wait(lambda: "nothing" in page.text("#class-list"), "the class of the empty scene")
+    page.wait(lambda: page.text("#toast-text").startswith("Taught the empty scene"), "the message")
+
+
+def test_the_slider_says_what_it_would_have_done_and_sets_the_strictness(page, device):
+    page.open(device)
+    page.wait_ready()
+    page.add_class("disc", when="disc")
+    page.add_class("ring", when="ring")
+    for shape in ("disc", "ring"):
+        page.wait_shape(shape)
+        page.click(page.class_button(shape))
+    page.wait(lambda: "it would have rejected" in page.text("#strictness-words"), "what it would have done")
+    page.run("const s = document.getElementById('strictness'); s.value = 0; s.dispatchEvent(new Event('input'))")
+    page.wait_text("#strictness-words", "Always names a class")
+    page.run("document.getElementById('strictness').dispatchEvent(new Event('change'))")
+    page.wait(lambda: device.ask("GET", "strictness")["strictness"] == 0, "the device to follow")
+    device.ask("PUT", "strictness", {"strictness": 0.5})
