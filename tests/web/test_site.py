@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import quote
 
 import httpx
@@ -321,3 +322,19 @@ def test_a_class_must_be_named(served: Served, path: str) -> None:
         answer = served.http.post(api(path), params=query, json={})
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
     assert served.http.post(api("/classes//teach")).status_code == 422
+
+
+def test_more_classes_than_allowed_are_refused(served: Served) -> None:
+    served.device.learner.limits = replace(served.device.learner.limits, classes=2)
+    for label in ("cup", "pen", "cup"):
+        teach(served, label)
+    requests = (
+        ("/classes/key/teach", {}),
+        ("/classes/teach?label=key", {}),
+        ("/examples/relabel", {"json": {"ids": [1], "label": "key"}}),
+    )
+    for path, options in requests:
+        answer = served.http.post(api(path), **options)  # type: ignore[arg-type]
+        assert (answer.status_code, answer.json()["error"]["code"]) == (507, "not_stored"), path
+        assert "the limit is 2 (state.classes)" in answer.json()["error"]["message"]
+    assert served.device.learner.classes() == {"cup": 2, "pen": 1}
