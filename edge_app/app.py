@@ -22,6 +22,7 @@ from edge_app.devices.ports import Camera, Clock
 from edge_app.devices.uri import without_password
 from edge_app.devices.view import Region, View
 from edge_app.errors import DeviceError, EdgeAppError, InputError
+from edge_app.files import expanded
 from edge_app.pipeline.events import Listener
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts, PipelineStatus
 from edge_app.pipeline.references import FILE as REFERENCES_FILE
@@ -135,7 +136,7 @@ def _open(
         )
     from edge_app.learner.manifest import find_manifest
 
-    folder = Path(config.state.folder).expanduser()
+    folder = expanded(config.state.folder)
     manifest = find_manifest(folder, config.encoder.model or None)
     notifier.send(STATUS="loading the state")
     learner = _open_learner(stack, config, folder, manifest, notifier, signals)

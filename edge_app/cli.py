@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from edge_app import __version__
 from edge_app.commands.state_options import take_account
 from edge_app.errors import EdgeAppError
+from edge_app.text import PrintableStream
 
 COMMANDS = (
     "demo",
@@ -97,6 +98,8 @@ def build_parser() -> argparse.ArgumentParser:
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Errors are printed to stderr, without a traceback."""
     args = build_parser().parse_args(argv)
+    if args.command != "demo":  # which writes colours
+        _write_safely()
     try:
         _leave_root(args)
         status: int = args.run(args)
@@ -109,6 +112,14 @@ def run(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader is gone (`| head`): keeps the interpreter from complaining at exit
         return 0
     return status
+
+
+def _write_safely() -> None:
+    """Let nothing that is printed command the terminal: names of files and texts of other devices are among it."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream is getattr(sys, f"__{name}__"):
+            setattr(sys, name, PrintableStream(stream))
 
 
 def _leave_root(args: argparse.Namespace) -> None:

@@ -16,8 +16,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from edge_app.errors import InputError
+
 PRIVATE = 0o600
 """Mode of a file that only its owner reads."""
+GROUP_READABLE, GROUP_FOLDER = 0o640, 0o750
+"""Modes of a file and of a folder that the owner's group reads too: of what was taught, for `classify` and backups."""
 READABLE = 0o644
 """Mode of a file that other accounts read too: models for the service's account, units for systemd."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -25,6 +29,19 @@ DRAFT_END = ".part"
 LOCK_POLL_S = 0.02
 MAX_LINKS = 40
 """Links on the way of one path, as the kernel allows."""
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with its "~" or "~NAME" replaced by the home folder. Raises InputError when there is none."""
+    try:
+        found = Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: there is no such account, or it has no home folder; give the whole path") from error
+    if found != Path(path):
+        home = Path(Path(path).parts[0]).expanduser()
+        if not home.is_dir():
+            raise InputError(f"{path}: the home folder {home} does not exist; give the whole path")
+    return found
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:

@@ -10,6 +10,8 @@ import os
 from collections.abc import Mapping
 from typing import TextIO
 
+from edge_app.text import LAYOUT, printable
+
 LOGGER = "edge_app"
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
 
@@ -25,7 +27,7 @@ class LineFormatter(logging.Formatter):
         """Return the line, or several for a traceback."""
         lines = [_one_line(record.getMessage()) + _written(getattr(record, "fields", {}))]
         if record.exc_info:
-            lines += self.formatException(record.exc_info).splitlines()
+            lines += printable(self.formatException(record.exc_info), keep=LAYOUT).splitlines()
         start = self._start(record)
         return "\n".join(start + line for line in lines)
 
@@ -75,8 +77,8 @@ def _value(value: object) -> str:
         return f"{value:.6g}"
     text = str(value)
     plain = text.isprintable() and text and not set(text) & set(' "=\\')
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else printable(json.dumps(text, ensure_ascii=False))
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.splitlines())
+    return printable(" ".join(text.splitlines()))

@@ -1,12 +1,31 @@
-"""Text from outside, made safe to store and to show."""
+"""Text from outside, made safe to store and to show.
+
+Names of files and texts of other devices may hold control sequences, which a terminal obeys, marks that turn the
+direction of writing, and half characters, which nothing can encode.
+"""
+
+import re
+from typing import Any, TextIO
+
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+LAYOUT = "\n\r\t"
 
 
-def printable(text: str) -> str:
-    r"""Return `text` with everything that is not printable as an escape: "\x1b", "\n", "\ud800".
+def printable(text: str, *, keep: str = "") -> str:
+    r"""Return `text` with everything unsafe but the characters in `keep` as an escape of JSON: "\u001b"."""
+    return UNSAFE.sub(lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text)
 
-    Names of files and texts of other devices may hold control sequences, which a terminal obeys, and half characters,
-    which nothing can encode.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+class PrintableStream:
+    """A text stream that escapes what is unsafe, but for the characters that lay out lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text; return its length."""
+        self._stream.write(printable(text, keep=LAYOUT))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

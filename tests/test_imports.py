@@ -24,7 +24,7 @@ GROUND = {
 MAY_IMPORT = {
     "closing": set(),
     "errors": set(),
-    "files": set(),
+    "files": {"errors"},
     "text": set(),
     "unzip": {"errors"},
     "privileges": {"errors", "files"},
@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "client": GROUND,
     "kernel_cache": GROUND | {"colanet", "encoder"},
     "config": GROUND | {"devices"},
-    "logs": set(),
+    "logs": {"text"},
     "learner": GROUND | {"colanet", "confidence", "config", "datasets", "encoder", "storage"},
     "spiking": GROUND | {"encoder"},
     "evaluation": GROUND | {"colanet", "confidence", "rejection", "config", "datasets", "encoder", "learner"},
@@ -78,7 +78,7 @@ MAY_IMPORT = {
         "storage",
         "web",
     },
-    "cli": {"errors", "commands"},
+    "cli": {"errors", "commands", "text"},
     "__main__": {"cli"},
     "__init__": set(),
 }

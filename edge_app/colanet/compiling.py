@@ -2,39 +2,79 @@
 
 Numba looks for a writable folder: NUMBA_CACHE_DIR, else `__pycache__` beside the source, else the user's cache folder.
 Without one `njit(cache=True)` raises at import; a full disk, or a cache file that a power cut left empty, raises at the
-first call. Here each of these only makes the start slower. Numba identifies a cached kernel by its own source file, so
-kernels that call one another must be in one file: otherwise an outdated one may stay in the cache.
+first call. Here each of these only makes the start slower. A file holds machine code, which numba runs unchecked: here
+each carries a digest, so that a flipped bit causes no wrong results and no crash. Numba identifies a cached kernel by
+its own source file, so kernels that call one another must be in one file: else an outdated one may stay in the cache.
 
-FunctionCache and Dispatcher are private classes of numba: only this module uses them, and pyproject.toml bounds numba's
-version.
+FunctionCache, IndexDataCacheFile and Dispatcher are private classes of numba: only this module uses them, and
+pyproject.toml bounds numba's version.
 """
 
+import hashlib
 import pickle
 from collections.abc import Callable
 from typing import Any
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 
-FAULTS = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ImportError, pickle.PickleError)
-"""Raised by numba for a folder that cannot be written, or a damaged cache file."""
+DIGEST_BYTES = 32
+
+
+class _CheckedFile(IndexDataCacheFile):  # type: ignore[misc]
+    """Numba's files of one function, each with a digest of its content."""
+
+    def _dump(self, obj: Any) -> bytes:
+        content: bytes = super()._dump(obj)
+        return _digest(content) + content
+
+    def _load_data(self, name: str) -> Any:
+        with open(self._data_path(name), "rb") as file:
+            return pickle.loads(_whole(file.read()))  # noqa: S301 our own, and whole
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            with open(self._index_path, "rb") as file:
+                version, content = pickle.load(file), file.read()  # noqa: S301
+        except FileNotFoundError:
+            return {}
+        if version != self._version:
+            return {}
+        stamp, overloads = pickle.loads(_whole(content))  # noqa: S301
+        return dict(overloads) if stamp == self._source_stamp else {}
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+
+def _whole(data: bytes) -> bytes:
+    """Return what follows a digest. Raises ValueError when it is not what was written."""
+    if data[:DIGEST_BYTES] != _digest(data[DIGEST_BYTES:]):
+        raise ValueError("a file of the cache is damaged")
+    return data[DIGEST_BYTES:]
 
 
 class _TolerantCache(FunctionCache):  # type: ignore[misc]
     """Numba's cache of one function; a failure counts as a miss, and a damaged entry is replaced."""
 
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        found = self._impl
+        self._cache_file = _CheckedFile(self._cache_path, found.filename_base, found.locator.get_source_stamp())
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except FAULTS:
+        except Exception:  # noqa: BLE001 a damaged pickle raises anything
             self._start_afresh()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
-        except FAULTS:
+        except Exception:  # noqa: BLE001 the index that it reads first may be damaged
             self._start_afresh()
 
     def _start_afresh(self) -> None:

@@ -97,12 +97,13 @@ def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "I
     from edge_app.devices.uri import split_scheme
     from edge_app.doctor import board, software, state
     from edge_app.doctor.findings import guarded
+    from edge_app.files import expanded
 
     heat, folder = config.temperature, config.state.folder
     uris = (config.camera.uri, config.buttons.uri, config.lights.uri)
     schemes = tuple(split_scheme(uri)[0] for uri in uris if uri)
     yield from guarded("temperature", lambda: board.check_temperature(system, heat.sensor, heat.slow_at_c))
-    yield from guarded("state", lambda: state.check_state(Path(folder).expanduser() if folder else None))
+    yield from guarded("state", lambda: state.check_state(expanded(folder) if folder else None))
     extras = tuple(name for name in software.EXTRAS if getattr(config, name).enabled)
     yield from guarded("libraries", lambda: software.check_libraries(system.run, schemes, extras))
     yield from guarded("programs", lambda: software.check_programs(schemes, shutil.which))

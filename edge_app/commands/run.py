@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from edge_app.commands.state_options import take_account
+from edge_app.commands.state_options import folder_path, take_account
 
 if TYPE_CHECKING:
     from edge_app.config import Config
@@ -39,7 +39,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file (default: none, all defaults)")
     parser.add_argument("--camera", metavar="URI", help="overrides uri in [camera]")
     parser.add_argument("--buttons", metavar="URI", help="overrides uri in [buttons]")
-    parser.add_argument("--state", type=Path, metavar="DIR", help="state folder; overrides folder in [state]")
+    parser.add_argument("--state", type=folder_path, metavar="DIR", help="state folder; overrides folder in [state]")
     parser.add_argument("--web", action="store_true", help="serve the page and the API; overrides enabled in [web]")
     parser.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds")
     parser.add_argument("--decisions", action="store_true", help="print every decision as a line of JSON")

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_app.errors import InputError
+from edge_app.files import expanded
+
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
     from edge_app.learner import Learner
@@ -23,9 +26,9 @@ def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True, ne
     default = os.environ.get("EDGE_APP_STATE")
     parser.add_argument(
         "--state",
-        type=Path,
+        type=folder_path,
         metavar="DIR",
-        default=Path(default) if default else None,
+        default=default or None,
         required=needed and not default,
         help="state folder (default: $EDGE_APP_STATE)",
     )
@@ -40,21 +43,27 @@ def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True, ne
         )
 
 
+def folder_path(text: str) -> Path:
+    """Return a folder's path with ~ replaced, for argparse."""
+    try:
+        return expanded(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def take_account(command: str, folder: Path) -> None:
     """As root, work as the owner of `folder` from now on (`edge_app.privileges`), and say so on stderr."""
     if os.geteuid() != 0:
         return
     from edge_app.privileges import become_owner
 
-    name = become_owner(folder.expanduser())
+    name = become_owner(folder)
     if name is not None:
         print(f"edge-app {command}: working as {name}, who owns {folder}", file=sys.stderr)
 
 
 def require_state_option(args: argparse.Namespace) -> None:
     """Raise InputError unless a state folder was given."""
-    from edge_app.errors import InputError
-
     if args.state is None:
         raise InputError("no state folder: give --state DIR or $EDGE_APP_STATE, or --live for a running service")
 

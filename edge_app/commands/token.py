@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from edge_app.commands.state_options import take_account
+from edge_app.commands.state_options import folder_path, take_account
 from edge_app.errors import InputError
 from edge_app.roles import ROLES
 
@@ -34,7 +34,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("action", choices=("make", "rotate", "show", "remove"), help="rotate is the same as make")
     parser.add_argument("role", nargs="?", choices=ROLES, help="role of the token")
     parser.add_argument(
-        "--state", type=Path, metavar="DIR", help=f"state folder (default: $EDGE_APP_STATE, else {SERVICE_STATE})"
+        "--state",
+        type=folder_path,
+        metavar="DIR",
+        help=f"state folder (default: $EDGE_APP_STATE, else {SERVICE_STATE})",
     )
     parser.add_argument("--file", type=Path, metavar="FILE", help="file of the tokens, if [web] sets tokens")
     return parser

@@ -24,7 +24,7 @@ from edge_app.config.sections import (
 )
 from edge_app.devices.uri import without_password
 from edge_app.errors import InputError
-from edge_app.files import read_text
+from edge_app.files import expanded, read_text
 
 NEEDS_RESTART = ("camera", "buttons", "lights", "encoder", "state", "mqtt", "web", "consolidation")
 """Sections that a running program does not take over."""
@@ -60,7 +60,7 @@ class Config:
             self,
             camera=self.camera.changed("uri", camera, "--camera"),
             buttons=self.buttons.changed("uri", buttons, "--buttons"),
-            state=self.state.changed("folder", state and str(state.expanduser().absolute()), "--state"),
+            state=self.state.changed("folder", state and str(expanded(state).absolute()), "--state"),
             web=self.web.changed("enabled", web, "--web"),
         )
 

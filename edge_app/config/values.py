@@ -2,12 +2,12 @@
 
 import ipaddress
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from edge_app.checks import LABEL, Check, list_of, number, table_of
 from edge_app.devices.uri import split_scheme
 from edge_app.errors import InputError
+from edge_app.files import expanded
 
 _FRACTION = number(0, 1)
 
@@ -33,7 +33,7 @@ def device(registry: Mapping[str, str], *, needed: bool = True) -> Check[str]:
 
 
 def _absolute(value: Any) -> str:
-    if not isinstance(value, str) or (value and not Path(value).expanduser().is_absolute()):
+    if not isinstance(value, str) or (value and not expanded(value).is_absolute()):
         raise ValueError
     return value
 

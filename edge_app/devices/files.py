@@ -11,6 +11,7 @@ from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import Clock
 from edge_app.devices.uri import Reader, read_flag, read_options, split_path
 from edge_app.errors import DeviceError, InputError
+from edge_app.files import expanded
 
 OPTIONS: dict[str, Reader] = {"fps": float, "loop": read_flag}
 
@@ -59,4 +60,4 @@ class DirectoryCamera(PacedCamera):
 def directory_from_uri(uri: str, clock: Clock) -> DirectoryCamera:
     """Make the camera of `dir:PATH`, `dir:PATH?fps=5,loop=yes`; raises InputError for a bad option."""
     path, text = split_path(uri, OPTIONS)
-    return DirectoryCamera(Path(path).expanduser(), clock, uri=uri, **read_options(uri, text, OPTIONS))
+    return DirectoryCamera(expanded(path), clock, uri=uri, **read_options(uri, text, OPTIONS))

@@ -11,6 +11,7 @@ from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.devices.streams import codec_of
 from edge_app.devices.uri import Reader, read_flag, read_options, split_path
 from edge_app.errors import DeviceError
+from edge_app.files import expanded
 
 DEFAULT_FPS = 25.0
 """Pace of a video without usable time stamps."""
@@ -126,4 +127,4 @@ class VideoCamera(PacedCamera):
 def video_from_uri(uri: str, clock: Clock) -> VideoCamera:
     """Make the camera of `file:VIDEO`, `file:VIDEO?fps=10,loop=yes`; raises InputError."""
     path, text = split_path(uri, OPTIONS)
-    return VideoCamera(Path(path).expanduser(), clock, uri=uri, **read_options(uri, text, OPTIONS))
+    return VideoCamera(expanded(path), clock, uri=uri, **read_options(uri, text, OPTIONS))

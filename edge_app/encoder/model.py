@@ -22,7 +22,7 @@ from typing import Any
 
 from edge_app.checks import NAME, SHA256, TABLE, Table, matching, number, one_of, table_of, text, whole
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound
-from edge_app.files import READABLE, read_text, write_atomically
+from edge_app.files import READABLE, expanded, read_text, write_atomically
 
 DEFAULT_MODEL = "efficientnet_lite0_gaussian"
 SHORT_NAMES = {size: f"efficientnet_{size}_gaussian" for size in ("lite0", "lite1", "lite2")}
@@ -112,7 +112,7 @@ def user_models_dir(environ: Mapping[str, str] | None = None) -> Path | None:
     """Return the folder of the user's own models, which need not exist; None where the user has no home folder."""
     environ = os.environ if environ is None else environ
     if environ.get("EDGE_APP_MODELS"):
-        return Path(environ["EDGE_APP_MODELS"]).expanduser()
+        return expanded(environ["EDGE_APP_MODELS"])
     if environ.get("XDG_DATA_HOME"):
         return Path(environ["XDG_DATA_HOME"]) / "edge-app" / "models"
     try:

@@ -33,7 +33,7 @@ from edge_app.learner.rebuilder import Rebuilder
 from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, replay, resume
 from edge_app.learner.saver import Saver
 from edge_app.messages import Decision
-from edge_app.storage.folder import FolderLock, clean
+from edge_app.storage.folder import FolderLock, clean, restrict
 from edge_app.storage.limits import check_classes, make_room, room_for_many
 from edge_app.storage.records import (
     Action,
@@ -47,6 +47,7 @@ from edge_app.storage.records import (
 )
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 from edge_app.storage.store import Store
+from edge_app.text import printable
 
 if TYPE_CHECKING:
     from edge_app.colanet.params import Params
@@ -142,6 +143,7 @@ class Learner(Closing):
         """Return the network as the journal says, and the key of the snapshot that the replay began with."""
         if not self._store.read_only:
             clean(self._store.path.parent)
+            restrict(self._store.path.parent)
             self._snapshots.clean()
             if leftover := self._store.staged():
                 self._store.discard(leftover)
@@ -236,7 +238,9 @@ class Learner(Closing):
             decided = self._predict_in_turn(shown, label, leaving)
             time_ns = self._clock()
             examples = [
-                NewExample(one.embedding.tobytes(), label, time_ns, one.source or source, one.thumbnail, prediction)
+                NewExample(
+                    one.embedding.tobytes(), label, time_ns, printable(one.source or source), one.thumbnail, prediction
+                )
                 for one, (_, prediction) in zip(shown, decided, strict=True)
             ]
             action = self._store.commit("teach", time_ns, add=examples, labels=dict.fromkeys(leaving))

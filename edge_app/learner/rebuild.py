@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import InputError, ModelMismatch, StateCorrupt
-from edge_app.files import sync_folder
+from edge_app.files import GROUP_READABLE, sync_folder
 from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained
-from edge_app.storage.database import MODE
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
 from edge_app.storage.records import Binding, Example, Kind
@@ -163,7 +162,7 @@ def _keep(store: Store) -> Path:
     draft = target.with_suffix(".tmp")
     with os_errors(target.parent, "keep the old database"):
         draft.unlink(missing_ok=True)
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, MODE))
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, GROUP_READABLE))
         store.backup(draft)
         draft.rename(target)
         sync_folder(target.parent)

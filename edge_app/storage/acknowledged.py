@@ -16,13 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge_app.closing import Closing
-from edge_app.files import open_regular, write_atomically
+from edge_app.files import GROUP_READABLE, open_regular, write_atomically
 
 logger = logging.getLogger(__name__)
 
 END = ".acknowledged"
 """Suffix of the file's name after the name of the database."""
-MODE = 0o640
 MAGIC = b"EDGEACK1"
 BLOCK = 4096
 SLOT = struct.Struct("<8sQ16s")
@@ -50,7 +49,7 @@ class Acknowledged(Closing):
         self._descriptor: int | None = None
         try:
             if read_acknowledged(database) is None:
-                write_atomically(self._path, _slot(number) + bytes(2 * BLOCK - SLOT.size), mode=MODE)
+                write_atomically(self._path, _slot(number) + bytes(2 * BLOCK - SLOT.size), mode=GROUP_READABLE)
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             self._give_up(error)

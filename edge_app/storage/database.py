@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from edge_app.errors import StateCorrupt
-from edge_app.files import sync_folder
+from edge_app.files import GROUP_READABLE, sync_folder
 from edge_app.storage.errors import corrupt, os_errors, sqlite_errors
 from edge_app.storage.records import Binding, Ledger, checksum
 
@@ -21,7 +21,6 @@ APPLICATION_ID = 0x45444745  # "EDGE", so that file(1) and a reader can tell the
 
 NUMBER = "changes"
 """Name of the number of the last change in sqlite_sequence."""
-MODE = 0o640
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 """Errors of sqlite3 for a damaged file; UnicodeDecodeError because its messages quote damaged bytes."""
 
@@ -86,7 +85,7 @@ def create(path: Path, binding: Binding, version: int = SCHEMA_VERSION) -> None:
     with os_errors(path.parent, "create the database"):
         for leftover in (fresh, fresh.with_name(fresh.name + "-wal"), fresh.with_name(fresh.name + "-shm")):
             leftover.unlink(missing_ok=True)
-        os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, MODE))
+        os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, GROUP_READABLE))
         with sqlite_errors(fresh, "create the database"), closing(sqlite3.connect(fresh, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")

@@ -5,10 +5,11 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from pathlib import Path
 
 from edge_app.errors import InputError, StateBusy, StateNotWritable
-from edge_app.files import foreign_owner
+from edge_app.files import GROUP_FOLDER, GROUP_READABLE, foreign_owner
 from edge_app.storage.errors import os_errors
 
 DATABASE = "examples.sqlite"
@@ -18,7 +19,6 @@ EXPORT_PREFIX, IMPORT_PREFIX = ".export-", ".import-"
 """Of temporary files in the state folder during an export or an import."""
 LEFTOVERS = (f"{EXPORT_PREFIX}*", f"{IMPORT_PREFIX}*", "recovery.tmp", f"{DATABASE}.new*", "before-rebuild-*.tmp")
 """Temporary files that a power cut leaves."""
-FOLDER_MODE, LOCK_MODE = 0o750, 0o640
 
 
 def database_path(folder: Path) -> Path:
@@ -51,6 +51,16 @@ def clean(folder: Path) -> None:
                     path.unlink()
 
 
+def restrict(folder: Path) -> None:
+    """Take from other accounts the right to read what was taught, which an older edge-app may have given them."""
+    for pattern in (f"{DATABASE}*", f"{SNAPSHOTS}/*.snapshot"):
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):  # a read-only disk
+                mode = stat.S_IMODE(path.stat().st_mode)
+                if mode & ~GROUP_FOLDER:
+                    path.chmod(mode & GROUP_FOLDER)
+
+
 class FolderLock:
     """The lock of a state folder, held from construction to `release` or to the end of the process.
 
@@ -66,7 +76,7 @@ class FolderLock:
         """
         self.folder = folder
         with os_errors(folder, "create or lock the state folder"):
-            folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            folder.mkdir(mode=GROUP_FOLDER, parents=True, exist_ok=True)
             if os.geteuid() == 0 and (owner := foreign_owner(folder)) is not None:
                 raise StateNotWritable(f"{folder} belongs to the account {owner.st_uid}: root does not work in it")
         self._file: int | None = self._take()
@@ -88,7 +98,7 @@ class FolderLock:
     def _take(self) -> int:
         with os_errors(self.folder, "create or lock the state folder"):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            file = os.open(self.folder / LOCK, flags, LOCK_MODE)
+            file = os.open(self.folder / LOCK, flags, GROUP_READABLE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -127,7 +127,7 @@ def request_of(source: str) -> str | None:
 
 def imported_source(source: str) -> str:
     """Return the source of an imported example: it is not one of this device, and safe to show."""
-    return source if source.startswith(IMPORTED) and source.isprintable() else IMPORTED + printable(source)
+    return printable(source if source.startswith(IMPORTED) else IMPORTED + source)
 
 
 class Kind(Enum):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_app.errors import StateCorrupt
-from edge_app.files import sync_folder
+from edge_app.files import GROUP_FOLDER, sync_folder
 from edge_app.storage import acknowledged, database, wal
 from edge_app.storage.database import DAMAGE, read_binding, read_number
 from edge_app.storage.errors import os_errors
@@ -281,7 +281,7 @@ def _copy_aside(path: Path) -> Path:
         kept = [file for file in files if not file.name.endswith("-shm")]  # SQLite makes that anew with each opening
         if number > 1 and all(_same(file, last / file.name) for file in kept):
             return last
-        aside.mkdir(mode=0o750)
+        aside.mkdir(mode=GROUP_FOLDER)
         for file in files:
             shutil.copy2(file, aside / file.name)
             with (aside / file.name).open("rb") as copy:

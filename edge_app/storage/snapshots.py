@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge_app.errors import StateCorrupt
-from edge_app.files import DRAFT_END, write_atomically
+from edge_app.files import DRAFT_END, GROUP_FOLDER, GROUP_READABLE, write_atomically
 from edge_app.storage.errors import os_errors
 
 MAGIC = b"EDGESNP"
@@ -82,11 +82,11 @@ class Snapshots:
     def save(self, key: SnapshotKey, payload: bytes) -> Path:
         """Write a snapshot, whole or not at all, and remove all but the newest two. Raises StateNotWritable."""
         with os_errors(self.folder, "save a snapshot"):
-            self.folder.mkdir(exist_ok=True)
+            self.folder.mkdir(mode=GROUP_FOLDER, exist_ok=True)
             files = self.files()
             number = max((int(name.stem) for name in self._names()), default=0) + 1
             path = self.folder / f"{number:08d}.snapshot"
-            write_atomically(path, pack(key, payload))
+            write_atomically(path, pack(key, payload), mode=GROUP_READABLE)
             for old in [*self.damaged, *[file for file in files if file not in self.damaged][KEPT - 1 :]]:
                 old.unlink(missing_ok=True)
             self.damaged.clear()

@@ -74,3 +74,43 @@ def test_file_that_cannot_be_written_at_the_first_call_is_no_failure(tmp_path: P
         file.mkdir()
         (file / "keeps").write_text("numba from replacing it")
     assert run(tmp_path, NUMBA_CACHE_DIR=str(cache))[0] == "0"
+
+
+FLIPPING = """\
+import random
+from pathlib import Path
+from edge_app.colanet.compiling import compiled
+
+def twice(x):
+    return 2 * x + 1
+
+def count(kernel):
+    return sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values())
+
+if __name__ == "__main__":
+    import sys
+    first = compiled()(twice)
+    assert first(21) == 43
+    files = sorted(Path(first.stats.cache_path).glob("*.nb[ic]"))
+    assert len(files) == 2
+    chance = random.Random(1)
+    for number in range(40):
+        file = files[number % 2]
+        data = bytearray(file.read_bytes())
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        file.write_bytes(data[: chance.randrange(len(data))] if number % 5 == 4 else data)
+        again = compiled()(twice)
+        assert again(21) == 43
+        assert count(again) == (0, 1), (number, file)
+        whole = compiled()(twice)
+        assert whole(21) == 43
+        assert count(whole) == (1, 0), number
+    print("1 1 -")
+"""
+
+
+def test_a_flipped_bit_in_the_cache_is_found_and_the_file_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "KERNELS", FLIPPING)
+    assert run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache"))[0] == "1"

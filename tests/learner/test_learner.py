@@ -1,6 +1,7 @@
 """The learner: teach, correct, classify; the network is always what the journal says."""
 
 import io
+import os
 import resource
 import shutil
 import threading
@@ -541,7 +542,7 @@ def test_an_import_says_nothing_for_this_device(tmp_path: Path) -> None:
         "import: page #0123456789abcdef",
         "import: page",
         "import: a\\ud800",
-        "import: \\x1b[2J\\x1b]0;x\\x07",
+        "import: \\u001b[2J\\u001b]0;x\\u0007",
     ]
     assert [one.request for one in found] == [None] * 4
     assert [one.before for one in found] == [None] * 4
@@ -1073,3 +1074,40 @@ def test_what_a_power_cut_left_is_removed_at_the_start(tmp_path: Path) -> None:
     assert (tmp_path / ".export-abc").exists(), "a reader removes nothing"
     open_learner(tmp_path).close()
     assert {path.name for path in tmp_path.iterdir()} == kept
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_mode & 0o777
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o027, 0o077])
+def test_other_accounts_cannot_read_what_was_taught_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        with open_learner(tmp_path / "state") as learner:
+            fill(learner)
+            learner.save()
+            found = modes(tmp_path / "state")
+            assert {"examples.sqlite", "examples.sqlite-wal", "examples.sqlite-shm", "lock"} < found.keys()
+    finally:
+        os.umask(before)
+    assert len(found) == 6
+    assert all(mode & ~0o640 == 0 and mode & 0o600 == 0o600 for mode in found.values()), found
+    assert (tmp_path / "state").stat().st_mode & 0o027 == 0
+    assert (tmp_path / "state" / "snapshots").stat().st_mode & 0o027 == 0
+
+
+def test_files_of_an_older_edge_app_are_taken_from_other_accounts(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        fill(learner)
+    for path in tmp_path.rglob("*"):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    open_learner(tmp_path, read_only=True).close()
+    assert set(modes(tmp_path).values()) >= {0o666}
+    open_learner(tmp_path).close()
+    found = {name: mode for name, mode in modes(tmp_path).items() if name != "lock"}
+    assert set(found.values()) == {0o640}

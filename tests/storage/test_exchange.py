@@ -321,7 +321,7 @@ def test_control_characters_of_another_device_s_encoder_are_not_shown(exported: 
         manifest["encoder"]["name"] = "\x1b[2J\ud800 x"
 
     with Archive(_rewritten(exported, _manifest(change))) as archive:
-        assert archive.encoder_name == r"\x1b[2J\ud800 x"
+        assert archive.encoder_name == r"\u001b[2J\ud800 x"
 
 
 def test_more_than_can_be_meant_is_refused(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
