@@ -46,7 +46,7 @@ STOP_S = 3.0
 """Time for the stages to stop. The state is saved afterwards; the whole stop takes less than 5 s."""
 
 
-class StoppedEarly(EdgeAppError):
+class StoppedEarly(EdgeAppError, RuntimeError):
     """A signal asked for the stop before the device had started; no failure."""
 
     exit_status = 0
