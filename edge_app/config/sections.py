@@ -51,7 +51,7 @@ class Section:
         self._check_together()
 
     def _check_together(self) -> None:
-        """Raise InputError for values that are right, and not beside one another."""
+        """Raise InputError for values that are valid, but not together."""
 
     @classmethod
     def name_of(cls) -> str:
@@ -59,7 +59,7 @@ class Section:
         return cls.__name__.removesuffix("Config").lower()
 
     def changed(self, key: str, value: object, option: str) -> Self:
-        """Return the section with what an option of the command line says; None changes nothing. Raises InputError."""
+        """Return the section with the value of a command line option; None changes nothing. Raises InputError."""
         if value is None:
             return self
         check = next(entry.metadata["check"] for entry in fields(self) if entry.name == key)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ class CameraConfig(Section):
 
 @dataclass(frozen=True, slots=True)
 class ButtonsConfig(Section):
-    """[buttons]: what a person presses, and what a press means."""
+    """[buttons]: the buttons, and the class that each teaches."""
 
     uri: str = _key("sim:", device(BUTTONS), "The buttons: gpio:..., keyboard:KEY=NAME,..., sim:NAME,NAME.")
     classes: Mapping[str, str] = _key(
@@ -256,7 +256,7 @@ class ConsolidationConfig(Section):
 
 @dataclass(frozen=True, slots=True)
 class TemperatureConfig(Section):
-    """[temperature]: when the processor is too warm, and the rate then."""
+    """[temperature]: lowers the rate while the processor is hot."""
 
     sensor: str = _key(
         "/sys/class/thermal/thermal_zone0/temp",
@@ -271,7 +271,7 @@ class TemperatureConfig(Section):
     resume_at_c: float = _key(
         70.0, number(20, 120, "°C"), "Return to the full rate below this temperature; less than slow_at_c."
     )
-    slow_fps: float = _key(2.0, number(0.01, 1000, "fps"), "Frames per second while the processor is too warm.")
+    slow_fps: float = _key(2.0, number(0.01, 1000, "fps"), "Frames per second while the processor is hot.")
 
     def _check_together(self) -> None:
         if self.resume_at_c >= self.slow_at_c:
@@ -377,7 +377,7 @@ class MqttConfig(Section):
 
 @dataclass(frozen=True, slots=True)
 class WebConfig(Section):
-    """[web]: the page and the API; who may reach them, and who may do what."""
+    """[web]: the page and the API, and access to them."""
 
     enabled: bool = _key(
         False,
@@ -445,6 +445,6 @@ class WebConfig(Section):
 
 @dataclass(frozen=True, slots=True)
 class LogConfig(Section):
-    """[log]: what is logged."""
+    """[log]: level of the log."""
 
     level: str = _key("info", one_of(*LEVELS), "Least important events to log.")
