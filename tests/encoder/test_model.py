@@ -9,6 +9,7 @@ import pytest
 from edge_app.encoder import model
 from edge_app.encoder.model import (
     DEFAULT_MODEL,
+    SHORT_NAMES,
     ModelManifest,
     find_models,
     load_manifest,
@@ -20,10 +21,14 @@ from edge_app.encoder.model import (
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound
 
 
-def test_the_shipped_model_is_whole() -> None:
-    manifest = load_manifest()
-    assert manifest.name == DEFAULT_MODEL
-    assert (manifest.input_size, manifest.embedding_size) == (224, 1280)
+@pytest.mark.parametrize(("name", "size", "side"), [("lite0", 224, 7), ("lite1", 240, 8), ("lite2", 260, 9)])
+def test_the_shipped_models_are_whole(name: str, size: int, side: int) -> None:
+    manifest = load_manifest(name)
+    assert manifest.name == SHORT_NAMES[name]
+    assert (manifest.input_size, manifest.embedding_size) == (size, 1280)
+    assert manifest.last_map is not None
+    assert manifest.last_map.side == side
+    assert manifest.sigma == pytest.approx(2 / 7 * side)
     assert manifest.embedding_zero_point == 0
     assert manifest.licence == "Apache-2.0"
     assert sha256_of(manifest.path) == manifest.sha256

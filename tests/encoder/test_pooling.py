@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_app.encoder.model import MapOutput, ModelManifest, load_manifest
+from edge_app.encoder.model import SHORT_NAMES, MapOutput, ModelManifest, load_manifest
 from edge_app.encoder.pooling import drive_per_cell, gaussian
 from edge_app.encoder.selfcheck import picture
 from edge_app.encoder.tflite import TFLiteEncoder
@@ -28,15 +28,17 @@ def test_weights_fall_as_a_gaussian_does() -> None:
     assert weights[0, 0] / weights[3, 3] == pytest.approx(np.exp(-18 / 8))
 
 
-def test_the_embedding_is_the_weighted_map() -> None:
-    manifest = load_manifest()
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_the_embedding_is_the_weighted_map(name: str) -> None:
+    manifest = load_manifest(name)
+    shown = picture(manifest.input_size)
     told = manifest.last_map
     assert told is not None
     assert (manifest.pooling, told.zero_point) == ("gaussian", 0)
     assert manifest.sigma is not None
     with TFLiteEncoder(manifest) as encoder:
-        embedding, cells = encoder.encode_with_map(picture(224))
-        np.testing.assert_array_equal(encoder.encode(picture(224)), embedding)
+        embedding, cells = encoder.encode_with_map(shown)
+        np.testing.assert_array_equal(encoder.encode(shown), embedding)
     assert cells.shape == (told.side, told.side, manifest.embedding_size)
     assert cells.dtype == np.uint8
     weighted = np.einsum("ij,ijc->c", gaussian(told.side, manifest.sigma), cells * told.scale)

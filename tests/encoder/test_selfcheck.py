@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_app.encoder import selfcheck
-from edge_app.encoder.model import ModelManifest, load_manifest
+from edge_app.encoder.model import SHORT_NAMES, ModelManifest, load_manifest
 from edge_app.encoder.tflite import TFLiteEncoder
 
 
@@ -20,13 +20,15 @@ def test_the_picture_never_changes() -> None:
     assert selfcheck.picture(32).shape == (32, 32, 3)
 
 
-def test_the_shipped_model_computes_what_its_manifest_says() -> None:
-    with TFLiteEncoder(load_manifest()) as encoder:
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_the_shipped_models_compute_what_their_manifests_say(name: str) -> None:
+    manifest = load_manifest(name)
+    with TFLiteEncoder(manifest) as encoder:
         found = selfcheck.check(encoder)
         runtime = selfcheck.distribution(encoder)
     if runtime == "ai-edge-litert" or platform.machine() == "x86_64":
         assert found.equal is True
-    assert set(load_manifest().self_check) == {"ai-edge-litert", "tflite-runtime"}
+    assert set(manifest.self_check) == {"ai-edge-litert", "tflite-runtime"}
 
 
 def test_other_bits_and_nothing_to_compare_with(tiny: ModelManifest) -> None:
