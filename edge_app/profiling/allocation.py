@@ -25,7 +25,9 @@ def allocated(decide: Callable[[NDArray[np.uint8]], Any], frames: NDArray[np.uin
         gc.collect()
         tracemalloc.start()
         try:
-            decide(frames[0])
+            for _ in range(ROUNDS):  # fills the lists of freed objects that Python and numba keep
+                for frame in frames:
+                    decide(frame)
             before = tracemalloc.get_traced_memory()[0]
             peaks.append(max(_peak(decide, frame) for _ in range(ROUNDS) for frame in frames))
             gc.collect()

@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from edge_app.web.listener import Connection, ConnectionTable
+from edge_app.web.listener import ClientConnection, ConnectionTable
 from support.certificate import self_signed
 from support.served import Served, api
 
 
-def fill(table: ConnectionTable, address: str, count: int, **state: bool) -> list[Connection]:
+def fill(table: ConnectionTable, address: str, count: int, **state: bool) -> list[ClientConnection]:
     """Admit connections from an address, each in this state."""
     found = []
     for _ in range(count):
