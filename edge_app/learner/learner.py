@@ -30,7 +30,7 @@ from edge_app.learner import consolidation, corrections
 from edge_app.learner.importing import Importer, PendingImport
 from edge_app.learner.live import InputDrive, LiveNetwork
 from edge_app.learner.rebuilder import Rebuilder
-from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, replay, resume
+from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, prediction_of, replay, resume
 from edge_app.learner.saver import Saver
 from edge_app.messages import Decision
 from edge_app.storage.folder import FolderLock, clean, restrict
@@ -589,7 +589,7 @@ class Learner(Closing):
                 newest = first + index - 1
             elif newest in leaving:
                 newest = None
-            decided.append((before, _prediction(before, newest)))
+            decided.append((before, prediction_of(before, newest)))
         return decided
 
     def _check_embedding(self, embedding: NDArray[np.uint8]) -> None:
@@ -610,13 +610,3 @@ class Learner(Closing):
         self._store.close()
         if self._lock is not None:
             self._lock.release()
-
-
-def _prediction(before: Decision, newest: int | None) -> Prediction:
-    """Return a decision as it is stored; `newest` is the newest example of the class that was named."""
-    told = (len(before.labels), before.novelty, before.separation, before.learnt)
-    if before.label is None:
-        return Prediction(None, None, 0, 0, *told)
-    best = before.labels.index(before.label)
-    own, others = int(before.excitation[best]), np.delete(before.excitation, best)
-    return Prediction(before.label, newest, own, own - max(int(others.max(initial=0)), 0), *told)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from edge_app.errors import InputError, ModelMismatch, StateCorrupt
 from edge_app.files import GROUP_READABLE, sync_folder
-from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained
+from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, prediction_of, replay
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
-from edge_app.storage.records import Binding, Example, Kind
+from edge_app.storage.records import Binding, Example, Kind, Prediction
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
 
@@ -49,9 +49,9 @@ class Rebuilt(NamedTuple):
     encoder: str
     """Name of the encoder before the rebuild."""
     before: Recognised
-    """Counted from the stored decisions, which imported examples lack."""
+    """Counted from the predictions stored before the rebuild, which imported examples lack."""
     after: Recognised
-    """Counted during the replay."""
+    """Counted from the predictions stored now; those of another network are made anew during the replay."""
 
 
 def rebuild(
@@ -74,15 +74,21 @@ def rebuild(
     try:
         with Store.open(database_path(folder)) as store:
             encoder, before = store.binding.encoder_name, _recognised(store.examples())
+            other = binding.decides_otherwise(store.binding)
             reencode = binding.encoder_sha256 != store.binding.encoder_sha256
             lost, kept = 0, None
             if reencode:
                 lost, kept = _reencode(store, binding, encode, accept_loss, progress)
             trained = Trained(factory.new())
-            after = _test_then_learn(trained, rate_code, store, progress)
+            predictions = None
+            if other:
+                predictions = _predict_and_learn(trained, rate_code, store, progress)
+            else:
+                replay(trained, rate_code, store.journal, store.count_presentations(), progress)
             Snapshots(snapshots_path(folder)).save(trained.key(binding), trained.network.snapshot())
-            store.rebind(binding)
-            return Rebuilt(len(store.examples()), reencode, lost, kept, encoder, before, after)
+            store.rebind(binding, predictions=predictions)
+            examples = store.examples()
+            return Rebuilt(len(examples), reencode, lost, kept, encoder, before, _recognised(examples))
     finally:
         lock.release()
 
@@ -126,7 +132,7 @@ def _encoded(store: Store, encode: Encode, progress: Progress | None) -> tuple[d
 
 
 def _recognised(examples: Sequence[Example]) -> Recognised:
-    """Count the stored decisions on examples, given in the order in which they were taught."""
+    """Count the stored predictions on examples, given in the order in which they were taught."""
     known: set[str] = set()
     right = tested = 0
     for example in examples:
@@ -137,20 +143,26 @@ def _recognised(examples: Sequence[Example]) -> Recognised:
     return Recognised(right, tested)
 
 
-def _test_then_learn(trained: Trained, rate_code: RateCoder, store: Store, progress: Progress | None) -> Recognised:
-    """Replay the journal as `replay` does, deciding on each example of a known class before it is learnt."""
+def _predict_and_learn(
+    trained: Trained, rate_code: RateCoder, store: Store, progress: Progress | None
+) -> dict[int, Prediction]:
+    """Replay the journal as `replay` does; return the prediction on each example before it was learnt first."""
     total = store.count_presentations()
-    right = tested = 0
+    presented = iter(store.presentations())
+    predictions: dict[int, Prediction] = {}
+    newest: dict[str, int] = {}
     while entries := store.journal(trained.seq, CHUNK):
         for entry in entries:
-            if entry.kind is Kind.EXAMPLE and entry.label in trained.network.labels:
-                counts = rate_code(np.frombuffer(entry.embedding, np.uint8))
-                tested += 1
-                right += trained.network.predict_one(counts).label == entry.label
+            if entry.kind is Kind.EXAMPLE:
+                example = next(presented)
+                if example not in predictions:
+                    before = trained.network.predict_one(rate_code(np.frombuffer(entry.embedding, np.uint8)))
+                    predictions[example] = prediction_of(before, newest.get(before.label or ""))
+                newest[entry.label] = max(example, newest.get(entry.label, 0))
             trained.learn([entry], rate_code)
         if progress is not None:
             progress(trained.journal.count, total)
-    return Recognised(right, tested)
+    return predictions
 
 
 def _keep(store: Store) -> Path:

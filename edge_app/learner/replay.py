@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge_app import __version__
 from edge_app.errors import StateCorrupt
 from edge_app.messages import Decision
-from edge_app.storage.records import Binding, Entry, JournalDigest, Kind
+from edge_app.storage.records import Binding, Entry, JournalDigest, Kind, Prediction
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 
 CHUNK = 64
@@ -161,6 +161,16 @@ def replay(
         trained.learn(entries, rate_code)
         if progress is not None:
             progress(trained.journal.count, max(total, trained.journal.count))
+
+
+def prediction_of(before: Decision, newest: int | None) -> Prediction:
+    """Return a decision as it is stored; `newest` is the newest example of the class that was named."""
+    told = (len(before.labels), before.novelty, before.separation, before.learnt)
+    if before.label is None:
+        return Prediction(None, None, 0, 0, *told)
+    best = before.labels.index(before.label)
+    own, others = int(before.excitation[best]), np.delete(before.excitation, best)
+    return Prediction(before.label, newest, own, own - max(int(others.max(initial=0)), 0), *told)
 
 
 def _digest(read: ReadJournal, presentations: int) -> tuple[JournalDigest, int]:

@@ -340,13 +340,18 @@ class Store(Closing):
         return [example for (example,) in self._all("SELECT id FROM examples WHERE label IS NULL ORDER BY id")]
 
     def rebind(
-        self, binding: Binding, embeddings: Callable[[int], bytes] | None = None, drop: Sequence[int] = ()
+        self,
+        binding: Binding,
+        embeddings: Callable[[int], bytes] | None = None,
+        drop: Sequence[int] = (),
+        predictions: Mapping[int, Prediction] | None = None,
     ) -> None:
         """Bind the state to another encoder, rate code or parameters, in one transaction.
 
         With `embeddings` every example gets the embedding that it returns for its id; the examples in `drop` are
-        deleted, and undo's history and all dreams with them. Decisions of another network on the examples are dropped.
-        Raises StateNotWritable, and what `embeddings` raises.
+        deleted, and undo's history and all dreams with them. Predictions of another network on the examples are
+        deleted; `predictions` replaces all by those of the new one, by example. Raises StateNotWritable, and what
+        `embeddings` raises.
         """
         with self._changing("rebuild") as change:
             if embeddings is not None:
@@ -356,8 +361,10 @@ class Store(Closing):
                     change.delete_example(example)
                 for kept in self.examples():
                     change.update_example(kept.id, label=kept.label, embedding=embeddings(kept.id))
-            if binding.decides_otherwise(self.binding):
+            if predictions is not None or binding.decides_otherwise(self.binding):
                 change.delete_all("predictions")
+            for example, prediction in (predictions or {}).items():
+                change.insert_prediction(example, prediction)
             database.write_binding(self._db, binding)
         self.binding = binding
 

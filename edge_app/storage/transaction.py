@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from edge_app.errors import InputError
 from edge_app.storage import database
-from edge_app.storage.records import Action, Dream, ExampleChange, NewExample, checksum
+from edge_app.storage.records import Action, Dream, ExampleChange, NewExample, Prediction, checksum
 
 EXAMPLE = "id, label, embedding, time_ns, source, thumbnail"
 """The columns of an example that its checksum covers, in the order in which it covers them."""
@@ -49,8 +49,12 @@ class Transaction:
         if new.thumbnail is not None:
             self._db.execute("INSERT INTO thumbnails VALUES (?, ?)", (example, new.thumbnail))
         if new.before is not None:
-            self._insert("predictions", example, new.before.to_json())
+            self.insert_prediction(example, new.before)
         return example
+
+    def insert_prediction(self, example: int, prediction: Prediction) -> None:
+        """Store what was decided on an example before it was learnt."""
+        self._insert("predictions", example, prediction.to_json())
 
     def update_example(self, example: int, *, label: str | None, embedding: bytes | None = None) -> None:
         """Give an example another label (None: forgotten) and, where given, another embedding. Raises InputError."""
