@@ -45,7 +45,7 @@ from edge_app.colanet.fixedpoint import (
     POWER_TABLE,
     to_fixed,
 )
-from edge_app.colanet.kernels import NEVER, AppraisalScratch, Background, ColumnActivity, Dynamics
+from edge_app.colanet.kernels import NEVER, Background, ColumnActivity, Dynamics
 from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 
 VARIATIONS = 4
@@ -110,9 +110,6 @@ class DecorrelatedColumns(Columns):
         self._common = np.zeros((2, n_inputs), np.int64)
         self._rows = np.empty((CACHE_LINE, n_inputs), np.int16)
         self._background = _make_background(background, n_inputs)
-        near = np.zeros(kernels.NEIGHBOURS, np.int64)
-        square = np.zeros((near.size, near.size), np.int64)
-        self._appraisal_scratch = AppraisalScratch(near, near.copy(), near.copy(), square, square.copy())
         self._rule = rule
         self._regularisation = to_fixed(rule.regularisation, 0)
         self._fraction = to_fixed(rule.threshold, 16)
@@ -156,24 +153,23 @@ class DecorrelatedColumns(Columns):
                         winner's drive stays below LEAST_DRIVE, or below the background's highest plus its lead
             separation  log2(a + |y - y_r|^2) - log2(a + |y - y_w|^2)
         """
-        return Appraisal(
-            *map(
-                int,
-                kernels.appraise(
-                    counts,
-                    self._activity,
-                    best,
-                    self.mean,
-                    self.drive,
-                    self.uses,
-                    self.threshold,
-                    self._roots,
-                    self._common,
-                    self._background,
-                    self._appraisal_scratch,
-                ),
-            )
+        activity, background = self._activity, self._background
+        novelty, separation, learnt = kernels.appraise(
+            counts,
+            activity.spikes,
+            activity.potential,
+            activity.winner,
+            best,
+            self.mean,
+            self.drive,
+            self.uses,
+            self.threshold,
+            self._roots,
+            self._common,
+            background.weights,
+            background.tonic,
         )
+        return Appraisal(novelty, separation, learnt)
 
     def learn(self, counts: NDArray[np.uint8], column: int, presentation: int) -> None:
         winner = self._winner(counts, column)

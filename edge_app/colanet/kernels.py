@@ -117,16 +117,6 @@ class Background(NamedTuple):
     """(n,) zeros."""
 
 
-class AppraisalScratch(NamedTuple):
-    """Working memory of `appraise`, int64; gaps and shared (NEIGHBOURS, NEIGHBOURS), the others (NEIGHBOURS,)."""
-
-    neurons: NDArray[np.int64]
-    drives: NDArray[np.int64]
-    solved: NDArray[np.int64]
-    gaps: NDArray[np.int64]
-    shared: NDArray[np.int64]
-
-
 @compiled()
 def spikes_at(count: int, step: int) -> bool:
     """Whether an input with this count spikes at this step."""
@@ -857,34 +847,26 @@ def relative(drive, mean_norm):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def drive_of(activity, threshold, column):  # type: ignore[no-untyped-def]
-    """Return (neuron, drive): a column's winner and its drive, which is the spikes' thresholds plus the potential."""
-    per_column = threshold.shape[0] // activity.spikes.shape[0]
-    neuron = column * per_column + activity.winner[column, 0]
-    return neuron, np.int64(activity.spikes[column, 0]) * threshold[neuron] + activity.potential[column, 0]
+def choose_neighbours(drives_, roots, best, neurons):  # type: ignore[no-untyped-def]
+    """Fill neurons (NEIGHBOURS,) int64 with the winner `best` and the most driven others; return how many there are.
 
-
-@compiled()
-def choose_neighbours(activity, threshold, roots, best, neurons, drives_):  # type: ignore[no-untyped-def]
-    """Fill neurons and drives_ (NEIGHBOURS,) int64 with column `best` and the most driven others; return how many.
-
-    Only columns that have learnt are chosen (roots (neurons,) int64 is 0 for others); the first one at a tie.
+    drives_ (columns,) int64 of the neurons (columns,) that stand for their columns. Only columns that have learnt are
+    chosen (their root is above 0), the first one at a tie.
     """
-    neurons[0], drives_[0] = drive_of(activity, threshold, best)
+    neurons[0] = best
     found = 1
-    for column in range(activity.spikes.shape[0]):
-        neuron, drive = drive_of(activity, threshold, column)
-        if column == best or roots[neuron] == 0:
+    for column in range(drives_.shape[0]):
+        if column == best or roots[column] == 0:
             continue
         place = found
-        while place > 1 and drives_[place - 1] < drive:
+        while place > 1 and drives_[neurons[place - 1]] < drives_[column]:
             place -= 1
         if place == NEIGHBOURS:
             continue
         found = min(found + 1, NEIGHBOURS)
         for later in range(found - 1, place, -1):
-            neurons[later], drives_[later] = neurons[later - 1], drives_[later - 1]
-        neurons[place], drives_[place] = neuron, drive
+            neurons[later] = neurons[later - 1]
+        neurons[place] = column
     return found
 
 
@@ -930,11 +912,56 @@ def squared_length(factor, drives_, n, solved):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def appraise(counts, activity, best, mean, drive, uses, threshold, roots, common, background, scratch):  # type: ignore[no-untyped-def]
-    """Return (novelty, separation, learnt) of the presentation that `activity` is of: `Columns.appraise`.
+def distances(chosen, drives_, roots, mean, drive, common, mean_norm):  # type: ignore[no-untyped-def]
+    """Return the squared distances, Q.16, of an example: from the common mean, and from the mean of each neuron chosen.
 
-    best: the winning column. uses (neurons,) int32. roots (neurons,) int64 Q.16: the norms. common (2, n) int64 as in
-    `common_of`. background: a `Background`. scratch: a `AppraisalScratch`.
+    chosen (n,) int64 neurons, drives_ (n,) int64 of theirs, Q.16 in mean norms.
+    """
+    n = chosen.shape[0]
+    shared, solved = np.empty((n, n), np.int64), np.empty(n, np.int64)
+    gaps, found = np.empty((n, n), np.int64), np.empty(n + 1, np.int64)
+    for i in range(n):
+        for j in range(i + 1):
+            own, other = chosen[i], chosen[j]
+            shared[i, j] = shared_drive(mean[own], drive[other], common, roots[own], roots[other])
+            shared[j, i] = shared[i, j]
+    for k in range(n):
+        for i in range(n):  # what the columns would be driven by, were the example the mean of this neuron
+            gaps[k, i] = drives_[i] - cut((shared[i, k] * roots[chosen[k]] // mean_norm) >> 8, 22)
+    for i in range(n):
+        shared[i, i] = max(shared[i, i], 0) + RIDGE
+    factorise(shared, n)
+    found[0] = squared_length(shared, drives_, n, solved)
+    for k in range(n):
+        found[k + 1] = squared_length(shared, gaps[k], n, solved)
+    return found
+
+
+@compiled()
+def bar_of(counts, background_weights, background_tonic, mean_norm):  # type: ignore[no-untyped-def]
+    """Return the drive, Q.16 in mean norms, below which an example is new: counts (n,) uint8 also drive the background.
+
+    background_weights (r, n) int16 and background_tonic (r,) int64, Q0.15.
+    """
+    bar = np.int64(LEAST_DRIVE)
+    for r in range(background_tonic.shape[0]):
+        row = background_weights[r]
+        received = np.int64(0)
+        for i in range(row.shape[0]):
+            received += np.int64(row[i]) * np.int64(counts[i])
+        bar = max(bar, relative(received - background_tonic[r], mean_norm) + BACKGROUND_LEAD)
+    return bar
+
+
+@compiled()
+def appraise(  # type: ignore[no-untyped-def]
+    counts, spikes, potential, winner, best, mean, drive, uses, threshold, roots, common, weights, tonic
+):
+    """Return (novelty, separation, learnt) of a presentation: `Columns.appraise`.
+
+    counts (n,) uint8; spikes, potential and winner as in `ColumnActivity`; best: the winning column. uses (neurons,)
+    int32. roots (neurons,) int64 Q.16: the norms. common (2, n) int64 as in `common_of`. weights and tonic are those of
+    the background, as in `bar_of`. Arrays one by one: numba keeps Python objects for the fields of a tuple.
     """
     used: Any = np.int64(0)
     total: Any = np.int64(0)
@@ -942,39 +969,23 @@ def appraise(counts, activity, best, mean, drive, uses, threshold, roots, common
         used += uses[m] > 0
         total += roots[m]
     mean_norm: Any = max(total // max(used, 1), 64)
-    n = choose_neighbours(activity, threshold, roots, best, scratch.neurons, scratch.drives)
-    for i in range(n):
-        own = scratch.neurons[i]
-        for j in range(i + 1):
-            other = scratch.neurons[j]
-            scratch.shared[i, j] = shared_drive(mean[own], drive[other], common, roots[own], roots[other])
-            scratch.shared[j, i] = scratch.shared[i, j]
-        scratch.drives[i] = relative(scratch.drives[i], mean_norm)
-    for k in range(n):
-        # what the columns would be driven by, were the example the mean of class k
-        own_root = roots[scratch.neurons[k]]
-        for i in range(n):
-            scratch.gaps[k, i] = scratch.drives[i] - cut((scratch.shared[i, k] * own_root // mean_norm) >> 8, 22)
-    for i in range(n):
-        scratch.shared[i, i] = max(scratch.shared[i, i], 0) + RIDGE
-    factorise(scratch.shared, n)
-    length = squared_length(scratch.shared, scratch.drives, n, scratch.solved)
-    distance = squared_length(scratch.shared, scratch.gaps[0], n, scratch.solved)
-    runner_up: Any = distance
-    for k in range(1, n):
-        other_distance = squared_length(scratch.shared, scratch.gaps[k], n, scratch.solved)
-        runner_up = other_distance if k == 1 else min(runner_up, other_distance)
-    near = log2_of(OWN_SPREAD + distance)
-    familiarity = (log2_of(OWN_SPREAD + length) >> 1) - near
-    bar = np.int64(LEAST_DRIVE)
-    for r in range(background.tonic.shape[0]):
-        row = background.weights[r]
-        received = np.int64(0)
-        for i in range(row.shape[0]):
-            received += np.int64(row[i]) * np.int64(counts[i])
-        bar = max(bar, relative(received - background.tonic[r], mean_norm) + BACKGROUND_LEAD)
-    novelty = -(familiarity + (min(scratch.drives[0] - bar, 0) >> 1))
-    return novelty, log2_of(OWN_SPREAD + runner_up) - near, np.int64(uses[scratch.neurons[0]])
+    columns = spikes.shape[0]
+    neurons, own_roots, drives_ = np.empty(columns, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
+    for column in range(columns):
+        neuron = column * (threshold.shape[0] // columns) + winner[column, 0]
+        neurons[column], own_roots[column] = neuron, roots[neuron]
+        drives_[column] = np.int64(spikes[column, 0]) * threshold[neuron] + potential[column, 0]
+    near = np.empty(NEIGHBOURS, np.int64)
+    near = near[: choose_neighbours(drives_, own_roots, best, near)]
+    near_drives = np.empty(near.shape[0], np.int64)
+    for i in range(near.shape[0]):
+        near_drives[i] = relative(drives_[near[i]], mean_norm)
+    found = distances(neurons[near], near_drives, roots, mean, drive, common, mean_norm)
+    to_class = log2_of(OWN_SPREAD + found[1])
+    familiarity = (log2_of(OWN_SPREAD + found[0]) >> 1) - to_class
+    short = min(near_drives[0] - bar_of(counts, weights, tonic, mean_norm), 0)
+    separation = log2_of(OWN_SPREAD + found[2:].min()) - to_class if near.shape[0] > 1 else np.int64(0)
+    return -(familiarity + (short >> 1)), separation, np.int64(uses[neurons[best]])
 
 
 @compiled()

@@ -191,8 +191,9 @@ class CoLaNET:
         first = np.negative(totals[EARLIEST], dtype=np.int64).astype(np.int32)
         excitation = totals[EXCITATION].copy()
         label = self._labels[best] if spikes[best] else None
-        appraisal = self._columns.appraise(shown, best)
-        return Decision(label, self.labels, spikes, first, margin if spikes[best] else 0, excitation, *appraisal)
+        novelty, separation, learnt = self._columns.appraise(shown, best)
+        margin = margin if spikes[best] else 0
+        return Decision(label, self.labels, spikes, first, margin, excitation, novelty, separation, learnt)
 
     def _column(self, label: str) -> int:
         try:
