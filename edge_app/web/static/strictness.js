@@ -54,7 +54,7 @@ export class StrictnessView {
   #tell() {
     const value = Number(this.#slider.value);
     const near = (/** @type {import("./api.js").Preview} */ one) => Math.abs(one.strictness - value);
-    const preview = this.#previews.toSorted((a, b) => near(a) - near(b))[0];
+    const preview = [...this.#previews].sort((a, b) => near(a) - near(b))[0];
     const text = preview ? rejections(preview) : "";
     setText(this.#words, text);
     this.#slider.setAttribute("aria-valuetext", `${value}. ${text}`);
