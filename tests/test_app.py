@@ -55,7 +55,7 @@ def test_it_runs_learns_and_ends_in_time(tmp_path: Path) -> None:
     status = app.run(source(tmp_path, "sim:disc@1"), listener=events.append, seconds=3)
     assert status.learnt == 1
     assert status.classes == ("disc",)
-    assert status.decided == sum(isinstance(event, Decided) for event in events) > 5
+    assert status.decided == sum(isinstance(event, Decided) for event in events) > 0
     with Store.reader(database_path(tmp_path)) as store:
         assert [example.label for example in store.examples()] == ["disc"]
 

@@ -40,10 +40,9 @@ def test_from_start_to_stop_under_a_service_manager(tmp_path: Path, devices: lis
     devices.append(device)
     device.wait_for("READY")
     assert device.heard[0] == {"STATUS": "starting"}
+    device.wait_for_line("label=square")
     device.wait_for_line("undone")
     assert device.wait_for_decision()["label"] is None
-    device.wait_for_decision("disc", "square")
-    device.wait_for_decision("disc")  # the network is rebuilt beside the loop, and swapped in when it is whole
     config.write_text(config.read_text() + "[camera]\nfps = 3\n")
     device.process.send_signal(signal.SIGHUP)
     device.wait_for_line("reload_refused")
@@ -53,8 +52,9 @@ def test_from_start_to_stop_under_a_service_manager(tmp_path: Path, devices: lis
     device.wait_for("READY")
     device.process.send_signal(signal.SIGTERM)
     device.wait_for("STOPPING")
-    _, err = device.end()
+    out, err = device.end()
     assert device.process.returncode == 0
+    assert json.loads(out.splitlines()[-1])["spikes"].keys() == {"disc"}, "the network was rebuilt without square"
     assert "stopped" not in err, "the reload has raised the log's level"
     assert stored(device.state) == [("disc", "button disc")]
     assert list((device.state / "snapshots").iterdir()), "the state was saved"
