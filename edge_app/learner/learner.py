@@ -129,8 +129,8 @@ class Learner(Closing):
         """Faults that were found and repaired when the state was opened."""
         try:
             trained, saved = self._resume(progress)
-        except BaseException:
-            self._release()
+        except BaseException as error:
+            self._release(damaged=isinstance(error, StateCorrupt))
             raise
         self._live = LiveNetwork(trained, rate_code)
         self._saver = Saver(snapshots, self._freeze, every=snapshot_every, saved=saved)
@@ -606,7 +606,7 @@ class Learner(Closing):
         if self._store.read_only:
             raise StateNotWritable(f"{self._store.path.parent} was opened read-only: it cannot be changed")
 
-    def _release(self) -> None:
-        self._store.close()
+    def _release(self, *, damaged: bool = False) -> None:
+        self._store.close(unchanged=damaged)
         if self._lock is not None:
             self._lock.release()

@@ -32,10 +32,17 @@ class Inbox:
         self._waiting: OrderedDict[str, Offer] = OrderedDict()
         """By topic: of a device's class the newest offer counts."""
         self._seen: OrderedDict[str, str] = OrderedDict()
-        with suppress(OSError, ValueError, RecursionError):
+        with suppress(OSError):
+            self._seen = self._remembered()
+
+    def _remembered(self) -> "OrderedDict[str, str]":
+        """Return the memory in the file; empty if it is missing or damaged. Raises OSError if it cannot be read now."""
+        try:
             read = json.loads(self._path.read_bytes())
-            if isinstance(read, dict):
-                self._seen.update((key, value) for key, value in read.items() if isinstance(value, str))
+        except (FileNotFoundError, ValueError, RecursionError):
+            read = {}
+        entries = read.items() if isinstance(read, dict) else ()
+        return OrderedDict((key, value) for key, value in entries if isinstance(value, str))
 
     def put(self, topic: str, offer: Offer) -> bool:
         """Add an offer; False if it was here before. Raises InputError if there is no room."""
@@ -72,7 +79,8 @@ class Inbox:
     def settle(self, offer: Offer, outcome: str) -> None:
         """Remember the decision on an offer, which no longer waits. Raises StateNotWritable: then it still waits."""
         with self._lock:
-            seen = OrderedDict(self._seen)
+            with os_errors(self._path.parent, f"read {self._path.name}"):
+                seen = self._remembered() | self._seen
             seen[offer.id] = outcome
             while len(seen) > REMEMBERED:
                 seen.popitem(last=False)

@@ -5,6 +5,7 @@ consistent state, and neither wait for the writer nor make it wait.
 """
 
 import os
+import secrets
 import shutil
 import sqlite3
 import tempfile
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from edge_app.errors import StateCorrupt
+from edge_app.errors import StateBusy, StateCorrupt
 from edge_app.files import GROUP_READABLE, sync_folder
 from edge_app.storage.errors import corrupt, os_errors, sqlite_errors
 from edge_app.storage.records import Binding, Ledger, checksum
@@ -80,23 +81,51 @@ SCHEMA_VERSION = 1 + len(MIGRATIONS)
 
 
 def create(path: Path, binding: Binding, version: int = SCHEMA_VERSION) -> None:
-    """Create an empty database of a schema version at `path`, whole or not at all. Raises StateNotWritable."""
-    fresh = path.with_name(path.name + ".new")
+    """Create an empty database of a schema version at `path`, whole or not at all.
+
+    Raises StateNotWritable, and StateBusy when another process has just created one.
+    """
+    fresh = path.with_name(f"{path.name}.new-{secrets.token_hex(4)}")  # removed by folder.clean after a power cut
     with os_errors(path.parent, "create the database"):
-        for leftover in (fresh, fresh.with_name(fresh.name + "-wal"), fresh.with_name(fresh.name + "-shm")):
-            leftover.unlink(missing_ok=True)
-        os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, GROUP_READABLE))
-        with sqlite_errors(fresh, "create the database"), closing(sqlite3.connect(fresh, isolation_level=None)) as db:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.executescript(f"BEGIN; {SCHEMA} {''.join(MIGRATIONS[: version - 1])} COMMIT;")
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {version}")
-            with transaction(db):
-                write_binding(db, binding)
-                write_ledger(db, Ledger(0, 0))
-        fresh.rename(path)
+        try:
+            os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, GROUP_READABLE))
+            with (
+                sqlite_errors(fresh, "create the database"),
+                closing(sqlite3.connect(fresh, isolation_level=None)) as db,
+            ):
+                _fill(db, binding, version)
+            _put_in_place(fresh, path)
+        except BaseException:
+            for end in ("", "-wal", "-shm"):
+                with suppress(OSError):
+                    fresh.with_name(fresh.name + end).unlink(missing_ok=True)
+            raise
         sync_folder(path.parent)
+
+
+def _fill(db: sqlite3.Connection, binding: Binding, version: int) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.executescript(f"BEGIN; {SCHEMA} {''.join(MIGRATIONS[: version - 1])} COMMIT;")
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {version}")
+    with transaction(db):
+        write_binding(db, binding)
+        write_ledger(db, Ledger(0, 0))
+
+
+def _put_in_place(fresh: Path, path: Path) -> None:
+    """Give a new file its name, unless there is another of that name."""
+    try:
+        os.link(fresh, path)
+    except FileExistsError as error:
+        raise StateBusy(f"another process has just created {path}: try again") from error
+    except OSError:  # a file system without links
+        if path.exists():
+            raise
+        fresh.rename(path)
+    else:
+        fresh.unlink()
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -17,7 +17,7 @@ from edge_app.errors import StateCorrupt
 from edge_app.files import GROUP_FOLDER, sync_folder
 from edge_app.storage import acknowledged, database, wal
 from edge_app.storage.database import DAMAGE, read_binding, read_number
-from edge_app.storage.errors import os_errors
+from edge_app.storage.errors import os_errors, sqlite_errors
 from edge_app.storage.folder import DATABASE, FolderLock, database_path, require_state
 from edge_app.storage.records import Binding, NewExample, Prediction, checksum
 from edge_app.storage.store import Store
@@ -78,7 +78,7 @@ def recover(folder: Path, assumed: Binding | None = None) -> Recovery | None:
         aside = _copy_aside(path)
         work = folder / WORK
         shutil.rmtree(work, ignore_errors=True)
-        with os_errors(folder, "recover the database"):
+        with os_errors(folder, "recover the database"), sqlite_errors(path, "recover the database"):
             try:
                 salvage = _salvage(aside / path.name, work)
                 binding = salvage.binding or assumed

@@ -97,9 +97,11 @@ class Store(Closing):
         acknowledged = verify.acknowledged(path)
         return cls(path, database.connect_reader(path), acknowledged, read_only=True)
 
-    def close(self) -> None:
-        """Close the database; the write-ahead log is folded into it."""
+    def close(self, *, unchanged: bool = False) -> None:
+        """Close the database; the write-ahead log is folded into it, unless `unchanged`: both may be damaged."""
         with suppress(sqlite3.Error):
+            if unchanged and not self.read_only:
+                database.close_unchanged(self._db, self.path)
             self._db.close()
         if self._acknowledged is not None:
             self._acknowledged.close()
@@ -330,7 +332,7 @@ class Store(Closing):
         self._note_purged([last] * len(gone))
         try:
             cleared = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-        except sqlite3.OperationalError:
+        except sqlite3.Error:  # the deletion itself is stored
             cleared = False
         if not cleared:
             logger.warning("%s: deleted, but the write-ahead log keeps traces until the next clean stop", self.path)

@@ -1,6 +1,7 @@
 """The checks of a database when it is opened: every row, that none is missing, and that no change is."""
 
 import sqlite3
+from itertools import zip_longest
 from pathlib import Path
 
 from edge_app.storage import database, wal
@@ -16,6 +17,12 @@ CHECKED = {
     "actions": "id, time_ns, kind, changes",
     "predictions": "example, json",
 }
+INDEXES = {
+    "examples_by_label": ("examples", "label, id"),
+    "presentations_by_example": ("presentations", "example, seq"),
+    "sqlite_autoindex_dreams_1": ("dreams", "example, number, seq"),
+}
+"""Index -> its table and all that it holds, in its order."""
 
 
 def acknowledged(path: Path) -> int | None:
@@ -40,6 +47,7 @@ def check(db: sqlite3.Connection, path: Path, number: int | None) -> Binding:
                 if checksum(table, *row[:-1]) != row[-1]:
                     raise corrupt(path, f"row {row[0]} of the table {table} fails its checksum")
                 ledger = ledger.plus(row[-1])
+        _check_indexes(db, path)
         stored = database.read_ledger(db)
         last = database.read_number(db)
         sizes = db.execute(
@@ -58,3 +66,12 @@ def check(db: sqlite3.Connection, path: Path, number: int | None) -> Binding:
             "cut off or removed, or an older copy of the database was put in its place",
         )
     return binding
+
+
+def _check_indexes(db: sqlite3.Connection, path: Path) -> None:
+    """Raise StateCorrupt unless each index agrees with its table: queries by it would find other rows."""
+    for index, (table, columns) in INDEXES.items():
+        sql = f"SELECT {columns} FROM {table} {{}} ORDER BY {columns}"  # noqa: S608 our own names
+        rows, indexed = (db.execute(sql.format(how)) for how in ("NOT INDEXED", f"INDEXED BY {index}"))
+        if any(one != other for one, other in zip_longest(rows, indexed)):
+            raise corrupt(path, f"the index {index} does not agree with its table")

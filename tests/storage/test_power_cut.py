@@ -85,11 +85,13 @@ def _clean_colanet(folder: Path) -> bytes:
     """What CoLaNET is that learns the stored journal from the beginning, one example at a time."""
     from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params
+    from edge_app.encoder.background import load_background
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.ratecode import RateCode
 
-    rate_code = RateCode.for_model(load_manifest())
-    network = CoLaNET(Params(), rate_code.n_inputs)
+    manifest = load_manifest()
+    rate_code = RateCode.for_model(manifest)
+    network = CoLaNET(Params(), rate_code.n_inputs, background=load_background(manifest))
     with Store.reader(database_path(folder)) as store:
         for entry in store.journal():
             if entry.label not in network.labels:

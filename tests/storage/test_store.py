@@ -429,3 +429,31 @@ def test_embeddings_of_another_size_are_refused(tmp_path: Path) -> None:
         store.commit("teach", 0, add=[new(1)])
     with pytest.raises(StateCorrupt, match="not 33"):
         Store.open(path)
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        ("examples_by_label", "examples_by_label does not agree"),
+        ("presentations_by_example", "presentations_by_example"),
+    ],
+)
+def test_an_index_that_finds_other_rows_is_refused(path: Path, index: str, words: str) -> None:
+    db = sqlite3.connect(path)
+    (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (index,)).fetchone()
+    size = db.execute("PRAGMA page_size").fetchone()[0]
+    db.close()
+    data = bytearray(path.read_bytes())
+    start = (page - 1) * size
+    found = data[start : start + size]
+    if index == "examples_by_label":
+        place = found.index(b"mug")
+        found[place : place + 3] = b"mog"
+    else:
+        found[-1] ^= 1  # the last bytes of a page are those of its first cell
+    data[start : start + size] = found
+    path.write_bytes(data)
+    for opening in (Store.open, Store.reader):
+        with pytest.raises(StateCorrupt, match=words):
+            opening(path)
+    assert path.read_bytes() == bytes(data)
