@@ -22,8 +22,9 @@ from edge_app.datasets.listing import LeftOut
 from edge_app.datasets.pictures import decode_image
 from edge_app.errors import InputError
 from edge_app.labels import check_label
-from edge_app.learner.learner import Learner, Sample
+from edge_app.learner.learner import Learner
 from edge_app.learner.pictures import thumbnail_of
+from edge_app.learner.samples import Sample
 
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest

@@ -15,10 +15,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice, takewhile
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +24,14 @@ from numpy.typing import NDArray
 from edge_app.closing import Closing
 from edge_app.config import ConsolidationConfig, StateConfig
 from edge_app.errors import EdgeAppError, InputError, StateBusy, StateCorrupt, StateNotWritable
-from edge_app.learner import consolidation, corrections
+from edge_app.learner import corrections
+from edge_app.learner.consolidation import ReplayTask
+from edge_app.learner.consolidator import MAX_REHEARSALS, Consolidator
 from edge_app.learner.importing import Importer, PendingImport
 from edge_app.learner.live import InputDrive, LiveNetwork
 from edge_app.learner.rebuilder import Rebuilder
-from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, prediction_of, replay, resume
+from edge_app.learner.replay import CHUNK, NetworkFactory, Progress, RateCoder, Trained, replay, resume
+from edge_app.learner.samples import LearntExample, Sample, predict_in_turn
 from edge_app.learner.saver import Saver
 from edge_app.messages import Decision
 from edge_app.storage.folder import FolderLock, clean, restrict
@@ -38,12 +39,8 @@ from edge_app.storage.limits import check_classes, make_room, room_for_many
 from edge_app.storage.records import (
     Action,
     Binding,
-    Dream,
-    Entry,
     Example,
     NewExample,
-    Prediction,
-    ReplayCandidate,
 )
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
 from edge_app.storage.store import Store
@@ -60,32 +57,6 @@ SNAPSHOT_EVERY = 500
 
 PATIENCE_S = 8.0
 """Longest wait of a change for another one that is being stored: a stage must report within ten seconds."""
-
-
-MAX_REHEARSALS = 16
-"""Rehearsals stored in one commit: one alone costs as much disk time, and a decision waits for so many at most."""
-
-
-class Sample(NamedTuple):
-    """An example to teach."""
-
-    embedding: NDArray[np.uint8]
-    """(n,)"""
-    thumbnail: bytes | None = None
-    """The model's input as JPEG."""
-    source: str | None = None
-    """Its source; None: that of the whole call."""
-
-
-class LearntExample(NamedTuple):
-    """An example that is stored and learnt."""
-
-    example_id: int
-    label: str
-    before: Decision
-    """The network's decision before it learnt the example (test, then train)."""
-    prediction: Prediction
-    """The same decision as it is stored with the example."""
 
 
 class Learner(Closing):
@@ -122,8 +93,8 @@ class Learner(Closing):
         self._factory = factory
         self._writing = threading.RLock()
         self._patience_s = PATIENCE_S
-        self._left_out: dict[int, str] = {}
         self._importer = Importer(store, self._changing, clock, thumbnail_side)
+        self._consolidator = Consolidator(store, self._changing, self._has_room_for_dreams, self._catch_up)
         self._closed = False
         self.notices: tuple[str, ...] = ()
         """Faults that were found and repaired when the state was opened."""
@@ -235,7 +206,8 @@ class Learner(Closing):
             label = corrections.target(self._store, label)
             needed = sum(one.embedding.nbytes + len(one.thumbnail or b"") for one in shown)
             leaving = make_room(self._store, self.limits, label, self._snapshots.used_bytes(), needed, len(shown))
-            decided = self._predict_in_turn(shown, label, leaving)
+            network = self._live if len(shown) == 1 else self._copy()
+            decided = predict_in_turn(network, self._store, shown, label, leaving)
             time_ns = self._clock()
             examples = [
                 NewExample(
@@ -288,74 +260,40 @@ class Learner(Closing):
         self._live.pass_over(self._store.last_seq())
         self._rebuilder.outdate()
 
-    # Consolidation: a dream is stored with its embedding, and removed with its example
+    # Consolidation
 
-    def next_dream(self, config: ConsolidationConfig) -> consolidation.ReplayTask | None:
-        """Return the next dream or rehearsal; None when none is left, or when the folder is half full.
+    def next_dream(self, config: ConsolidationConfig) -> ReplayTask | None:
+        """Return the next dream or rehearsal; None when none is left, or when the folder is half full."""
+        return self._consolidator.next(config)
 
-        The other half is kept free for examples. Raises StateCorrupt, StateNotWritable.
+    def learn_dream(self, task: ReplayTask, embedding: NDArray[np.uint8]) -> bool:
+        """Store a dream, (n,) uint8, durably, and learn it. Return False if `task` is out of date.
+
+        Raises InputError, StateNotWritable.
         """
-        with self._hold():
-            self._check_writable()
-            if 2 * (self._store.used_bytes() + self._snapshots.used_bytes()) > self.limits.disk_bytes:
-                return None
-            while (found := consolidation.choose(self._candidates(), self._store.classes(), config)) is not None:
-                example, number, altered = found
-                try:
-                    return consolidation.ReplayTask(
-                        example, number, self._store.thumbnail(example) if altered else None
-                    )
-                except StateCorrupt as error:
-                    self.leave_out(example, str(error))
-            return None
+        self._check_embedding(embedding)
+        return self._consolidator.learn_dream(task, embedding)
+
+    def learn_rehearsals(self, config: ConsolidationConfig, limit: int = MAX_REHEARSALS) -> int:
+        """Store and learn the rehearsals that come before the next dream, at most `limit`; return how many."""
+        return self._consolidator.learn_rehearsals(config, limit)
 
     def leave_out(self, example: int, reason: str) -> None:
         """Make no dreams of an example from now on, because its thumbnail cannot be used; log it once."""
-        if self._left_out.setdefault(example, reason) is reason:
-            logger.warning("example %d is left out of dreams: %s", example, reason)
+        self._consolidator.leave_out(example, reason)
 
     @property
     def left_out(self) -> Mapping[int, str]:
         """The examples of which no dreams are made since the start, and the reason."""
-        return MappingProxyType(self._left_out)
-
-    def _candidates(self) -> list[ReplayCandidate]:
-        return [candidate for candidate in self._store.dreamers() if candidate.example not in self._left_out]
-
-    def learn_dream(self, task: consolidation.ReplayTask, embedding: NDArray[np.uint8]) -> bool:
-        """Store a dream, (n,) uint8, durably, and learn it. Return False if `task` is out of date.
-
-        Undo does not take it back; it is removed with its example. Raises InputError, StateNotWritable.
-        """
-        self._check_embedding(embedding)
-        with self._hold():
-            self._check_writable()
-            dreamt = {dreamer.example: dreamer.dreams for dreamer in self._store.dreamers()}
-            if dreamt.get(task.example) != task.number:
-                return False
-            self._store.dream([Dream(task.example, task.number, embedding.tobytes())])
-            self._catch_up()
-        return True
-
-    def learn_rehearsals(self, config: ConsolidationConfig, limit: int = MAX_REHEARSALS) -> int:
-        """Store the rehearsals that come before the next dream, at most `limit`, in one commit, and learn them.
-
-        Return how many there were. They are removed with their examples. Raises StateNotWritable.
-        """
-        with self._hold():
-            self._check_writable()
-            planned = consolidation.schedule(self._candidates(), self._store.classes(), config)
-            due = list(islice(takewhile(lambda choice: not choice.altered, planned), limit))
-            if due:
-                self._store.dream([Dream(choice.example, choice.number, b"") for choice in due])
-                self._catch_up()
-        return len(due)
+        return self._consolidator.left_out
 
     def dreams(self, config: ConsolidationConfig) -> tuple[int, int]:
         """Return the number of dreams learnt, and of those left to make."""
         with self._hold():
-            left = consolidation.left(self._candidates(), self._store.classes(), config)
-            return self._store.count_dreams(), left
+            return self._consolidator.count(config)
+
+    def _has_room_for_dreams(self) -> bool:
+        return 2 * (self._store.used_bytes() + self._snapshots.used_bytes()) <= self.limits.disk_bytes
 
     def forget_dreams(self, *, background: bool = False) -> None:
         """Forget all dreams, as if there had never been any. Raises StateNotWritable."""
@@ -568,29 +506,6 @@ class Learner(Closing):
             if self._store.read_only or self._rebuilder.stale or key == saved:
                 return None
             return key, self._live.state(), self._store.last_action()
-
-    def _predict_in_turn(
-        self, shown: Sequence[Sample], label: str, leaving: Sequence[int]
-    ) -> list[tuple[Decision, Prediction]]:
-        """Return the decision on each sample when those before it have been learnt, and that decision to be stored.
-
-        `leaving` are the examples that make room for them. Several are learnt by a copy of the network: nobody may
-        decide with examples that are not stored yet.
-        """
-        network = self._live if len(shown) == 1 else self._copy()
-        first = self._store.next_example()
-        decided = []
-        for index, one in enumerate(shown):
-            if index:
-                network.learn([Entry(0, label, shown[index - 1].embedding.tobytes())])
-            before = network.predict(one.embedding)
-            newest = None if before.label is None else self._store.newest(before.label)
-            if index and before.label == label:
-                newest = first + index - 1
-            elif newest in leaving:
-                newest = None
-            decided.append((before, prediction_of(before, newest)))
-        return decided
 
     def _check_embedding(self, embedding: NDArray[np.uint8]) -> None:
         size = self._store.binding.embedding_size

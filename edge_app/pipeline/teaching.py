@@ -8,8 +8,9 @@ from typing import Any
 
 from edge_app.devices.ports import Clock
 from edge_app.errors import EdgeAppError, InputError
-from edge_app.learner.learner import Learner, LearntExample, Sample
+from edge_app.learner.learner import Learner
 from edge_app.learner.pictures import thumbnail_of
+from edge_app.learner.samples import LearntExample, Sample
 from edge_app.messages import Frame, Report
 from edge_app.pipeline.accuracy import AccuracyTracker, ScoredExample, judge
 from edge_app.pipeline.calibrator import DecisionCalibrator

@@ -26,7 +26,7 @@ import numpy as np
 from edge_app.config import ConsolidationConfig
 from edge_app.control.transfer import open_export
 from edge_app.errors import EdgeAppError
-from edge_app.learner.learner import Sample
+from edge_app.learner.samples import Sample
 from edge_app.mqtt.inbox import Inbox
 from edge_app.mqtt.offers import Offer
 from edge_app.storage.exchange import Archive

@@ -18,8 +18,8 @@ from edge_app.config import StateConfig
 from edge_app.errors import InputError, StateBusy, StateNotWritable, UnknownLabel
 from edge_app.learner import Learner
 from edge_app.learner.importing import PIECE
-from edge_app.learner.learner import Sample
 from edge_app.learner.replay import CHUNK
+from edge_app.learner.samples import Sample
 from edge_app.storage.folder import database_path
 from edge_app.storage.records import Action, Entry, NewExample, Prediction
 from edge_app.storage.snapshots import Snapshots
