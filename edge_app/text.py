@@ -9,11 +9,23 @@ from typing import Any, TextIO
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 LAYOUT = "\n\r\t"
+FORMULA = re.compile("\\s*['=+\\-@\uff1d\uff0b\uff0d\uff20]")
+"""Beginning of a text that a spreadsheet would calculate, or that looks as if it had been escaped."""
 
 
 def printable(text: str, *, keep: str = "") -> str:
     r"""Return `text` with everything unsafe but the characters in `keep` as an escape of JSON: "\u001b"."""
     return UNSAFE.sub(lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Return `text` for a cell of a CSV file: with an apostrophe before it where a spreadsheet would calculate it."""
+    return "'" + text if FORMULA.match(text) else text
+
+
+def from_spreadsheet_cell(cell: str) -> str:
+    """Return the text that `spreadsheet_cell` made a cell from."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell[1:]) else cell
 
 
 class PrintableStream:

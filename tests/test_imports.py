@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "roles": set(),
     "colanet": GROUND,
     "encoder": GROUND | {"datasets"},
-    "datasets": {"closing", "errors", "unzip"},
+    "datasets": {"closing", "errors", "text", "unzip"},
     "devices": GROUND | {"datasets"},
     "simulation": GROUND | {"devices"},
     "storage": GROUND | {"config", "datasets", "unzip"},

@@ -6,7 +6,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_app.text import LAYOUT, UNSAFE, PrintableStream, printable
+from edge_app.text import LAYOUT, UNSAFE, PrintableStream, from_spreadsheet_cell, printable, spreadsheet_cell
 
 ANY = st.text(st.characters(codec=None) | st.sampled_from("\x1b\x07\x9b\x7f\ud800\udfff\u202e\u2028\n\t\r"))
 
@@ -35,3 +35,14 @@ def test_text_that_people_write_stays_as_it_is() -> None:
 def test_escapes_are_those_of_json() -> None:
     assert printable("tea 茶 \x1b[2J\n\ud800\u202e") == r"tea 茶 \u001b[2J\u000a\ud800\u202e"
     assert printable("a\tb\n", keep=LAYOUT) == "a\tb\n"
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\uff1d1", "'", "'=1", "''", "'quoted'"]
+
+
+@given(ANY | st.sampled_from(FORMULAS).flatmap(lambda start: ANY.map(lambda rest: start + rest)))
+def test_a_text_comes_back_from_a_spreadsheet_that_calculates_nothing(text: str) -> None:
+    cell = spreadsheet_cell(text)
+    assert from_spreadsheet_cell(cell) == text
+    assert cell.startswith("'") == (cell != text)
+    assert (cell.lstrip() or " ")[0] not in "=+-@\uff1d\uff0b\uff0d\uff20"

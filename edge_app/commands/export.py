@@ -1,65 +1,129 @@
-"""`edge-app export`: write examples to a zip file."""
+"""`edge-app export`: write what was taught to a file, or to class folders."""
 
 import argparse
 import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
-from edge_app.commands.state_options import add_json_option, add_state_options, examples
+from edge_app.commands.state_options import add_json_option, add_state_options, examples, take_account
+
+if TYPE_CHECKING:
+    from edge_app.storage.store import Store
 
 EPILOG = """\
-The file holds embeddings, thumbnails, labels and checksums. `edge-app import` reads it on a device with the same
-encoder; with --re-encode, from the thumbnails, also on one with another encoder. A service may be running.
+formats:
+  examples  a zip of embeddings, thumbnails, labels and checksums. `edge-app import` reads it on a device with the same
+            encoder; with --re-encode, from the thumbnails, also on one with another encoder.
+  folders   CLASS/N.jpg and examples.csv with everything known about each example, in a folder, or in a zip if the
+            name ends in .zip. The pictures are the encoder's input. `edge-app teach --folder` reads it.
+
+A service may be running.
 
 examples:
   edge-app export --state ~/things everything.zip
   edge-app export --state ~/things mug.zip --class mug
+  edge-app export --state ~/things --as folders pictures
 """
+ZIP = ".zip"
+
+Write = Callable[["Store", BinaryIO, Sequence[str] | None], int]
+"""Writes the examples of some classes, None: of all, to a file; returns their number."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "export",
-        help="write examples to a zip file",
-        description="Write all examples, or those of one class, to a zip file: a backup, or for another device.",
+        help="write what was taught to a file",
+        description="Write all examples, or those of one class: a backup, for another device, or for other programs.",
         epilog=EPILOG,
     )
     add_state_options(parser, model=False)
     add_json_option(parser)
-    parser.add_argument("file", metavar="FILE.zip", type=Path, help="file to write")
+    parser.add_argument("file", metavar="PATH", type=Path, help="file or folder to write")
+    parser.add_argument(
+        "--as", dest="kind", choices=("examples", "folders"), default="examples", help="format (default: examples)"
+    )
     parser.add_argument("--class", dest="label", metavar="CLASS", help="only this class")
     parser.add_argument("--force", action="store_true", help="replace an existing file")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file; return 0."""
+    """Write the file or the folder; return 0."""
+    from edge_app.storage.exchange import write_archive
+    from edge_app.storage.folders import write_folders
+
+    if args.kind == "folders" and args.file.suffix.lower() != ZIP:
+        count = _write_folder(args)
+    else:
+        count = _write_file(args, write_folders if args.kind == "folders" else write_archive)
+    if args.json:
+        size = {} if args.file.is_dir() else {"bytes": args.file.stat().st_size}
+        print(json.dumps({"file": str(args.file), "examples": count, **size}))
+    else:
+        size_mb = "" if args.file.is_dir() else f" ({args.file.stat().st_size / 1e6:.1f} MB)"
+        print(f"{examples(count)} written to {args.file}{size_mb}")
+    return 0
+
+
+def _write_file(args: argparse.Namespace, write: Write) -> int:
     from edge_app.errors import InputError
     from edge_app.files import replacing
-    from edge_app.learner.corrections import members
-    from edge_app.privileges import as_owner
     from edge_app.storage.errors import os_errors
-    from edge_app.storage.exchange import write_archive
-    from edge_app.storage.folder import database_path, require_state
-    from edge_app.storage.store import Store
 
     if args.file.exists() and not args.force:
         raise InputError(f"{args.file} exists: choose another name, or replace it with --force")
-    labels = None if args.label is None else [args.label]
     with os_errors(args.file.parent, f"write {args.file.name}"), replacing(args.file) as file:
+        return _write_examples(args, write, file)
 
-        def write() -> int:
-            require_state(args.state)
-            with Store.reader(database_path(args.state)) as store:
-                for label in labels or ():
-                    members(store, label)
-                count = write_archive(store, file, labels)
-            file.flush()  # as_owner may run this in a child process
-            return count
 
-        count = as_owner(args.state, write)
-    if args.json:
-        print(json.dumps({"file": str(args.file), "examples": count, "bytes": args.file.stat().st_size}))
-    else:
-        print(f"{examples(count)} written to {args.file} ({args.file.stat().st_size / 1e6:.1f} MB)")
-    return 0
+def _write_folder(args: argparse.Namespace) -> int:
+    """Write class folders, all or nothing: beside the folder, and renamed at the end."""
+    from edge_app.errors import InputError
+    from edge_app.storage.errors import os_errors
+    from edge_app.storage.folders import write_folders
+
+    target: Path = args.file
+    if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
+        raise InputError(f"{target} exists: choose another name; only a file is replaced with --force")
+    with (
+        os_errors(target.parent, f"write {target.name}"),
+        tempfile.TemporaryFile(dir=target.parent) as packed,  # not in /tmp: on many systems it is memory
+    ):
+        count = _write_examples(args, write_folders, packed)
+        take_account("export", target.parent)  # from here on root works by path
+        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+        try:
+            with zipfile.ZipFile(packed) as archive:
+                archive.extractall(draft)
+            draft.rename(target)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+    return count
+
+
+def _write_examples(args: argparse.Namespace, write: Write, file: BinaryIO) -> int:
+    """Read the state in the account of its owner, and write its examples to an open file."""
+    from edge_app.learner.corrections import members
+    from edge_app.privileges import as_owner
+    from edge_app.storage.folder import database_path, require_state
+    from edge_app.storage.store import Store
+
+    labels = None if args.label is None else [args.label]
+
+    def work() -> int:
+        require_state(args.state)
+        with Store.reader(database_path(args.state)) as store:
+            for label in labels or ():
+                members(store, label)
+            count = write(store, file, labels)
+        file.flush()  # as_owner may run this in a child process
+        return count
+
+    return as_owner(args.state, work)

@@ -52,7 +52,8 @@ def teach_folder(args: argparse.Namespace) -> int:
     if not args.dry_run:
         require_state_option(args)
     with Dataset(args.folder, args.names) as dataset:
-        dataset.require_classes()
+        if not dataset.exported:
+            dataset.require_classes()
         items = in_turns(_of_split(dataset, args.split), args.limit)
         if not args.json:
             print(_overview(dataset, items))

@@ -49,6 +49,8 @@ class DatasetLayout(NamedTuple):
     """Pictures without a class."""
     class_depth: int | None = None
     """Parts of the path of a class's folder; None if classes are not folders."""
+    explicit: bool = False
+    """Whether edge-app itself wrote down the classes: any name is one, and the pictures are an encoder's input."""
 
 
 def is_split(name: str) -> bool:

@@ -26,6 +26,8 @@ class Dataset(Closing):
             layout = recognise(self._list())
             self.layout = layout.kind
             """How the data set is laid out, for people."""
+            self.exported = layout.explicit
+            """Whether edge-app exported it: then its pictures are an encoder's input."""
             self.items: tuple[Item, ...] = layout.items
             """All pictures, sorted by split, class and name."""
             self.splits: tuple[str, ...] = tuple(sorted({item.split for item in self.items if item.split}))

@@ -2,6 +2,7 @@
 
 | layout | recognised by |
 |---|---|
+| edge-app | `examples.csv`, as `edge-app export --as folders` writes it |
 | Edge Impulse | `info.labels` |
 | Teachable Machine | names CLASS-!-N.jpg |
 | table | a CSV or TSV file with a column of paths and one of classes, or one column for each class |
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Sequence
 
 from edge_app.datasets.contents import CONTAINER_NAMES, DatasetLayout, Item, Listing, is_split
 from edge_app.datasets.detection import refuse_detection
+from edge_app.datasets.exported import read_exported
 from edge_app.datasets.listing import LeftOut
 from edge_app.datasets.sources import normalised
 from edge_app.datasets.tables import read_edge_impulse, read_tables
@@ -30,11 +32,12 @@ TEACHABLE = "-!-"
 
 def recognise(listing: Listing) -> DatasetLayout:
     """Return the classes of a data set. Raises InputError, with the reason and the way out."""
-    found = read_edge_impulse(listing)
+    found = read_exported(listing) or read_edge_impulse(listing)
     if found is None:
         refuse_detection(listing)
         found = _teachable_machine(listing) or read_tables(listing) or _frigate(listing) or _folders(listing)
-    _check_names(listing, found.items)
+    if not found.explicit:
+        _check_names(listing, found.items)
     return found._replace(items=tuple(sorted(item._replace(label=normalised(item.label)) for item in found.items)))
 
 

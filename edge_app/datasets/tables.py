@@ -14,6 +14,7 @@ INFO_LABELS = "info.labels"
 PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "image_name", "img", "id")
 LABEL_COLUMNS = ("label", "class", "category", "target", "class_name", "classname", "labels", "species", "breed")
 SPLIT_COLUMNS = ("split", "set", "subset", "partition")
+SEPARATORS = (",", ";", "\t", "|")
 MOST_TABLES = 8
 
 
@@ -76,10 +77,8 @@ def read_tables(listing: Listing) -> DatasetLayout | None:
 def _rows(listing: Listing, table: str) -> Iterator[tuple[str, str, str]]:
     """Yield path, class and split of the rows of a table; nothing for one without the columns."""
     try:
-        text = listing.source.read(table).decode("utf-8-sig")
-        dialect: Any = csv.Sniffer().sniff(text[:4096], ",;\t|") if text.strip() else csv.excel
-        rows = list(csv.reader(io.StringIO(text), dialect))
-    except (InputError, UnicodeDecodeError, csv.Error):
+        rows = read_table(listing.source.read(table))
+    except (InputError, ValueError):
         return
     if not rows or len(rows[0]) < 2:
         return
@@ -91,6 +90,19 @@ def _rows(listing: Listing, table: str) -> Iterator[tuple[str, str, str]]:
             continue
         found = row[label].strip() if label is not None else _one_hot(rows[0], row, path, split)
         yield row[path].strip(), found, row[split].strip() if split is not None else ""
+
+
+def read_table(data: bytes) -> list[list[str]]:
+    """Return the rows of a table in UTF-8, separated by what separates the names of its columns.
+
+    Raises ValueError for bytes that are no such table.
+    """
+    text = data.decode("utf-8-sig")
+    head = text.partition("\n")[0]
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=head.count)))
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
 
 
 def _one_hot(head: Sequence[str], row: Sequence[str], path: int, split: int | None) -> str:

@@ -19,11 +19,11 @@ from edge_app.closing import Closing
 from edge_app.datasets.contents import Item
 from edge_app.datasets.dataset import Dataset
 from edge_app.datasets.listing import LeftOut
-from edge_app.datasets.pictures import decode_image
+from edge_app.datasets.pictures import decode_image, decode_thumbnail
 from edge_app.errors import InputError
 from edge_app.labels import check_label
 from edge_app.learner.learner import Learner
-from edge_app.learner.pictures import thumbnail_of
+from edge_app.learner.pictures import as_thumbnail, thumbnail_of
 from edge_app.learner.samples import Sample
 
 if TYPE_CHECKING:
@@ -155,6 +155,9 @@ class BulkTeacher(Closing):
     def _prepare(self, dataset: Dataset, item: Item) -> PreparedPicture:
         from edge_app.encoder.preprocess import Preprocessor
 
+        if dataset.exported:
+            thumbnail = as_thumbnail(dataset.read(item), self._manifest.input_size)
+            return PreparedPicture(decode_thumbnail(thumbnail), thumbnail)
         if not hasattr(self._own, "preprocess"):
             self._own.preprocess = Preprocessor(self._manifest.input_size, crop=self._manifest.crop)
         image = self._own.preprocess(decode_image(dataset.read(item))).copy()

@@ -53,18 +53,24 @@ def write_archive(store: Store, file: BinaryIO, labels: Sequence[str] | None = N
 
     The same examples give the same bytes. Raises InputError when there are none, UnknownLabel, StateCorrupt, OSError.
     """
+    examples = examples_to_export(store, labels)
+    _write(store, examples, file)
+    return len(examples)
+
+
+def examples_to_export(store: Store, labels: Sequence[str] | None = None) -> list[Example]:
+    """Return all examples, or those of some classes, in the order of teaching. Raises InputError if there are none."""
     examples = [example for example in store.examples() if labels is None or example.label in labels]
     if not examples:
         named = f" of class {', '.join(map(repr, labels))}" if labels else ""
         raise InputError(f"nothing to export: no examples{named} in {store.path.parent}")
-    _write(store, examples, file)
-    return len(examples)
+    return examples
 
 
 def _write(store: Store, examples: Sequence[Example], file: BinaryIO) -> None:
     rows, digest = [], hashlib.sha256()
     with zipfile.ZipFile(file, "w") as archive:
-        with archive.open(_entry(EMBEDDINGS, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as embeddings:
+        with archive.open(archive_entry(EMBEDDINGS, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as embeddings:
             for example in examples:
                 data = store.embedding(example.id)
                 digest.update(data)
@@ -72,7 +78,7 @@ def _write(store: Store, examples: Sequence[Example], file: BinaryIO) -> None:
         for index, stored in enumerate(examples):
             picture = store.thumbnail(stored.id)
             if picture is not None:
-                archive.writestr(_entry(thumbnail_name(index)), picture)
+                archive.writestr(archive_entry(thumbnail_name(index)), picture)
             mark = hashlib.sha256(picture).hexdigest() if picture is not None else None
             row = {"label": stored.label, "time_ns": stored.time_ns, "source": stored.source, "thumbnail": mark}
             if stored.before is not None:
@@ -94,11 +100,12 @@ def _write(store: Store, examples: Sequence[Example], file: BinaryIO) -> None:
             "order": [place[example] for example in store.presentations() if example in place],
         }
         text = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
-        archive.writestr(_entry(MANIFEST, zipfile.ZIP_DEFLATED), text)
-        archive.writestr(_entry(MANIFEST_SUM), hashlib.sha256(text).hexdigest() + "\n")
+        archive.writestr(archive_entry(MANIFEST, zipfile.ZIP_DEFLATED), text)
+        archive.writestr(archive_entry(MANIFEST_SUM), hashlib.sha256(text).hexdigest() + "\n")
 
 
-def _entry(name: str, compression: int = zipfile.ZIP_STORED) -> zipfile.ZipInfo:
+def archive_entry(name: str, compression: int = zipfile.ZIP_STORED) -> zipfile.ZipInfo:
+    """Return an entry without a time, so that equal content gives equal bytes."""
     info = zipfile.ZipInfo(name)
     info.compress_type = compression
     info.external_attr = 0o644 << 16

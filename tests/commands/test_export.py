@@ -1,8 +1,11 @@
 """export and import between two devices, with the same encoder and with another."""
 
+import csv
 import hashlib
 import json
 import re
+import sqlite3
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -79,6 +82,89 @@ def test_what_cannot_be_exported_is_said(taught: Path, tmp_path: Path, capsys: C
     assert cli.run(["export", "--state", str(tmp_path / "none"), str(tmp_path / "none.zip")]) == 2
     assert sorted(path.name for path in tmp_path.glob(".*")) == []
     assert target.stat().st_mode & 0o777 == 0o600
+
+
+ODD = ("=1+1", "a/b", "images", "Mug", "mug")
+"""Classes that no folder can be called, that a spreadsheet would calculate, or that a reader would refuse."""
+
+
+@pytest.fixture
+def oddly_named(photos: dict[str, list[Path]], tmp_path: Path, capsys: Captured) -> Path:
+    """A state with the classes ODD, two examples of each."""
+    state = tmp_path / "state"
+    files = [file for name in photos for file in photos[name]]
+    for number, label in enumerate(ODD):
+        assert cli.run(["teach", "--state", str(state), label, *map(str, files[2 * number : 2 * number + 2])]) == 0
+    capsys.readouterr()
+    return state
+
+
+def _thumbnails(state: Path) -> list[tuple[str, bytes | None]]:
+    with Store.reader(database_path(state)) as store:
+        return sorted((example.label, store.thumbnail(example.id)) for example in store.examples())
+
+
+@pytest.mark.parametrize("target", ["pictures", "pictures.zip"])
+def test_class_folders_are_taught_again_as_the_same_examples(
+    oddly_named: Path, tmp_path: Path, capsys: Captured, target: str
+) -> None:
+    out, other = tmp_path / target, tmp_path / "other"
+    assert cli.run(["export", "--state", str(oddly_named), "--as", "folders", str(out)]) == 0
+    assert capsys.readouterr().out.startswith(f"10 examples written to {out}")
+    assert cli.run(["teach", "--state", str(other), "--folder", str(out)]) == 0
+    assert "export of edge-app, 10 pictures" in capsys.readouterr().out
+    assert _thumbnails(other) == _thumbnails(oddly_named)
+    assert cli.run(["teach", "--state", str(oddly_named), "--folder", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["taught"] == {}  # all are stored already
+
+
+def test_the_table_has_everything_known_of_each_example(oddly_named: Path, tmp_path: Path, capsys: Captured) -> None:
+    out = tmp_path / "pictures"
+    out.mkdir()
+    assert cli.run(["export", "--state", str(oddly_named), "--as", "folders", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"file": str(out), "examples": 10}
+    assert sorted(path.name for path in out.iterdir()) == ["Mug", "_=1+1", "a_b", "examples.csv", "images", "mug (2)"]
+    assert out.stat().st_mode & 0o777 == 0o700
+    data = (out / "examples.csv").read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(data.decode("utf-8-sig").splitlines()))
+    with Store.reader(database_path(oddly_named)) as store:
+        stored = store.examples()
+        for row, example in zip(rows, stored, strict=True):
+            assert (out / row["path"]).read_bytes() == store.thumbnail(example.id)
+            before = example.before
+            assert before is not None
+            assert (row["label"].removeprefix("'"), row["source"]) == (example.label, example.source)
+            assert abs(datetime.fromisoformat(row["time"]).timestamp() - example.time_ns / 1e9) < 1e-5
+            assert row["before"].removeprefix("'") == (before.label or "")
+            told = [row[f"before_{name}"] for name in ("classes", "learnt", "excitation", "lead", "novelty")]
+            assert told == [str(value) for value in (before.classes, before.learnt, *before[2:4], before.novelty)]
+            assert row["presentations"] == "1"
+    assert rows[0]["label"] == "'=1+1"
+
+
+def test_folders_are_written_whole_or_not_at_all(taught: Path, tmp_path: Path, capsys: Captured) -> None:
+    out = tmp_path / "pictures"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    for options in ([], ["--force"]):
+        assert cli.run(["export", "--state", str(taught), "--as", "folders", str(out), *options]) == 2
+        assert "only a file is replaced with --force" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    missing = tmp_path / "nowhere" / "pictures"
+    assert cli.run(["export", "--state", str(taught), "--as", "folders", str(missing)]) == 7
+    with sqlite3.connect(database_path(taught)) as db:
+        db.execute("UPDATE thumbnails SET jpeg = zeroblob(9) WHERE example = 8")
+    db.close()
+    assert cli.run(["export", "--state", str(taught), "--as", "folders", str(tmp_path / "new")]) == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures", "state"]
+
+
+def test_one_class_is_exported_as_folders_and_taught_again(taught: Path, tmp_path: Path, capsys: Captured) -> None:
+    out = tmp_path / "cats"
+    assert cli.run(["export", "--state", str(taught), "--as", "folders", "--class", "cat", str(out)]) == 0
+    assert cli.run(["teach", "--state", str(tmp_path / "other"), "--folder", str(out), "--json"]) == 0
+    assert '"taught": {"cat": 3}' in capsys.readouterr().out
 
 
 def test_another_encoder_is_refused_and_offered_the_thumbnails(
