@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
     from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.learner import Learner
-    from edge_app.learner.heat_map import MapEncoder
     from edge_app.mqtt.bridge import Bridge
     from edge_app.mqtt.settings import MqttSettings
     from edge_app.web.server import WebServer
@@ -243,7 +242,7 @@ def make_control(
     config: Config,
     folder: Path,
     manifest: "ModelManifest",
-    encoder: "MapEncoder",
+    encoder: "TFLiteEncoder",
     pipeline: Pipeline,
     learner: "Learner",
     hub: Hub,
@@ -251,6 +250,7 @@ def make_control(
 ) -> Control:
     """Return the control of a pipeline whose events go to `hub`, for the page, the API and MQTT."""
     from edge_app.control.control import Identity
+    from edge_app.control.outside import OutsidePictures
     from edge_app.control.pictures import Pictures
     from edge_app.encoder.preprocess import Preprocessor
     from edge_app.learner.heat_map import HeatMapper
@@ -269,7 +269,9 @@ def make_control(
     prepared = Preprocessor(manifest.input_size, crop=manifest.crop)
     pictures = Pictures(pipeline.recent, view, prepared, clock, max_fps=config.web.picture_fps)
     identity = Identity(folder, manifest.name, manifest.sha256, config.without_passwords())
-    return Control(pipeline, learner, hub, pictures, clock, identity, HeatMapper(encoder, manifest, learner))
+    outside = OutsidePictures(Preprocessor(manifest.input_size, crop=manifest.crop), encoder)
+    heat_maps = HeatMapper(encoder, manifest, learner)
+    return Control(pipeline, learner, hub, pictures, clock, identity, heat_maps, outside)
 
 
 def _open_clients(

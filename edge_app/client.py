@@ -1,4 +1,4 @@
-"""A client of a running device's API, for the commands `status`, `watch`, `teach --live` and `undo --live`."""
+"""A client of a running device's API, for the commands `status` and `watch`, and for those with `--live`."""
 
 import http.client
 import json
@@ -76,6 +76,12 @@ class DeviceClient:
                 raise
             return self._ask("POST", path, body, headers)
 
+    def send(self, path: str, data: bytes, query: Mapping[str, str] | None = None) -> Any:
+        """Post a file's content and return the answer. Raises DeviceUnreachable, RequestRejected."""
+        if query:
+            path = f"{path}?{urllib.parse.urlencode(query)}"
+        return self._ask("POST", path, data, {"Content-Type": "application/octet-stream"})
+
     def events(self) -> Iterator[tuple[str, Any]]:
         """Yield (name, value) of each event until the connection ends. Raises DeviceUnreachable, RequestRejected."""
         connection = self._connect(SILENT_S)
@@ -95,7 +101,7 @@ class DeviceClient:
         finally:
             connection.close()
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Any:
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | bytes | None, headers: Mapping[str, str]) -> Any:
         connection = self._connect(TIMEOUT_S)
         try:
             answer = self._send(connection, method, path, body, headers)
@@ -121,14 +127,14 @@ class DeviceClient:
         connection: http.client.HTTPConnection,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | bytes | None,
         headers: Mapping[str, str],
     ) -> http.client.HTTPResponse:
         sent = {"X-Edge-App": "1", **headers}
         if self._token is not None:
             sent["Authorization"] = f"Bearer {self._token}"
-        data = None
-        if body is not None:
+        data = body if isinstance(body, bytes) else None
+        if body is not None and data is None:
             sent["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
         try:

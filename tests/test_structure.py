@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("edge_app", "calibration", "benchmarks")
 
 SCHEMA_MIRRORS = frozenset(
-    {"Action", "ClassReport", "Decision", "Example", "HeatMap", "Health", "Imported", "Taught", "Teach", "Undo"}
+    ("Action", "ClassReport", "Classification", "Decision", "Example", "HeatMap", "Health", "Imported", "Taught")
+    + ("Teach", "Undo")
 )
 """Objects of the device that the API's schema describes under the same name: its OpenAPI components."""
 
@@ -108,7 +109,7 @@ def test_a_public_class_name_is_defined_once() -> None:
         for name, where in twice.items()
         if not (name in SCHEMA_MIRRORS and len(where) == 2 and "edge_app.web.schema" in where)
     }
-    assert len(SCHEMA_MIRRORS) <= 10
+    assert len(SCHEMA_MIRRORS) <= 11
     assert not wrong
 
 

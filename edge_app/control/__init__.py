@@ -1,8 +1,8 @@
 """The interface between the live device and its clients: web page, API and MQTT."""
 
 from edge_app.control.class_reports import ClassReport
-from edge_app.control.control import Control, StrictnessReport
-from edge_app.control.errors import Busy, FrameGone, NotInTray, RequestReused
+from edge_app.control.control import Classification, Control, StrictnessReport
+from edge_app.control.errors import Busy, FrameGone, NotInTray, RequestReused, UnreadablePicture
 from edge_app.control.hub import Hub
 from edge_app.control.pictures import JpegFrame
 from edge_app.control.status import Condition, DeviceStatus
@@ -13,6 +13,7 @@ from edge_app.pipeline.events import Corrected, Decided, Event, Health, Rejected
 __all__ = [
     "Busy",
     "ClassReport",
+    "Classification",
     "Condition",
     "Control",
     "Corrected",
@@ -30,4 +31,5 @@ __all__ = [
     "StrictnessReport",
     "Taught",
     "UncertainDecision",
+    "UnreadablePicture",
 ]

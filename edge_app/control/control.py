@@ -14,6 +14,7 @@ from edge_app.control.class_reports import ClassReport, class_reports
 from edge_app.control.errors import Busy
 from edge_app.control.hub import Hub
 from edge_app.control.idempotency import REMEMBERED, Requests, mark_of
+from edge_app.control.outside import OutsidePictures
 from edge_app.control.pictures import JpegFrame, Pictures, to_jpeg
 from edge_app.control.status import DeviceStatus, condition
 from edge_app.control.tray import Tray, UncertainDecision
@@ -22,6 +23,8 @@ from edge_app.errors import InputError
 from edge_app.labels import check_label
 from edge_app.learner import Learner
 from edge_app.learner.heat_map import HeatMap, HeatMapper
+from edge_app.messages import Decision
+from edge_app.pipeline.calibrator import Verdict
 from edge_app.pipeline.commands import (
     Command,
     FollowImport,
@@ -60,6 +63,13 @@ class Identity(NamedTuple):
     """The configuration as a table of sections. It holds no secrets: they are in files."""
 
 
+class Classification(NamedTuple):
+    """The decision on a picture that a client sent."""
+
+    decision: Decision
+    verdict: Verdict
+
+
 class StrictnessReport(NamedTuple):
     """When a decision is "unknown", and what that does."""
 
@@ -88,6 +98,7 @@ class Control:
         clock: Clock,
         identity: Identity,
         heat_maps: HeatMapper,
+        outside: OutsidePictures,
     ) -> None:
         """`hub` must receive the pipeline's events; `pictures` must show its frames."""
         self._pipeline = pipeline
@@ -95,6 +106,7 @@ class Control:
         self._hub = hub
         self._pictures = pictures
         self._heat_maps = heat_maps
+        self._outside = outside
         self._clock = clock
         self.identity = identity
         self._started_ns = clock.monotonic_ns()
@@ -161,6 +173,14 @@ class Control:
         """
         seen = self._pictures.find(frame)
         return seen.sequence, self._heat_maps.of(seen.picture, label)
+
+    def classify(self, data: bytes) -> Classification:
+        """Decide on a picture file's content by itself, and teach nothing; takes as long as decoding and encoding it.
+
+        Raises UnreadablePicture.
+        """
+        decision = self._learner.classify(self._outside.encode(self._outside.prepare(data).image))
+        return Classification(decision, self._pipeline.teacher.calibrator.verdict(decision, self._pipeline.strictness))
 
     def await_picture(self, sequence: int, timeout_s: float) -> bool:
         """Wait up to `timeout_s` for a frame other than `sequence`; return whether there is one."""

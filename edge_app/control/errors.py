@@ -15,5 +15,9 @@ class NotInTray(InputError):
     """The named uncertain decision is no longer in the tray."""
 
 
+class UnreadablePicture(InputError):
+    """The data that a client sent are not a picture that can be read."""
+
+
 class RequestReused(InputError):
     """The key of a request came again with a different request."""

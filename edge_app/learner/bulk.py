@@ -10,20 +10,16 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from edge_app.closing import Closing
 from edge_app.datasets.contents import Item
 from edge_app.datasets.dataset import Dataset
 from edge_app.datasets.listing import LeftOut
-from edge_app.datasets.pictures import decode_image, decode_thumbnail
 from edge_app.errors import InputError
 from edge_app.labels import check_label
 from edge_app.learner.learner import Learner
-from edge_app.learner.pictures import as_thumbnail, thumbnail_of
+from edge_app.learner.pictures import PreparedPicture, exported_picture, prepare_picture
 from edge_app.learner.samples import Sample
 
 if TYPE_CHECKING:
@@ -39,14 +35,6 @@ SOURCE = "data set"
 
 Progress = Callable[[str, Sequence[Any]], Iterable[Any]]
 """Wraps a list of work with a title, as tqdm does."""
-
-
-class PreparedPicture(NamedTuple):
-    """A picture as it will be stored, not encoded yet."""
-
-    image: NDArray[np.uint8]
-    """The encoder's input, (side, side, 3)."""
-    thumbnail: bytes
 
 
 @dataclass
@@ -156,12 +144,10 @@ class BulkTeacher(Closing):
         from edge_app.encoder.preprocess import Preprocessor
 
         if dataset.exported:
-            thumbnail = as_thumbnail(dataset.read(item), self._manifest.input_size)
-            return PreparedPicture(decode_thumbnail(thumbnail), thumbnail)
+            return exported_picture(dataset.read(item), self._manifest.input_size)
         if not hasattr(self._own, "preprocess"):
             self._own.preprocess = Preprocessor(self._manifest.input_size, crop=self._manifest.crop)
-        image = self._own.preprocess(decode_image(dataset.read(item))).copy()
-        return PreparedPicture(image, thumbnail_of(image))
+        return prepare_picture(dataset.read(item), self._own.preprocess)
 
     def _store(self, label: str, batch: Sequence[Sample], result: BulkResult) -> None:
         """Store and learn a batch, all or nothing; in the teacher's thread."""

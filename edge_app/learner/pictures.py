@@ -1,6 +1,7 @@
 """A picture to its embedding, and to a thumbnail from which another encoder can learn it."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,22 @@ class EncodedPicture(NamedTuple):
     """JPEG of the encoder's input."""
 
 
+class PreparedPicture(NamedTuple):
+    """A picture as it will be stored, not encoded yet."""
+
+    image: NDArray[np.uint8]
+    """The encoder's input, (side, side, 3)."""
+    thumbnail: bytes
+
+
+def prepare_picture(data: bytes, preprocess: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> PreparedPicture:
+    """Decode a picture file's bytes and make the encoder's input of them. Raises InputError."""
+    from edge_app.datasets.pictures import decode_image
+
+    image = preprocess(decode_image(data)).copy()
+    return PreparedPicture(image, thumbnail_of(image))
+
+
 def thumbnail_of(image: NDArray[np.uint8]) -> bytes:
     """Return a model input, (side, side, 3) uint8 RGB, as JPEG (quality 90)."""
     from PIL import Image
@@ -48,6 +65,17 @@ def as_thumbnail(jpeg: bytes, side: int) -> bytes:
     if image.shape == (side, side, 3) and len(jpeg) <= MAX_BYTES_PER_PIXEL * side * side:
         return jpeg
     return thumbnail_of(Preprocessor(side)(image))
+
+
+def exported_picture(jpeg: bytes, side: int) -> PreparedPicture:
+    """Return a picture that edge-app exported, an encoder's input already, for an encoder of `side` pixels.
+
+    Raises InputError.
+    """
+    from edge_app.datasets.pictures import decode_thumbnail
+
+    thumbnail = as_thumbnail(jpeg, side)
+    return PreparedPicture(decode_thumbnail(thumbnail), thumbnail)
 
 
 class PictureEncoder(Closing):

@@ -3,11 +3,23 @@
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from edge_app.confidence import MAX_OUTCOMES, Evidence, Outcome, calibrate
 from edge_app.messages import Decision
 from edge_app.pipeline.accuracy import ScoredExample
 from edge_app.rejection import RejectionPreview, Seen, preview, spread_of
+
+
+class Verdict(NamedTuple):
+    """A decision as people are told of it."""
+
+    label: str | None
+    """None: unknown."""
+    confidence: float
+    """0..1; 0 for unknown."""
+    limit: int | None
+    """The greatest novelty with a label, in 1/1024 octave; None: any."""
 
 
 class DecisionCalibrator:
@@ -41,6 +53,13 @@ class DecisionCalibrator:
     def limit(self, strictness: float) -> int | None:
         """Return the greatest novelty, 1/1024 octave, with which a decision keeps its label; None: any."""
         return self._spread.limit(strictness)
+
+    def verdict(self, decision: Decision, strictness: float) -> Verdict:
+        """Return a decision on one picture with its confidence; "unknown" if it is too new for the strictness, 0..1."""
+        limit = self.limit(strictness)
+        if decision.label is None or (limit is not None and decision.novelty > limit):
+            return Verdict(None, 0.0, limit)
+        return Verdict(decision.label, self.confidence(decision), limit)
 
     def preview(self, strictness: Sequence[float]) -> list[RejectionPreview]:
         """Return what each strictness would have done to the newest taught examples."""

@@ -75,8 +75,9 @@ def _operation(one: Operation) -> dict[str, Any]:
         described["security"] = []
     else:
         described["description"] = one.description or f"Needs the role {one.role}."
-        if not isinstance(one.body, str):
-            described["parameters"] = _parameters(one)
+        parameters = _parameters(one)
+        if parameters or not isinstance(one.body, str):
+            described["parameters"] = parameters
     if one.body is not None:
         required = isinstance(one.body, str) or any(found.required for found in msgspec.structs.fields(one.body))
         described["requestBody"] = {"required": required, "content": _content(one.body)}

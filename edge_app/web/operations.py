@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from edge_app.control import Control
 from edge_app.roles import Role
-from edge_app.web import handlers, schema
+from edge_app.web import handlers, outside, schema
 from edge_app.web.calls import Call
-from edge_app.web.responses import JPEG, ZIP
+from edge_app.web.responses import ANY_PICTURE, JPEG, ZIP
 from edge_app.web.services import Services
 
 ROOT = "/api/v1"
@@ -74,6 +74,10 @@ _OPERATIONS = (
     Operation("getPicture", "GET", "/picture.jpg", "view", "The newest frame; X-Frame-Sequence is its number",
               JPEG, handlers.picture, query=schema.PictureQuery,
               failures={409: "The camera delivers no pictures."}),
+    Operation("classify", "POST", "/classify", "view", "Decide on a picture that is sent; nothing is taught",
+              schema.Classification, endpoint=outside.classify, body=ANY_PICTURE, cost=20,
+              failures={408: "The picture arrived too slowly.", 413: "The picture is too large.",
+                        415: "The body is no picture.", 422: "The picture cannot be read."}),
     Operation("getHeatMap", "GET", "/picture/heat-map", "view",
               "The parts of a frame that drove the column of a class",
               schema.HeatMap, handlers.heat_map, query=schema.HeatMapQuery, cost=20,

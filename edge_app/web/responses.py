@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from edge_app.control import Busy, FrameGone, NotInTray, RequestReused
+from edge_app.control import Busy, FrameGone, NotInTray, RequestReused, UnreadablePicture
 from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateBusy, StateNotWritable, UnknownLabel
 from edge_app.storage.errors import NOT_WRITABLE, not_writable
 from edge_app.web.schema import Failure, Problem
 
 JSON, ZIP, JPEG = "application/json", "application/zip", "image/jpeg"
+ANY_PICTURE, BYTES = "image/*", "application/octet-stream"
 NO_STORE = {"Cache-Control": "no-store"}
 
 STATUS_OF: tuple[tuple[type[Exception], int, str], ...] = (
@@ -21,6 +22,7 @@ STATUS_OF: tuple[tuple[type[Exception], int, str], ...] = (
     (NotInTray, 409, "moment_gone"),
     (RequestReused, 409, "key_reused"),
     (ModelMismatch, 409, "other_encoder"),
+    (UnreadablePicture, 422, "unreadable_picture"),
     (InputError, 409, "refused"),
     (StateNotWritable, 507, "not_stored"),
     (StateBusy, 503, "busy"),

@@ -177,6 +177,19 @@ class Decision(Struct):
     fresh: bool
 
 
+class Classification(Struct):
+    """The decision on a picture that was sent."""
+
+    label: str | None
+    confidence: float
+    nearest: str | None
+    novelty: float
+    novelty_limit: float | None
+    margin: int
+    spikes: dict[str, int]
+    first_spike: dict[str, int]
+
+
 class Rebuild(Struct):
     """Progress of learning the last correction, in presentations of examples."""
 

@@ -19,6 +19,7 @@ from edge_app.web.access import COOKIE, SECURE_COOKIE, AccessPolicy, Client
 from edge_app.web.calls import Call, body_too_long, media_type, wrong_media_type
 from edge_app.web.metrics import MEDIA_TYPE, exposition
 from edge_app.web.responses import NO_STORE, ZIP, ApiError, json_response
+from edge_app.web.share import Places, Share
 from edge_app.web.streams import SIGNED_OUT, Streams
 from edge_app.web.threads import in_thread
 
@@ -29,6 +30,10 @@ BODY_S = 15.0
 """Longest wait for a request's JSON body, or for the next part of an upload."""
 UPLOAD_S = 600.0
 """Longest time for an upload: only one runs at a time."""
+SHARE = 0.2
+"""Share of the time in which pictures from outside are decoded and encoded."""
+READ_AT_ONCE, WAITING = 3, 24
+"""Pictures from outside that are received at a time, each held in memory, and that wait for it."""
 
 
 class Services:
@@ -40,6 +45,10 @@ class Services:
         self._config = config
         self._policy = policy
         self._importing = anyio.CapacityLimiter(1)
+        self.places = Places(READ_AT_ONCE, WAITING)
+        """For pictures from outside that are being received."""
+        self.share = Share(SHARE)
+        """For decoding and encoding them."""
 
     async def session(self, request: Request, call: Call) -> Response:
         """Return the client's role."""
@@ -100,9 +109,7 @@ class Services:
         if (media := media_type(request)) != ZIP:
             raise wrong_media_type(media, ZIP)
         limit = self._config.max_upload_mb << 20
-        announced = request.headers.get("content-length", "0")
-        if announced.isdecimal() and len(announced) < 16 and int(announced) > limit:
-            raise body_too_long(limit)
+        check_announced(request, limit)
         if self._importing.available_tokens < 1:
             raise ApiError(503, "busy", "another import is running: wait for it", headers={"Retry-After": "5"})
         async with self._importing:
@@ -131,20 +138,43 @@ def _cookie(client: Client) -> str:
     return SECURE_COOKIE if client.secure else COOKIE
 
 
+def check_announced(request: Request, limit: int) -> None:
+    """Raise ApiError for a body that says it has more than `limit` bytes, before any of it is read."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and len(announced) < 16 and int(announced) > limit:
+        raise body_too_long(limit)
+
+
+async def received(request: Request, limit: int, seconds: float) -> bytes:
+    """Return a body of at most `limit` bytes. Raises ApiError when it is too long, or takes more than `seconds`."""
+    check_announced(request, limit)
+    parts = []
+    async with deadline(seconds):
+        async for part in _parts(request, limit):
+            parts.append(part)
+    return b"".join(parts)
+
+
 async def _receive(request: Request, file: IO[bytes], limit: int) -> None:
     """Write the body to a file, part by part. Raises ApiError when it is too long or too slow."""
+    async for part in _parts(request, limit):
+        await in_thread(lambda data=part: file.write(data))  # type: ignore[misc]
+    file.flush()
+
+
+async def _parts(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """Yield the parts of a body. Raises ApiError when it is too long, or a part too slow."""
     size = 0
     parts = request.stream().__aiter__()
     while True:
         async with deadline(BODY_S):
             part = await anext(parts, None)
         if part is None:
-            break
+            return
         size += len(part)
         if size > limit:
             raise body_too_long(limit)
-        await in_thread(lambda data=part: file.write(data))  # type: ignore[misc]
-    file.flush()
+        yield part
 
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:

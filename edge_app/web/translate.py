@@ -30,6 +30,21 @@ def decision(event: control.Decided) -> schema.Decision:
     )
 
 
+def classification(one: control.Classification) -> schema.Classification:
+    """Return the decision on a picture that was sent."""
+    decided, verdict = one
+    return schema.Classification(
+        label=verdict.label,
+        confidence=round(verdict.confidence, 4),
+        nearest=decided.label,
+        novelty=round(decided.novelty / OCTAVE, 3),
+        novelty_limit=None if verdict.limit is None else round(verdict.limit / OCTAVE, 3),
+        margin=int(decided.margin),
+        spikes=dict(zip(decided.labels, map(int, decided.spikes), strict=True)),
+        first_spike=dict(zip(decided.labels, map(int, decided.first_spike), strict=True)),
+    )
+
+
 def state(status: control.DeviceStatus, role: Role) -> schema.State:
     """Return the state for a client with that role."""
     event = status.last_decision

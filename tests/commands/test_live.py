@@ -13,6 +13,7 @@ pytest.importorskip("httpx", reason="needs the extra `dev`")
 from edge_app import cli
 from edge_app.config import WebConfig
 from support.device import Device
+from support.pictures import picture
 from support.served import Served
 from support.simple_network import open_learner
 
@@ -61,6 +62,25 @@ def test_a_running_service_is_looked_at_taught_and_corrected(serve: Callable[...
     assert json.loads(run("undo", "--live", "--url", url, "--json")[1])["kind"] == "teach"
     status, _, err = run("undo", "--live", "--url", url)
     assert (status, "nothing to undo" in err) == (2, True)
+
+
+def test_a_running_service_decides_on_files(serve: Callable[..., Served], run: Run, tmp_path: Path) -> None:
+    served = serve()
+    for label in ("a", "b"):
+        served.control.teach(label)
+    good, bad = tmp_path / "red.png", tmp_path / "bad.png"
+    good.write_bytes(picture("red", 1))
+    bad.write_bytes(b"<html>")
+    status, out, err = run("classify", "--live", "--url", served.server.url, "--json", str(good), str(bad))
+    found = json.loads(out)
+    assert (status, [one["file"] for one in found["decisions"]]) == (2, [str(good)])
+    assert set(found["decisions"][0]["spikes"]) == {"a", "b"}
+    assert found["failed"][0]["file"] == str(bad)
+    assert f"{bad}: image data is a web page" in err
+    assert run("classify", "--live", "--url", served.server.url, str(good))[1].startswith("file")
+    status, _, err = run("classify", str(good))
+    assert (status, "no state folder" in err) == (2, True)
+    assert len(served.device.learner.examples()) == 2
 
 
 def test_what_happens_is_watched(serve: Callable[..., Served], run: Run) -> None:

@@ -92,11 +92,10 @@ class LiveDevice:
             self._process = None
 
     def ask(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> Any:
-        """Call its API."""
-        headers = {"Content-Type": "application/json", "X-Edge-App": "1"} | (
-            {"Authorization": f"Bearer {token}"} if token else {}
-        )
-        data = None if body is None else json.dumps(body).encode()
+        """Call its API; a body of bytes is sent as a file."""
+        media = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+        headers = {"Content-Type": media, "X-Edge-App": "1"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = Request(f"{self.url}api/v1/{path}", data, headers, method=method)
         with urlopen(request, timeout=WAIT_S) as answer:
             text = answer.read()

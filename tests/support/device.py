@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge_app.control import Control, Hub
 from edge_app.control.control import Identity
+from edge_app.control.outside import OutsidePictures
 from edge_app.control.pictures import Pictures
 from edge_app.devices.clock import MonotonicClock
 from edge_app.encoder.model import MapOutput, load_manifest
@@ -53,7 +54,8 @@ class Device:
         heat_maps = HeatMapper(
             self.encoder, replace(load_manifest(check=False), name="patches", last_map=told), learner
         )
-        self.control = Control(self.pipeline, learner, self.hub, pictures, self.clock, identity, heat_maps)
+        outside = OutsidePictures(make_preprocess(), self.encoder)
+        self.control = Control(self.pipeline, learner, self.hub, pictures, self.clock, identity, heat_maps, outside)
         self.control.listen(self._keep)
 
     def _keep(self, event: Any) -> None:

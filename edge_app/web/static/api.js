@@ -15,6 +15,9 @@
  *   confused_with: {label: string, count: number}[], advice: string}} ClassReport
  * @typedef {{strictness: number, right: number, right_rejected: number, wrong: number, wrong_rejected: number}} Preview
  * @typedef {{strictness: number, novelty_limit: number | null, preview: Preview[]}} Strictness
+ * @typedef {{label: string | null, confidence: number, nearest: string | null, novelty: number,
+ *   novelty_limit: number | null, margin: number, spikes: Record<string, number>,
+ *   first_spike: Record<string, number>}} Classification
  * @typedef {{id: number, kind: string, labels?: string[], examples?: number}} Action
  * @typedef {{id: number, label: string, time_ms: number, source: string, thumbnail: boolean, before: string | null}} Example
  * @typedef {{id: number, time_ms: number, label: string | null, confidence: number, why: "uncertain" | "changed"}} Moment
@@ -22,6 +25,7 @@
 
 const BASE = new URL("api/v1/", document.baseURI);
 const PATIENCE_MS = 20_000;
+const SENDING_MS = 120_000;
 const RETRY_MS = 300;
 const EXAMPLES_AT_ONCE = 500;
 /** Most examples or tray entries in one request. */
@@ -99,23 +103,25 @@ function errorFrom(response, text) {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{query?: Record<string, any>, body?: any, key?: string}} [options]
+ * @param {{query?: Record<string, any>, body?: any, file?: Blob, key?: string, patience?: number}} [options] `file` is
+ *   sent as it is; `patience` in ms
  * @returns {Promise<any>}
  */
-async function call(method, path, { query, body, key } = {}) {
+async function call(method, path, { query, body, file, key, patience = PATIENCE_MS } = {}) {
   /** @type {Record<string, string>} */
   const headers = {};
   if (method !== "GET") headers["X-Edge-App"] = "1"; // pages of other sites cannot send it
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (file !== undefined) headers["Content-Type"] = "application/octet-stream";
   if (key) headers["Idempotency-Key"] = key;
   let response, text;
   try {
     response = await fetch(address(path, query), {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? file : JSON.stringify(body),
       cache: "no-store",
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(patience),
     });
     text = await response.text();
   } catch (error) {
@@ -152,6 +158,13 @@ export const getState = () => call("GET", "state");
  * @returns {Promise<{frame: number, label: string, cells: number[][]}>} rows of the picture, from the top
  */
 export const getHeatMap = (frame) => call("GET", "picture/heat-map", { query: { frame } });
+
+/**
+ * Ask for the decision on a picture; nothing is taught.
+ * @param {File} file
+ * @returns {Promise<Classification>}
+ */
+export const classify = (file) => call("POST", "classify", { file, patience: SENDING_MS });
 
 /** @returns {Promise<ClassReport[]>} */
 export const getClasses = async () => (await call("GET", "classes")).classes;

@@ -1,6 +1,7 @@
 /** Connects the parts of the page. */
 
 import { signOut, teach, undo } from "./api.js";
+import { AskView } from "./ask.js";
 import { Classes } from "./classes.js";
 import { Connection, Device } from "./device.js";
 import { askToken, showHelp } from "./dialogs.js";
@@ -34,6 +35,7 @@ const classes = new Classes(device, picture, toast, announcer, {
 });
 new Tray(device, toast);
 new Transfer(device, toast);
+new AskView(device, toast);
 new HeatMapView(device, picture);
 new StrictnessView(device, toast);
 
