@@ -229,6 +229,24 @@ class DecorrelatedColumns(Columns):
             drive[:] = arrays["background_drive"]
         super().load(arrays)
 
+    def decision_arrays(self) -> Arrays:
+        """Return all that decisions and their novelty depend on, for one L neuron a column (docs/npz.md)."""
+        shared = np.zeros((self.uses.size, self.uses.size), np.int64)
+        kernels.shared_drives(self.mean, self.drive, self._common, self._roots, shared)
+        used = int(np.count_nonzero(self.uses))
+        return {
+            "mean_norm": np.array(max(int(self._roots.sum()) // (used or 1), kernels.LEAST_NORM)),
+            "norms": self._roots.copy(),
+            "shared": shared,
+            "background_weights": self._background.weights,
+            "background_tonic": self._background.tonic,
+            "neighbours": np.array(kernels.NEIGHBOURS),
+            "ridge": np.array(kernels.RIDGE),
+            "own_spread": np.array(kernels.OWN_SPREAD),
+            "background_lead": np.array(kernels.BACKGROUND_LEAD),
+            "least_drive": np.array(kernels.LEAST_DRIVE),
+        }
+
     def _winner(self, counts: NDArray[np.uint8], column: int) -> int:
         """The neuron that learns: the one that fired, else a fresh one, else the most excited (the gate's choice)."""
         first = column * self.per_column

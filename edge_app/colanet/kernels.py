@@ -52,6 +52,8 @@ OWN_SPREAD = 1 << 11
 """Squared distance, Q.16 in squared mean norms, below which an example is as good as at its class's mean."""
 BACKGROUND_LEAD = 3 << 12
 """Drive by which a familiar example leads over the background, Q.16 in mean norms."""
+LEAST_NORM = 64
+"""Least mean norm, Q.16, that drives are told in."""
 LEAST_DRIVE = 7 << 12
 """Drive below which nothing is familiar, Q.16 in mean norms."""
 LEAST_ERROR = 1 << 6
@@ -881,6 +883,14 @@ def shared_drive(mean, drive, common, root, other_root):  # type: ignore[no-unty
 
 
 @compiled()
+def shared_drives(mean, drive, common, roots, shared):  # type: ignore[no-untyped-def]
+    """Set shared (neurons, neurons) int64 to `shared_drive` of each neuron's mean and each one's drive."""
+    for own in range(roots.shape[0]):
+        for other in range(roots.shape[0]):
+            shared[own, other] = shared_drive(mean[own], drive[other], common, roots[own], roots[other])
+
+
+@compiled()
 def factorise(shared, n):  # type: ignore[no-untyped-def]
     """Replace the lower triangle of shared (NEIGHBOURS, NEIGHBOURS) int64 Q.24, with its ridge, by its Cholesky factor.
 
@@ -968,7 +978,7 @@ def appraise(  # type: ignore[no-untyped-def]
     for m in range(roots.shape[0]):
         used += uses[m] > 0
         total += roots[m]
-    mean_norm: Any = max(total // max(used, 1), 64)
+    mean_norm: Any = max(total // max(used, 1), LEAST_NORM)
     columns = spikes.shape[0]
     neurons, own_roots, drives_ = np.empty(columns, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
     for column in range(columns):

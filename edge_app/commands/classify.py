@@ -12,6 +12,7 @@ from edge_app.commands.live_options import add_live_options, open_device
 from edge_app.commands.state_options import (
     add_json_option,
     add_state_options,
+    add_strictness_option,
     find_manifest,
     open_learner,
     require_state_option,
@@ -33,7 +34,6 @@ examples:
   edge-app classify --live what-is-this.jpg
 """
 
-DEFAULT_STRICTNESS = 0.5
 OCTAVE = 1024
 """Units of a novelty."""
 SHOWN = 6
@@ -68,13 +68,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_json_option(parser)
     add_live_options(parser)
     parser.add_argument("--live", action="store_true", help="let a running service decide")
-    parser.add_argument(
-        "--strictness",
-        type=float,
-        default=DEFAULT_STRICTNESS,
-        metavar="S",
-        help=f'when an image is "unknown", from 0 (never) to 1 (unless it is certain) (default {DEFAULT_STRICTNESS:g})',
-    )
+    add_strictness_option(parser)
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="image file")
     return parser
 

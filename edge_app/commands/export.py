@@ -6,10 +6,19 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from edge_app.commands.state_options import add_json_option, add_state_options, examples, take_account
+from edge_app.commands.state_options import (
+    add_json_option,
+    add_state_options,
+    add_strictness_option,
+    class_count,
+    examples,
+    find_manifest,
+    take_account,
+)
 
 if TYPE_CHECKING:
     from edge_app.storage.store import Store
@@ -20,6 +29,8 @@ formats:
             encoder; with --re-encode, from the thumbnails, also on one with another encoder.
   folders   CLASS/N.jpg and examples.csv with everything known about each example, in a folder, or in a zip if the
             name ends in .zip. The pictures are the encoder's input. `edge-app teach --folder` reads it.
+  npz       the network and the rate code as arrays of numpy, from which other programs decide as edge-app does
+            (docs/npz.md). --strictness says when a decision is "unknown", as in `edge-app classify`.
 
 A service may be running.
 
@@ -27,6 +38,7 @@ examples:
   edge-app export --state ~/things everything.zip
   edge-app export --state ~/things mug.zip --class mug
   edge-app export --state ~/things --as folders pictures
+  edge-app export --state ~/things --as npz things.npz
 """
 ZIP = ".zip"
 
@@ -46,8 +58,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_json_option(parser)
     parser.add_argument("file", metavar="PATH", type=Path, help="file or folder to write")
     parser.add_argument(
-        "--as", dest="kind", choices=("examples", "folders"), default="examples", help="format (default: examples)"
+        "--as",
+        dest="kind",
+        choices=("examples", "folders", "npz"),
+        default="examples",
+        help="format (default: examples)",
     )
+    add_strictness_option(parser)
     parser.add_argument("--class", dest="label", metavar="CLASS", help="only this class")
     parser.add_argument("--force", action="store_true", help="replace an existing file")
     return parser
@@ -55,19 +72,30 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Write the file or the folder; return 0."""
+    from edge_app.errors import InputError
+    from edge_app.rejection import check_strictness
     from edge_app.storage.exchange import write_archive
     from edge_app.storage.folders import write_folders
 
+    check_strictness(args.strictness)
+    if args.kind == "npz" and args.label is not None:
+        raise InputError(f"--class {args.label}: --as npz writes the whole network; leave --class out")
     if args.kind == "folders" and args.file.suffix.lower() != ZIP:
         count = _write_folder(args)
     else:
-        count = _write_file(args, write_folders if args.kind == "folders" else write_archive)
+        writers: dict[str, Write] = {
+            "examples": write_archive,
+            "folders": write_folders,
+            "npz": partial(_write_npz, args),
+        }
+        count = _write_file(args, writers[args.kind])
+    what = "classes" if args.kind == "npz" else "examples"
     if args.json:
         size = {} if args.file.is_dir() else {"bytes": args.file.stat().st_size}
-        print(json.dumps({"file": str(args.file), "examples": count, **size}))
+        print(json.dumps({"file": str(args.file), what: count, **size}))
     else:
         size_mb = "" if args.file.is_dir() else f" ({args.file.stat().st_size / 1e6:.1f} MB)"
-        print(f"{examples(count)} written to {args.file}{size_mb}")
+        print(f"{class_count(count) if what == 'classes' else examples(count)} written to {args.file}{size_mb}")
     return 0
 
 
@@ -106,6 +134,20 @@ def _write_folder(args: argparse.Namespace) -> int:
             shutil.rmtree(draft, ignore_errors=True)
             raise
     return count
+
+
+def _write_npz(args: argparse.Namespace, store: "Store", file: BinaryIO, labels: Sequence[str] | None) -> int:
+    """Write the network that follows from the examples; return its number of classes."""
+    from edge_app.learner import Learner
+    from edge_app.learner.portable import write_portable
+    from edge_app.pipeline.accuracy import judge
+    from edge_app.pipeline.calibrator import DecisionCalibrator
+
+    manifest = find_manifest(args.state, None)
+    calibrator = DecisionCalibrator()
+    calibrator.follow(judge(store.examples()))
+    with Learner.open(args.state, manifest, read_only=True) as learner:
+        return write_portable(learner, manifest, calibrator.limit(args.strictness), file)
 
 
 def _write_examples(args: argparse.Namespace, write: Write, file: BinaryIO) -> int:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from edge_app.storage.records import Action
 
 
+DEFAULT_STRICTNESS = 0.5
+
+
 def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True, needed: bool = True) -> None:
     """Add --state, and with `model` --model and --threads.
 
@@ -71,6 +74,17 @@ def require_state_option(args: argparse.Namespace) -> None:
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Add --json."""
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_strictness_option(parser: argparse.ArgumentParser) -> None:
+    """Add --strictness."""
+    parser.add_argument(
+        "--strictness",
+        type=float,
+        default=DEFAULT_STRICTNESS,
+        metavar="S",
+        help=f'when an image is "unknown", from 0 (never) to 1 (unless it is certain) (default {DEFAULT_STRICTNESS:g})',
+    )
 
 
 def find_manifest(folder: Path, name: str | None) -> "ModelManifest":
@@ -153,9 +167,14 @@ def examples(count: int) -> str:
     return f"{count} example{'' if count == 1 else 's'}"
 
 
+def class_count(count: int) -> str:
+    """Return "1 class" or "N classes"."""
+    return f"{count} class{'' if count == 1 else 'es'}"
+
+
 def classes_in_all(count: int) -> str:
     """Return "1 class in all" or "N classes in all"."""
-    return f"{count} class{'' if count == 1 else 'es'} in all"
+    return f"{class_count(count)} in all"
 
 
 def positive(text: str) -> int:

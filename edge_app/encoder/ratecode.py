@@ -110,11 +110,26 @@ class RateCode:
         energy = int(np.take(power, embedding).sum())
         if energy == 0:
             return np.zeros(256, np.uint8)
+        return np.searchsorted(self._rungs() * energy, power * self._scale(), side="right").astype(np.uint8)
+
+    # both sides of the inequality times n * 16^2 and 2^8; the right one is at most (19 * 16^2)^2 * 2^24 * 2^14 < 2^63
+
+    def _scale(self) -> int:
+        return self.n_inputs * (2 * STEPS * SATURATION_UNITS) ** 2
+
+    def _rungs(self) -> NDArray[np.int64]:
         units = int(self.saturation * SATURATION_UNITS)
-        # the inequality times n * 16^2 and 2^8; the right side is at most (19 * 16^2)^2 * 2^24 * 2^14 < 2^63
-        left = power * (self.n_inputs * (2 * STEPS * SATURATION_UNITS) ** 2)
         odd = 2 * np.arange(1, STEPS + 1, dtype=np.int64) - 1
-        return np.searchsorted((odd * units) ** 2 * energy, left, side="right").astype(np.uint8)
+        return (odd * units) ** 2
+
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """Return the rate code as int64 arrays: power (256,), scale (), rungs (10,).
+
+        With v = power[embedding], the count of input i is the number of rungs r with v_i * scale >= r * sum(v); 0 where
+        the sum is 0.
+        """
+        power = _squares(self.exponent, self.zero_point)
+        return {"power": power.copy(), "scale": np.array(self._scale()), "rungs": self._rungs()}
 
 
 @lru_cache

@@ -8,12 +8,16 @@ import sqlite3
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from edge_app import cli
 from edge_app.encoder.model import load_manifest
+from edge_app.learner.pictures import PictureEncoder
 from edge_app.storage.folder import database_path
 from edge_app.storage.store import Store
+from support.example_programs import load_example
 
 Captured = pytest.CaptureFixture[str]
 
@@ -165,6 +169,42 @@ def test_one_class_is_exported_as_folders_and_taught_again(taught: Path, tmp_pat
     assert cli.run(["export", "--state", str(taught), "--as", "folders", "--class", "cat", str(out)]) == 0
     assert cli.run(["teach", "--state", str(tmp_path / "other"), "--folder", str(out), "--json"]) == 0
     assert '"taught": {"cat": 3}' in capsys.readouterr().out
+
+
+def test_another_program_decides_with_the_arrays_as_classify_does(
+    taught: Path, tmp_path: Path, photos: dict[str, list[Path]], capsys: Captured
+) -> None:
+    out, noise = tmp_path / "things.npz", tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)).save(noise)
+    for strictness in ("0", "0.5", "1"):
+        command = ["--state", str(taught), "--strictness", strictness]
+        assert cli.run(["export", *command, "--as", "npz", str(out), "--force"]) == 0
+        assert capsys.readouterr().out.startswith(f"3 classes written to {out}")
+        reader = load_example("read_network")
+        network, manifest = reader.load(out), load_manifest()
+        assert network["encoder_sha256"] == manifest.sha256
+        files = [str(noise), *(str(file) for name in photos for file in photos[name])]
+        assert cli.run(["classify", *command, "--json", *files]) == 0
+        wanted = [found["label"] for found in json.loads(capsys.readouterr().out)["decisions"]]
+        with PictureEncoder(manifest) as encoder:
+            found = [reader.decide(network, encoder.read(Path(file)).embedding) for file in files]
+        assert found == wanted
+        assert found[0] is None
+        assert {"cat", "coffee", "astronaut"} <= set(found)
+
+
+def test_arrays_are_of_the_whole_network_and_the_same_each_time(taught: Path, tmp_path: Path, capsys: Captured) -> None:
+    command = ["export", "--state", str(taught), "--as", "npz"]
+    assert cli.run([*command, str(tmp_path / "cat.npz"), "--class", "cat"]) == 2
+    assert "--as npz writes the whole network" in capsys.readouterr().err
+    assert cli.run([*command, str(tmp_path / "x.npz"), "--strictness", "2"]) == 2
+    for name in ("one.npz", "two.npz"):
+        assert cli.run([*command, str(tmp_path / name), "--json"]) == 0
+    assert '"classes": 3' in capsys.readouterr().out
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    assert cli.run(["rebuild", "--state", str(taught), "--params", "mnist"]) == 0
+    assert cli.run([*command, str(tmp_path / "mnist.npz")]) == 2
+    assert "rebuild --params default" in capsys.readouterr().err
 
 
 def test_another_encoder_is_refused_and_offered_the_thumbnails(
