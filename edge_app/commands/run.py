@@ -4,10 +4,14 @@ import argparse
 import json
 import logging
 import os
+import queue
 import sys
+import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from edge_app.closing import Closing
 from edge_app.commands.state_options import folder_path, take_account
 
 if TYPE_CHECKING:
@@ -26,6 +30,10 @@ examples:
   edge-app run --state ~/things --camera sim: --buttons sim:cup@2,cat@6,undo@8 --seconds 10
   edge-app run --config /etc/edge-app/config.toml
 """
+
+WAITING_DECISIONS = 256
+"""Decisions that wait for the reader of standard output; further ones are left out."""
+CLOSE_TIMEOUT_S = 2.0
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
@@ -62,30 +70,54 @@ def run(args: argparse.Namespace) -> int:
     if config.state.folder:
         take_account(args.command, Path(config.state.folder))
     logs.set_up(config.log.level, sys.stderr, os.environ)
-    app.run(source, listener=DecisionPrinter(sys.stdout) if args.decisions else lambda _: None, seconds=args.seconds)
+    with ExitStack() as stack:
+        printer = stack.enter_context(DecisionPrinter(sys.stdout)) if args.decisions else None
+        app.run(source, listener=printer or (lambda _: None), seconds=args.seconds)
     return 0
 
 
-class DecisionPrinter:
-    """Prints each decision as a line of JSON. A listener for events.
+class DecisionPrinter(Closing):
+    """Prints each decision as a line of JSON, in a thread of its own. A listener for events, and a context manager.
 
-    If the reader of standard output is gone (`| head`), the device runs on without it.
+    The device never waits for the reader of standard output. If the reader is slow, decisions are left out; if it is
+    gone (`| head`), the device runs on without it. Each is logged once.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream: TextIO | None = stream
+        self._stream = stream
+        self._waiting: queue.Queue[str | None] = queue.Queue(WAITING_DECISIONS)
+        self._full = False
+        # a daemon: a write to a pipe that nobody reads cannot be interrupted, and must not keep the process alive
+        self._thread = threading.Thread(target=self._print_all, name="decision printer", daemon=True)
+        self._thread.start()
 
     def __call__(self, event: "Event") -> None:
-        """Print the event if it is a decision."""
+        """Have the event printed if it is a decision; returns at once."""
         from edge_app import logs
         from edge_app.pipeline.events import Decided
 
-        if self._stream is None or not isinstance(event, Decided):
+        if not isinstance(event, Decided) or not self._thread.is_alive():
             return
         try:
-            print(json.dumps(_line(event), ensure_ascii=False), file=self._stream, flush=True)
+            self._waiting.put_nowait(json.dumps(_line(event), ensure_ascii=False))
+        except queue.Full:
+            if not self._full:
+                self._full = True
+                logs.report(logging.WARNING, "decisions_unread", reason="the reader is slow: decisions are left out")
+
+    def close(self) -> None:
+        """Print what waits, for at most two seconds."""
+        with suppress(queue.Full):
+            self._waiting.put(None, timeout=CLOSE_TIMEOUT_S)
+            self._thread.join(CLOSE_TIMEOUT_S)
+
+    def _print_all(self) -> None:
+        from edge_app import logs
+
+        try:
+            while (line := self._waiting.get()) is not None:
+                print(line, file=self._stream, flush=True)
         except OSError as error:  # BrokenPipeError, or a full disk
-            self._stream = None
             logs.report(logging.WARNING, "decisions_unread", reason=error.strerror or str(error))
 
 

@@ -38,7 +38,7 @@ def drive(script: str, first: int, count: int, **environ: str) -> dict[str, Any]
     assert done.returncode == 0, done.stderr[-3000:]
     result: dict[str, Any] = json.loads(done.stdout)
     for failure in result["failures"]:
-        print(f"seed {failure['seed']}:\n{failure['error']}")
+        print(f"seed {failure['seed']}:\n{failure['error']}\n{done.stderr[-3000:]}")
     assert result["failures"] == [], "see above; the seed is the first argument of the script"
     return result
 

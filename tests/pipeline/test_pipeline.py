@@ -115,7 +115,9 @@ def test_a_correction_tells_that_the_network_is_rebuilt_and_when_it_is_done(lear
         rig.buttons.press("undo")
         rig.wait_for(lambda events: any(isinstance(event, Health) and event.what == "rebuilt" for event in events))
     told = [event for event in rig.events if not isinstance(event, Decided)]
-    assert [type(event).__name__ for event in told] == ["Taught", "Corrected", "Health", "Health"]
+    # the decisions' thread may tell of the rebuild before the teacher tells of the correction
+    assert sorted(type(event).__name__ for event in told) == ["Corrected", "Health", "Health", "Taught"]
+    assert [type(event).__name__ for event in (told[0], told[-1])] == ["Taught", "Health"]
     assert [event.what for event in told if isinstance(event, Health)] == ["rebuilding", "rebuilt"]
     corrected = next(event for event in told if isinstance(event, Corrected))
     assert (corrected.kind, corrected.labels, corrected.source) == ("undone", ("red",), "button undo")
