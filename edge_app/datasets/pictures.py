@@ -106,6 +106,8 @@ def _read(path: str | Path, most: int, *, whole: bool) -> bytes:
             return file.read(most)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except InputError:  # a ValueError too
+        raise
     except ValueError as error:  # a zero byte in the path
         raise InputError(f"{str(path)!r} is not a path: {error}") from error
 

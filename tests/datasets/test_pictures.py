@@ -326,7 +326,7 @@ def test_whatever_a_decoder_raises_becomes_an_input_error(monkeypatch: pytest.Mo
 def test_pipes_and_devices_are_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     for path, kind in ((tmp_path / "pipe.jpg", "named pipe"), (Path("/dev/zero"), "device")):
-        with pytest.raises(InputError, match=f"is a {kind}, expected a file"):
+        with pytest.raises(InputError, match=f"^{path} is a {kind}, expected a file"):
             decode_image(path)
     with pytest.raises(InputError, match="Is a directory"):
         decode_image(tmp_path)
