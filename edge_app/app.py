@@ -269,7 +269,7 @@ def make_control(
     prepared = Preprocessor(manifest.input_size, crop=manifest.crop)
     pictures = Pictures(pipeline.recent, view, prepared, clock, max_fps=config.web.picture_fps)
     identity = Identity(folder, manifest.name, manifest.sha256, config.without_passwords())
-    outside = OutsidePictures(Preprocessor(manifest.input_size, crop=manifest.crop), encoder)
+    outside = OutsidePictures(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, manifest.input_size)
     heat_maps = HeatMapper(encoder, manifest, learner)
     return Control(pipeline, learner, hub, pictures, clock, identity, heat_maps, outside)
 

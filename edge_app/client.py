@@ -7,6 +7,7 @@ import secrets
 import ssl
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ class DeviceClient:
         if query:
             path = f"{path}?{urllib.parse.urlencode(query)}"
         return self._ask("POST", path, data, {"Content-Type": "application/octet-stream"})
+
+    def drop(self, path: str) -> None:
+        """Delete a resource that is not needed any more, if the device can be reached and still has it."""
+        with suppress(DeviceUnreachable, RequestRejected):
+            self._ask("DELETE", path, None, {})
 
     def events(self) -> Iterator[tuple[str, Any]]:
         """Yield (name, value) of each event until the connection ends. Raises DeviceUnreachable, RequestRejected."""

@@ -54,7 +54,7 @@ MAY_IMPORT = {
     | {"pipeline", "simulation", "storage"},
     "demo": GROUND | {"config", "devices", "encoder", "kernel_cache", "learner", "pipeline", "simulation", "storage"},
     "pipeline": GROUND | {"confidence", "rejection", "config", "devices", "learner", "storage"},
-    "control": GROUND | {"devices", "learner", "pipeline", "rejection", "storage"},
+    "control": GROUND | {"datasets", "devices", "learner", "pipeline", "rejection", "storage", "unzip"},
     "mqtt": GROUND | {"config", "control", "storage", "unzip"},
     "web": GROUND | {"config", "control", "storage"},
     "service": GROUND | {"devices", "pipeline"},

@@ -10,8 +10,19 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("edge_app", "calibration", "benchmarks")
 
 SCHEMA_MIRRORS = frozenset(
-    ("Action", "ClassReport", "Classification", "Decision", "Example", "HeatMap", "Health", "Imported", "Taught")
-    + ("Teach", "Undo")
+    {
+        "Action",
+        "ClassReport",
+        "Classification",
+        "Decision",
+        "Example",
+        "HeatMap",
+        "Health",
+        "Imported",
+        "Taught",
+        "Teach",
+        "Undo",
+    }
 )
 """Objects of the device that the API's schema describes under the same name: its OpenAPI components."""
 

@@ -27,6 +27,7 @@ examples:
   edge-app teach --state ~/things --folder photos/ --dry-run      # show its classes
   edge-app teach --state ~/things --folder photos.zip
   edge-app teach --live mug                  # the current frame of the running service
+  edge-app teach --live --folder photos/     # sent to the running service
 """
 
 
@@ -41,7 +42,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_state_options(parser, needed=False)
     add_json_option(parser)
     add_live_options(parser)
-    parser.add_argument("--live", action="store_true", help="teach the current frame of a running service")
+    parser.add_argument(
+        "--live", action="store_true", help="teach a running service: its current frame, or with --folder a data set"
+    )
     add_folder_options(parser)
     parser.add_argument("label", metavar="CLASS", nargs="?", help="name of the class")
     parser.add_argument("files", metavar="FILE", nargs="*", type=Path, help="image file")

@@ -47,9 +47,9 @@ def teach_folder(args: argparse.Namespace) -> int:
     from edge_app.errors import InputError
     from edge_app.learner.bulk import in_turns
 
-    if args.label is not None or args.files or args.live:
-        raise InputError("--folder teaches the classes of a data set: name no CLASS, no FILE and not --live")
-    if not args.dry_run:
+    if args.label is not None or args.files:
+        raise InputError("--folder teaches the classes of a data set: name no CLASS and no FILE")
+    if not args.dry_run and not args.live:
         require_state_option(args)
     with Dataset(args.folder, args.names) as dataset:
         if not dataset.exported:
@@ -61,7 +61,7 @@ def teach_folder(args: argparse.Namespace) -> int:
             if args.json:
                 print(json.dumps(_found(dataset, items), ensure_ascii=False))
             return 0
-        return _teach(args, dataset, items)
+        return _teach_live(args, dataset, items) if args.live else _teach(args, dataset, items)
 
 
 def _of_split(dataset: "Dataset", split: str | None) -> "Sequence[Item]":
@@ -107,27 +107,49 @@ def _teach(args: argparse.Namespace, dataset: "Dataset", items: "Sequence[Item]"
             raise
         learner.wait()
         classes = learner.classes()
+    return _tell(args, _found(dataset, items) | _outcome(result) | {"right_before": result.right}, result, classes)
+
+
+def _teach_live(args: argparse.Namespace, dataset: "Dataset", items: "Sequence[Item]") -> int:
+    """Send the data set to a running device, which decodes, encodes and stores it."""
+    from edge_app.commands.live_options import open_device
+    from edge_app.commands.output import show_progress
+    from edge_app.commands.sending import send_dataset
+    from edge_app.learner.bulk import BulkResult
+
+    device, result = open_device(args), BulkResult()
+    try:
+        send_dataset(device, dataset, items, result, progress=show_progress)
+    except KeyboardInterrupt:
+        taught = examples(sum(result.taught.values()))
+        print(f"edge-app teach: interrupted after {taught}; the same command continues", file=sys.stderr)
+        raise
+    classes = {one["label"]: one["examples"] for one in device.get("/classes")["classes"]}
+    return _tell(args, _found(dataset, items) | _outcome(result), result, classes)
+
+
+def _tell(args: argparse.Namespace, found: dict[str, Any], result: "BulkResult", classes: dict[str, int]) -> int:
+    """Print the result; return the exit status."""
     if args.json:
-        print(json.dumps(_found(dataset, items) | _outcome(result) | {"state": classes}, ensure_ascii=False))
+        print(json.dumps(found | {"state": classes}, ensure_ascii=False))
     else:
-        print(_summary(result, classes))
+        print(_summary(result, classes, tested=not args.live))
     return 2 if result.failed else 0
 
 
 def _outcome(result: "BulkResult") -> dict[str, Any]:
     return {
         "taught": dict(sorted(result.taught.items())),
-        "right_before": result.right,
         "duplicates": result.duplicates,
         "ambiguous": result.ambiguous,
         "failed": [{"file": name, "error": reason} for name, reason in result.failed],
     }
 
 
-def _summary(result: "BulkResult", classes: dict[str, int]) -> str:
+def _summary(result: "BulkResult", classes: dict[str, int], *, tested: bool) -> str:
     taught = sum(result.taught.values())
     lines = [f"{examples(taught)} taught, {classes_in_all(len(classes))}"]
-    if taught:
+    if taught and tested:
         lines.append(f"decided right before they were learnt: {result.right} ({100 * result.right / taught:.0f} %)")
     for names, what in (
         (result.duplicates, "stored already, or twice in a class"),

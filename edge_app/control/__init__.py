@@ -2,11 +2,12 @@
 
 from edge_app.control.class_reports import ClassReport
 from edge_app.control.control import Classification, Control, StrictnessReport
-from edge_app.control.errors import Busy, FrameGone, NotInTray, RequestReused, UnreadablePicture
+from edge_app.control.errors import Busy, FrameGone, NotInTray, RequestReused, UnreadablePicture, UploadGone
 from edge_app.control.hub import Hub
 from edge_app.control.pictures import JpegFrame
 from edge_app.control.status import Condition, DeviceStatus
 from edge_app.control.tray import UncertainDecision
+from edge_app.control.uploads import ReceivedFile, TaughtUpload, Upload, UploadPlan
 from edge_app.learner.heat_map import HeatMap
 from edge_app.pipeline.events import Corrected, Decided, Event, Health, Rejected, Taught
 
@@ -26,10 +27,15 @@ __all__ = [
     "Hub",
     "JpegFrame",
     "NotInTray",
+    "ReceivedFile",
     "Rejected",
     "RequestReused",
     "StrictnessReport",
     "Taught",
+    "TaughtUpload",
     "UncertainDecision",
     "UnreadablePicture",
+    "Upload",
+    "UploadGone",
+    "UploadPlan",
 ]

@@ -1,9 +1,9 @@
 """The one object that page, API and MQTT use: it reads the device's state and queues commands."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -11,13 +11,14 @@ from typing import Any, BinaryIO, NamedTuple
 from edge_app import __version__
 from edge_app.control import transfer
 from edge_app.control.class_reports import ClassReport, class_reports
-from edge_app.control.errors import Busy
+from edge_app.control.errors import Busy, UploadGone
 from edge_app.control.hub import Hub
 from edge_app.control.idempotency import REMEMBERED, Requests, mark_of
 from edge_app.control.outside import OutsidePictures
 from edge_app.control.pictures import JpegFrame, Pictures, to_jpeg
 from edge_app.control.status import DeviceStatus, condition
 from edge_app.control.tray import Tray, UncertainDecision
+from edge_app.control.uploads import TaughtUpload, Uploads
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import InputError
 from edge_app.labels import check_label
@@ -107,6 +108,8 @@ class Control:
         self._pictures = pictures
         self._heat_maps = heat_maps
         self._outside = outside
+        self.uploads = Uploads(identity.folder, learner, outside, clock)
+        """Pictures on their way to be taught."""
         self._clock = clock
         self.identity = identity
         self._started_ns = clock.monotonic_ns()
@@ -322,18 +325,54 @@ class Control:
         source: str = "page",
     ) -> transfer.Imported:
         """Import an exported file, all or nothing; one import at a time. Raises ModelMismatch too."""
+        with self._only_import():
+            done = transfer.import_examples(self._learner, self.identity.encoder_sha256, path, progress)
+        self._announce_import(done.action, source)
+        return done
+
+    def teach_upload(self, number: int, *, request: str | None = None, source: str = "page") -> TaughtUpload:
+        """Teach the pictures of an upload, all or none, as one action, and close it; learnt in the background.
+
+        Raises UploadGone, and InputError if none of its pictures can be taught.
+        """
+
+        def work() -> TaughtUpload:
+            upload = self.uploads.find(number)
+            with self._only_import():
+                plan = upload.plan()
+                if plan.problem:
+                    raise InputError(plan.problem)
+                if plan.expected:
+                    raise Busy("the archive is still being read: wait until it is done")
+                examples, thumbnail = upload.examples(plan, source)
+                size = sum(one.thumbnail_bytes for one in plan.pictures)
+                action = self._learner.import_examples(
+                    examples, thumbnail=thumbnail, thumbnail_bytes=size, background=True, own=True
+                )
+            self._announce_import(action, source)
+            with suppress(UploadGone):  # closed meanwhile, because it took so long
+                self.uploads.drop(number)
+            return TaughtUpload(plan, action)
+
+        taught: TaughtUpload = self._requests.once(request, ("upload", number), work)
+        return taught
+
+    # Inside
+
+    @contextmanager
+    def _only_import(self) -> Iterator[None]:
+        """Hold the right to import. Raises Busy while another import is running."""
         if not self._importing.acquire(blocking=False):
             raise Busy("another import is running: wait until it is done")
         try:
-            done = transfer.import_examples(self._learner, self.identity.encoder_sha256, path, progress)
+            yield
         finally:
             self._importing.release()
-        if done.action is not None:
-            with suppress(Busy):  # the examples are stored; only their announcement is late
-                self._correct(FollowImport(done.action, source=source))
-        return done
 
-    # Inside
+    def _announce_import(self, action: Action | None, source: str) -> None:
+        if action is not None:
+            with suppress(Busy):  # the examples are stored; only their announcement is late
+                self._correct(FollowImport(action, source=source))
 
     def _teach(
         self, label: str, frames: Sequence[TeachableFrame], source: str, request: str | None = None

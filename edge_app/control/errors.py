@@ -19,5 +19,9 @@ class UnreadablePicture(InputError):
     """The data that a client sent are not a picture that can be read."""
 
 
+class UploadGone(InputError):
+    """The named upload was taught, closed, or left alone for too long."""
+
+
 class RequestReused(InputError):
     """The key of a request came again with a different request."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edge_app.control.errors import UnreadablePicture
 from edge_app.errors import InputError
-from edge_app.learner.pictures import PreparedPicture, prepare_picture
+from edge_app.learner.pictures import PreparedPicture, exported_picture, prepare_picture
 from edge_app.pipeline.encode import FrameEncoder, Preprocess
 
 
@@ -17,16 +17,22 @@ class OutsidePictures:
     Decoding takes up to 100 MB for the largest pictures, so one is decoded at a time.
     """
 
-    def __init__(self, preprocess: Preprocess, encoder: FrameEncoder) -> None:
-        """`preprocess` must not be shared; `encoder` is that of the live loop."""
+    def __init__(self, preprocess: Preprocess, encoder: FrameEncoder, side: int) -> None:
+        """`preprocess` must not be shared; `encoder` is that of the live loop, `side` that of its input, pixels."""
         self._preprocess = preprocess
         self._encoder = encoder
+        self._side = side
         self._guard = threading.Lock()
 
-    def prepare(self, data: bytes) -> PreparedPicture:
-        """Return a picture file's content as it would be stored. Raises UnreadablePicture."""
+    def prepare(self, data: bytes, *, exported: bool = False) -> PreparedPicture:
+        """Return a picture file's content as it would be stored. Raises UnreadablePicture.
+
+        `exported`: edge-app wrote the file, which is an encoder's input already.
+        """
         with self._guard:
             try:
+                if exported:
+                    return exported_picture(data, self._side)
                 return prepare_picture(data, self._preprocess)
             except InputError as error:
                 raise UnreadablePicture(str(error)) from error

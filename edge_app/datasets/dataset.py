@@ -7,7 +7,7 @@ from edge_app.closing import Closing
 from edge_app.datasets.contents import Item, Listing
 from edge_app.datasets.layouts import recognise
 from edge_app.datasets.listing import LeftOut, is_clutter, is_picture
-from edge_app.datasets.sources import MAX_FILES, normalised, open_source
+from edge_app.datasets.sources import MAX_FILES, Source, normalised, open_source
 from edge_app.errors import InputError
 
 
@@ -17,13 +17,16 @@ class Dataset(Closing):
     Raises InputError when the path is none of these, or its layout is not one of `layouts`.
     """
 
-    def __init__(self, path: str | Path, encoding: str | None = None) -> None:
-        """`encoding` is that of names in a zip that are not UTF-8; None: cp437."""
+    def __init__(self, path: str | Path, encoding: str | None = None, *, source: Source | None = None) -> None:
+        """`encoding` is that of names in a zip that are not UTF-8; None: cp437.
+
+        With `source` its files are used, and `path` is only the name in messages.
+        """
         self.path = Path(path)
-        self._source = open_source(self.path, encoding)
+        self._source = source or open_source(self.path, encoding)
         try:
-            self._left_out: list[LeftOut] = []
-            layout = recognise(self._list())
+            listing, left_out = list_files(self._source, str(self.path))
+            layout = recognise(listing)
             self.layout = layout.kind
             """How the data set is laid out, for people."""
             self.exported = layout.explicit
@@ -39,7 +42,7 @@ class Dataset(Closing):
         except BaseException:
             self._source.close()
             raise
-        self.left_out: tuple[LeftOut, ...] = (*self._left_out, *layout.left_out)
+        self.left_out: tuple[LeftOut, ...] = (*left_out, *layout.left_out)
         """Files that are not used, each with the reason."""
         self.notes: tuple[str, ...] = tuple(self._source.notes)
         """Remarks on folders that were not followed."""
@@ -60,23 +63,6 @@ class Dataset(Closing):
         """Close the archive; harmless to repeat."""
         self._source.close()
 
-    def _list(self) -> Listing:
-        pictures, others = [], []
-        for count, name in enumerate(self._source.names()):
-            if count >= MAX_FILES:
-                raise InputError(f"data set {self.path}: more than {MAX_FILES:,} files; name a smaller folder")
-            parts = name.split("/")
-            if name.startswith("/") or ".." in parts or "" in parts or "\0" in name:
-                self._left_out.append(LeftOut(name, "its name leads out of the data set"))
-            elif any(is_clutter(part) for part in parts):
-                self._left_out.append(LeftOut(name, "hidden, or made by the operating system"))
-            elif is_picture(parts[-1], partial(self._source.start, name)):
-                pictures.append(name)
-            else:
-                others.append(name)
-                self._left_out.append(LeftOut(name, "not a picture"))
-        return Listing(str(self.path), self._source, tuple(pictures), tuple(others))
-
     def _find_empty(self, depth: int | None) -> tuple[str, ...]:
         if depth is None:
             return ()
@@ -87,3 +73,22 @@ class Dataset(Closing):
             if len(parts) == depth and not any(map(is_clutter, parts)) and (tops is None or parts[0] in tops):
                 found.add(normalised(parts[-1]))
         return tuple(sorted(found - set(self.classes)))
+
+
+def list_files(source: Source, title: str) -> tuple[Listing, list[LeftOut]]:
+    """Return the files of a data set sorted by what they are, and those that are left out. Raises InputError."""
+    pictures, others, left_out = [], [], []
+    for count, name in enumerate(source.names()):
+        if count >= MAX_FILES:
+            raise InputError(f"data set {title}: more than {MAX_FILES:,} files; name a smaller folder")
+        parts = name.split("/")
+        if name.startswith("/") or ".." in parts or "" in parts or "\0" in name:
+            left_out.append(LeftOut(name, "its name leads out of the data set"))
+        elif any(is_clutter(part) for part in parts):
+            left_out.append(LeftOut(name, "hidden, or made by the operating system"))
+        elif is_picture(parts[-1], partial(source.start, name)):
+            pictures.append(name)
+        else:
+            others.append(name)
+            left_out.append(LeftOut(name, "not a picture"))
+    return Listing(title, source, tuple(pictures), tuple(others)), left_out

@@ -61,6 +61,14 @@ def _folder_name(label: str) -> str:
     return name
 
 
+def is_exported_table(name: str, data: bytes) -> bool:
+    """Whether a file is the table of a folder that edge-app exported."""
+    try:
+        return name.rpartition("/")[2] == TABLE and tuple(next(iter(read_table(data)), ())) == COLUMNS
+    except ValueError:
+        return False
+
+
 def read_exported(listing: Listing) -> DatasetLayout | None:
     """Return the classes of a folder that edge-app exported; None for any other data set. Raises InputError."""
     tables = [name for name in listing.others if name.rpartition("/")[2] == TABLE]

@@ -4,7 +4,6 @@ A picture whose thumbnail is stored already under its class is left out, so that
 continues after the last batch that was stored.
 """
 
-import hashlib
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from edge_app.labels import check_label
 from edge_app.learner.learner import Learner
 from edge_app.learner.pictures import PreparedPicture, exported_picture, prepare_picture
 from edge_app.learner.samples import Sample
+from edge_app.storage.records import thumbnail_mark
 
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
@@ -81,7 +81,7 @@ class BulkTeacher(Closing):
         is taught, and StateNotWritable; batches stored before that stay.
         """
         self._check(items)
-        known = self._known()
+        known = self._learner.pictures()
         batches: dict[str, list[Sample]] = defaultdict(list)
         storing: deque[Future[None]] = deque()
         ahead = self._prepared(dataset, items)
@@ -91,7 +91,7 @@ class BulkTeacher(Closing):
             except InputError as error:
                 result.failed.append(LeftOut(item.name, str(error)))
                 continue
-            if not _is_new(item, known[_digest(picture.thumbnail)], result):
+            if not is_new(item, known.setdefault(thumbnail_mark(picture.thumbnail), set()), result):
                 continue
             batch = batches[item.label]
             batch.append(Sample(self._encoder.encode(picture.image).copy(), picture.thumbnail, item.name))
@@ -122,15 +122,6 @@ class BulkTeacher(Closing):
                     "(state.examples_per_class): use fewer (--limit N), or raise it"
                 )
 
-    def _known(self) -> dict[bytes, set[str]]:
-        """Return the classes of each stored thumbnail, by its digest."""
-        known: dict[bytes, set[str]] = defaultdict(set)
-        for example in self._learner.examples():
-            thumbnail = self._learner.thumbnail(example.id) if example.has_thumbnail else None
-            if thumbnail is not None:
-                known[_digest(thumbnail)].add(example.label)
-        return known
-
     def _prepared(self, dataset: Dataset, items: Sequence[Item]) -> Iterator[Future[PreparedPicture]]:
         """Yield the pictures in order, while the next ones are being decoded."""
         waiting: deque[Future[PreparedPicture]] = deque()
@@ -156,7 +147,7 @@ class BulkTeacher(Closing):
         result.right += sum(one.before.label == label for one in learnt)
 
 
-def _is_new(item: Item, classes: set[str], result: BulkResult) -> bool:
+def is_new(item: Item, classes: set[str], result: BulkResult) -> bool:
     """Note an item's class among the classes of the same picture; whether it is to be taught."""
     if item.label in classes:
         result.duplicates.append(item.name)
@@ -180,7 +171,3 @@ def in_turns(items: Iterable[Item], limit: int | None = None) -> list[Item]:
         for label in sorted(classes)
         for item in classes[label][start : start + BATCH]
     ]
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()

@@ -15,6 +15,7 @@ from edge_app.errors import EdgeAppError, InputError, StateNotWritable
 from edge_app.learner.pictures import as_thumbnail
 from edge_app.storage.records import Action, NewExample, imported_source
 from edge_app.storage.store import Store
+from edge_app.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ class PendingImport(NamedTuple):
     order: Sequence[int]
     """Places, in the order of presentation."""
     thumbnail: Callable[[int], bytes | None]
+    own: bool = False
+    """Whether this device made the examples: their sources and thumbnails are stored as they are."""
 
     def pieces(self) -> Iterator[Sequence[int]]:
         """Yield the order in pieces that are stored one after the other."""
@@ -98,6 +101,8 @@ class Importer:
         new, now_ns = incoming.examples[place], self._clock()
         try:
             jpeg = incoming.thumbnail(place)
+            if incoming.own:
+                return NewExample(new.embedding, new.label, now_ns, printable(new.source), jpeg)
             if jpeg is not None and self._side is not None:
                 jpeg = as_thumbnail(jpeg, self._side)
         except InputError as error:

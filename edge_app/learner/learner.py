@@ -232,14 +232,16 @@ class Learner(Closing):
         thumbnail: Callable[[int], bytes | None] = lambda index: None,
         thumbnail_bytes: int = 0,
         background: bool = False,
+        own: bool = False,
     ) -> Action | None:
         """Store and learn many examples, all or none, as one action; return it.
 
         Those of the same class and the same embedding as a stored one are left out; None when none is left. `order`
         lists the examples as they are presented; `thumbnail(index)` reads the pictures, about `thumbnail_bytes` in
         all, one at a time. They are stored in pieces, between which presses are served, and taken into use together;
-        with `background` at half the speed. Then the network is rebuilt as after a correction. Raises InputError,
-        StateNotWritable, and what `thumbnail` raises: then nothing is imported.
+        with `background` at half the speed. Then the network is rebuilt as after a correction. `own`: this device made
+        them, so their sources and thumbnails are stored as they are. Raises InputError, StateNotWritable, and what
+        `thumbnail` raises: then nothing is imported.
         """
         with self._changing():
             self._importer.check_allowed()
@@ -250,7 +252,7 @@ class Learner(Closing):
             used = self._snapshots.used_bytes() + thumbnail_bytes
             room_for_many(self._store, self.limits, list(fresh.values()), used)
         places = [i for i in (range(len(examples)) if order is None else order) if i in fresh]
-        action = self._importer.run(PendingImport(fresh, places, thumbnail), self._pass_over, paced=background)
+        action = self._importer.run(PendingImport(fresh, places, thumbnail, own), self._pass_over, paced=background)
         if action is not None:
             self._rebuilder.run(background=background)
         return action
@@ -403,6 +405,15 @@ class Learner(Closing):
         """Return an example's thumbnail (JPEG), None when it has none. Raises StateCorrupt."""
         with self._writing:
             return self._store.thumbnail(example)
+
+    def pictures(self) -> dict[bytes, set[str]]:
+        """Return the classes of each stored picture, by the `thumbnail_mark` of its thumbnail."""
+        with self._writing:
+            marks = self._store.thumbnail_marks()
+        found: dict[bytes, set[str]] = {}
+        for label, mark in marks:
+            found.setdefault(mark, set()).add(label)
+        return found
 
     # Saving and closing
 

@@ -216,6 +216,11 @@ def checksum(table: str, *values: str | int | bytes | None) -> bytes:
     return digest.digest()
 
 
+def thumbnail_mark(jpeg: bytes) -> bytes:
+    """Return the checksum under which a thumbnail is stored: equal for equal pictures."""
+    return checksum("thumbnails", jpeg)
+
+
 class JournalDigest:
     """Identifies the beginning of a journal: number of presentations, and blake2b-256 of labels and embeddings."""
 

@@ -181,6 +181,10 @@ class Store(Closing):
         """Return the (class, embedding) of every example."""
         return set(self._all("SELECT label, embedding FROM examples WHERE label IS NOT NULL"))
 
+    def thumbnail_marks(self) -> list[tuple[str, bytes]]:
+        """Return the (class, `thumbnail_mark`) of every example that has a thumbnail."""
+        return self._all("SELECT label, thumbnail FROM examples WHERE label IS NOT NULL AND thumbnail IS NOT NULL")
+
     def last_seq(self) -> int:
         """Return the sequence number of the journal's last presentation, dreams among them; 0: there is none."""
         sql = (

@@ -9,7 +9,7 @@ from edge_app.errors import InputError
 from edge_app.storage.records import Action
 from edge_app.web import schema, translate
 from edge_app.web.calls import Call
-from edge_app.web.responses import ApiError, jpeg_response, json_response
+from edge_app.web.responses import NO_STORE, ApiError, jpeg_response, json_response
 
 
 def state(control: Control, call: Call) -> schema.State:
@@ -132,6 +132,28 @@ def teach_tray(control: Control, call: Call) -> schema.TaughtMany:
 def dismiss(control: Control, call: Call) -> schema.Dismissed:
     """Remove entries from the tray."""
     return schema.Dismissed(control.dismiss(call.body.ids))
+
+
+def open_upload(control: Control, call: Call) -> schema.UploadState:
+    """Open an upload."""
+    upload = control.uploads.open()
+    return translate.upload(upload.id, upload.plan())
+
+
+def upload(control: Control, call: Call) -> schema.UploadState:
+    """Return what would be taught of an upload."""
+    return translate.upload(call.id, control.uploads.find(call.id).plan())
+
+
+def teach_upload(control: Control, call: Call) -> schema.UploadTaught:
+    """Teach the pictures of an upload."""
+    return translate.taught_upload(control.teach_upload(call.id, request=call.key, source=call.source))
+
+
+def drop_upload(control: Control, call: Call) -> Response:
+    """Close an upload without teaching it."""
+    control.uploads.drop(call.id)
+    return Response(status_code=204, headers=NO_STORE)
 
 
 def _done(action: Action) -> schema.Done:

@@ -11,7 +11,7 @@ from edge_app.control import Control
 from edge_app.roles import Role
 from edge_app.web import handlers, outside, schema
 from edge_app.web.calls import Call
-from edge_app.web.responses import ANY_PICTURE, JPEG, ZIP
+from edge_app.web.responses import ANY_PICTURE, BYTES, JPEG, ZIP
 from edge_app.web.services import Services
 
 ROOT = "/api/v1"
@@ -65,6 +65,12 @@ class Operation:
 
 NOT_STORED = {507: "It could not be stored."}
 GONE = {409: "The frame or the tray entry is no longer kept."}
+
+SENT_FILE = {
+    408: "The file arrived too slowly.",
+    413: "The file is too large.",
+    415: "The body has another media type.",
+}
 
 # fmt: off
 _OPERATIONS = (
@@ -153,6 +159,21 @@ _OPERATIONS = (
                         409: "The file is invalid, or was made with another encoder; nothing was imported.",
                         413: "The file is too large.", 415: "The body has another media type.",
                         422: "A value is invalid.", 507: "There is not enough space."}),
+    Operation("openUpload", "POST", "/uploads", "teach", "Begin to send pictures that are taught together",
+              schema.UploadState, handlers.open_upload, status=201, cost=10, failures=NOT_STORED),
+    Operation("getUpload", "GET", "/uploads/{id}", "teach", "The classes that an upload would teach",
+              schema.UploadState, handlers.upload, cost=4),
+    Operation("closeUpload", "DELETE", "/uploads/{id}", "teach", "Forget an upload without teaching it",
+              None, handlers.drop_upload, status=204),
+    Operation("addFile", "POST", "/uploads/{id}/files", "teach", "Send a picture, or a table of the data set",
+              schema.SentFile, endpoint=outside.add_file, status=201, query=schema.FileQuery, body=BYTES, cost=4,
+              failures=SENT_FILE | NOT_STORED),
+    Operation("addArchive", "POST", "/uploads/{id}/archive", "teach", "Send a zip of pictures",
+              schema.UploadState, endpoint=outside.add_archive, status=201, query=schema.ArchiveQuery, body=ZIP,
+              cost=40, failures=SENT_FILE | NOT_STORED),
+    Operation("teachUpload", "POST", "/uploads/{id}/teach", "teach",
+              "Teach the pictures of an upload, all or none, as one action",
+              schema.UploadTaught, handlers.teach_upload, status=201, keyed=True, cost=40, failures=NOT_STORED),
     Operation("getMetrics", "GET", "/metrics", "view", "Metrics for Prometheus",
               "text/plain", endpoint=Services.metrics, documented=False, prefix=""),
 )

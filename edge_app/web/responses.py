@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from edge_app.control import Busy, FrameGone, NotInTray, RequestReused, UnreadablePicture
+from edge_app.control import Busy, FrameGone, NotInTray, RequestReused, UnreadablePicture, UploadGone
 from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateBusy, StateNotWritable, UnknownLabel
 from edge_app.storage.errors import NOT_WRITABLE, not_writable
 from edge_app.web.schema import Failure, Problem
@@ -23,6 +23,7 @@ STATUS_OF: tuple[tuple[type[Exception], int, str], ...] = (
     (RequestReused, 409, "key_reused"),
     (ModelMismatch, 409, "other_encoder"),
     (UnreadablePicture, 422, "unreadable_picture"),
+    (UploadGone, 404, "upload_gone"),
     (InputError, 409, "refused"),
     (StateNotWritable, 507, "not_stored"),
     (StateBusy, 503, "busy"),

@@ -120,6 +120,26 @@ class ExportQuery(Input, frozen=True):
     label: Annotated[list[Label], Meta(max_length=200)] = []
 
 
+class FileQuery(Input, frozen=True):
+    """A file of an upload."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=1000)]
+    """Path in the data set, with forward slashes."""
+    label: Label | None = None
+    """Class name; by default the layout of the data set tells it."""
+    exported: bool = False
+    """Whether edge-app wrote the picture: an encoder's input, not to be cropped again."""
+
+
+class ArchiveQuery(Input, frozen=True):
+    """A zip of pictures."""
+
+    label: Label | None = None
+    """Class name of all pictures; by default the layout of the data set tells it."""
+    names: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
+    """Encoding of names that are not UTF-8."""
+
+
 class Problem(Struct):
     """The cause of an error."""
 
@@ -347,6 +367,59 @@ class Imported(Struct):
 
     added: int
     skipped: int
+
+
+class SentFile(Struct):
+    """The result of sending a file."""
+
+    name: str
+    outcome: Literal["kept", "duplicate", "left_out", "unreadable"]
+    reason: str
+
+
+class NamedFile(Struct):
+    """A file that is not used."""
+
+    name: str
+    reason: str
+
+
+class NamedFiles(Struct):
+    """Files that are not used: how many, and the first of them."""
+
+    count: int
+    first: list[NamedFile]
+
+
+class UploadState(Struct):
+    """An upload: what would be taught, and what would not."""
+
+    id: int
+    layout: str
+    classes: dict[str, int]
+    """Pictures to teach, by class."""
+    duplicates: NamedFiles
+    ambiguous: NamedFiles
+    unreadable: NamedFiles
+    left_out: NamedFiles
+    problem: str
+    """Why nothing can be taught."""
+    received: int
+    expected: int
+    """Pictures of an archive that is being read; 0: none is."""
+
+
+class UploadTaught(Struct):
+    """The result of teaching an upload."""
+
+    taught: dict[str, int]
+    """Examples by class."""
+    duplicates: NamedFiles
+    ambiguous: NamedFiles
+    unreadable: NamedFiles
+    left_out: NamedFiles
+    action: Action | None
+    """None: all pictures were stored already."""
 
 
 class Session(Struct):

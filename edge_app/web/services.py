@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from edge_app.control import Control
+from edge_app.roles import Role
 from edge_app.storage.folder import IMPORT_PREFIX
 from edge_app.web import schema
 from edge_app.web.access import COOKIE, SECURE_COOKIE, AccessPolicy, Client
@@ -32,6 +33,8 @@ UPLOAD_S = 600.0
 """Longest time for an upload: only one runs at a time."""
 SHARE = 0.2
 """Share of the time in which pictures from outside are decoded and encoded."""
+SWEEP_S = 15.0
+"""Time between two looks for uploads that were left alone."""
 READ_AT_ONCE, WAITING = 3, 24
 """Pictures from outside that are received at a time, each held in memory, and that wait for it."""
 
@@ -108,19 +111,42 @@ class Services:
         """Receive an exported file and import its examples, all or none."""
         if (media := media_type(request)) != ZIP:
             raise wrong_media_type(media, ZIP)
-        limit = self._config.max_upload_mb << 20
-        check_announced(request, limit)
-        if self._importing.available_tokens < 1:
-            raise ApiError(503, "busy", "another import is running: wait for it", headers={"Retry-After": "5"})
-        async with self._importing:
+        check_announced(request, self.upload_bytes)
+        async with self.only_import():
             with tempfile.NamedTemporaryFile(dir=self.control.identity.folder, prefix=IMPORT_PREFIX) as file:
-                async with deadline(UPLOAD_S):
-                    await _receive(request, file, limit)
-                if not self._policy.still_allows(call.client, "administer"):
-                    raise SIGNED_OUT
+                await self.receive_file(request, call, file, "administer")
                 path = Path(file.name)
                 done = await in_thread(lambda: self.control.import_(path, source=call.source))
         return json_response(schema.Imported(done.added, done.skipped))
+
+    @property
+    def upload_bytes(self) -> int:
+        """Largest file that is received."""
+        return self._config.max_upload_mb << 20
+
+    @asynccontextmanager
+    async def only_import(self) -> AsyncIterator[None]:
+        """Hold the right to receive a file. Raises ApiError while another one is received or imported."""
+        if self._importing.available_tokens < 1:
+            raise ApiError(503, "busy", "another import is running: wait for it", headers={"Retry-After": "5"})
+        async with self._importing:
+            yield
+
+    async def receive_file(self, request: Request, call: Call, file: IO[bytes], role: Role) -> None:
+        """Write the body to a file. Raises ApiError, also when the client has lost its role meanwhile."""
+        async with deadline(UPLOAD_S):
+            await _receive(request, file, self.upload_bytes)
+        if not self._policy.still_allows(call.client, role):
+            raise SIGNED_OUT
+
+    async def sweep_uploads(self) -> None:
+        """Close uploads that were left alone, until it is cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(SWEEP_S)
+                await in_thread(self.control.uploads.sweep)
+        finally:
+            self.control.uploads.close()
 
 
 @asynccontextmanager
@@ -148,11 +174,8 @@ def check_announced(request: Request, limit: int) -> None:
 async def received(request: Request, limit: int, seconds: float) -> bytes:
     """Return a body of at most `limit` bytes. Raises ApiError when it is too long, or takes more than `seconds`."""
     check_announced(request, limit)
-    parts = []
     async with deadline(seconds):
-        async for part in _parts(request, limit):
-            parts.append(part)
-    return b"".join(parts)
+        return b"".join([part async for part in _parts(request, limit)])
 
 
 async def _receive(request: Request, file: IO[bytes], limit: int) -> None:

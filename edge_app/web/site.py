@@ -1,5 +1,6 @@
 """The ASGI application: the page, the API and the streams behind the access checks."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -68,9 +69,12 @@ class Site:
         most = STREAMS_PER_PAGE * self._config.max_clients
         streams = Streams(self._control, self._policy, most)
         self._services = Services(self._control, self._config, self._policy, streams)
+        sweeping = asyncio.create_task(self._services.sweep_uploads())
         try:
             yield
         finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
             await streams.close()
 
     def routes(self) -> list[BaseRoute]:

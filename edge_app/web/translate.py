@@ -1,5 +1,6 @@
 """Converts the objects of the device to the structs of the API."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from edge_app import control
@@ -10,6 +11,9 @@ from edge_app.web import schema
 NS_PER_MS = 1_000_000
 OCTAVE = 1024
 """Units of a novelty."""
+MOST_NAMED = 50
+"""Files of a kind that are named."""
+STORED, TWICE = "stored already under its class, or sent twice", "also in another class"
 
 
 def decision(event: control.Decided) -> schema.Decision:
@@ -103,6 +107,43 @@ def taught(one: control.Taught) -> schema.Taught:
     """Return an example that was taught."""
     before = schema.Before(one.before, round(one.confidence, 4))
     return schema.Taught(one.example, one.label, before, one.sequence, one.source)
+
+
+def sent_file(one: control.ReceivedFile) -> schema.SentFile:
+    """Return the result of sending a file."""
+    return schema.SentFile(one.name, one.outcome, one.reason)
+
+
+def upload(number: int, plan: control.UploadPlan) -> schema.UploadState:
+    """Return what would be taught of an upload."""
+    return schema.UploadState(
+        id=number,
+        layout=plan.layout,
+        classes=plan.classes,
+        duplicates=_named([(name, STORED) for name in plan.duplicates]),
+        ambiguous=_named([(name, TWICE) for name in plan.ambiguous]),
+        unreadable=_named(plan.unreadable),
+        left_out=_named(plan.left_out),
+        problem=plan.problem,
+        received=plan.received,
+        expected=plan.expected,
+    )
+
+
+def taught_upload(one: control.TaughtUpload) -> schema.UploadTaught:
+    """Return the result of teaching an upload."""
+    return schema.UploadTaught(
+        taught=one.taught,
+        duplicates=_named([(name, STORED) for name in one.plan.duplicates]),
+        ambiguous=_named([(name, TWICE) for name in one.plan.ambiguous]),
+        unreadable=_named(one.plan.unreadable),
+        left_out=_named(one.plan.left_out),
+        action=None if one.action is None else action(one.action),
+    )
+
+
+def _named(files: Sequence[tuple[str, str]]) -> schema.NamedFiles:
+    return schema.NamedFiles(len(files), [schema.NamedFile(*one) for one in files[:MOST_NAMED]])
 
 
 def action(one: records.Action) -> schema.Action:

@@ -11,9 +11,12 @@ pytest.importorskip("starlette", reason="needs the extra `web`")
 pytest.importorskip("httpx", reason="needs the extra `dev`")
 
 from edge_app import cli
+from edge_app.client import DeviceClient
 from edge_app.config import WebConfig
+from edge_app.datasets.pictures import decode_image
+from edge_app.learner.pictures import thumbnail_of
 from support.device import Device
-from support.pictures import picture
+from support.pictures import fill, picture
 from support.served import Served
 from support.simple_network import open_learner
 
@@ -62,6 +65,69 @@ def test_a_running_service_is_looked_at_taught_and_corrected(serve: Callable[...
     assert json.loads(run("undo", "--live", "--url", url, "--json")[1])["kind"] == "teach"
     status, _, err = run("undo", "--live", "--url", url)
     assert (status, "nothing to undo" in err) == (2, True)
+
+
+def test_a_data_set_is_sent_to_a_running_service(serve: Callable[..., Served], run: Run, tmp_path: Path) -> None:
+    served = serve()
+    photos = fill(tmp_path / "photos", ["red", "green"], count=4)
+    (photos / "red" / "broken.png").write_bytes(b"x")
+    (photos / "red" / "again.png").write_bytes(picture("red", 1))
+    (photos / "red" / "both.png").write_bytes(picture("green", 1))
+    command = ("teach", "--live", "--folder", str(photos), "--url", served.server.url)
+    assert "11 pictures" in run(*command, "--dry-run")[1]
+    assert served.device.learner.classes() == {}
+    status, out, _ = run(*command)
+    assert status == 2
+    assert "9 examples taught, 2 classes in all" in out
+    assert "1 pictures stored already, or twice in a class: red/again.png" in out
+    assert "1 pictures that cannot be read, left out: red/broken.png (image data is not a picture" in out
+    assert len(served.device.learner.history()) == 1
+    status, out, _ = run(*command, "--json")
+    found = json.loads(out)
+    assert (found["taught"], len(found["duplicates"]), found["state"]) == ({}, 10, {"green": 4, "red": 5})
+    assert len(served.control.uploads) == 0
+
+
+def test_a_data_set_is_taught_in_batches_each_of_them_whole(
+    serve: Callable[..., Served], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_app.commands.sending.BATCH", 4)
+    served = serve()
+    photos = fill(tmp_path / "photos", ["red", "green"], count=5)
+    command = ("teach", "--live", "--folder", str(photos), "--url", served.server.url)
+    send, sent = DeviceClient.send, []
+
+    def breaks(self: DeviceClient, path: str, data: bytes, query: dict[str, str] | None = None) -> object:
+        sent.append(path)
+        if len(sent) == 7:
+            raise KeyboardInterrupt
+        return send(self, path, data, query)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DeviceClient, "send", breaks)
+        assert cli.run(list(command)) == 130
+    assert [len(action.changes) for action in served.device.learner.history()] == [4]
+    assert len(served.control.uploads) == 0
+    status, out, _ = run(*command)
+    assert (status, "6 examples taught" in out, "4 pictures stored already" in out) == (0, True, True)
+    assert served.device.learner.classes() == {"green": 5, "red": 5}
+    assert [len(action.changes) for action in served.device.learner.history()] == [4, 4, 2]
+
+
+def test_an_export_comes_back_as_it_was(serve: Callable[..., Served], run: Run, tmp_path: Path) -> None:
+    served = serve()
+    for label in ("a", "b", "a"):
+        served.control.teach(label)
+    before = sorted(served.device.learner.thumbnail(one.id) or b"" for one in served.device.learner.examples())
+    folders = tmp_path / "folders"
+    assert run("export", "--as", "folders", "--state", str(tmp_path), str(folders))[0] == 0
+    for label in ("a", "b"):
+        served.control.forget_class(label)
+    assert run("teach", "--live", "--folder", str(folders), "--url", served.server.url)[0] == 0
+    after = sorted(served.device.learner.thumbnail(one.id) or b"" for one in served.device.learner.examples())
+    assert [decode_image(one).tolist() for one in after] == [
+        decode_image(thumbnail_of(decode_image(one))).tolist() for one in before
+    ]
 
 
 def test_a_running_service_decides_on_files(serve: Callable[..., Served], run: Run, tmp_path: Path) -> None:

@@ -86,7 +86,6 @@ def test_a_second_run_teaches_what_is_new(photos: Path, tmp_path: Path, capsys: 
     ("options", "message"),
     [
         (["mug"], "name no CLASS"),
-        (["--live"], "name no CLASS, no FILE and not --live"),
         (["--split", "train"], "--split train: no such split; there are: none"),
         (["--names", "klingon"], None),
     ],

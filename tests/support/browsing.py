@@ -239,6 +239,16 @@ class Page:
         finger.pointer_up()
         builder.perform()
 
+    def drop(self, selector: str, *paths: Path) -> None:
+        """Drag files and folders from outside the browser onto an element, and let go."""
+        self.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
+        middle = """const box = document.querySelector(arguments[0]).getBoundingClientRect();
+        return [box.x + box.width / 2, box.y + box.height / 2];"""
+        x, y = self.run(middle, selector)
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+
     @property
     def focus(self) -> "WebElement":
         """The focused element."""

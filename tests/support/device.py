@@ -54,7 +54,7 @@ class Device:
         heat_maps = HeatMapper(
             self.encoder, replace(load_manifest(check=False), name="patches", last_map=told), learner
         )
-        outside = OutsidePictures(make_preprocess(), self.encoder)
+        outside = OutsidePictures(make_preprocess(), self.encoder, SIDE)
         self.control = Control(self.pipeline, learner, self.hub, pictures, self.clock, identity, heat_maps, outside)
         self.control.listen(self._keep)
 
@@ -76,4 +76,5 @@ class Device:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.control.uploads.close()
         assert self.pipeline.stop(30) == []

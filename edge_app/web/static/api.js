@@ -18,6 +18,11 @@
  * @typedef {{label: string | null, confidence: number, nearest: string | null, novelty: number,
  *   novelty_limit: number | null, margin: number, spikes: Record<string, number>,
  *   first_spike: Record<string, number>}} Classification
+ * @typedef {{count: number, first: {name: string, reason: string}[]}} NamedFiles
+ * @typedef {{id: number, layout: string, classes: Record<string, number>, duplicates: NamedFiles, ambiguous: NamedFiles,
+ *   unreadable: NamedFiles, left_out: NamedFiles, problem: string, received: number, expected: number}} UploadState
+ * @typedef {{taught: Record<string, number>, duplicates: NamedFiles, unreadable: NamedFiles, left_out: NamedFiles,
+ *   action: Action | null}} UploadTaught
  * @typedef {{id: number, kind: string, labels?: string[], examples?: number}} Action
  * @typedef {{id: number, label: string, time_ms: number, source: string, thumbnail: boolean, before: string | null}} Example
  * @typedef {{id: number, time_ms: number, label: string | null, confidence: number, why: "uncertain" | "changed"}} Moment
@@ -26,6 +31,7 @@
 const BASE = new URL("api/v1/", document.baseURI);
 const PATIENCE_MS = 20_000;
 const SENDING_MS = 120_000;
+const READING_MS = 3_600_000;
 const RETRY_MS = 300;
 const EXAMPLES_AT_ONCE = 500;
 /** Most examples or tray entries in one request. */
@@ -238,6 +244,40 @@ export const teachMoments = (ids, label) => change("POST", "tray/teach", { ids, 
 
 /** @param {number[]} ids */
 export const dismissMoments = (ids) => change("POST", "tray/dismiss", { ids });
+
+// Pictures that are taught together: an upload is opened, files are sent one after another, then it is taught as a whole.
+
+/** @returns {Promise<UploadState>} */
+export const openUpload = () => call("POST", "uploads");
+
+/** @param {number} id @returns {Promise<UploadState>} */
+export const getUpload = (id) => call("GET", `uploads/${id}`);
+
+/** @param {number} id */
+export const closeUpload = (id) => call("DELETE", `uploads/${id}`);
+
+/**
+ * Send a picture, or a table of a data set.
+ * @param {number} id
+ * @param {string} name path in the data set
+ * @param {File} file
+ * @param {string | null} label its class; null: the layout of the data set tells it
+ */
+export const addFile = (id, name, file, label) =>
+  call("POST", `uploads/${id}/files`, { file, query: { name, label }, patience: SENDING_MS });
+
+/**
+ * Send a zip of pictures; resolves when the device has read all of them.
+ * @param {number} id
+ * @param {File} file
+ * @param {string | null} label class of all pictures; null: the layout tells it
+ * @returns {Promise<UploadState>}
+ */
+export const addArchive = (id, file, label) =>
+  call("POST", `uploads/${id}/archive`, { file, query: { label }, patience: READING_MS });
+
+/** @param {number} id @returns {Promise<UploadTaught>} */
+export const teachUpload = (id) => call("POST", `uploads/${id}/teach`, { key: newKey(), patience: READING_MS });
 
 /**
  * Download an export and report the progress.

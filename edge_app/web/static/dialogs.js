@@ -126,6 +126,26 @@ export function askSome(title, { choices, confirm }) {
   });
 }
 
+/**
+ * Show a table and ask whether to go on.
+ * @param {string} title
+ * @param {string[][]} rows
+ * @param {string[]} paragraphs
+ * @param {string} confirm
+ * @returns {Promise<boolean>}
+ */
+export async function askTable(title, rows, paragraphs, confirm) {
+  const table = make(
+    "table",
+    {},
+    make("tbody", {}, ...rows.map(([name, ...cells]) =>
+      make("tr", {}, make("th", { scope: "row", text: name }), ...cells.map((text) => make("td", { text }))),
+    )),
+  );
+  const scrolling = make("div", { class: "scrolling", tabindex: 0, role: "group", "aria-label": title }, table);
+  return (await ask(title, [scrolling, ...paragraphs.map(paragraph)], { confirm }, () => true)) === true;
+}
+
 /** Ask for a token until it is accepted. */
 export async function askToken() {
   const input = make("input", {

@@ -3,7 +3,7 @@
 /**
  * Let files be dropped on an element; it has the class `dropping` while they are held over it.
  * @param {HTMLElement} element
- * @param {(data: DataTransfer) => void} dropped
+ * @param {(data: DataTransfer, target: Element) => void} dropped called with the innermost element
  * @param {() => boolean} [accepts]
  */
 export function droppable(element, dropped, accepts = () => true) {
@@ -35,8 +35,18 @@ export function droppable(element, dropped, accepts = () => true) {
     event.preventDefault();
     event.stopPropagation(); // the innermost element takes it
     document.dispatchEvent(new Event("dropped"));
-    dropped(/** @type {DataTransfer} */ (event.dataTransfer));
+    dropped(/** @type {DataTransfer} */ (event.dataTransfer), /** @type {Element} */ (event.target));
   });
   document.addEventListener("dropped", end);
   document.addEventListener("dragend", end);
+}
+
+// a browser opens what is dropped where nothing takes it, and the page would be gone
+for (const name of ["dragover", "drop"]) {
+  document.addEventListener(name, (event) => {
+    const { dataTransfer } = /** @type {DragEvent} */ (event);
+    if (event.defaultPrevented || !dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    dataTransfer.dropEffect = "none";
+  });
 }

@@ -55,7 +55,7 @@ export class Gallery {
   }
 
   /** The class that is shown, null for all. @returns {string | null} */
-  get #label() {
+  get label() {
     return this.#select.value || null;
   }
 
@@ -84,8 +84,9 @@ export class Gallery {
   }
 
   #allow() {
-    const one = this.#label !== null;
+    const one = this.label !== null;
     byId("class-actions").hidden = !one || !this.#device.may("administer");
+    byId("class-add").hidden = !one || !this.#device.may("teach");
     byId("class-merge").disabled = this.#device.classes.length < 2;
   }
 
@@ -94,13 +95,13 @@ export class Gallery {
     const asked = ++this.#asked;
     let page;
     try {
-      page = await api.getExamples(this.#label, this.#shown);
+      page = await api.getExamples(this.label, this.#shown);
     } catch {
       return; // the connection reports the error
     }
     if (asked !== this.#asked) return; // another class was selected meanwhile
     const { examples, total } = page;
-    const all = this.#label === null;
+    const all = this.label === null;
     setText(byId("gallery-count"), total ? counted(total, "example") : "");
     byId("gallery-empty").hidden = total > 0;
     setText(byId("gallery-empty"), "Every example appears here. You can move examples to another class or delete them.");
@@ -137,7 +138,7 @@ export class Gallery {
   }
 
   async #rename() {
-    const label = this.#label;
+    const label = this.label;
     if (!label) return;
     const to = await askName(`Rename ${label}`, ["Its examples and everything learnt from them are kept."], {
       label: "New name",
@@ -152,7 +153,7 @@ export class Gallery {
   }
 
   async #merge() {
-    const label = this.#label;
+    const label = this.label;
     if (!label) return;
     const count = counted(this.#examplesOf(label), "example");
     const into = await askChoice(
@@ -168,7 +169,7 @@ export class Gallery {
   }
 
   async #forgetClass() {
-    const label = this.#label;
+    const label = this.label;
     if (!label) return;
     const count = counted(this.#examplesOf(label), "example");
     const sure = await askSure(

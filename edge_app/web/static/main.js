@@ -14,6 +14,7 @@ import { Columns } from "./spikes.js";
 import { StrictnessView } from "./strictness.js";
 import { Transfer } from "./transfer.js";
 import { Tray } from "./tray.js";
+import { Upload } from "./upload.js";
 import { sentences, undone } from "./words.js";
 
 const EMPTY_SCENE = "nothing";
@@ -36,6 +37,7 @@ const classes = new Classes(device, picture, toast, announcer, {
 new Tray(device, toast);
 new Transfer(device, toast);
 new AskView(device, toast);
+new Upload(device, toast, () => gallery.label);
 new HeatMapView(device, picture);
 new StrictnessView(device, toast);
 

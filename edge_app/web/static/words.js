@@ -98,7 +98,7 @@ export function undone(action) {
     case "merge":
       return `Undid the merge: ${labels}`;
     case "import":
-      return `Removed ${examples} that were imported`;
+      return `Removed ${examples} of ${labels}`;
     default:
       return `Undid ${action.kind}: ${examples}`;
   }

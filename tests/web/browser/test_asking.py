@@ -16,7 +16,8 @@ const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
 const transfer = new DataTransfer();
 transfer.items.add(new File([bytes], name));
 for (const type of ["dragenter", "dragover", "drop"]) {
-  document.querySelector(selector).dispatchEvent(new DragEvent(type, {dataTransfer: transfer, bubbles: true, cancelable: true}));
+  const options = {dataTransfer: transfer, bubbles: true, cancelable: true};
+  document.querySelector(selector).dispatchEvent(new DragEvent(type, options));
 }
 """
 
