@@ -26,7 +26,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge_app import app, machine
+from edge_app import composition, machine
 from edge_app.config import Config, ConsolidationConfig, MqttConfig
 from edge_app.control import Control, Decided, Hub
 from edge_app.devices import open_buttons, open_camera
@@ -103,7 +103,7 @@ def device(folder: Path, fps: int) -> Iterator[tuple[Pipeline, Hub, Control]]:
             Config(consolidation=ConsolidationConfig(enabled=False)),
             tell=hub.tell,
         )
-        yield pipeline, hub, app.make_control(Config(), folder, manifest, encoder, pipeline, learner, hub, clock)
+        yield pipeline, hub, composition.make_control(Config(), folder, manifest, encoder, pipeline, learner, hub, clock)
 
 
 def decided(number: int) -> Decided:

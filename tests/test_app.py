@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_app import app, logs
+from edge_app import app, composition, logs
 from edge_app.config import Config
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import DeviceError, InputError
@@ -125,7 +125,7 @@ def test_those_outside_are_not_given_the_password_of_the_camera(tmp_path: Path) 
     with open_learner(tmp_path) as learner:
         device = Device(tmp_path, learner)
         parts = (device.encoder, device.pipeline, learner, device.hub, device.clock)
-        control = app.make_control(config, tmp_path, manifest, *parts)
+        control = composition.make_control(config, tmp_path, manifest, *parts)
     assert control.config["camera"]["uri"] == "rtsp://me:***@shelf/1?token=***"
     assert "s3cret" not in str(control.config)
 
@@ -209,7 +209,9 @@ def test_a_stop_while_the_state_is_loaded_is_obeyed_at_once(tmp_path: Path, monk
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(Trained, "learn", interrupted)
-    with pytest.raises(app.StoppedEarly, match=f"stopped while the state was loaded, {CHUNK} of {3 * CHUNK}") as caught:
+    with pytest.raises(
+        composition.StoppedEarly, match=f"stopped while the state was loaded, {CHUNK} of {3 * CHUNK}"
+    ) as caught:
         app.run(source(tmp_path))
     assert (learnt, caught.value.exit_status) == ([CHUNK], 0)
     monkeypatch.undo()

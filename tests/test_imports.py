@@ -59,9 +59,12 @@ MAY_IMPORT = {
     "web": GROUND | {"config", "control", "storage"},
     "service": GROUND | {"devices", "pipeline"},
     "doctor": GROUND | {"devices", "encoder", "storage"},
+    "composition": GROUND
+    | {"config", "control", "devices", "encoder", "kernel_cache", "learner", "logs", "mqtt", "pipeline", "web"},
     "app": GROUND
-    | {"config", "control", "devices", "encoder", "malloc", "kernel_cache", "learner", "logs"}
-    | {"mqtt", "pipeline", "service", "storage", "web"},
+    | {"composition", "config", "devices", "malloc", "learner", "logs", "mqtt", "pipeline", "service", "web"},
+    "classifier": GROUND | {"learner", "pipeline", "rejection", "storage"},
+    "device": GROUND | {"classifier", "composition", "config", "control", "devices", "learner", "pipeline", "storage"},
     "commands": GROUND
     | {"app", "privileges", "profiling", "client", "colanet", "config", "confidence", "datasets", "demo", "devices"}
     | {
@@ -139,7 +142,16 @@ def test_the_table_of_parts_is_complete_and_in_order() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["edge_app", "edge_app.cli", "edge_app.learner", "edge_app.devices", "edge_app.app", "edge_app.mqtt.settings"],
+    [
+        "edge_app",
+        "edge_app.classifier",
+        "edge_app.cli",
+        "edge_app.device",
+        "edge_app.learner",
+        "edge_app.devices",
+        "edge_app.app",
+        "edge_app.mqtt.settings",
+    ],
 )
 def test_import_does_no_work(module: str) -> None:
     code = f"import {module}, sys; print([name for name in {HEAVY!r} if name in sys.modules])"

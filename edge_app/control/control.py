@@ -24,6 +24,7 @@ from edge_app.errors import InputError
 from edge_app.labels import check_label
 from edge_app.learner import Learner
 from edge_app.learner.heat_map import HeatMap, HeatMapper
+from edge_app.learner.pictures import Picture
 from edge_app.messages import Decision
 from edge_app.pipeline.calibrator import Verdict
 from edge_app.pipeline.commands import (
@@ -177,12 +178,12 @@ class Control:
         seen = self._pictures.find(frame)
         return seen.sequence, self._heat_maps.of(seen.picture, label)
 
-    def classify(self, data: bytes) -> Classification:
-        """Decide on a picture file's content by itself, and teach nothing; takes as long as decoding and encoding it.
+    def classify(self, picture: Picture) -> Classification:
+        """Decide on a picture by itself, and teach nothing; takes as long as decoding and encoding it.
 
         Raises UnreadablePicture.
         """
-        decision = self._learner.classify(self._outside.encode(self._outside.prepare(data).image))
+        decision = self._learner.classify(self._outside.encode(self._outside.prepare(picture).image))
         return Classification(decision, self._pipeline.teacher.calibrator.verdict(decision, self._pipeline.strictness))
 
     def await_picture(self, sequence: int, timeout_s: float) -> bool:

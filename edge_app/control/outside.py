@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edge_app.control.errors import UnreadablePicture
 from edge_app.errors import InputError
-from edge_app.learner.pictures import PreparedPicture, exported_picture, prepare_picture
+from edge_app.learner.pictures import Picture, PreparedPicture, exported_picture, prepare_picture
 from edge_app.pipeline.encode import FrameEncoder, Preprocess
 
 
@@ -24,16 +24,19 @@ class OutsidePictures:
         self._side = side
         self._guard = threading.Lock()
 
-    def prepare(self, data: bytes, *, exported: bool = False) -> PreparedPicture:
-        """Return a picture file's content as it would be stored. Raises UnreadablePicture.
-
-        `exported`: edge-app wrote the file, which is an encoder's input already.
-        """
+    def prepare(self, picture: Picture) -> PreparedPicture:
+        """Return a picture as it would be stored. Raises UnreadablePicture."""
         with self._guard:
             try:
-                if exported:
-                    return exported_picture(data, self._side)
-                return prepare_picture(data, self._preprocess)
+                return prepare_picture(picture, self._preprocess)
+            except InputError as error:
+                raise UnreadablePicture(str(error)) from error
+
+    def prepare_exported(self, data: bytes) -> PreparedPicture:
+        """Return a picture that edge-app exported, an encoder's input already. Raises UnreadablePicture."""
+        with self._guard:
+            try:
+                return exported_picture(data, self._side)
             except InputError as error:
                 raise UnreadablePicture(str(error)) from error
 

@@ -200,7 +200,7 @@ class Upload(Closing):
 
     def _add_picture(self, name: str, data: bytes, label: str | None, exported: bool) -> ReceivedFile:
         try:
-            picture = self._outside.prepare(data, exported=exported)
+            picture = self._outside.prepare_exported(data) if exported else self._outside.prepare(data)
         except UnreadablePicture as error:
             self._result.failed.append(LeftOut(name, str(error)))
             return ReceivedFile(name, "unreadable", str(error))

@@ -14,6 +14,8 @@ from edge_app.errors import InputError
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
 
+Picture = str | Path | bytes | NDArray[np.uint8]
+"""A picture file's path or content, or RGB values, (height, width, 3) uint8."""
 THUMBNAIL_QUALITY = 90
 MAX_BYTES_PER_PIXEL = 1
 """Of a thumbnail that is stored as it came; those of this device take about a third."""
@@ -36,12 +38,28 @@ class PreparedPicture(NamedTuple):
     thumbnail: bytes
 
 
-def prepare_picture(data: bytes, preprocess: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> PreparedPicture:
-    """Decode a picture file's bytes and make the encoder's input of them. Raises InputError."""
+def prepare_picture(picture: Picture, preprocess: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> PreparedPicture:
+    """Make the encoder's input of a picture. Raises InputError."""
+    image = preprocess(read_picture(picture)).copy()
+    return PreparedPicture(image, thumbnail_of(image))
+
+
+def read_picture(picture: Picture) -> NDArray[np.uint8]:
+    """Return a picture as RGB, (height, width, 3) uint8. Raises InputError, naming its file, when it cannot be read."""
     from edge_app.datasets.pictures import decode_image
 
-    image = preprocess(decode_image(data)).copy()
-    return PreparedPicture(image, thumbnail_of(image))
+    if isinstance(picture, bytes):
+        return decode_image(picture)
+    if isinstance(picture, str | Path):
+        path = Path(picture)
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: name the image files in it ({path}/*.jpg)")
+        return decode_image(path)
+    if not isinstance(picture, np.ndarray):
+        raise InputError(f"picture is {type(picture).__name__}, expected a path, a file's bytes or an array")
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or min(picture.shape) < 1:
+        raise InputError(f"picture is {picture.dtype} {picture.shape}, expected uint8 (height, width, 3), RGB")
+    return np.ascontiguousarray(picture)
 
 
 def thumbnail_of(image: NDArray[np.uint8]) -> bytes:
@@ -90,14 +108,10 @@ class PictureEncoder(Closing):
         self._resize = Preprocessor(manifest.input_size)
         self._encoder = TFLiteEncoder(manifest, threads=threads)
 
-    def read(self, path: Path) -> EncodedPicture:
-        """Return the picture in a file. Raises InputError, naming it, when it cannot be read."""
-        from edge_app.datasets.pictures import decode_image
-
-        if path.is_dir():
-            raise InputError(f"{path} is a folder: name the image files in it ({path}/*.jpg)")
-        image = self._preprocess(decode_image(path))
-        return EncodedPicture(self._encoder.encode(image).copy(), thumbnail_of(image))
+    def read(self, picture: Picture) -> EncodedPicture:
+        """Return a picture, encoded. Raises InputError, naming its file, when it cannot be read."""
+        prepared = prepare_picture(picture, self._preprocess)
+        return EncodedPicture(self._encoder.encode(prepared.image).copy(), prepared.thumbnail)
 
     def encode_thumbnail(self, jpeg: bytes) -> NDArray[np.uint8]:
         """Return the embedding, (n,) uint8, of a thumbnail of any size. Raises InputError when it is damaged."""

@@ -25,7 +25,7 @@ RATE_OVER = 64
 """Decisions over which the rate is measured."""
 
 
-class Classifier(Protocol):
+class EmbeddingClassifier(Protocol):
     """The part of the learner that this stage uses."""
 
     def classify(self, embedding: NDArray[np.uint8], /) -> Decision:
@@ -110,7 +110,7 @@ class Decide:
     def __init__(
         self,
         encoded: Latest[EncodedFrame],
-        classifier: Classifier,
+        classifier: EmbeddingClassifier,
         lights: SharedIndicator,
         pace: Pace,
         clock: Clock,

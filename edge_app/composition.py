@@ -1,0 +1,273 @@
+"""Opens the parts of a live device as its configuration says, and connects them."""
+
+import logging
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app import logs
+from edge_app.config import Config
+from edge_app.control import Control, Hub
+from edge_app.devices import make_camera, open_buttons, open_indicator
+from edge_app.devices.ports import Buttons, Camera, Clock
+from edge_app.devices.view import Region, View, ViewedCamera
+from edge_app.errors import DeviceError, EdgeAppError, InputError
+from edge_app.files import expanded
+from edge_app.pipeline.events import Listener
+from edge_app.pipeline.pipeline import Pipeline, PipelineParts, PipelineStatus
+from edge_app.pipeline.references import FILE as REFERENCES_FILE
+from edge_app.pipeline.references import ClassReferences
+
+if TYPE_CHECKING:
+    from edge_app.encoder.model import ModelManifest
+    from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.learner import Learner
+    from edge_app.mqtt.bridge import Bridge
+    from edge_app.mqtt.settings import MqttSettings
+    from edge_app.web.server import WebServer
+
+
+class StoppedEarly(EdgeAppError, RuntimeError):
+    """A signal asked for the stop before the device had started; no failure."""
+
+    exit_status = 0
+
+
+class OpenedDevice(NamedTuple):
+    """A device that is ready to start."""
+
+    pipeline: Pipeline
+    learner: "Learner"
+    control: Control | None
+    """For the page, the API, MQTT and a program of one's own; None if there is none of them."""
+
+
+class OwnDevices(NamedTuple):
+    """Devices that take the place of those in the configuration; None: the configuration's."""
+
+    camera: Camera | None = None
+    buttons: Buttons | None = None
+
+
+class Startup(Protocol):
+    """Follows a start, which may take long where much is to be replayed."""
+
+    def say(self, status: str) -> None:
+        """Take note of what is being done."""
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the start is to be abandoned."""
+
+
+def prepare_clients(config: Config) -> "MqttSettings | None":
+    """Return what MQTT needs; None if it is off. Raises RuntimeMissing for an extra that is not installed."""
+    if config.web.enabled:
+        from edge_app.web.server import require_extra
+
+        require_extra()
+    if not config.mqtt.enabled:
+        return None
+    from edge_app.mqtt.settings import prepare
+
+    return prepare(config.mqtt)
+
+
+def open_device(
+    stack: ExitStack,
+    config: Config,
+    clock: Clock,
+    startup: Startup,
+    listener: Listener,
+    own: OwnDevices | None = None,
+) -> OpenedDevice:
+    """Open the parts; the stack closes them, the learner last.
+
+    `own`: the device is part of another program, which is its client. Raises EdgeAppError.
+    """
+    if not config.state.folder:
+        raise InputError(
+            "no state folder: give --state DIR, folder in [state] of the configuration, or $EDGE_APP_STATE"
+        )
+    from edge_app.learner.manifest import find_manifest
+
+    folder = expanded(config.state.folder)
+    manifest = find_manifest(folder, config.encoder.model or None)
+    startup.say("loading the state")
+    learner = _open_learner(stack, config, folder, manifest, startup)
+    startup.say("loading the encoder")
+    encoder = _open_encoder(stack, config, manifest, learner)
+    startup.say("opening camera, buttons and lights")
+    hub = Hub()
+    hub.listen(listener)
+    parts = _open_devices(stack, config, clock, encoder, manifest, learner, own or OwnDevices())
+    references = ClassReferences(folder / REFERENCES_FILE, learner.history())
+    pipeline = Pipeline(parts, clock, logs.report, config, tell=hub.tell, references=references)
+    if not _has_clients(config) and own is None:
+        return OpenedDevice(pipeline, learner, None)
+    control = make_control(config, folder, manifest, encoder, pipeline, learner, hub, clock)
+    return OpenedDevice(pipeline, learner, control)
+
+
+def _open_learner(
+    stack: ExitStack, config: Config, folder: Path, manifest: "ModelManifest", startup: Startup
+) -> "Learner":
+    from edge_app.learner import Learner
+
+    opening = True
+
+    def progress(done: int, total: int) -> None:
+        if opening:  # the supervisor reports later rebuilds
+            startup.say(f"loading the state: {done} of {total}")
+            if startup.stop_requested:
+                raise StoppedEarly(f"stopped while the state was loaded, {done} of {total}")
+
+    learner = stack.enter_context(
+        Learner.open(folder, manifest, threads=config.encoder.threads, limits=config.state, progress=progress)
+    )
+    opening = False
+    for notice in learner.notices:
+        logs.report(logging.WARNING, "state_mended", reason=notice)
+    return learner
+
+
+def _open_encoder(stack: ExitStack, config: Config, manifest: "ModelManifest", learner: "Learner") -> "TFLiteEncoder":
+    """Load the encoder and the compiled kernels."""
+    from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.kernel_cache import compile_all
+    from edge_app.learner.pictures import thumbnail_of
+    from edge_app.learner.state import stored_params
+
+    threads = config.encoder.threads
+    encoder = stack.enter_context(TFLiteEncoder(manifest, threads=threads))
+    compiled, loaded = compile_all(manifest, stored_params(learner.binding.params), (threads,))
+    logs.report(
+        logging.INFO, "loaded", encoder=manifest.name, runtime=encoder.runtime, compiled=compiled, cached=loaded
+    )
+    # loads the picture library now, so that the first press takes no longer than the others
+    thumbnail_of(np.zeros((manifest.input_size, manifest.input_size, 3), np.uint8))
+    return encoder
+
+
+def _open_devices(
+    stack: ExitStack,
+    config: Config,
+    clock: Clock,
+    encoder: "TFLiteEncoder",
+    manifest: "ModelManifest",
+    learner: "Learner",
+    own: OwnDevices,
+) -> PipelineParts:
+    from edge_app.encoder.preprocess import Preprocessor
+
+    view = View(Region(*config.camera.region), config.camera.rotation, config.camera.mirror)
+    if own.camera is None:
+        camera = make_camera(config.camera.uri, clock, view, stall_after_s=config.camera.stall_after_s)
+    else:
+        camera = own.camera if view == View() else ViewedCamera(own.camera, view)
+    stack.callback(camera.close)
+    opened = _open_camera(camera, config)
+    buttons = stack.enter_context(open_buttons(config.buttons.uri, clock) if own.buttons is None else own.buttons)
+    indicator = open_indicator(config.lights.uri, clock) if config.lights.uri else None
+    if indicator is not None:
+        stack.callback(indicator.close)
+
+    def make_preprocess() -> Preprocessor:
+        return Preprocessor(manifest.input_size, crop=manifest.crop)
+
+    return PipelineParts(camera, buttons, indicator, make_preprocess, encoder, learner, manifest.input_size, opened)
+
+
+def _open_camera(camera: Camera, config: Config) -> bool:
+    """Return whether the camera could be opened.
+
+    If a live camera cannot, the device starts all the same for its clients: the page says so, and serves what is
+    stored. Without clients, and for a recording, it raises DeviceError.
+    """
+    try:
+        camera.open()
+    except DeviceError as error:
+        if config.camera.recording or not _has_clients(config):
+            raise
+        logs.report(logging.WARNING, "camera_absent", camera=camera.uri, reason=str(error))
+        return False
+    return True
+
+
+def _has_clients(config: Config) -> bool:
+    return config.web.enabled or config.mqtt.enabled
+
+
+def make_control(
+    config: Config,
+    folder: Path,
+    manifest: "ModelManifest",
+    encoder: "TFLiteEncoder",
+    pipeline: Pipeline,
+    learner: "Learner",
+    hub: Hub,
+    clock: Clock,
+) -> Control:
+    """Return the control of a pipeline whose events go to `hub`, for the page, the API and MQTT."""
+    from edge_app.control.control import Identity
+    from edge_app.control.outside import OutsidePictures
+    from edge_app.control.pictures import Pictures
+    from edge_app.encoder.preprocess import Preprocessor
+    from edge_app.learner.heat_map import HeatMapper
+
+    made: dict[tuple[int, int], Preprocessor] = {}
+
+    def view(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+        height, width = image.shape[:2]
+        size = min(side, max(1, round(min(height, width) * manifest.crop)))
+        if len(made) >= 16:  # pictures of many sizes must not fill the memory
+            made.clear()
+        if (side, size) not in made:  # one for each side: different threads ask for different sides
+            made[side, size] = Preprocessor(size, crop=manifest.crop)
+        return made[side, size](image).copy()
+
+    prepared = Preprocessor(manifest.input_size, crop=manifest.crop)
+    pictures = Pictures(pipeline.recent, view, prepared, clock, max_fps=config.web.picture_fps)
+    identity = Identity(folder, manifest.name, manifest.sha256, config.without_passwords())
+    outside = OutsidePictures(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, manifest.input_size)
+    heat_maps = HeatMapper(encoder, manifest, learner)
+    return Control(pipeline, learner, hub, pictures, clock, identity, heat_maps, outside)
+
+
+def open_clients(
+    stack: ExitStack, clients: ExitStack, config: Config, settings: "MqttSettings | None", control: Control | None
+) -> "tuple[WebServer | None, Bridge | None]":
+    """Open the page and the bridge to MQTT. Both take requests until `clients` closes; the bridge publishes longer."""
+    web = bridge = None
+    if control is not None and config.web.enabled:
+        from edge_app.web.server import WebServer
+
+        tokens = Path(config.web.tokens) if config.web.tokens else control.identity.folder / "tokens.json"
+        web = clients.enter_context(WebServer(control, config.web, tokens))
+    if control is not None and settings is not None:
+        from edge_app.mqtt.bridge import Bridge
+
+        bridge = stack.enter_context(Bridge(control, settings, control.identity.folder, logs.report))
+        clients.callback(bridge.stop_commands)
+    return web, bridge
+
+
+def close_device(stack: ExitStack, device: OpenedDevice, timeout_s: float) -> tuple[list[str], PipelineStatus]:
+    """Stop the stages, save the state and close the parts.
+
+    Returns the names of the stages that still run after `timeout_s`, seconds, and the condition when they were stopped.
+    """
+    stuck = device.pipeline.stop(timeout_s)
+    status = device.pipeline.status()
+    if stuck:
+        # the stage that hangs may be using encoder, camera or buttons: only the state is closed
+        stack.pop_all()
+        logs.report(logging.ERROR, "stages_stuck", stages=",".join(stuck))
+        if "teacher" not in stuck:
+            device.learner.close()
+    else:
+        stack.close()
+    return stuck, status
