@@ -59,6 +59,12 @@ golden: $(VENV)/.has-dev  ## write all golden files anew, after a change of the 
 config-docs: $(VENV)/.has-dev  ## write systemd/config.toml and docs/configuration.md from the declarations
 	$(BIN)/python -m edge_app.config.reference
 
+build/terminal: $(VENV)/.has-dev  ## man page and shell completion, from the parsers
+	mkdir -p $@
+	$(BIN)/python -m release.man_page $@/edge-app.1
+	$(BIN)/python -m release.completion bash $@/edge-app.bash
+	$(BIN)/python -m release.completion zsh $@/_edge-app
+
 check-page:  ## the types of the page's JavaScript, strictly (needs Node and its registry)
 	npx --yes --package typescript@5.9 tsc --allowJs --checkJs --strict --noEmit --target es2022 --module esnext \
 	  --moduleResolution bundler --lib dom,dom.iterable,es2022 edge_app/web/static/main.js

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edge_app import __version__
 from edge_app.commands.state_options import take_account
 from edge_app.errors import EdgeAppError
 from edge_app.text import PrintableStream
+from edge_app.version import full_version
 
 COMMANDS = (
     "demo",
@@ -80,6 +80,18 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
 
 
+class PrintVersion(argparse.Action):
+    """Prints the version, with the commit, which is looked for only then."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print, and end with status 0."""
+        print(f"edge-app {full_version()}")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands. Imports none of their libraries."""
     parser = CommandParser(
@@ -87,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="A camera that learns: hold something up, press a button, and the device knows it from then on.",
         epilog=EPILOG,
     )
-    parser.add_argument("--version", action="version", version=f"edge-app {__version__}")
+    parser.add_argument("--version", action=PrintVersion, help="print version and commit, and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         module = importlib.import_module(f"edge_app.commands.{name}")

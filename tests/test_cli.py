@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import edge_app
-from edge_app import __version__, cli, errors
+from edge_app import cli, errors
+from edge_app.version import full_version
 
 ELSEWHERE = ("picamera2_helper", "__main__")
 """Modules that are run, not imported."""
@@ -31,7 +32,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.run(["--version"])
     assert stopped.value.code == 0
-    assert capsys.readouterr().out == f"edge-app {__version__}\n"
+    assert capsys.readouterr().out == f"edge-app {full_version()}\n"
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)

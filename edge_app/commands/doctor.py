@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings; return 1 if a check failed."""
     from edge_app.commands.output import write_json
     from edge_app.doctor.findings import System, run_program
+    from edge_app.version import full_version
 
     failed, listed = False, []
     for finding in examine(args, System(args.root, run_program)):
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.json:
             print(line(finding), flush=True)  # one by one: some checks take seconds
     if args.json:
-        write_json("-", {"ok": not failed, "checks": listed})
+        write_json("-", {"edge_app": full_version(), "ok": not failed, "checks": listed})
     return 1 if failed else 0
 
 

@@ -43,20 +43,21 @@ def gather(model: str | None = None) -> dict[str, Any]:
 
     Keys: `edge_app`, `machine`, `model`, `arithmetic`, `params`, `rate_code`, `cache`.
     """
-    from edge_app import __version__, machine
+    from edge_app import machine
     from edge_app.colanet.params import Params
     from edge_app.encoder import selfcheck
     from edge_app.encoder.model import DEFAULT_MODEL, load_manifest
     from edge_app.encoder.ratecode import RateCode
     from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.kernel_cache import cache_state
+    from edge_app.version import full_version
 
     manifest = load_manifest(model)
     rate_code, params = RateCode.for_model(manifest), Params()
     with TFLiteEncoder(manifest) as encoder:
         runtime, xnnpack, checked = encoder.runtime, encoder.xnnpack, selfcheck.check(encoder)
     return {
-        "edge_app": __version__,
+        "edge_app": full_version(),
         "machine": machine.describe(),
         "model": _model(manifest) | {"runtime": runtime, "xnnpack": xnnpack},
         "arithmetic": {

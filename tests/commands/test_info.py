@@ -2,14 +2,15 @@ import json
 
 import pytest
 
-from edge_app import __version__, cli
+from edge_app import cli
 from edge_app.commands.info import gather, report
+from edge_app.version import full_version
 
 
 def test_json_names_what_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["info", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
-    assert values["edge_app"] == __version__
+    assert values["edge_app"] == full_version()
     assert len(values["model"]["sha256"]) == 64
     assert values["model"]["xnnpack"] is True or not values["model"]["runtime"].startswith("ai-edge-litert")
     assert len(values["params"]["digest"]) >= 16
