@@ -30,7 +30,6 @@ from edge_app.learner import Learner
 from edge_app.learner.replay import Trained, replay
 from edge_app.learner.state import open_parts
 from edge_app.storage.folder import database_path, snapshots_path
-from edge_app.storage.records import NewExample
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
 
@@ -198,17 +197,9 @@ def fill(folder: Path, seed: int) -> list[int]:
     random = np.random.default_rng(seed)
     centres = random.integers(0, 60, (len(NAMES), manifest.embedding_size))
     with Learner.open(folder, manifest) as learner:
-        learner.import_examples(
-            [
-                NewExample(
-                    random.poisson(centres[number % len(NAMES)]).clip(0, 255).astype(np.uint8).tobytes(),
-                    NAMES[number % len(NAMES)],
-                    number,
-                    "power cut",
-                )
-                for number in range(STORED_FIRST)
-            ]
-        )
+        for number in range(STORED_FIRST):  # an action each: a press of undo takes one back
+            values = random.poisson(centres[number % len(NAMES)]).clip(0, 255).astype(np.uint8)
+            learner.teach(values, NAMES[number % len(NAMES)], source="power cut")
         stored = [example.id for example in learner.examples()]
     Snapshots(snapshots_path(folder)).clear()
     return stored
