@@ -1,8 +1,9 @@
 """Names of classes."""
 
 import unicodedata
+from collections.abc import Iterable
 
-from edge_app.errors import InputError
+from edge_app.errors import InputError, UnknownLabel
 
 MAX_LENGTH = 100
 """Characters of a class's name."""
@@ -32,3 +33,8 @@ def check_new_label(label: str) -> str:
     if name in (".", ".."):
         raise InputError(f"class name {name!r} means a folder in web addresses: use another name")
     return name
+
+
+def unknown_label(label: str, known: Iterable[str]) -> UnknownLabel:
+    """Return the error for a class that does not exist, in the same words wherever a class is looked up."""
+    return UnknownLabel(f"no class {label!r}; known classes: {', '.join(known) or 'none'}")

@@ -12,7 +12,8 @@ from edge_app.commands.state_options import (
     open_learner,
     tell_change,
 )
-from edge_app.errors import InputError, UnknownLabel
+from edge_app.errors import InputError
+from edge_app.labels import unknown_label
 
 if TYPE_CHECKING:
     from edge_app.learner import Learner
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         elif args.label is not None:
             tell_change(args, learner.forget_class(args.label), learner.classes())
         else:
+            # in the background, so that one rebuild at the end serves all of them
             for example in args.example:
                 tell_change(args, learner.forget_example(example, background=True), learner.classes())
             learner.wait()
@@ -70,13 +72,15 @@ def _delete(args: argparse.Namespace, learner: "Learner") -> None:
     if args.label is not None:
         deleted = [example.id for example in learner.examples(args.label)]
         if not deleted:
-            raise UnknownLabel(f"no class {args.label!r}; known: {listed(learner.classes())}")
+            raise unknown_label(args.label, learner.classes())
     else:
         deleted = args.example or learner.forgotten()
+    # forgotten examples are still stored for undo, and may be deleted too
     known = {example.id for example in learner.examples()} | set(learner.forgotten())
     for example in deleted:
         if example not in known:
             raise InputError(f"no example {example}; `edge-app examples` lists them")
+    # all were checked above: a mistyped number must not leave half of them deleted
     learner.purge(deleted)
     if args.json:
         print(json.dumps({"action": "delete", "examples": deleted, "classes": learner.classes()}, ensure_ascii=False))

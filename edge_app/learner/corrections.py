@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from edge_app.errors import InputError, UnknownLabel
-from edge_app.labels import check_label, check_new_label
+from edge_app.errors import InputError
+from edge_app.labels import check_label, check_new_label, unknown_label
 from edge_app.storage.store import Store
 
 Labels = dict[int, str | None]
@@ -12,6 +12,7 @@ Labels = dict[int, str | None]
 def target(store: Store, label: str) -> str:
     """Return the name of a class that examples are given, in its stored form. Raises InputError."""
     label = check_label(label)
+    # a class called ".." may exist from before such names were rejected, and can still be given examples
     return label if store.oldest(label) else check_new_label(label)
 
 
@@ -26,6 +27,7 @@ def relabel(store: Store, example: int, label: str) -> Labels:
 def relabel_examples(store: Store, examples: Sequence[int], label: str) -> Labels:
     """Give examples another class; those that have it already are left out. Raises InputError."""
     label = target(store, label)
+    # dict.fromkeys: an example that is named twice counts once
     changed = [example for example in dict.fromkeys(examples) if store.example(example).label != label]
     if not changed:
         raise InputError(f"the examples named are of class {label!r} already, or none was named")
@@ -36,6 +38,7 @@ def forget_examples(store: Store, examples: Sequence[int]) -> Labels:
     """Forget examples. Raises InputError."""
     if not examples:
         raise InputError("no example was named: give the numbers of those to forget")
+    # store.example: raises for a number that does not exist
     return {store.example(example).id: None for example in examples}
 
 
@@ -70,5 +73,5 @@ def members(store: Store, label: str) -> list[int]:
     """Return the examples of a class. Raises UnknownLabel when it has none."""
     examples = store.oldest(label, -1)
     if not examples:
-        raise UnknownLabel(f"there is no class {label!r}; known are: {', '.join(store.classes()) or 'none'}")
+        raise unknown_label(label, store.classes())
     return examples

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edge_app.control import Control
-from edge_app.errors import UnknownLabel
+from edge_app.labels import unknown_label
 
 KEY = "mqtt choice"
 
@@ -32,7 +32,8 @@ class Choice:
 
     def choose(self, label: str) -> str:
         """Choose a stored class. Raises UnknownLabel."""
-        if label not in [report.label for report in self._control.classes()]:
-            raise UnknownLabel(f"there is no class {label!r}: teach it with its name first")
+        known = [report.label for report in self._control.classes()]
+        if label not in known:
+            raise unknown_label(label, known)
         self._control.references.set(KEY, label)
         return label

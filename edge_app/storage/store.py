@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 HISTORY = 100
 """Actions that undo can take back; examples that an older action forgot are deleted for good."""
 
+# presentations and dreams share one numbering, so that sorting by it gives the order in which they were learnt
 JOURNAL = f"""
 SELECT p.seq, NULL, NULL, NULL, {EXAMPLE_OF_E}
   FROM presentations p CROSS JOIN examples e ON e.id = p.example WHERE p.seq > :after AND e.label IS NOT NULL
@@ -57,6 +58,7 @@ class Store(Closing):
         """
         self.path = path
         self.read_only = read_only
+        # the learner compares these to know when snapshots may still include a deleted example
         self.purged = 0
         """Examples deleted for good since the store was opened."""
         self.purged_by = 0
@@ -69,9 +71,10 @@ class Store(Closing):
                 db.execute("BEGIN")  # one consistent view until the reader is closed
             self.binding = verify.check(db, path, acknowledged)
             if not read_only:
+                # only after every check: nothing is changed in a damaged database
                 database.prepare(db, path)
                 self._acknowledged = Acknowledged(path, database.read_number(db))
-                self._sole_writer = SoleWriter(db, path)
+                self._sole_writer = SoleWriter(db, path)  # after prepare: it made the log, which is watched too
         except BaseException:
             if read_only:
                 db.close()
@@ -88,6 +91,7 @@ class Store(Closing):
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open a store to read and write. Raises StateCorrupt, StateNotWritable."""
+        # before the database is opened: a writer may add changes, never take them away
         acknowledged = verify.acknowledged(path)
         return cls(path, database.connect(path), acknowledged, read_only=False)
 
@@ -99,6 +103,7 @@ class Store(Closing):
 
     def close(self, *, unchanged: bool = False) -> None:
         """Close the database; the write-ahead log is folded into it, unless `unchanged`: both may be damaged."""
+        # folding the log may fail on a full disk: the next start does it
         with suppress(sqlite3.Error):
             if unchanged and not self.read_only:
                 database.close_unchanged(self._db, self.path)
@@ -118,11 +123,12 @@ class Store(Closing):
         """Return one example. Raises InputError when there is none with that id, or when it was forgotten."""
         found = self._all(LISTED + " WHERE label IS NOT NULL AND id = ?", (example,))
         if not found:
-            raise InputError(f"there is no example {example}; `edge-app examples` lists them")
+            raise InputError(f"no example {example}; `edge-app examples` lists them")
         return _example(found[0])
 
     def classes(self) -> dict[str, int]:
         """Return the number of examples of each class, classes in the order of their first example."""
+        # MIN(id): the network adds classes in the same order
         sql = "SELECT label, COUNT(*) FROM examples WHERE label IS NOT NULL GROUP BY label ORDER BY MIN(id)"
         return dict(self._all(sql))
 
@@ -161,6 +167,7 @@ class Store(Closing):
         """
         entries = []
         for seq, number, dreamt, mark, *row in self._all(JOURNAL, {"after": after, "limit": limit}):
+            # checked with each read, not only when the store is opened: disks fail later, too
             if checksum("examples", *row[:-1]) != row[-1]:
                 raise corrupt(self.path, f"example {row[0]} fails its checksum")
             if number is not None and checksum("dreams", seq, row[0], number, dreamt) != mark:
@@ -218,6 +225,7 @@ class Store(Closing):
 
     def used_bytes(self) -> int:
         """Return the bytes in use in the database; pages that deleted rows left free do not count."""
+        # not the file's size: SQLite keeps free pages for later rows, and the log comes and goes
         pages = self._all("PRAGMA page_count")[0][0] - self._all("PRAGMA freelist_count")[0][0]
         return int(pages * self._all("PRAGMA page_size")[0][0])
 
@@ -239,6 +247,7 @@ class Store(Closing):
         """
         with self._changing(kind) as change:
             changes = []
+            # labels first, so that what leaves to make room precedes the new examples in the action
             for example, label in (labels or {}).items():
                 changes.append(ExampleChange(example, self.example(example).label, label))
                 change.update_example(example, label=label)
@@ -259,6 +268,7 @@ class Store(Closing):
         `order` lists keys of `new` and of `staged`, which maps the keys of earlier pieces to ids, as they are
         presented. Returns the ids of the new ones. Raises StateNotWritable.
         """
+        # a piece that is lost with damage to the log is not missed: the import was not acknowledged
         with self._changing("import", durable=False) as change:
             added: dict[int, int] = {}
             for key in order:
@@ -290,6 +300,7 @@ class Store(Closing):
 
     def dream(self, dreams: Sequence[Dream]) -> None:
         """Append dreams to the journal, in this order. Raises InputError, StateNotWritable."""
+        # a dream can be made again
         with self._changing("dream", durable=False) as change:
             for dream in dreams:
                 change.insert_dream(dream._replace(example=self.example(dream.example).id))
@@ -311,9 +322,11 @@ class Store(Closing):
     def undo(self) -> Action:
         """Take back the last action and return it. Raises InputError when there is none, StateNotWritable."""
         with self._changing("undo") as change:
+            # inside the transaction, so that the action cannot change before it is undone
             history = self.history()
             if not history:
                 raise InputError("there is nothing to undo: nothing was taught or corrected yet")
+            # backwards: an action may have changed an example twice
             for done in reversed(history[-1].changes):
                 if done.before is None:
                     change.delete_example(done.example)
@@ -325,6 +338,7 @@ class Store(Closing):
     def purge(self, examples: Sequence[int]) -> None:
         """Delete examples for good, forgotten ones included; undo cannot bring them back. Raises StateNotWritable."""
         gone = set(examples)
+        # before the deletion: a network up to date with it has not learnt what was forgotten earlier
         last = self.last_action()
         with self._changing("delete") as change:
             for action in self.history():
@@ -335,6 +349,7 @@ class Store(Closing):
                 change.delete_example(example)
         self._note_purged([last] * len(gone))
         try:
+            # the log still holds the deleted pictures; row [0] is 1 if a reader kept it from being emptied
             cleared = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
         except sqlite3.Error:  # the deletion itself is stored
             cleared = False
@@ -379,6 +394,7 @@ class Store(Closing):
         with sqlite_errors(self.path, "check the thumbnails"):
             for (example,) in self._db.execute("SELECT id FROM examples").fetchall():
                 self.thumbnail(example)
+            # (1): the first problem is enough
             verdict = self._db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
             raise corrupt(self.path, f"SQLite's check says: {verdict}")
@@ -401,7 +417,7 @@ class Store(Closing):
     def _row(self, example: int) -> tuple[Any, ...]:
         found = self._all(f"SELECT {EXAMPLE}, checksum FROM examples WHERE id = ?", (example,))  # noqa: S608
         if not found:
-            raise InputError(f"there is no example {example}; `edge-app examples` lists them")
+            raise InputError(f"no example {example}; `edge-app examples` lists them")
         if checksum("examples", *found[0][:-1]) != found[0][-1]:
             raise corrupt(self.path, f"example {example} fails its checksum")
         return found[0]
@@ -417,14 +433,17 @@ class Store(Closing):
                 self._sole_writer.check_files()
             with transaction.changing(self._db) as change:
                 if self._sole_writer is not None:
+                    # inside the transaction: from here on nobody else can write
                     self._sole_writer.check_content()
                 yield change
         if self._acknowledged is not None:
+            # after the commit: the file may be behind the database, never ahead of it
             self._acknowledged.write(change.number, durable=durable)
 
     def _note_purged(self, actions: Sequence[int]) -> None:
         """Note for each example that was deleted for good the action that it went with."""
         self.purged += len(actions)
+        # 0: max() of one value needs a second
         self.purged_by = max(self.purged_by, *actions, 0)
 
     def _trim_history(self, change: Transaction) -> list[int]:
@@ -433,6 +452,7 @@ class Store(Closing):
         sql = "SELECT id, time_ns, kind, changes FROM actions ORDER BY id DESC LIMIT -1 OFFSET ?"
         for action in actions_from(self._all(sql, (HISTORY,))):
             for done in action.changes:
+                # only what the action forgot is kept for it alone
                 if done.after is None:
                     change.delete_example(done.example)
                     gone.append(action.id)

@@ -23,6 +23,7 @@ def changing(db: sqlite3.Connection) -> Iterator["Transaction"]:
     with database.transaction(db):
         change = Transaction(db)
         yield change
+        # in the same transaction: ledger and rows can never disagree
         database.write_ledger(db, change.ledger)
         database.write_number(db, change.number)
 
@@ -61,7 +62,8 @@ class Transaction:
         sql = f"SELECT {EXAMPLE}, checksum FROM examples WHERE id = ?"  # noqa: S608 our own names
         row = self._db.execute(sql, (example,)).fetchone()
         if row is None:
-            raise InputError(f"there is no example {example}; `edge-app examples` lists them")
+            raise InputError(f"no example {example}; `edge-app examples` lists them")
+        # otherwise a damaged row would get a new checksum that fits
         if checksum("examples", *row[:-1]) != row[-1]:
             raise sqlite3.DatabaseError(f"example {example} fails its checksum")
         content = row[2] if embedding is None else embedding
@@ -73,8 +75,10 @@ class Transaction:
 
     def delete_example(self, example: int) -> None:
         """Remove an example and all that belongs to it."""
+        # by hand, not by ON DELETE CASCADE: the ledger needs the checksum of each row that goes
         for table in OF_EXAMPLES:
             self._delete(table, "example", example)
+        # no checksum of its own: it is in the example's row, so that opening need not read all pictures
         self._db.execute("DELETE FROM thumbnails WHERE example = ?", (example,))
         self._delete("examples", "id", example)
 
@@ -108,6 +112,7 @@ class Transaction:
 
     def next_id(self, table: str) -> int:
         """Return the id after the highest that was ever used: not even a deleted row's id is used again."""
+        # stored predictions, logs and open pages name examples by id
         row = self._db.execute("SELECT seq FROM main.sqlite_sequence WHERE name = ?", (table,)).fetchone()
         return int(row[0]) + 1 if row else 1
 

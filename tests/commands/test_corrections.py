@@ -11,6 +11,8 @@ from edge_app.storage.store import Store
 
 Captured = pytest.CaptureFixture[str]
 
+UNKNOWN = "no class 'dog'; known classes: cat, coffee, astronaut"
+
 
 def _classes(state: Path) -> dict[str, int]:
     with Store.reader(database_path(state)) as store:
@@ -33,7 +35,7 @@ def test_examples_lists_what_was_taught(taught: Path, capsys: Captured) -> None:
     assert [example["id"] for example in said["examples"]] == [4, 5, 6]
     assert said["examples"][0]["has_thumbnail"] is True
     assert _run(taught, "examples", "dog") == 2
-    assert "'dog'; known are: cat, coffee, astronaut" in capsys.readouterr().err
+    assert UNKNOWN in capsys.readouterr().err
 
 
 def test_undo_takes_back_and_says_what(taught: Path, capsys: Captured) -> None:
@@ -89,13 +91,16 @@ def test_forgetting_a_class_and_deleting_it_for_good(taught: Path, capsys: Captu
     [
         (["forget"], "give a class"),
         (["forget", "cat", "--example", "1"], "not both"),
-        (["forget", "dog"], "no class 'dog'"),
-        (["forget", "dog", "--for-good"], "no class 'dog'"),
+        (["examples", "dog"], UNKNOWN),
+        (["forget", "dog"], UNKNOWN),
+        (["forget", "dog", "--for-good"], UNKNOWN),
+        (["rename", "dog", "bird"], UNKNOWN),
         (["forget", "--example", "99"], "no example 99"),
         (["forget", "--example", "99", "--for-good"], "no example 99"),
         (["relabel", "99", "cat"], "no example 99"),
         (["rename", "cat", "coffee"], "exists"),
-        (["merge", "cat", "dog"], "no class 'dog'"),
+        (["merge", "cat", "dog"], UNKNOWN),
+        (["merge", "dog", "cat"], UNKNOWN),
     ],
 )
 def test_what_cannot_be_done_is_said(taught: Path, arguments: list[str], words: str, capsys: Captured) -> None:

@@ -236,7 +236,7 @@ def test_a_second_presentation_is_learnt_again_and_leaves_with_its_example(tmp_p
         (lambda learner: learner.relabel(77, "mug"), InputError, "no example 77"),
         (lambda learner: learner.relabel(1, "mug"), InputError, "already"),
         (lambda learner: learner.forget_example(77), InputError, "no example 77"),
-        (lambda learner: learner.forget_class("dog"), UnknownLabel, "'dog'; known are: mug, pen, cup"),
+        (lambda learner: learner.forget_class("dog"), UnknownLabel, "no class 'dog'; known classes: mug, pen, cup"),
         (lambda learner: learner.rename_class("dog", "cat"), UnknownLabel, "'dog'"),
         (lambda learner: learner.rename_class("mug", "pen"), InputError, "merge"),
         (lambda learner: learner.merge_classes("mug", "dog"), UnknownLabel, "'dog'"),
