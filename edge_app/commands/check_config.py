@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = load_config(args.file, os.environ)
     if args.show:
+        # here, not above: only --show needs it
         import tomli_w
 
         print(tomli_w.dumps(config.to_table()), end="")
@@ -58,7 +59,7 @@ def warnings(config: "Config") -> list[str]:
 
 def _broker_warnings(mqtt: "MqttConfig") -> list[str]:
     found = []
-    if find_spec("paho") is None:
+    if find_spec("paho") is None:  # looked up, not imported
         found.append("[mqtt] is enabled and paho-mqtt is not installed: pip install 'edge-app[mqtt]'")
     if _is_loopback(mqtt.host):
         return found
@@ -67,6 +68,7 @@ def _broker_warnings(mqtt: "MqttConfig") -> list[str]:
             f"mqtt.host = {mqtt.host!r} is another machine and mqtt.tls is off: the password crosses the network "
             "unencrypted"
         )
+    # without the unit edge-app is run from a shell, and no address filter applies
     if UNIT.exists() and not _network_allowed(UNIT):
         found.append(
             f"mqtt.host = {mqtt.host!r} is another machine, and the installed service may only connect to this one: "
@@ -82,6 +84,7 @@ def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
+        # a final dot marks the same name as complete
         return host.lower().rstrip(".") == "localhost"
 
 
@@ -91,8 +94,10 @@ def _network_allowed(unit: Path) -> bool:
     for path in sorted(folder.glob("*.conf")):
         try:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        # the folder may be readable by root only: at worst there is one warning too many
         except OSError:
             continue
+        # whether the broker's address is among them is not checked: it may be a name, and nothing is resolved here
         if any(line.strip().startswith(("IPAddressAllow=", "IPAddressDeny=")) for line in lines):
             return True
     return False

@@ -36,6 +36,7 @@ examples:
 
 OCTAVE = 1024
 """Units of a novelty."""
+# more would wrap in a terminal
 SHOWN = 6
 """Columns shown for each image; --json has all."""
 
@@ -103,6 +104,7 @@ def _stored_decider(args: argparse.Namespace) -> "Iterator[Callable[[Path], Name
     from edge_app.rejection import check_strictness
     from edge_app.storage.folder import require_state
 
+    # arguments and folder first: loading the encoder takes longer than everything else here
     strictness = check_strictness(args.strictness)
     require_state_option(args)
     require_state(args.state)
@@ -110,8 +112,10 @@ def _stored_decider(args: argparse.Namespace) -> "Iterator[Callable[[Path], Name
     calibrator = DecisionCalibrator()
     with (
         PictureEncoder(manifest, threads=args.threads) as encoder,
+        # read-only needs no lock, which a running service holds
         open_learner(args, read_only=True, manifest=manifest) as learner,
     ):
+        # the same history of right and wrong predictions that a service calibrates on
         calibrator.follow(judge(learner.examples()))
 
         def decide(file: Path) -> Named:
@@ -147,6 +151,7 @@ def _live_decider(args: argparse.Namespace) -> "Iterator[Callable[[Path], Named]
         try:
             found = device.send("/classify", read_picture_file(file))
         except RequestRejected as error:
+            # 413 and 422 are about this file, and the next may be fine; any other status would meet them all
             if error.status not in (413, 422):
                 raise
             raise InputError(f"{file}: {error}") from error
@@ -163,6 +168,7 @@ def print_table(decisions: Sequence[Named]) -> None:
         for one in decisions
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    # no heading above an empty table
     for file, label, sure, margin, spikes in rows if decisions else ():
         print(f"{file:<{widths[0]}}  {label:<{widths[1]}}  {sure:>{widths[2]}}  {margin:>{widths[3]}}  {spikes}")
 

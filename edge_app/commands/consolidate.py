@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if args.forget and any(bound is not None for bound in (args.dreams, args.per_class, args.rehearsals)):
         raise InputError("--forget cannot be combined with --dreams, --per-class or --rehearsals")
     config = ConsolidationConfig()
+    # through the section's own check, so that an option and the configuration accept the same values
     for key, value in (("dreams", args.dreams), ("per_class", args.per_class), ("rehearsals", args.rehearsals)):
         config = config.changed(key, value, f"--{key.replace('_', '-')}")
     manifest = find_manifest(args.state, args.model)
@@ -90,12 +91,14 @@ def _dream(learner: "Learner", manifest: "ModelManifest", config: "Consolidation
     from edge_app.errors import InputError
     from edge_app.learner.dreams import dream_picture
 
+    # the encoder is not loaded in vain
     _, left = learner.dreams(config)
     if not left:
         return
     done = 0
     with TFLiteEncoder(manifest, threads=threads) as encoder, progress_bar("dreaming") as progress:
         while (task := learner.next_dream(config)) is not None:
+            # a rehearsal uses the stored embedding: no picture to decode, and many in one commit
             if task.thumbnail is None:
                 done += learner.learn_rehearsals(config)
             else:

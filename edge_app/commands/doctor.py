@@ -79,6 +79,7 @@ def examine(args: argparse.Namespace, system: "System") -> "Iterator[Finding]":
     yield from guarded("memory", lambda: board.check_memory(system))
     yield from guarded("clock", lambda: board.check_clock(system))
     yield from guarded("service", lambda: software.check_service(system))
+    # guarded() yields findings, not values: the configuration leaves it through this list
     found: list[Config] = []
 
     def configuration() -> "Iterator[Finding]":
@@ -87,6 +88,7 @@ def examine(args: argparse.Namespace, system: "System") -> "Iterator[Finding]":
         yield Finding("configuration", "ok", detail)
 
     yield from guarded("configuration", configuration)
+    # without a configuration there is no camera, line or folder to check
     if not found:
         yield from guarded("libraries", lambda: software.check_libraries(system.run))
         return
@@ -101,6 +103,7 @@ def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "I
     from edge_app.files import expanded
 
     heat, folder = config.temperature, config.state.folder
+    # libraries and programs of drivers that are not configured are not required
     uris = (config.camera.uri, config.buttons.uri, config.lights.uri)
     schemes = tuple(split_scheme(uri)[0] for uri in uris if uri)
     yield from guarded("temperature", lambda: board.check_temperature(system, heat.sensor, heat.slow_at_c))
@@ -113,6 +116,7 @@ def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "I
     yield from guarded("model", lambda: _model(args, system, config))
     yield from guarded("buttons", lambda: _lines(system, "buttons", config.buttons.uri))
     yield from guarded("lights", lambda: _lines(system, "lights", config.lights.uri))
+    # last: a camera may take seconds until its first frame, and an absent one until the timeout
     yield from guarded("camera", lambda: _camera(system, config))
 
 
@@ -158,5 +162,10 @@ def _camera(system: "System", config: "Config") -> "Iterator[Finding]":
     look = config.camera
     yield from camera.check_camera_devices(system, look.uri)
     yield from camera.check_camera(
-        look.uri, MonotonicClock(), open_camera, recording=look.recording, busy=service_runs(system)
+        # a running service holds the camera, so that a failure to open it is no fault of the camera's
+        look.uri,
+        MonotonicClock(),
+        open_camera,
+        recording=look.recording,
+        busy=service_runs(system),
     )

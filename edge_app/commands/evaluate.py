@@ -34,6 +34,7 @@ examples:
 """
 
 PROTOCOLS = ("standard", "continual", "openset", "noisy")
+# these options default to None rather than to a value, so that _check_options can tell which were given
 OWN_OPTIONS = {
     "passes": ("standard", "noisy"),
     "metrics": ("standard",),
@@ -143,6 +144,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.encoder.ratecode import RateCode
     from edge_app.evaluation.embedded_draws import prepare
 
+    # everything that can be wrong is found before minutes are spent on encoding
     _check_options(args)
     _check_outputs(args)
     params = Params.preset(args.params)
@@ -150,9 +152,11 @@ def run(args: argparse.Namespace) -> int:
     rate_code = RateCode.for_model(manifest)
     with Dataset(args.path) as dataset, ImageEncoder(manifest, threads=args.threads) as encoder:
         setting = _setting(args, dataset.splits)
+        # prepare() warms up and measures with the job's network, so the job exists before its material
         job = ProtocolJob(args, None, params, setting, rate_code.n_inputs, load_background(manifest))  # type: ignore[arg-type]
         material = prepare(dataset, encoder, rate_code, job.network, setting, cache=args.cache, progress=show_progress)
         runtime = encoder.runtime
+        # inside the `with`: it reads pictures again
         spiking = _spiking(manifest, dataset, encoder, material) if args.metrics and manifest.spiking else None
     values = {"protocol": args.protocol} | _RUN[args.protocol](job._replace(material=material))
     if spiking is not None:
@@ -192,6 +196,7 @@ def _spiking(
 
     network = read_network(manifest.path.read_bytes(), str(manifest.path))
     tested = material.draws[0].test
+    # evenly spaced, so that the sample is not taken from the first classes only
     items = [dataset.items[index] for index in tested[:: max(len(tested) // SPIKING_COUNTED, 1)][:SPIKING_COUNTED]]
     shown = (encoder.prepare(dataset.read(item)) for item in show_progress("spikes", items))
     return {"images": len(items), **measure(network, shown).to_dict()}
@@ -273,6 +278,7 @@ def _check_options(args: argparse.Namespace) -> None:
     for share in args.noise or ():
         if not 0 <= share <= 1:
             raise InputError(f"--noise {share:g}: expected shares from 0 to 1")
+    # made only for its checks
     _plan(args)
 
 

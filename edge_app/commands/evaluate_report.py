@@ -43,6 +43,7 @@ def _standard(values: dict[str, Any]) -> list[str]:
     if (after := values.get("consolidated")) is not None:
         shown = percent(after["accuracy"]) + (f" ± {percent(after['accuracy_std'])}" if several else "")
         dreams = f"{after['dreams']} dream{'' if after['dreams'] == 1 else 's'}"
+        # directly below CoLaNET's row: rows[0] is the heading
         rows.insert(2, (f"CoLaNET, {dreams} of each example", shown))
     lines = [table(rows), ""]
     lines.append(f'answered "unknown": {percent(values["unknown_rate"])} %')
@@ -56,6 +57,7 @@ def _standard(values: dict[str, Any]) -> list[str]:
         f"with the reject, at strictness {with_reject['strictness']:g}: {percent(with_reject['right'])} % right names, "
         f"{percent(with_reject['wrong'])} % wrong ones, {percent(with_reject['unknown'])} % unknown"
     )
+    # None: a class without test images
     worst = sorted((value, label) for label, value in values["per_class"].items() if value is not None)[:3]
     lines.append("hardest classes: " + ", ".join(f"{label} {percent(value)} %" for value, label in worst))
     timed = [("ms an image", "median", "p95")]
@@ -163,6 +165,7 @@ def _continual(values: dict[str, Any]) -> list[str]:
     beside = [("beside", "class after class %", "random order %")]
     for name, found in values["regimes"]["stable"]["baselines"].items():
         beside.append((NAMES.get(name, name), percent(found["final"]), percent(found["random_order"])))
+    # the baselines do not depend on the regime: those of one regime stand for all
     lines += ["", table(beside)] if len(beside) > 1 else []
     return lines + (_newcomer(values["newcomer"]) if "newcomer" in values else [])
 

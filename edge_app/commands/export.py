@@ -80,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     check_strictness(args.strictness)
     if args.kind == "npz" and args.label is not None:
         raise InputError(f"--class {args.label}: --as npz writes the whole network; leave --class out")
+    # folders cannot go through _write_file, which replaces one file in one step
     if args.kind == "folders" and args.file.suffix.lower() != ZIP:
         count = _write_folder(args)
     else:
@@ -123,13 +124,17 @@ def _write_folder(args: argparse.Namespace) -> int:
         os_errors(target.parent, f"write {target.name}"),
         tempfile.TemporaryFile(dir=target.parent) as packed,  # not in /tmp: on many systems it is memory
     ):
+        # packed first: as root, the examples are read in a child process of the owner's account, which can fill a file
+        # that is open already but may not write beside the target
         count = _write_examples(args, write_folders, packed)
         take_account("export", target.parent)  # from here on root works by path
+        # beside the target, because a rename does not cross file systems; hidden until it is complete
         draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
         try:
             with zipfile.ZipFile(packed) as archive:
                 archive.extractall(draft)
             draft.rename(target)
+        # Ctrl-C must not leave a half-filled folder either
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
@@ -145,6 +150,7 @@ def _write_npz(args: argparse.Namespace, store: "Store", file: BinaryIO, labels:
 
     manifest = find_manifest(args.state, None)
     calibrator = DecisionCalibrator()
+    # the limit of "unknown" follows from these predictions, as in `classify` and in the service
     calibrator.follow(judge(store.examples()))
     with Learner.open(args.state, manifest, read_only=True) as learner:
         return write_portable(learner, manifest, calibrator.limit(args.strictness), file)
@@ -162,6 +168,7 @@ def _write_examples(args: argparse.Namespace, write: Write, file: BinaryIO) -> i
     def work() -> int:
         require_state(args.state)
         with Store.reader(database_path(args.state)) as store:
+            # for its error, which names the known classes
             for label in labels or ():
                 members(store, label)
             count = write(store, file, labels)

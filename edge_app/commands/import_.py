@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
     manifest = find_manifest(args.state, args.model)
     with Archive(args.file, ROOM) as archive:
+        # before the state is opened: encoding may take minutes, and the state is locked while it is open
         chosen = _chosen(args, archive, manifest)
         with open_learner(args, manifest=manifest) as learner:
             action = learner.import_examples(
@@ -85,6 +86,7 @@ class SelectedExamples(NamedTuple):
 
 def _chosen(args: argparse.Namespace, archive: "Archive", manifest: "ModelManifest") -> SelectedExamples:
     everything = list(range(len(archive.examples)))
+    # the file states both, and it may be made up: the right hash with a wrong size
     if archive.encoder_sha256 == manifest.sha256 and archive.embedding_size == manifest.embedding_size:
         return SelectedExamples(archive.examples, archive.order, everything)
     if not args.re_encode:
@@ -94,6 +96,7 @@ def _chosen(args: argparse.Namespace, archive: "Archive", manifest: "ModelManife
             "examples have a thumbnail that --re-encode can use instead; the others would be skipped"
         )
     origin = [index for index in everything if archive.has_thumbnail(index)]
+    # positions shift where examples without a thumbnail are skipped
     place = {index: position for position, index in enumerate(origin)}
     order = [place[index] for index in archive.order if index in place]
     return SelectedExamples(_encoded(args, archive, manifest, origin), order, origin)
@@ -107,6 +110,7 @@ def _encoded(
     found = []
     with PictureEncoder(manifest, threads=args.threads) as encoder, progress_bar("encoding") as progress:
         for index in origin:
+            # never empty: `origin` holds examples with a thumbnail only
             values = encoder.encode_thumbnail(archive.thumbnail(index) or b"")
             found.append(archive.examples[index]._replace(embedding=values.tobytes()))
             progress(len(found), len(origin))

@@ -55,6 +55,7 @@ def gather(model: str | None = None) -> dict[str, Any]:
     manifest = load_manifest(model)
     rate_code, params = RateCode.for_model(manifest), Params()
     with TFLiteEncoder(manifest) as encoder:
+        # the built-in picture is encoded, because the same versions may still compute other bits on another processor
         runtime, xnnpack, checked = encoder.runtime, encoder.xnnpack, selfcheck.check(encoder)
     return {
         "edge_app": full_version(),
@@ -103,6 +104,7 @@ def report(values: dict[str, Any]) -> str:
         ("parameters", f"default, digest {values['params']['digest'][:16]}"),
         ("cache", f"{cache['folder'] or 'none'} ({cache['reason']})"),
     ]
+    # without a folder warmup could not help
     if cache["folder"] and not cache["files"]:
         rows.append(("", "empty: run `edge-app warmup` for a quick next start"))
     return "\n".join(f"{name:<12}{value}" for name, value in rows)

@@ -44,6 +44,7 @@ class InstalledFile(NamedTuple):
     """An existing file is not replaced."""
 
 
+# in the order in which they are needed: the user exists before the unit and the rule that name it
 FILES = (
     InstalledFile("edge-app.sysusers", Path("/etc/sysusers.d/edge-app.conf")),
     InstalledFile("70-edge-app.rules", Path("/etc/udev/rules.d/70-edge-app.rules")),
@@ -94,17 +95,21 @@ def run(args: argparse.Namespace) -> int:
             print(f"make  a token for the page, shown once, unless {STATE / TOKENS} has one")
         return 0
     if not args.root:
+        # the environment, the interpreter that it links to, and the package, which may be a checkout elsewhere
         for place in (Path(sys.prefix), Path(sys.executable).resolve(), Path(__file__).resolve()):
             _check_place(place, os.geteuid())
     for file in files:
         _write(file, args.root)
     if args.root:
         return 0
+    # the user first: the folders are given to it
     _run(commands[0])
     _make_folders()
     for command in commands[1:]:
         _run(command)
+    # as the service's user: the cache is its own, and root must not run what another account can write
     _run(_warmup(), user=USER)
+    # last, because root becomes the service's user for good there
     first_token(STATE)
     print(f"installed; now: edit {FILES[-1].target}, then systemctl enable --now edge-app")
     return 0
@@ -129,6 +134,7 @@ def first_token(folder: Path) -> None:
     from edge_app.web.tokens import Tokens
 
     become_owner(folder)
+    # an existing token is kept: a second run must not sign out everybody
     tokens = Tokens(folder / TOKENS)
     if not tokens.stored():
         print(f"token for the page and the API, role administer, shown only now: {tokens.make('administer')}")
@@ -136,6 +142,7 @@ def first_token(folder: Path) -> None:
 
 def unit_text(python: str) -> str:
     """Return the unit for a Python with edge-app. Raises InputError for a path that a unit cannot contain."""
+    # in ExecStart= systemd splits at blanks, unquotes, and expands % and $
     if not Path(python).is_absolute() or set(python) & set(" \t\"'\\%$;"):
         raise InputError(
             f"{python!r} cannot stand in a systemd unit: install edge-app under a path without special characters"
@@ -154,6 +161,7 @@ def source_of(name: str) -> Path:
 
 def _check_place(place: Path, user: int) -> None:
     """Raise InputError unless the user may install, and the service can read `place`."""
+    # the user is an argument so that tests need no root
     if user != 0:
         raise InputError("install-service writes below /etc: run it as root (sudo), or with --dry-run")
     if any(place.is_relative_to(hidden) for hidden in HIDDEN):
@@ -206,6 +214,7 @@ def _make_folders() -> None:
     for folder, mode in ((STATE, 0o750), (CACHE, 0o755)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            # by descriptor: the service's user may own the parent, and could put a link in the folder's place meanwhile
             account, descriptor = pwd.getpwnam(USER), open_folder(folder)
             try:
                 os.fchown(descriptor, account.pw_uid, account.pw_gid)
@@ -220,12 +229,21 @@ def _run(command: Sequence[str], user: str | None = None) -> None:
     program = shutil.which(command[0])
     if program is None:
         raise InstallFailed(f"{command[0]} is not installed: this needs systemd")
+    # as in the unit, so that the service finds the kernels that are compiled here
     environ = {**os.environ, "NUMBA_CACHE_DIR": str(CACHE), "HOME": str(STATE)} if user else None
+    # without a list the child would keep root's supplementary groups
     groups: Sequence[str] | None = [] if user else None
     print(f"run   {' '.join(command)}{f', as {user}' if user else ''}", flush=True)
     try:
         done = subprocess.run(  # noqa: S603 the programs are named above
-            [program, *command[1:]], check=False, env=environ, user=user, group=user, extra_groups=groups, cwd="/"
+            # "/" because the user may not enter root's current folder
+            [program, *command[1:]],
+            check=False,
+            env=environ,
+            user=user,
+            group=user,
+            extra_groups=groups,
+            cwd="/",
         )
     except OSError as error:  # for example, the user may not run this Python
         raise InstallFailed(f"{' '.join(command)} cannot be run by {user or 'root'}: {error.strerror}") from error

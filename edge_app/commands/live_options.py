@@ -18,7 +18,11 @@ def add_live_options(parser: argparse.ArgumentParser) -> None:
         help="address of the service (default: $EDGE_APP_URL, else http://127.0.0.1:8765)",
     )
     parser.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="file that holds a token (default: $EDGE_APP_TOKEN)"
+        # a file, not the token: other users of the machine see the arguments of processes
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="file that holds a token (default: $EDGE_APP_TOKEN)",
     )
     parser.add_argument(
         "--ca", type=Path, metavar="FILE", help="certificate to trust, for a service with a self-signed certificate"

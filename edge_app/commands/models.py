@@ -96,6 +96,7 @@ def _check(args: argparse.Namespace) -> tuple[Any, list[str], int]:
     for name in names:
         try:
             runtime = _run_once(name)
+        # without a runtime every model would fail for the same reason, which is not the models'
         except RuntimeMissing:
             raise
         except EdgeAppError as error:
@@ -122,6 +123,7 @@ def _run_once(name: str) -> str:
         with suppress(RuntimeMissing):  # tflite-runtime brings no reader of the graph, and is all that a board may have
             read_network(manifest.path.read_bytes(), str(manifest.path))
     with TFLiteEncoder(manifest) as encoder:
+        # a model may load and still fail when it runs
         encoder.encode(np.zeros((manifest.input_size, manifest.input_size, 3), np.uint8))
         return encoder.runtime
 
@@ -133,11 +135,13 @@ def _add(args: argparse.Namespace) -> tuple[Any, list[str], int]:
     from edge_app.encoder.model import SHORT_NAMES
     from edge_app.errors import InputError
 
+    # a file of that name in the current folder is what the user means
     if args.file in SHORT_NAMES and not Path(args.file).exists():
         return _add_own(args.file)
     if not 0.1 <= args.crop <= 1.0:
         raise InputError(f"--crop {args.crop}: expected a fraction of the shorter side, 0.1 to 1.0")
     facts: ModelFacts | None = ModelFacts(args.source, args.licence, args.architecture, args.crop)
+    # no option was given: the manifest beside the file may be copied as it is
     if facts == ModelFacts():
         facts = None
     manifest, cut = add_model(

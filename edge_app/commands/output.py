@@ -23,12 +23,14 @@ def check_target(option: str, target: str, suffix: str | None = None) -> None:
         raise InputError(f"{option} {target}: is a folder: name a file")
     if not path.parent.is_dir():
         raise InputError(f"{option} {target}: no folder {path.parent}: create it first")
+    # asked, not tried: opening the file would empty it before there is anything to write
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise InputError(f"{option} {target}: cannot be written: name another file")
 
 
 def write_json(target: str, values: dict[str, Any]) -> None:
     """Write indented JSON to a file, or to standard output for "-". Raises InputError if it cannot be written."""
+    # NaN and Infinity are not JSON: better an error here than in the reader
     text = json.dumps(values, indent=2, allow_nan=False) + "\n"
     if target == STDOUT:
         sys.stdout.write(text)
@@ -54,5 +56,6 @@ def show_progress(what: str, items: Sequence[Any]) -> Iterable[Any]:
     """Iterate over `items` with a progress bar on standard error, if that is a terminal."""
     from tqdm import tqdm
 
+    # on standard error, because standard output may be a JSON document
     bar: Iterator[Any] = iter(tqdm(items, desc=what, unit="", leave=False, disable=not sys.stderr.isatty()))
     return bar

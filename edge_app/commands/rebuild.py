@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.learner.rebuild import rebuild_for
 
     manifest = find_manifest(args.state, args.model)
+    # None, not the default preset: a state keeps the parameters that it was taught with
     params = Params.preset(args.params) if args.params else None
     with PictureEncoder(manifest, threads=args.threads) as encoder, progress_bar("rebuilding") as progress:
         done = rebuild_for(

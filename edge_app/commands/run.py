@@ -62,11 +62,13 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds is not None and not args.seconds > 0:
         raise InputError(f"--seconds {args.seconds:g}: expected more than 0")
 
+    # applied again to each reloaded configuration, so that a SIGHUP does not undo the options
     def override(config: "Config") -> "Config":
         return config.overridden(camera=args.camera, buttons=args.buttons, state=args.state, web=args.web or None)
 
     source = app.ConfigSource(args.config, os.environ, override)
     config = source.load()
+    # here, not in cli: the folder may come from the configuration
     if config.state.folder:
         take_account(args.command, Path(config.state.folder))
     logs.set_up(config.log.level, sys.stderr, os.environ)

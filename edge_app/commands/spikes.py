@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         nir.write(network, Path(args.nir))
     picture = Preprocessor(manifest.input_size, crop=manifest.crop)(decode_image(args.picture))
     with TFLiteEncoder(manifest) as encoder:
+        # the TFLite graph is the reference that the simulation must equal
         wanted = encoder.encode(picture)
     show = _streaming if args.streaming else _phased
     values, rows = show(args, network, picture, wanted)
@@ -115,6 +116,7 @@ def _streaming(
     columns = []
     for tick in range(1, args.steps + 1):
         columns.append(streamed_raster(network, stream, 1))
+        # at powers of two and at the end: enough to see how the embedding converges
         if tick & (tick - 1) == 0 or tick == args.steps:
             cosines[tick] = round(_cosine(stream.embedding(), wanted), 4)
     rows: list[tuple[str, ...]] = [("layer", "neurons", "spikes", "rate")]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edge_app.storage.records import Action
 
 
+# as in [decision]; the parsers import no configuration
 DEFAULT_STRICTNESS = 0.5
 
 
@@ -56,6 +57,7 @@ def folder_path(text: str) -> Path:
 
 def take_account(command: str, folder: Path) -> None:
     """As root, work as the owner of `folder` from now on (`edge_app.privileges`), and say so on stderr."""
+    # before the import: other users never need the module
     if os.geteuid() != 0:
         return
     from edge_app.privileges import become_owner
@@ -115,10 +117,12 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Yield `progress(done, total)`, which draws a bar on stderr if that is a terminal."""
     from tqdm import tqdm
 
+    # disable=None: tqdm draws on terminals only; the delay spares most starts, which replay little, a flicker
     bar = tqdm(desc=what, unit=" examples", leave=False, disable=None, delay=0.3)
 
     def progress(done: int, total: int) -> None:
         bar.total = total
+        # `done` is a total, tqdm counts steps
         bar.update(done - bar.n)
 
     try:
@@ -140,6 +144,7 @@ def tell_change(args: argparse.Namespace, action: "Action", classes: Mapping[str
 def describe(action: "Action") -> str:
     """Return a description of an action."""
     changes = action.changes
+    # dict.fromkeys: each name once, in the order of the changes
     before = ", ".join(dict.fromkeys(change.before for change in changes if change.before is not None))
     after = ", ".join(dict.fromkeys(change.after for change in changes if change.after is not None))
     count = examples(len(changes))

@@ -50,6 +50,7 @@ def lines(state: dict[str, Any], classes: list[dict[str, Any]]) -> list[str]:
         said = f"{decision['label'] or 'unknown'}" + (
             f", {decision['confidence']:.0%} sure" if decision["label"] else ""
         )
+    # None: a machine without a readable sensor
     warm = "" if state["temperature_c"] is None else f", {state['temperature_c']:.0f} C"
     rebuilding = ""
     if state["rebuilding"]:
@@ -70,6 +71,7 @@ def lines(state: dict[str, Any], classes: list[dict[str, Any]]) -> list[str]:
 
 def _duration(seconds: float) -> str:
     minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
+    # from two units on: "1 days" never appears, and 26 h say more than 1 day
     if days >= 2:
         return f"{days:.0f} days"
     if hours >= 2:

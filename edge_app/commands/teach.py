@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         return teach_folder(args)
     if args.label is None:
         raise InputError("no class was named: edge-app teach CLASS FILE..., or --folder PATH for a data set")
+    # before the encoder is loaded, which takes longer
     label = check_label(args.label)
     if args.live:
         return _teach_live(args, label)
@@ -80,10 +81,13 @@ def run(args: argparse.Namespace) -> int:
             done = learner.teach(picture.embedding, label, source=str(file), thumbnail=picture.thumbnail)
             taught.append({"file": str(file), "example": done.example_id, "before": done.before.label})
             if not args.json:
+                # flushed: a line says that the example is on disk, also to a reader of a pipe when this process is
+                # killed
                 print(
                     f"example {done.example_id}: {file} is {label} (before: {done.before.label or 'unknown'})",
                     flush=True,
                 )
+        # teaching a full class rebuilds the network in the background; its error belongs to this command
         learner.wait()
         classes = learner.classes()
     if args.json:

@@ -52,6 +52,7 @@ def teach_folder(args: argparse.Namespace) -> int:
     if not args.dry_run and not args.live:
         require_state_option(args)
     with Dataset(args.folder, args.names) as dataset:
+        # an export of edge-app has its classes in a table
         if not dataset.exported:
             dataset.require_classes()
         items = in_turns(_of_split(dataset, args.split), args.limit)
@@ -101,10 +102,12 @@ def _teach(args: argparse.Namespace, dataset: "Dataset", items: "Sequence[Item]"
         try:
             with BulkTeacher(learner, manifest, threads=args.threads) as teacher:
                 teacher.teach(dataset, items, result, progress=show_progress)
+        # re-raised for the exit status; batches that were stored stay
         except KeyboardInterrupt:
             taught = examples(sum(result.taught.values()))
             print(f"edge-app teach: interrupted after {taught}; the same command continues", file=sys.stderr)
             raise
+        # a full class is rebuilt in the background; its error belongs to this command
         learner.wait()
         classes = learner.classes()
     return _tell(args, _found(dataset, items) | _outcome(result) | {"right_before": result.right}, result, classes)

@@ -52,7 +52,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"token {args.action} {wanted}")
     state = args.state or Path(os.environ.get("EDGE_APP_STATE", SERVICE_STATE))
     path = args.file or state / "tokens.json"
+    # root would write a file that the service may not read
     take_account(args.command, path.parent)
+    # not created: a mistyped --state must not become a folder with a token that opens nothing
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is not a folder: give the device's state folder (--state)")
     tokens = Tokens(path)

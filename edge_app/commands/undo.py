@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     require_state_option(args)
     with open_learner(args) as learner:
         for _ in range(args.times):
+            # in the background, so that one rebuild at the end serves all of them
             action = learner.undo(background=True)
             tell_change(args, action, learner.classes(), "undone: {}")
         learner.wait()
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _undo_live(args: argparse.Namespace) -> int:
     device = open_device(args)
+    # one request each: an undo of several actions is not in the API
     for _ in range(args.times):
         action = device.change("/undo", {})["action"]
         if args.json:

@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.client import DeviceUnreachable
 
     printed = 0
+    # a tuple, because None is the label of "unknown" and no decision was printed yet
     last: tuple[str | None] | None = None
     device = open_device(args)
     for name, value in device.events():
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         printed += 1
         if printed == args.count:
             return 0
+    # not success: a script that waits for --count events must notice that they will not come
     raise DeviceUnreachable(f"{device.url}: the service closed the connection")
 
 
