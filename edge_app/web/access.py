@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 RATE, BURST = 200.0, 400.0
 """Requests per second of one client, and how many at once: five open pages in one household stay well below."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+# any of these means that a proxy stands between, so that the loopback address is not the client's own
 FORWARDING_HEADERS = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip", "via")
+# browsers accept the prefix __Host- only over TLS, without a Domain and from this host: no other host can set it
 COOKIE, SECURE_COOKIE = "edge_app", "__Host-edge_app"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
+        # no inline code: a class name that reached the page as HTML could not run. blob: is for the live picture
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
         "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
@@ -90,18 +93,22 @@ class AccessPolicy:
 
     def client(self, scope: Scope, peer: str, headers: Headers) -> Client:
         """Return the sender of a request from the address `peer`. Raises ApiError for a request that is rejected."""
+        # the rate comes first: it bounds what every later check costs
         key = client_key(scope["client"][0] if scope.get("client") else peer)
         wait = self._limiter.wait_s(key)
         if wait:
             raise too_many("too many requests", wait)
         host = headers.get("host", "")
+        # before the tokens: after DNS rebinding even the session cookie of a browser is sent
         self._check_host(host)
         secure = scope["scheme"] in ("https", "wss")
         session = session_cookie(headers, secure)
         token = _bearer_token(headers)
+        # no check of the site: browsers do not add this header by themselves, so another site's page cannot forge it
         if token is not None:
             return Client(self.check_token(token, key), key, secure, session, hash_of(token))
         self._check_site(scope, host, headers, secure)
+        # a session counts before the address: who signed in as "view" on the device stays "view"
         role = None if session is None else self.tokens.session_role(session)
         local = role is None and self._config.loopback_role != "none" and self._is_local(peer, host, headers)
         if local:
@@ -110,10 +117,12 @@ class AccessPolicy:
 
     def still_allows(self, client: Client, role: Role) -> bool:
         """Return whether a client's token or session still has a role; for streams that stay open."""
+        # a program on this machine has no token that could be removed
         if client.local:
             return True
         try:
             if client.token is not None:
+                # looked up anew each time: a token can be removed while the stream is open
                 return allows(self.tokens.role_of_digest(client.token), role)
             return client.session is not None and allows(self.tokens.session_role(client.session), role)
         except EdgeAppError:  # the token file is not valid
@@ -128,6 +137,7 @@ class AccessPolicy:
     def check_token(self, token: str, key: str) -> Role:
         """Return the role of a token. Raises ApiError for a wrong token, or while the client is locked out."""
         digest = hash_of(token)
+        # before the comparison: guesses during a lockout must tell nothing
         wait = self.lockout.wait_s(key, digest)
         if wait:
             raise too_many("too many wrong tokens", wait)
@@ -142,6 +152,7 @@ class AccessPolicy:
         """Reject a Host that is not this machine's: a site whose name was made to point here (DNS rebinding)."""
         name = _without_port(host).lower().rstrip(".")
         try:
+            # an address cannot be rebound: only names are checked
             ipaddress.ip_address(name.strip("[]"))
         except ValueError:
             if name not in self._names:
@@ -167,6 +178,7 @@ class AccessPolicy:
         changing = not websocket and scope["method"] not in SAFE_METHODS
         site = headers.get("sec-fetch-site", "same-origin")
         followed = headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/"  # a link to the page
+        # reads too: another site's page must not learn what the camera sees. Older browsers send no Sec-Fetch-Site
         if site not in ("same-origin", "none") and not followed:
             raise ApiError(403, "other_site", "requests from pages of other sites are not accepted")
         origin = headers.get("origin")
@@ -175,6 +187,7 @@ class AccessPolicy:
             if origin.lower() != expected:
                 message = f"the origin {origin[:80]!r} is not this device's ({expected[:80]!r})"
                 raise ApiError(403, "other_site", message)
+        # a form cannot send the header, and a script of another site needs a CORS permission that is never given
         if changing and headers.get("x-edge-app") != "1":
             message = "a change needs the header X-Edge-App: 1, which another site's page cannot send"
             raise ApiError(403, "header", message)
@@ -189,6 +202,7 @@ class AccessMiddleware:
         self._policy = policy
         inner: ASGIApp = self._check
         if config.proxies:
+            # around the checks: they must see the client's address, not the proxy's
             inner = ProxyHeadersMiddleware(inner, trusted_hosts=list(config.proxies))  # type: ignore[assignment, arg-type]
         self._inner = inner
 
@@ -212,6 +226,7 @@ class AccessMiddleware:
             if message["type"] == "http.response.start":
                 own = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
+                    # setdefault: a handler may have set its own value
                     own.setdefault(name, value)
                 if secure and self._hsts:
                     own.setdefault("Strict-Transport-Security", self._hsts)
@@ -229,7 +244,9 @@ class AccessMiddleware:
 
 async def _reject(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
+        # the close is answered to a handshake, so the connect event has to be received first
         await receive()
+        # a close frame has room for 123 bytes of reason
         await send({"type": "websocket.close", "code": close_code(error), "reason": error.message[:120]})
     else:
         await error.response()(scope, receive, send)
@@ -242,6 +259,7 @@ def close_code(error: ApiError) -> int:
 
 def too_many(reason: str, wait_s: float) -> ApiError:
     """Return the error for a client that has to wait."""
+    # rounded up: a client that comes back after exactly this time must not be too early
     seconds = max(1, round(wait_s + 0.5))
     return ApiError(429, "too_many", f"{reason}: wait {seconds} s", headers={"Retry-After": str(seconds)})
 
@@ -249,6 +267,7 @@ def too_many(reason: str, wait_s: float) -> ApiError:
 def session_cookie(headers: Headers, secure: bool) -> str | None:
     """Return the secret in the session cookie."""
     try:
+        # SimpleCookie parses all cookies of the host; 4 kB is what browsers allow for one
         cookies: Mapping[str, object] = SimpleCookie(headers.get("cookie", "")[:4096])
     except CookieError:
         return None

@@ -46,6 +46,7 @@ class Call(NamedTuple):
 async def read_call(request: Request, *, role: Role | None, query: type | None, body: type | None) -> Call:
     """Return a request with its query and body as structs; `role` None lets anyone in. Raises ApiError."""
     client: Client = request.scope["edge_app.client"]
+    # before the body is read: nobody without the role makes the device parse anything
     if role is not None:
         client.require(role)
     values = _read_query(query, request)
@@ -85,6 +86,7 @@ def wrong_media_type(found: str, expected: str) -> ApiError:
 def _read_query(kind: type | None, request: Request) -> Any:
     if kind is None:
         return None
+    # a query repeats the name of a list's parameter; of any other, a second value would be dropped silently
     lists = {
         one.encode_name for one in msgspec.structs.fields(kind) if msgspec.json.schema(one.type).get("type") == "array"
     }
@@ -102,6 +104,7 @@ def _read_query(kind: type | None, request: Request) -> Any:
 async def _read_body(kind: type, request: Request) -> Any:
     """Return the JSON body as a struct; an empty body counts as {}. Raises ApiError."""
     parts, size = [], 0
+    # counted part by part: a chunked body has no Content-Length to check beforehand
     async for part in request.stream():
         size += len(part)
         if size > MAX_BODY:
@@ -111,6 +114,7 @@ async def _read_body(kind: type, request: Request) -> Any:
     if (data or media) and media != JSON:
         raise wrong_media_type(media, JSON)
     try:
+        # decoded without a type first, so that the errors below can name the field
         value = _whole_numbers(msgspec.json.decode(data or b"{}"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, "json", f"the body is not JSON: {error}") from error
@@ -136,8 +140,10 @@ def _to_struct(values: Mapping[str, Any], kind: type, part: str, *, strict: bool
             expected = one.type if strict else _without_none(one.type)
             found[one.name] = msgspec.convert(values[name], expected, strict=strict)
         except msgspec.ValidationError as error:
+            # msgspec quotes types in backquotes, which the page would show
             message = str(error).replace("`", "")
             raise ApiError(422, "invalid", f"{part}: {name}: {message}", field=name) from error
+        # checked here as well as in the learner: only here the error can name the field
         if name in LABEL_FIELDS and found[one.name] is not None:
             labels = found[one.name]
             for label in [labels] if isinstance(labels, str) else labels:
@@ -153,6 +159,7 @@ def _without_none(kind: Any) -> Any:
 def _whole_numbers(value: Any) -> Any:
     """Return a JSON value with 7.0 as the integer 7, which JSON Schema takes it for."""
     if isinstance(value, float):
+        # beyond 2^53 a float stands for several integers
         return int(value) if value.is_integer() and abs(value) <= MAX_ID else value
     if isinstance(value, list):
         return [_whole_numbers(one) for one in value]
@@ -162,6 +169,7 @@ def _whole_numbers(value: Any) -> Any:
 
 
 def _id(text: str) -> int:
+    # [0-9], not \d or isdecimal(): int() accepts the digits of all scripts
     if not re.fullmatch(r"[0-9]{1,16}", text) or int(text) > MAX_ID:
         raise ApiError(404, "unknown", f"{text[:20]!r} is not a valid id")
     return int(text)

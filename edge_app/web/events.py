@@ -56,6 +56,7 @@ class EventReader:
 
     def put(self, message: EventMessage) -> None:
         """Add an event."""
+        # the oldest goes, not the newest: after a loss a client reads the state anew anyway
         if len(self._waiting) >= WAITING:
             self._waiting.popleft()
             self._missed = True
@@ -90,6 +91,7 @@ class EventFeed:
         self._number = int(time.time()) << 16  # higher after a restart, so that a client notices a gap
         self._decision: Decided | None = None
         self._newest_entry = 0
+        # after the fields above: from here on the device's threads call _heard
         self._stop = control.listen(self._heard)
         self._task = asyncio.create_task(self._send_decisions())
 
@@ -110,8 +112,10 @@ class EventFeed:
         try:
             yield self._since(last)
             if self._decision is not None:
+                # at once, so that a new client need not wait for the next change
                 reader.show(_message("decision", translate.decision(self._decision)))
             while True:
+                # an empty list after the timeout is the heartbeat
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(reader.came.wait(), HEARTBEAT_S)
                 yield reader.take()
@@ -121,6 +125,7 @@ class EventFeed:
     def _since(self, last: int | None) -> list[EventMessage]:
         if last is None or last == self._number:
             return []
+        # a number that is not in the log: older than it, or from before a restart
         first = self._log[0].number if self._log else None
         if first is None or first > last + 1:
             return [MISSED]
@@ -129,6 +134,7 @@ class EventFeed:
     def _heard(self, event: Event) -> None:
         """Receive an event of the device; called from its threads."""
         if isinstance(event, Decided):
+            # only the newest is kept, without the loop: tens a second would wake it for nothing
             self._decision = event
         else:
             with contextlib.suppress(RuntimeError):  # the server has stopped
@@ -146,6 +152,7 @@ class EventFeed:
         while True:
             await asyncio.sleep(DECISION_S)
             decision = self._decision
+            # nothing is encoded while nobody reads
             if self._readers and decision is not None and decision is not sent:
                 sent = decision
                 await self._send_decision(decision)
@@ -155,6 +162,7 @@ class EventFeed:
         message = _message("decision", translate.decision(decision))
         for reader in self._readers:
             reader.show(message)
+        # the tray reports no event of its own: its newest id is compared ten times a second
         entries = self._control.tray()[:1]
         if entries and entries[0].id > self._newest_entry:
             self._newest_entry = entries[0].id

@@ -5,10 +5,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
+# bounded, because an attacker chooses how many addresses he uses
 CLIENTS = 1024
 """How many clients are remembered; the one that was silent longest is dropped for a new one."""
 FREE_FAILURES = 5
 """Wrong tokens before a client is locked out."""
+# a person who mistyped waits half a minute; a program gets 24 guesses a day
 FIRST_LOCK_S, LONGEST_LOCK_S = 30.0, 3600.0
 FORGIVEN_S = 24 * 3600.0
 """A client's failures are forgotten after so long without another."""
@@ -19,6 +21,7 @@ def plain_address(address: str) -> str:
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
+        # a UNIX socket's path, or nonsense in a proxy's header
         return address[:64]
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return str(mapped or found)
@@ -52,6 +55,7 @@ class RateLimiter:
     def wait_s(self, key: str, cost: float = 1.0) -> float:
         """Take `cost` and return 0; when too little is left, take nothing and return the seconds to wait."""
         now = self._clock()
+        # popped and put back, so that the order of the table is that of the last use
         bucket = self._buckets.pop(key, _Bucket(self._burst, now))
         tokens = min(self._burst, bucket.tokens + (now - bucket.time_s) * self._rate)
         wait = 0.0 if tokens >= cost else (cost - tokens) / self._rate
@@ -90,6 +94,7 @@ class Lockout:
         failed = self._failures.get(key)
         if failed is None or failed.number < FREE_FAILURES:
             return 0.0
+        # the exponent is bounded too: a float overflows at 2^1024
         lock = min(FIRST_LOCK_S * 2.0 ** min(failed.number - FREE_FAILURES, 20), LONGEST_LOCK_S)
         return max(0.0, failed.last_s + lock - self._clock())
 
@@ -105,6 +110,7 @@ class Lockout:
     def trust(self, key: str, digest: str) -> None:
         """Record that a token was right. The failures stay: a right token must not allow endless guesses."""
         self._trusted[key, digest] = None
+        # a client that is in use must not be the one that is dropped
         self._trusted.move_to_end((key, digest))
         while len(self._trusted) > self._clients:
             self._trusted.popitem(last=False)

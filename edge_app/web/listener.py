@@ -22,6 +22,7 @@ RESERVED_DESCRIPTORS = 64
 RETRY_S = 0.5
 """Pause after the system refused to accept: it is out of descriptors or memory."""
 ACCEPTED_AT_ONCE = 32
+# struct linger {on, 0 s}: close() discards unsent data and sends RST
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: reset the connection when it is closed."""
 
@@ -38,6 +39,7 @@ class ClientConnection:
         """Whether a request was answered."""
         self.handshake: asyncio.Task[asyncio.Transport] | None = None
         self._transport: asyncio.Transport | None = None
+        # set to None when it was called: drop() and the protocol may both report the end
         self._lost: Callable[[ClientConnection], None] | None = lost
 
     def connected(self, transport: asyncio.Transport) -> None:
@@ -48,6 +50,7 @@ class ClientConnection:
 
     def drop(self) -> None:
         """End the connection at once; what is sent but not yet delivered is dropped."""
+        # without a reset, what is in the socket's buffer would still reach a client that was just signed out
         if self._transport is not None:
             with suppress(OSError):  # gone already
                 self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -73,8 +76,10 @@ class ConnectionTable:
     def __init__(self, most: int, proxies: Sequence[IPv4Network | IPv6Network] = ()) -> None:
         """`most` connections in all; addresses in `proxies` stand for many clients, and may hold all of them."""
         self.most = most
+        # half: one address can never keep all others out
         self._share = max(1, most // 2)
         self._proxies = proxies
+        # dicts as ordered sets: the oldest connection is the first
         self._held: dict[str, dict[ClientConnection, None]] = {}
 
     def __len__(self) -> int:
@@ -106,6 +111,7 @@ class ConnectionTable:
 
     def _displaced_by(self, mine: int) -> ClientConnection | None:
         largest = max(self._held.values(), key=len)
+        # + 1: two addresses must not take the same place from each other in turn
         if len(largest) > mine + 1:
             return _longest_idle(largest) or next(iter(largest))
         # many addresses hold few each: the longest idle of all makes room
@@ -123,6 +129,7 @@ class ConnectionTable:
 
 def _longest_idle(connections: Iterable[ClientConnection]) -> ClientConnection | None:
     idle = [one for one in connections if not one.busy]
+    # a connection that has sent a request is more likely to belong to a page
     return next((one for one in idle if not one.used), idle[0] if idle else None)
 
 
@@ -160,11 +167,13 @@ class Listener:
         self._loop.add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
+        # bounded, so that a flood of connections does not keep the loop from the open ones
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 accepted, address = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
+            # the socket stays readable: without the pause the loop would spin
             except OSError as error:
                 logging.getLogger(__name__).warning("no connection can be accepted: %s", error.strerror)
                 self._loop.remove_reader(self._socket)
@@ -173,6 +182,7 @@ class Listener:
             # the system gives out the lowest free number: a high one means that few are left
             connection = None if accepted.fileno() > self._highest else self._table.admit(address[0])
             if connection is None:
+                # no 503: an answer would need a transport, and over TLS a handshake
                 accepted.close()
                 continue
             accepted.setblocking(False)
@@ -206,6 +216,7 @@ class Listener:
     ) -> None:
         error = None if handshake.cancelled() else handshake.exception()
         if handshake.cancelled() or error is not None:
+            # not logged: port scanners cause these all day
             if error is not None and not isinstance(error, OSError):  # OSError: no TLS, gone, or too slow
                 logging.getLogger(__name__).error("a connection failed", exc_info=error)
             accepted.close()

@@ -34,6 +34,7 @@ class PictureFeed:
         came = asyncio.Event()
         self._viewers.add(came)
         if self._task is None or self._task.done():
+            # encoded before the last viewer left: too old to begin with
             self._newest = None
             self._task = asyncio.create_task(self._make())
         elif self._newest is not None:
@@ -59,6 +60,7 @@ class PictureFeed:
             await asyncio.sleep(self._control.picture_period_s)
 
     def _next(self, last: int) -> JpegFrame | None:
+        # bounded, so that the thread is free soon after the last viewer has gone
         if not self._control.await_picture(last, 0.5):
             return None
         try:

@@ -32,7 +32,9 @@ CHUNKS, CHUNK_BYTES = 1000, 256
 AHEAD_BYTES = 64 << 10
 """Bytes that a client may send before the response to its last request."""
 
+# h11 accepts a lone \n too
 _HEAD_END = re.compile(rb"\n\r?\n")
+# written by hand: h11 has not seen the request, and cannot answer what it has not seen
 _TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n"
     + msgspec.json.encode(
@@ -48,6 +50,7 @@ class _Timer:
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self, transport: asyncio.Transport, seconds: float) -> None:
+        # already running: a client that sends a byte now and then must not prolong it
         if self._handle is None:
             self._handle = asyncio.get_running_loop().call_later(seconds, transport.abort)
 
@@ -71,6 +74,7 @@ class _Parser(h11.Connection):
         elif isinstance(event, h11.Data):
             self._chunks += 1
             self._bytes += len(event.data)
+            # only after many: an honest client may end a body with one small chunk
             if self._chunks > CHUNKS and self._bytes < CHUNK_BYTES * self._chunks:
                 raise h11.RemoteProtocolError("the chunks of the body are too small")
         return event
@@ -81,6 +85,7 @@ class BoundedHTTP(H11Protocol):
 
     def __init__(self, connection: ClientConnection, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        # in place of the parser that uvicorn made, before anything was received
         self.conn = _Parser()
         self._connection = connection
         self._timer, self._read_timer = _Timer(), _Timer()
@@ -102,6 +107,7 @@ class BoundedHTTP(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass on a head once it is complete, a body as it comes, and the next request after the response."""
         self._received += data
+        # get_protocol: after an upgrade the rest belongs to the WebSocket's protocol
         while self._received and not self.transport.is_closing() and self.transport.get_protocol() is self:
             state = self.conn.their_state
             if state is h11.IDLE:
@@ -125,6 +131,7 @@ class BoundedHTTP(H11Protocol):
         elif len(self._received) > AHEAD_BYTES:
             self.transport.abort()
         else:
+            # until on_response_complete: TCP makes the client wait
             self.flow.pause_reading()
 
     def _next_head(self) -> bytes:
@@ -150,6 +157,7 @@ class BoundedHTTP(H11Protocol):
         self._connection.busy, self._connection.used = False, True
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:  # it was answered before its body had come
+            # uvicorn would wait for the rest of the body without a limit
             self._timer.start(self.transport, HEAD_S)
         elif self._received:
             self.data_received(b"")
@@ -157,6 +165,7 @@ class BoundedHTTP(H11Protocol):
     def pause_writing(self) -> None:
         """Give the client READ_S to read."""
         super().pause_writing()
+        # called when the transport's buffer is full: the client has stopped reading
         self._read_timer.start(self.transport, READ_S)
 
     def resume_writing(self) -> None:

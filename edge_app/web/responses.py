@@ -16,6 +16,7 @@ JSON, ZIP, JPEG = "application/json", "application/zip", "image/jpeg"
 ANY_PICTURE, BYTES = "image/*", "application/octet-stream"
 NO_STORE = {"Cache-Control": "no-store"}
 
+# subclasses before their bases: FrameGone and others are InputErrors
 STATUS_OF: tuple[tuple[type[Exception], int, str], ...] = (
     (UnknownLabel, 404, "unknown_class"),
     (FrameGone, 409, "frame_gone"),
@@ -73,6 +74,7 @@ def api_error(error: Exception) -> ApiError:
     """Return the API error for an exception that a request raised; one that is not ours is logged."""
     if isinstance(error, ApiError):
         return error
+    # a full disk may show in any file operation, not only in the store's
     if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
         error = not_writable(error, "this could not be stored")
     for kind, status, code in STATUS_OF:

@@ -22,6 +22,7 @@ Label = Annotated[
         extra_json_schema={"pattern": LABEL},
     ),
 ]
+# 2^53: larger integers are not exact in JavaScript; 200 bounds the work of one request
 Ids = Annotated[list[Annotated[int, Meta(ge=1, le=2**53)]], Meta(min_length=1, max_length=200)]
 Sequence = Annotated[int, Meta(ge=0, le=2**53, description="Sequence number of a frame.")]
 

@@ -51,9 +51,11 @@ class WebServer(Closing):
         self._control = control
         self._config = config
         self.tokens = Tokens(tokens, session_s=config.session_days * 86400.0)
+        # for its error: an invalid token file is reported at the start, not with the first request
         self.tokens.stored()
         self._policy = AccessPolicy(config, self.tokens, time.monotonic)
         self._tls = _tls_context(config)
+        # last, so that nothing above leaves it open
         self._socket = _bind(config)
         self._site: Site | None = None
         self._server: uvicorn.Server | None = None
@@ -62,6 +64,7 @@ class WebServer(Closing):
         self._started = threading.Event()
         self.failure: BaseException | None = None
         """The exception that ended the server, if one did."""
+        # a daemon: a handler that hangs must not keep the process alive
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     @property
@@ -79,18 +82,21 @@ class WebServer(Closing):
     def start(self) -> None:
         """Start serving; return once requests are answered. Raises DeviceError when the server does not start."""
         self._thread.start()
+        # the event is also set when the server fails, so that a failure is not waited for
         if not self._started.wait(START_S) or self.failure is not None:
             raise DeviceError(f"the page and the API could not be started: {self.failure or 'no answer'}")
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Stop serving; requests in progress get `timeout_s` to finish."""
         if self._server is not None and self._loop is not None and self._thread.is_alive():
+            # the loop has ended by itself meanwhile
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._end)
             self._thread.join(timeout_s)
         self._socket.close()
 
     def _end(self) -> None:
+        # first no new connections, then the streams, which never end by themselves, then uvicorn waits for the rest
         if self._listener is not None:
             self._listener.close()
         if self._site is not None:
@@ -102,6 +108,7 @@ class WebServer(Closing):
         _forward_log()
         try:
             asyncio.run(self._serve())
+        # whatever it is: in a thread nobody would see it
         except BaseException as error:
             self.failure = error
             logging.getLogger(__name__).critical("the page and the API have stopped", exc_info=error)
@@ -121,13 +128,16 @@ class WebServer(Closing):
             http=protocol.BoundedHTTP,
             ws=protocol.BoundedWebSocket,
             ws_max_size=MESSAGE_BYTES,
+            # a client that vanished without closing is noticed after 40 s at most
             ws_ping_interval=20.0,
             ws_ping_timeout=20.0,
             ws_per_message_deflate=False,  # a JPEG does not shrink
             lifespan="on",
             loop="asyncio",
+            # the log belongs to edge-app; see _forward_log
             log_config=None,
             access_log=False,
+            # AccessMiddleware reads them, from the proxies in the configuration only
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=protocol.KEEP_ALIVE_S,
@@ -142,6 +152,7 @@ class WebServer(Closing):
         from edge_app.web.listener import ConnectionTable, Listener
         from edge_app.web.protocol import http_protocol
 
+        # uvicorn has no event for its start
         while not server.started and not server.should_exit:
             await asyncio.sleep(0.01)
         if not server.should_exit:
@@ -162,6 +173,7 @@ def _forward_log() -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.WARNING)
+        # the handler is on "uvicorn" alone: each record is passed on once
         logger.propagate = name != "uvicorn"
     logging.getLogger("uvicorn").handlers = [_Forward()]
 
@@ -188,7 +200,9 @@ def _bind(config: "WebConfig") -> socket.socket:
     except OSError as error:
         raise DeviceError(f"[web]: this system has no IPv{address.version}: {error.strerror}") from error
     try:
+        # connections of the last run stay in TIME_WAIT for a minute, and would keep the port
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # here, not in the server's thread: a port in use is an error of the start
         bound.bind((config.host, config.port))
         bound.listen(64)
     except OSError as error:
@@ -214,6 +228,7 @@ def _bind_reason(error: OSError, version: int, port: int) -> str:
 def port_user(version: int, port: int, proc: Path = Path("/proc")) -> str:
     """Return the program that listens on a TCP port, as far as this user may see it (proc(5), net/tcp)."""
     inodes = set()
+    # an IPv6 socket may hold the IPv4 port as well
     for table in ("tcp", "tcp6") if version == 4 else ("tcp6",):
         with suppress(OSError):
             for line in (proc / "net" / table).read_text().splitlines()[1:]:
@@ -231,6 +246,7 @@ def port_user(version: int, port: int, proc: Path = Path("/proc")) -> str:
 def _tls_context(config: "WebConfig") -> ssl.SSLContext | None:
     if not config.certificate:
         return None
+    # Python's defaults: TLS 1.2 or newer
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(config.certificate, config.key)

@@ -31,6 +31,7 @@ BODY_S = 15.0
 """Longest wait for a request's JSON body, or for the next part of an upload."""
 UPLOAD_S = 600.0
 """Longest time for an upload: only one runs at a time."""
+# so that the live loop keeps its rate
 SHARE = 0.2
 """Share of the time in which pictures from outside are decoded and encoded."""
 SWEEP_S = 15.0
@@ -60,12 +61,15 @@ class Services:
     async def sign_in(self, request: Request, call: Call) -> Response:
         """Exchange a token for a session cookie."""
         token = call.body.token
+        # the same check as for a bearer token: a lockout applies to both
         role = self._policy.check_token(token, call.client.key)
         secret = await in_thread(lambda: self._policy.tokens.start_session(token), call.client.key)
+        # removed between the check and the session
         if secret is None:
             raise ApiError(401, "wrong_token", "this token is not known")
         response = json_response(schema.Session(role))
         client, age = call.client, self._config.session_days * 86400
+        # httponly: no script of the page needs it, so none can read it
         response.set_cookie(_cookie(client), secret, age, secure=client.secure, httponly=True, samesite="strict")
         return response
 
@@ -98,11 +102,13 @@ class Services:
         """Send the examples of some classes, or of all, as a zip file."""
         exported = await in_thread(lambda: self.control.open_export(call.query.label), call.client.key)
         headers = {
+            # with a length, a client notices a file that was cut off
             "Content-Length": str(os.fstat(exported.file.fileno()).st_size),
             "Content-Disposition": 'attachment; filename="edge-app.zip"',
         }
         try:
             return self.streams.respond(call.client, _chunks(exported.file), ZIP, role="administer", headers=headers)
+        # too many streams are open: nobody will read the file
         except ApiError:
             exported.file.close()
             raise
@@ -167,6 +173,7 @@ def _cookie(client: Client) -> str:
 def check_announced(request: Request, limit: int) -> None:
     """Raise ApiError for a body that says it has more than `limit` bytes, before any of it is read."""
     announced = request.headers.get("content-length", "0")
+    # a header that is no number is h11's to reject
     if announced.isdecimal() and len(announced) < 16 and int(announced) > limit:
         raise body_too_long(limit)
 
@@ -181,6 +188,7 @@ async def received(request: Request, limit: int, seconds: float) -> bytes:
 async def _receive(request: Request, file: IO[bytes], limit: int) -> None:
     """Write the body to a file, part by part. Raises ApiError when it is too long or too slow."""
     async for part in _parts(request, limit):
+        # in a thread: a slow card would stop the event loop
         await in_thread(lambda data=part: file.write(data))  # type: ignore[misc]
     file.flush()
 
@@ -202,5 +210,6 @@ async def _parts(request: Request, limit: int) -> AsyncIterator[bytes]:
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
     with file:
+        # 64 kB: a slow reader holds little memory
         while chunk := await in_thread(lambda: file.read(1 << 16)):
             yield chunk

@@ -30,7 +30,9 @@ class Places:
             raise ApiError(503, "busy", "too many pictures are being sent; try again", headers={"Retry-After": "2"})
         self._inside += 1
         try:
+            # weakly held: a client's semaphore goes with its last request
             own = self._clients.setdefault(client, asyncio.Semaphore(1))
+            # the client's own first: its second request must not take a place while it waits
             async with own, self._places:
                 yield
         finally:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edge_app.config import WebConfig
 
 STATIC = Path(__file__).with_name("static")
+# the live picture and the events
 STREAMS_PER_PAGE = 2
 
 RequestHandler = Callable[[Request], Awaitable[Response]]
@@ -81,6 +82,7 @@ class Site:
         """Return the routes: one per path, so that a wrong method is answered with those that exist."""
         paths: dict[str, dict[str, RequestHandler]] = {}
         for one in OPERATIONS:
+            # `path`, because a class name may contain a slash
             path = one.prefix + one.path.replace("{label}", "{label:path}")
             paths.setdefault(path, {})[one.method] = self._endpoint(one)
         ordered = sorted(paths, key=lambda path: "{label" in path)  # a class name matches any path
@@ -90,6 +92,7 @@ class Site:
             _route("/", {"GET": _page}),
             WebSocketRoute(f"{ROOT}/live", self._live),
             WebSocketRoute(f"{ROOT}/events", self._events),
+            # check_dir=False: an installation without the page still serves the API
             Mount("/static", _Static(directory=STATIC, check_dir=False)),
         ]
 
@@ -100,6 +103,7 @@ class Site:
         async def run(request: Request) -> Response:
             async with deadline(BODY_S):
                 call = await read_call(request, role=operation.role, query=operation.query, body=body)
+            # the first was counted before the request was read
             self._policy.charge(call.client, operation.cost - 1)
             if endpoint is not None:
                 return await endpoint(self._running, request, call)
@@ -141,6 +145,7 @@ def _route(path: str, methods: dict[str, RequestHandler]) -> Route:
 
     async def endpoint(request: Request) -> Response:
         try:
+            # uvicorn sends no body in answer to HEAD
             return await methods["GET" if request.method == "HEAD" else request.method](request)
         except ClientDisconnect:
             return Response(status_code=400)  # the client will not read it

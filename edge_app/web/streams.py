@@ -55,6 +55,7 @@ class ClientStream:
         finally:
             for task in (*tasks, over):
                 task.cancel()
+            # cancelled tasks are awaited, so that their clean-up has run and no exception is left unread
             await asyncio.gather(*tasks, over, return_exceptions=True)
         for task in tasks:
             if task in done:
@@ -73,6 +74,7 @@ class EndlessResponse(StreamingResponse):
         media_type: str,
         headers: Mapping[str, str],
     ) -> None:
+        # nginx would otherwise collect events until its buffer is full
         super().__init__(content, media_type=media_type, headers={**NO_STORE, "X-Accel-Buffering": "no", **headers})
         self._streams = streams
         self._stream = stream
@@ -91,11 +93,13 @@ class EndlessResponse(StreamingResponse):
                 return
         finally:
             self._streams.leave(self._stream)
+        # an endless stream ends properly when the device stops, so that a browser reconnects
         if started and not self._stream.revoked and "content-length" not in self.headers:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         # what was sent and not yet received must not arrive either, and half a file must not look complete
         scope["state"]["edge_app.connection"].drop()
+        # uvicorn logs an error for a response that returns before it is complete
         while (await receive())["type"] != "http.disconnect":
             pass
 
@@ -107,6 +111,7 @@ class Streams:
         """`most` streams may be open, three quarters of them by one client."""
         self._policy = policy
         self._most = most
+        # at least two, which one page needs; the rest is left for another client
         self._share = max(2, most * 3 // 4)
         self._open: set[ClientStream] = set()
         self._ending = False
@@ -156,6 +161,7 @@ class Streams:
         """End the streams of clients that no longer have their role."""
         while True:
             await asyncio.sleep(CHECK_S)
+            # no await in this loop: streams cannot leave the set meanwhile
             for stream in self._open:
                 if not self._policy.still_allows(stream.client, stream.role):
                     stream.end(revoked=True)
@@ -177,10 +183,12 @@ class Streams:
     def events(self, client: Client, request: Request) -> EndlessResponse:
         """Answer with endless server-sent events. Raises ApiError."""
         last = request.headers.get("last-event-id", "")
+        # an invalid number is ignored, as browsers send back whatever they were given
         since = int(last) if last.isascii() and last.isdecimal() and len(last) < 19 else None
         return self.respond(client, self._sse(since), "text/event-stream")
 
     async def _sse(self, last: int | None) -> AsyncIterator[bytes]:
+        # a browser reconnects after a second; sent at once, so that the response's head does not wait for an event
         yield b"retry: 1000\n: edge-app\n\n"
         async for messages in self._events.read(last):
             yield b"".join(message.as_sse() for message in messages) or b": alive\n\n"
@@ -236,6 +244,7 @@ class Streams:
         code, reason = POLICY_VIOLATION, ""
         try:
             await socket.accept()
+            # a client has nothing to send: whatever is received, a close too, ends the stream
             if await stream.run(send(), socket.receive()):
                 code = close_code(SIGNED_OUT) if stream.revoked else GOING_AWAY
                 reason = SIGNED_OUT.message if stream.revoked else "the device is stopping"

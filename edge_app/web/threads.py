@@ -9,6 +9,7 @@ import anyio
 
 T = TypeVar("T")
 
+# half: one client's slow requests do not keep others waiting
 THREADS, THREADS_PER_CLIENT = 8, 4
 
 _limiter = anyio.CapacityLimiter(THREADS)
@@ -23,6 +24,7 @@ async def in_thread(work: Callable[[], T], client: str | None = None) -> T:
     """
     if client is None:
         return await anyio.to_thread.run_sync(work, limiter=_limiter)
+    # weakly held: it goes with the client's last piece of work
     share = _shares.setdefault(client, asyncio.Semaphore(THREADS_PER_CLIENT))
     async with share:
         return await anyio.to_thread.run_sync(work, limiter=_limiter)

@@ -56,6 +56,7 @@ class _Content(NamedTuple):
         """Return the role of the token with this SHA-256; all are compared, so that the time tells nothing."""
         found: Role | None = None
         for known in self.tokens.values():
+            # no early return: the time must not tell which role a token has
             if hmac.compare_digest(known.sha256, digest):
                 found = known.role
         return found
@@ -64,6 +65,7 @@ class _Content(NamedTuple):
         """Return the content without a role's token and its sessions."""
         gone = self.tokens.get(role)
         tokens = {name: one for name, one in self.tokens.items() if name != role}
+        # a session must not outlive the token that it was started with
         sessions = {mark: one for mark, one in self.sessions.items() if gone is None or one.token != gone.sha256}
         return _Content(tokens, sessions)
 
@@ -83,6 +85,7 @@ class Tokens:
         self.path = path
         self._session_s = session_s
         self._wall = wall
+        # one tuple, replaced as a whole: threads read it without a lock
         self._known: tuple[tuple[int, ...] | None, _Content] = (None, EMPTY)
 
     def make(self, role: Role) -> str:
@@ -126,6 +129,7 @@ class Tokens:
             return None
         secret, digest = secrets.token_urlsafe(32), hash_of(token)
         with self._changing() as change:
+            # asked again under the lock
             if change.content.role_of(digest) is None:
                 return None  # removed meanwhile
             now = self._wall()
@@ -160,6 +164,7 @@ class Tokens:
                 change = _Change(self._read())
                 before = change.content
                 yield change
+                # no write without a change: cards wear
                 if change.content != before:
                     write_atomically(self.path, _to_json(change.content))
         except OSError as error:
@@ -169,13 +174,17 @@ class Tokens:
         """Return what the file holds; it is read when it has changed. Raises InputError."""
         try:
             found = self.path.stat()
+            # every writer replaces the file, so that a change has another inode; ctime also tells a chmod
             mark = (found.st_ino, found.st_ctime_ns, found.st_size)
             known, content = self._known
             if mark == known:
                 return content
+            # no link is followed: it could name another file
             with open_regular(self.path) as file:
                 self._check(os.fstat(file.fileno()))
+                # st_size was that of a moment ago
                 data = file.read(MAX_FILE + 1)
+        # an administrator may remove the file to sign everybody out
         except FileNotFoundError:
             self._known = (None, EMPTY)
             return EMPTY

@@ -171,6 +171,7 @@ def event(one: control.Event) -> tuple[str, Any]:
         return "corrected", {
             "kind": one.kind,
             "labels": one.labels,
+            # as many as one request may name; `action` has the number of all
             "examples": one.examples[:200],
             "action": action(one.action),
             "source": one.source,
@@ -178,5 +179,6 @@ def event(one: control.Event) -> tuple[str, Any]:
     if isinstance(one, control.Rejected):
         return "refused", {"reason": one.reason, "source": one.source}
     assert isinstance(one, control.Health)
+    # fields may hold paths and exceptions, which JSON cannot
     fields = {name: value if isinstance(value, int | float) else str(value) for name, value in one.fields.items()}
     return "health", {"what": one.what, "fields": fields, "time_ms": one.time_ns // NS_PER_MS}
