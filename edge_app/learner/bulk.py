@@ -58,13 +58,16 @@ class BulkTeacher(Closing):
 
     def __init__(self, learner: Learner, manifest: "ModelManifest", *, threads: int = 1) -> None:
         """Load the model. Raises RuntimeMissing, ModelNotFound, ModelMismatch."""
+        # here, because a TFLite runtime takes long to load, and other users of this module need none
         from edge_app.encoder.tflite import TFLiteEncoder
 
         self._learner = learner
         self._manifest = manifest
         self._encoder = TFLiteEncoder(manifest, threads=threads)
         self._decoders = ThreadPoolExecutor(DECODERS, thread_name_prefix="decoder")
+        # one: batches have to be learnt in the order of the data set
         self._teacher = ThreadPoolExecutor(1, thread_name_prefix="teacher")
+        # a Preprocessor reuses its buffers, so each decoder thread has its own
         self._own = threading.local()
 
     def teach(
@@ -80,6 +83,7 @@ class BulkTeacher(Closing):
         Raises InputError for a class name that cannot be used or a class that would exceed its limit, before anything
         is taught, and StateNotWritable; batches stored before that stay.
         """
+        # everything that a name or a number can violate, before anything is taught
         self._check(items)
         known = self._learner.pictures()
         batches: dict[str, list[Sample]] = defaultdict(list)
@@ -87,6 +91,7 @@ class BulkTeacher(Closing):
         ahead = self._prepared(dataset, items)
         for item in progress("teaching", items):
             try:
+                # raises what the decoder's thread raised
                 picture = next(ahead).result()
             except InputError as error:
                 result.failed.append(LeftOut(item.name, str(error)))
@@ -94,18 +99,21 @@ class BulkTeacher(Closing):
             if not is_new(item, known.setdefault(thumbnail_mark(picture.thumbnail), set()), result):
                 continue
             batch = batches[item.label]
-            batch.append(Sample(self._encoder.encode(picture.image).copy(), picture.thumbnail, item.name))
+            batch.append(Sample(self._encoder.encode(picture.image), picture.thumbnail, item.name))
             if len(batch) == BATCH:
                 storing.append(self._teacher.submit(self._store, item.label, batches.pop(item.label), result))
+            # results are taken early, so that a failure ends the run, and few batches wait in memory
             while storing and (storing[0].done() or len(storing) > 2):
                 storing.popleft().result()
         for label, batch in batches.items():
             storing.append(self._teacher.submit(self._store, label, batch, result))
+        # raises what a batch failed with
         for future in storing:
             future.result()
 
     def close(self) -> None:
         """Close the model, after the batch that is being stored."""
+        # in the order of the flow: nothing new reaches the teacher, then the batch in progress ends, then the model
         self._decoders.shutdown(cancel_futures=True)
         self._teacher.shutdown(cancel_futures=True)
         self._encoder.close()
@@ -127,6 +135,7 @@ class BulkTeacher(Closing):
         waiting: deque[Future[PreparedPicture]] = deque()
         for item in items:
             waiting.append(self._decoders.submit(self._prepare, dataset, item))
+            # bounded: decoded pictures take much memory
             if len(waiting) > AHEAD:
                 yield waiting.popleft()
         yield from waiting
@@ -134,6 +143,7 @@ class BulkTeacher(Closing):
     def _prepare(self, dataset: Dataset, item: Item) -> PreparedPicture:
         from edge_app.encoder.preprocess import Preprocessor
 
+        # an export holds inputs of an encoder, which must not be cropped a second time
         if dataset.exported:
             return exported_picture(dataset.read(item), self._manifest.input_size)
         if not hasattr(self._own, "preprocess"):
@@ -165,6 +175,7 @@ def in_turns(items: Iterable[Item], limit: int | None = None) -> list[Item]:
         if limit is None or len(classes[item.label]) < limit:
             classes[item.label].append(item)
     longest = max(map(len, classes.values()), default=0)
+    # classes take turns, because a network that sees one class after the other forgets some of the earlier ones
     return [
         item
         for start in range(0, longest, BATCH)

@@ -36,6 +36,7 @@ def schedule(
     order in which classes alternate. `examples` is the number of examples of each class, without thumbnails included.
     """
     ordered = sorted(candidates, key=lambda candidate: candidate.example)
+    # counted on while the schedule is made: each step depends on those before it
     done = {candidate.example: candidate.dreams for candidate in ordered}
     seen = Counter(examples)
     for candidate in ordered:
@@ -43,6 +44,7 @@ def schedule(
     for number in range(max(config.dreams, config.rehearsals)):
         rehearsed = []
         for example, label, _ in ordered:
+            # docs/consolidation.md has the measurements behind this bound
             altered = seen[label] < config.per_class
             if done[example] != number or number >= (config.dreams if altered else config.rehearsals):
                 continue
@@ -51,6 +53,7 @@ def schedule(
             if altered:
                 yield ReplayChoice(example, number, altered)
             else:
+                # collected, because rehearsals follow the dreams of a round and are shuffled
                 rehearsed.append(example)
         yield from (ReplayChoice(example, number, False) for example in sorted(rehearsed, key=scattered))
 
@@ -75,4 +78,5 @@ def schedule_new(labels: Sequence[str], config: ConsolidationConfig) -> list[Rep
 
 def scattered(example: int) -> int:
     """Return a number that orders examples as if shuffled; different for all examples below 2^32."""
+    # no random numbers: the order must be the same on every device and after every start
     return zlib.crc32(example.to_bytes(8))

@@ -42,6 +42,7 @@ class Consolidator:
         self._changing = changing
         self._has_room = has_room
         self._learn = learn
+        # not stored: after a restart each is tried, and reported, once more
         self._left_out: dict[int, str] = {}
 
     def next(self, config: ConsolidationConfig) -> ReplayTask | None:
@@ -53,6 +54,7 @@ class Consolidator:
             if not self._has_room():
                 return None
             while (found := choose(self._candidates(), self._store.classes(), config)) is not None:
+                # a damaged picture leaves the candidates, so that the loop ends
                 example, number, altered = found
                 try:
                     return ReplayTask(example, number, self._store.thumbnail(example) if altered else None)
@@ -62,6 +64,7 @@ class Consolidator:
 
     def leave_out(self, example: int, reason: str) -> None:
         """Make no dreams of an example from now on, because its thumbnail cannot be used; log it once."""
+        # setdefault returns another object if the example was left out before: logged once
         if self._left_out.setdefault(example, reason) is reason:
             logger.warning("example %d is left out of dreams: %s", example, reason)
 
@@ -77,6 +80,7 @@ class Consolidator:
         """
         with self._changing():
             dreamt = {candidate.example: candidate.dreams for candidate in self._store.dreamers()}
+            # encoding took time without the lock: the example may have been dreamt of or forgotten meanwhile
             if dreamt.get(task.example) != task.number:
                 return False
             self._store.dream([Dream(task.example, task.number, embedding.tobytes())])
@@ -92,6 +96,7 @@ class Consolidator:
             planned = schedule(self._candidates(), self._store.classes(), config)
             due = list(islice(takewhile(lambda choice: not choice.altered, planned), limit))
             if due:
+                # no embedding: a rehearsal uses the example's own
                 self._store.dream([Dream(choice.example, choice.number, b"") for choice in due])
                 self._learn()
         return len(due)

@@ -29,6 +29,7 @@ def alteration(jpeg: bytes, number: int, size: int) -> Alteration:
 
     Every second one is mirrored. Place and size come from blake2b of the picture's bytes and the number.
     """
+    # a hash, not a random generator: those of numpy may change between versions. 12 bytes are three 32-bit draws
     digest = hashlib.blake2b(jpeg, digest_size=12, person=number.to_bytes(16, "little")).digest()
     draws = [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 12, 4)]
     least, most = max(round(size * SMALLEST), 1), max(round(size * LARGEST), 1)
@@ -44,6 +45,7 @@ def altered(image: NDArray[np.uint8], how: Alteration) -> NDArray[np.uint8]:
     import cv2
 
     part = image[how.top : how.top + how.side, how.left : how.left + how.side]
+    # cv2 takes (width, height)
     whole = cv2.resize(np.ascontiguousarray(part), image.shape[1::-1], interpolation=cv2.INTER_LINEAR_EXACT)
     picture: NDArray[np.uint8] = np.ascontiguousarray(whole[:, ::-1]) if how.mirror else whole
     return picture

@@ -55,10 +55,13 @@ class HeatMapper:
                 "no [map]. Use an encoder that is shipped with edge-app"
             )
         with self._guard:
+            # `is`: the caller passes the same array for each column, and must not write to it
             if self._encoded is None or self._encoded[0] is not picture:
                 self._encoded = (picture, *self._encoder.encode_with_map(picture))
             _, embedding, cells = self._encoded
+        # outside the lock: the learner has its own
         evidence = self._learner.evidence(embedding, label)
+        # a plain mean is the limit of Gaussian pooling
         sigma = math.inf if self._manifest.sigma is None else self._manifest.sigma
         drive = drive_per_cell(evidence.drive, cells, sigma=sigma, zero_point=told.zero_point)
         return HeatMap(evidence.label, drive)

@@ -58,6 +58,7 @@ class Importer:
         self._changing = changing
         self._clock = clock
         self._side = side
+        # an event, not a flag: a pause between two pieces ends at once when imports are refused
         self._closed = threading.Event()
 
     def refuse(self) -> None:
@@ -79,15 +80,20 @@ class Importer:
         try:
             for piece in incoming.pieces():
                 began = time.monotonic()
+                # decoded before the lock is taken: presses do not wait for it. A place may occur again: a rehearsal of
+                # the other device
                 new = {place: self._prepared(incoming, place) for place in dict.fromkeys(piece) if place not in staged}
                 self.check_allowed()
                 with self._changing():
+                    # asked again: it may have been refused while this waited for the lock
                     self.check_allowed()
                     staged |= self._store.stage(new, piece, staged)
                 if paced:
+                    # half of the time at most, so that the live loop keeps its rate
                     self._closed.wait(time.monotonic() - began)
             labels = {example: incoming.examples[place].label for place, example in staged.items()}
             return self._adopt(labels, adopted) if labels else None
+        # Ctrl-C too: what was stored would take room until the next start
         except BaseException:
             self._discard(list(staged.values()))
             raise

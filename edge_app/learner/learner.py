@@ -91,6 +91,7 @@ class Learner(Closing):
         self._clock = clock
         self._rate_code = rate_code
         self._factory = factory
+        # reentrant: the rebuilder's last step holds it and reads the journal, which takes it too
         self._writing = threading.RLock()
         self._patience_s = PATIENCE_S
         self._importer = Importer(store, self._changing, clock, thumbnail_side)
@@ -100,22 +101,27 @@ class Learner(Closing):
         """Faults that were found and repaired when the state was opened."""
         try:
             trained, saved = self._resume(progress)
+        # a constructor that raises has no owner to close what it took over
         except BaseException as error:
             self._release(damaged=isinstance(error, StateCorrupt))
             raise
+        # from here on other threads may use the network
         self._live = LiveNetwork(trained, rate_code)
         self._saver = Saver(snapshots, self._freeze, every=snapshot_every, saved=saved)
         self._rebuilder = Rebuilder(
             store, snapshots, rate_code, factory, self._swap, self._writing, self._saver.lock, progress
         )
+        # what was replayed counts: the next start would have to replay it again
         self._saver.learnt(trained.journal.count - saved.presentations)
 
     def _resume(self, progress: Progress | None) -> tuple[Trained, SnapshotKey]:
         """Return the network as the journal says, and the key of the snapshot that the replay began with."""
         if not self._store.read_only:
+            # only the holder of the lock may remove what killed processes left
             clean(self._store.path.parent)
             restrict(self._store.path.parent)
             self._snapshots.clean()
+            # an import that was interrupted: its examples have no class yet
             if leftover := self._store.staged():
                 self._store.discard(leftover)
         trained, notices = resume(self._store.binding, self._snapshots, self._factory, self._store.journal)
@@ -203,9 +209,12 @@ class Learner(Closing):
         for one in shown:
             self._check_embedding(one.embedding)
         with self._changing():
+            # under the lock: the class may be forgotten at any other time
             label = corrections.target(self._store, label)
             needed = sum(one.embedding.nbytes + len(one.thumbnail or b"") for one in shown)
+            # before the prediction: `newest` must not name an example that leaves
             leaving = make_room(self._store, self.limits, label, self._snapshots.used_bytes(), needed, len(shown))
+            # a copy for several: predicting the second needs the first learnt, which is not stored yet
             network = self._live if len(shown) == 1 else self._copy()
             decided = predict_in_turn(network, self._store, shown, label, leaving)
             time_ns = self._clock()
@@ -215,12 +224,15 @@ class Learner(Closing):
                 )
                 for one, (_, prediction) in zip(shown, decided, strict=True)
             ]
+            # stored before it is learnt: the network never knows what the disk does not
             action = self._store.commit("teach", time_ns, add=examples, labels=dict.fromkeys(leaving))
             if leaving:
+                # the oldest example cannot be unlearnt, only left out of a replay
                 self._rebuilder.outdate()
             self._catch_up()
         if leaving:
             self._rebuilder.run(background=True)
+        # the changes list those that left first
         added = action.changes[len(leaving) :]
         return [LearntExample(change.example, label, *one) for change, one in zip(added, decided, strict=True)]
 
@@ -244,6 +256,7 @@ class Learner(Closing):
         `thumbnail` raises: then nothing is imported.
         """
         with self._changing():
+            # before everything else: a device that stops must not begin to read a large file
             self._importer.check_allowed()
             known = self._store.contents()
             fresh = {i: new for i, new in enumerate(examples) if (new.label, new.embedding) not in known}
@@ -251,6 +264,7 @@ class Learner(Closing):
                 corrections.target(self._store, label)
             used = self._snapshots.used_bytes() + thumbnail_bytes
             room_for_many(self._store, self.limits, list(fresh.values()), used)
+        # outside the lock: storing the pieces takes it for each
         places = [i for i in (range(len(examples)) if order is None else order) if i in fresh]
         action = self._importer.run(PendingImport(fresh, places, thumbnail, own), self._pass_over, paced=background)
         if action is not None:
@@ -259,6 +273,7 @@ class Learner(Closing):
 
     def _pass_over(self) -> None:
         """Leave what was imported to the network that is rebuilt: it learns it in the order of the journal."""
+        # otherwise _catch_up would learn the import with the next press, in one long step
         self._live.pass_over(self._store.last_seq())
         self._rebuilder.outdate()
 
@@ -295,6 +310,7 @@ class Learner(Closing):
             return self._consolidator.count(config)
 
     def _has_room_for_dreams(self) -> bool:
+        # half: what a person teaches must never be rejected because of dreams
         return 2 * (self._store.used_bytes() + self._snapshots.used_bytes()) <= self.limits.disk_bytes
 
     def forget_dreams(self, *, background: bool = False) -> None:
@@ -342,6 +358,7 @@ class Learner(Closing):
 
     def purge(self, examples: Sequence[int], *, background: bool = False) -> None:
         """Delete examples for good, and the snapshots, which may include them; undo cannot bring them back."""
+        # given back before the saver's lock is taken, which comes first in the order of locks
         with self._hold():
             self._check_writable()
         self._saver.clear()  # first: on a full disk it makes the room in which the deletion can be written
@@ -433,9 +450,11 @@ class Learner(Closing):
         """Save a snapshot and release the folder; a rebuild in progress is abandoned, the next start replays."""
         self.refuse_imports()
         with self._writing:
+            # closing twice is allowed, as with files
             if self._closed:
                 return
             self._closed = True
+        # before the snapshot: a stale network would not be saved, and its thread uses the store
         self._rebuilder.stop()
         self._saver.close()
         with self._writing:
@@ -446,6 +465,7 @@ class Learner(Closing):
     @contextmanager
     def _hold(self) -> Iterator[None]:
         """Hold the lock of the store. Raises StateBusy when it cannot be had in time."""
+        # a disk may hang for minutes; without a limit every stage that teaches would hang with it
         if not self._writing.acquire(timeout=self._patience_s):
             raise StateBusy(
                 f"{self._store.path.parent} is busy: the disk has taken more than {self._patience_s:g} s to store "
@@ -478,6 +498,7 @@ class Learner(Closing):
 
     def _copy(self) -> LiveNetwork:
         """Return a copy of the network in use."""
+        # by a snapshot: the exact state, without a second way to copy a network
         return LiveNetwork(Trained(self._factory.load(self._live.state())), self._rate_code)
 
     def _correct(self, change: Callable[[], Action], background: bool) -> Action:
@@ -489,8 +510,10 @@ class Learner(Closing):
 
     def _relabel(self, kind: str, labels: Callable[[], corrections.Labels], background: bool) -> Action:
         def change() -> Action:
+            # inside the change: the examples are looked up under the lock under which they are changed
             wanted = labels()
             if kind == "relabel":
+                # only relabel can add a class; filter: None forgets
                 check_classes(self._store, self.limits, filter(None, wanted.values()))
             return self._store.commit(kind, self._clock(), labels=wanted)
 
@@ -499,6 +522,7 @@ class Learner(Closing):
     def _catch_up(self) -> None:
         """Learn the journal's new entries; the caller holds `_writing`."""
         try:
+            # from the journal, not from the arguments: what is learnt is what was stored, in its order
             while entries := self._store.journal(self._live.seq, CHUNK):
                 self._live.learn(entries)
                 self._saver.learnt(len(entries))
@@ -514,12 +538,14 @@ class Learner(Closing):
     def _freeze(self, saved: SnapshotKey | None) -> tuple[SnapshotKey, bytes, int] | None:
         with self._writing:
             key = self._live.key(self._store.binding)
+            # stale: a snapshot of a network without the last correction would never fit the journal
             if self._store.read_only or self._rebuilder.stale or key == saved:
                 return None
             return key, self._live.state(), self._store.last_action()
 
     def _check_embedding(self, embedding: NDArray[np.uint8]) -> None:
         size = self._store.binding.embedding_size
+        # checked before it is stored: the journal must never hold what no network can learn
         if not isinstance(embedding, np.ndarray) or embedding.dtype != np.uint8 or embedding.shape != (size,):
             found = f"{embedding.dtype} {embedding.shape}" if isinstance(embedding, np.ndarray) else repr(embedding)
             raise InputError(f"embedding is {found}, expected a uint8 array of ({size},)")
@@ -533,6 +559,7 @@ class Learner(Closing):
             raise StateNotWritable(f"{self._store.path.parent} was opened read-only: it cannot be changed")
 
     def _release(self, *, damaged: bool = False) -> None:
+        # a damaged database is left byte for byte as it was, for `edge-app recover`
         self._store.close(unchanged=damaged)
         if self._lock is not None:
             self._lock.release()

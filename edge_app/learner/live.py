@@ -46,6 +46,7 @@ class LiveNetwork:
 
     def predict(self, embedding: NDArray[np.uint8]) -> Decision:
         """Decide on one embedding, (n,)."""
+        # outside the lock: the rate code is pure
         counts = self._rate_code(embedding)
         with self._deciding:
             return self._trained.network.predict_one(counts)
@@ -59,17 +60,20 @@ class LiveNetwork:
                 decision = network.predict_one(counts)
                 if not decision.labels:
                     raise InputError("no class was taught yet, so there is no column to explain")
+                # without a spike, the column that came closest to one
                 label = decision.label or decision.labels[int(decision.excitation.argmax())]
             return InputDrive(label, network.input_drive(counts, label))
 
     def learn(self, entries: Sequence[Entry]) -> None:
         """Learn further presentations; decisions are made in between."""
+        # the lock is given back after each step
         for start in range(0, len(entries), STEP):
             with self._deciding:
                 self._trained.learn(entries[start : start + STEP], self._rate_code)
 
     def pass_over(self, seq: int) -> None:
         """Skip the journal up to a sequence number: the network that is being rebuilt learns it."""
+        # without the lock: decisions do not use it, and changes are serialised by the store's lock
         self._trained.seq = seq
 
     def replace(self, trained: Trained) -> None:

@@ -21,6 +21,7 @@ def find_manifest(folder: Path, name: str | None) -> "ModelManifest":
     if name is not None:
         return load_manifest(name)
     if path.is_file():
+        # without the lock: the model has to be known before the state can be opened
         db = connect_reader(path)
         try:
             binding = read_binding(db, path)
@@ -37,6 +38,7 @@ def installed(encoder_sha256: str) -> list[Path]:
     """Return the manifests that name a model file of this SHA-256; the files themselves are not read."""
     from edge_app.encoder.model import find_models
 
+    # the hashes that the manifests state: the one that is loaded is checked then
     return [path for path in find_models().values() if _sha256(path) == encoder_sha256]
 
 

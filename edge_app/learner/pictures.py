@@ -80,6 +80,7 @@ def as_thumbnail(jpeg: bytes, side: int) -> bytes:
     from edge_app.encoder.preprocess import Preprocessor
 
     image = decode_thumbnail(jpeg)
+    # compressing again would lose quality; but a JPEG may carry megabytes of metadata
     if image.shape == (side, side, 3) and len(jpeg) <= MAX_BYTES_PER_PIXEL * side * side:
         return jpeg
     return thumbnail_of(Preprocessor(side)(image))
@@ -93,6 +94,7 @@ def exported_picture(jpeg: bytes, side: int) -> PreparedPicture:
     from edge_app.datasets.pictures import decode_thumbnail
 
     thumbnail = as_thumbnail(jpeg, side)
+    # decoded from the thumbnail that is stored, so that embedding and thumbnail belong together
     return PreparedPicture(decode_thumbnail(thumbnail), thumbnail)
 
 
@@ -105,6 +107,7 @@ class PictureEncoder(Closing):
         from edge_app.encoder.tflite import TFLiteEncoder
 
         self._preprocess = Preprocessor(manifest.input_size, crop=manifest.crop)
+        # without crop: a thumbnail was cropped when it was made
         self._resize = Preprocessor(manifest.input_size)
         self._encoder = TFLiteEncoder(manifest, threads=threads)
 
@@ -117,7 +120,7 @@ class PictureEncoder(Closing):
         """Return the embedding, (n,) uint8, of a thumbnail of any size. Raises InputError when it is damaged."""
         from edge_app.datasets.pictures import decode_thumbnail
 
-        return self._encoder.encode(self._resize(decode_thumbnail(jpeg))).copy()
+        return self._encoder.encode(self._resize(decode_thumbnail(jpeg)))
 
     def close(self) -> None:
         """Close the model."""

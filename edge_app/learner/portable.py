@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
 
 FORMAT = "edge-app network 1"
+# the largest int64: readers compare, and need no case of their own for "no limit"
 NO_LIMIT = (1 << 63) - 1
 
 
@@ -29,6 +30,7 @@ def write_portable(learner: Learner, manifest: "ModelManifest", limit: int | Non
     from edge_app.colanet.portable import decision_arrays
     from edge_app.encoder.ratecode import RateCode
 
+    # a copy: the network in use may learn meanwhile
     network = CoLaNET.from_snapshot(learner.network_state())
     arrays: dict[str, NDArray[Any]] = {
         "format": np.array(FORMAT),
@@ -40,6 +42,7 @@ def write_portable(learner: Learner, manifest: "ModelManifest", limit: int | Non
         **decision_arrays(network),
         "limit": np.array(NO_LIMIT if limit is None else limit),
     }
+    # not np.savez: it writes the time of day into the file, and equal networks would give other bytes
     with zipfile.ZipFile(file, "w") as archive:
         for name, values in arrays.items():
             content = io.BytesIO()

@@ -70,10 +70,12 @@ def rebuild(
     StateNotWritable, InputError.
     """
     require_state(folder)
+    # held throughout: a service that teaches meanwhile would write for the old encoder
     lock = FolderLock(folder)
     try:
         with Store.open(database_path(folder)) as store:
             encoder, before = store.binding.encoder_name, _recognised(store.examples())
+            # compared before rebind() below replaces the stored binding
             other = binding.decides_otherwise(store.binding)
             reencode = binding.encoder_sha256 != store.binding.encoder_sha256
             lost, kept = 0, None
@@ -85,6 +87,7 @@ def rebuild(
                 predictions = _predict_and_learn(trained, rate_code, store, progress)
             else:
                 replay(trained, rate_code, store.journal, store.count_presentations(), progress)
+            # before the binding changes: after a crash in between, the snapshot fits no binding and is ignored
             Snapshots(snapshots_path(folder)).save(trained.key(binding), trained.network.snapshot())
             store.rebind(binding, predictions=predictions)
             examples = store.examples()
@@ -99,6 +102,7 @@ def _reencode(
     if encode is None:
         raise InputError("another encoder needs its model, to encode the thumbnails")
     embeddings, lost = _encoded(store, encode, progress)
+    # after all were tried: the message can tell what exactly would be lost
     if lost and not accept_loss:
         few = "; ".join(f"{example}: {reason}" for example, reason in list(lost.items())[:5])
         raise ModelMismatch(
@@ -106,6 +110,7 @@ def _reencode(
             f"would be lost ({few}{'; ...' if len(lost) > 5 else ''}). Accept that with --accept-loss; the old "
             "database is kept"
         )
+    # before anything changes
     kept = _keep(store)
     try:
         store.rebind(binding, embeddings.__getitem__, drop=[*lost, *store.forgotten()])
@@ -123,6 +128,7 @@ def _encoded(store: Store, encode: Encode, progress: Progress | None) -> tuple[d
     embeddings: dict[int, bytes] = {}
     for done, example in enumerate(pictured, start=1):
         try:
+            # never None: only examples with a thumbnail are asked for
             embeddings[example] = encode(store.thumbnail(example) or b"").tobytes()
         except (InputError, StateCorrupt) as error:
             lost[example] = str(error)
@@ -136,6 +142,7 @@ def _recognised(examples: Sequence[Example]) -> Recognised:
     known: set[str] = set()
     right = tested = 0
     for example in examples:
+        # the first example of a class cannot be recognised, and does not count
         if example.label in known and example.before is not None:
             tested += 1
             right += example.before.label == example.label
@@ -155,10 +162,12 @@ def _predict_and_learn(
         for entry in entries:
             if entry.kind is Kind.EXAMPLE:
                 example = next(presented)
+                # an example may be presented again: only the first time it was unknown
                 if example not in predictions:
                     before = trained.network.predict_one(rate_code(np.frombuffer(entry.embedding, np.uint8)))
                     predictions[example] = prediction_of(before, newest.get(before.label or ""))
                 newest[entry.label] = max(example, newest.get(entry.label, 0))
+            # one by one: the next prediction needs this one learnt
             trained.learn([entry], rate_code)
         if progress is not None:
             progress(trained.journal.count, total)
@@ -173,9 +182,12 @@ def _keep(store: Store) -> Path:
         number += 1
     draft = target.with_suffix(".tmp")
     with os_errors(target.parent, "keep the old database"):
+        # of a rebuild that was killed
         draft.unlink(missing_ok=True)
+        # created here, because SQLite would give it a mode by the umask
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, GROUP_READABLE))
         store.backup(draft)
+        # only a complete copy gets the name that people look for
         draft.rename(target)
         sync_folder(target.parent)
     return target

@@ -44,9 +44,12 @@ class Rebuilder:
         self._writing = writing
         self._saving = saving
         self._told = progress
+        # two counters, not a flag: a correction that comes during a rebuild must not be taken for included
         self._corrections = 0
         self._reached = 0
+        # one rebuild at a time, whether in the background or in a caller's thread
         self._running = threading.Lock()
+        # for _thread: a request must not be lost between the thread's last look at `stale` and its end
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -101,6 +104,7 @@ class Rebuilder:
                 level = logging.ERROR if isinstance(error, EdgeAppError) else logging.CRITICAL
                 logger.log(level, "the network could not be rebuilt, the old one stays in use: %s", error)
             with self._guard:
+                # after a failure the thread ends: trying at once would fail again, the next correction tries anew
                 if not self.stale or self._stopping.is_set() or self.failure is not None:
                     self._thread = None
                     return
@@ -108,6 +112,7 @@ class Rebuilder:
     def _catch_up(self) -> None:
         with self._running:
             try:
+                # again, when a correction came meanwhile
                 while self.stale and not self._stopping.is_set():
                     self._attempt(self._corrections)
             finally:
@@ -116,11 +121,13 @@ class Rebuilder:
     def _attempt(self, correction: int) -> None:
         def read(after: int, limit: int) -> list[Entry]:
             with self._writing:
+                # checked for each chunk: a replay of an outdated journal is wasted work
                 if correction != self._corrections or self._stopping.is_set():
                     raise Superseded
                 return self._store.journal(after, limit)
 
         try:
+            # a snapshot that is being read must not be removed
             with self._saving:
                 trained, _ = resume(self._store.binding, self._snapshots, self._factory, read)
             start = trained.journal.count
@@ -128,6 +135,7 @@ class Rebuilder:
                 total = self._store.count_presentations()
             self.progress = start, max(start, total)
             replay(trained, self._rate_code, read, total, self._note)
+            # the rest under the lock, so that no example can be stored between the last chunk and the swap
             with self._writing:
                 replay(trained, self._rate_code, read, total)
                 self._swap(trained, trained.journal.count - start)

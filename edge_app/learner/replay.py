@@ -94,10 +94,12 @@ class Trained:
         """Learn further presentations, in order; a class is added at its first one."""
         if not entries:
             return
+        # all at once: the rate code is vectorised
         counts = rate_code(np.stack([np.frombuffer(entry.embedding, np.uint8) for entry in entries]))
         known = set(self.network.labels)
         start = 0
         for index, entry in enumerate(entries):
+            # a run ends where the network must be told something in between: a new class, or another way of learning
             if entry.label not in known or entry.kind is not entries[start].kind:
                 self._learn(counts[start:index], entries[start:index])
                 start = index
@@ -109,6 +111,7 @@ class Trained:
     def key(self, binding: Binding) -> SnapshotKey:
         """Return what identifies a snapshot of this network."""
         return SnapshotKey(
+            # another version may learn differently from the same journal
             program=__version__,
             encoder_sha256=binding.encoder_sha256,
             rate_code_digest=binding.rate_code_digest,
@@ -139,7 +142,9 @@ def resume(
     """Return the network of the newest snapshot that fits the journal, or a new one, and what was wrong with others."""
     notices: list[str] = []
     empty = SnapshotKey(__version__, binding.encoder_sha256, binding.rate_code_digest, binding.params_digest, 0, "")
+    # newest first
     for path, key, payload in snapshots.candidates():
+        # everything but the position in the journal has to be equal
         if key._replace(presentations=0, journal_digest="") != empty:
             notices.append(f"snapshot {path} was made with another program, encoder, rate code or parameters: not used")
             continue
@@ -157,6 +162,7 @@ def replay(
     trained: Trained, rate_code: RateCoder, read: ReadJournal, total: int, progress: Progress | None = None
 ) -> None:
     """Let a network learn what the journal holds beyond what it has learnt."""
+    # until there is nothing new, rather than `total` times: examples may be stored meanwhile
     while entries := read(trained.seq, CHUNK):
         trained.learn(entries, rate_code)
         if progress is not None:
@@ -169,6 +175,7 @@ def prediction_of(before: Decision, newest: int | None) -> Prediction:
     if before.label is None:
         return Prediction(None, None, 0, 0, *told)
     best = before.labels.index(before.label)
+    # int: differences of unsigned numbers would wrap
     own, others = int(before.excitation[best]), np.delete(before.excitation, best)
     return Prediction(before.label, newest, own, own - max(int(others.max(initial=0)), 0), *told)
 
@@ -176,6 +183,7 @@ def prediction_of(before: Decision, newest: int | None) -> Prediction:
 def _digest(read: ReadJournal, presentations: int) -> tuple[JournalDigest, int]:
     """Return the digest of the journal's first presentations, and the sequence number of the last of them."""
     journal, seq = JournalDigest(), 0
+    # the digest of that very part: the snapshot's journal must be the beginning of today's
     while journal.count < presentations and (entries := read(seq, min(CHUNK, presentations - journal.count))):
         for entry in entries:
             journal.add(entry.label, entry.embedding, entry.kind)

@@ -47,11 +47,14 @@ def predict_in_turn(
     decided = []
     for index, one in enumerate(shown):
         if index:
+            # sequence number 0: the copy is thrown away
             network.learn([Entry(0, label, shown[index - 1].embedding.tobytes())])
         before = network.predict(one.embedding)
         newest = None if before.label is None else store.newest(before.label)
+        # its newest example is one of this call, which has no row yet but a number already
         if index and before.label == label:
             newest = first + index - 1
+        # it will be gone when the prediction is stored
         elif newest in leaving:
             newest = None
         decided.append((before, prediction_of(before, newest)))

@@ -35,6 +35,7 @@ class Saver:
     def learnt(self, presentations: int) -> None:
         """Count presentations that the last snapshot does not include; the caller holds the lock of the store."""
         self._unsaved += presentations
+        # a save that is still running is slower than teaching: another would only queue up
         if self._unsaved >= self._every and (self._thread is None or not self._thread.is_alive()):
             self._unsaved = 0
             self._thread = threading.Thread(target=self._save_or_tell, name="snapshot")
@@ -55,6 +56,7 @@ class Saver:
             kept = [path for path, follows in self._follows.items() if action is not None and follows >= action]
             self._snapshots.clear(kept)
             self._follows = {path: self._follows[path] for path in kept}
+            # otherwise save() would take a removed snapshot for the newest one
             if not kept:
                 self._saved = None
 
@@ -66,6 +68,7 @@ class Saver:
 
     def close(self) -> None:
         """Save a last snapshot. A failure is only logged: without a snapshot the next start replays the journal."""
+        # two saves of the same network would be wasted
         self.wait()
         self._save_or_tell()
 

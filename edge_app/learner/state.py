@@ -43,6 +43,7 @@ class CoLaNETFactory:
         """Return the network of a snapshot. Raises StateCorrupt, also for one that was made with another background."""
         from edge_app.colanet.network import CoLaNET
 
+        # the background is part of the snapshot: it may come from an older manifest
         network = CoLaNET.from_snapshot(data, threads=self._threads)
         own, wanted = network.background, self._background
         same = own is wanted if own is None or wanted is None else np.array_equal(own, wanted)
@@ -81,6 +82,7 @@ def open_parts(
     if read_only:
         require_state(folder)
     else:
+        # before the database: two processes that create it at once must not both succeed
         lock = FolderLock(folder)
     try:
         store = _open_store(folder, manifest, rate_code, params, read_only=read_only)
@@ -124,8 +126,10 @@ def stored_params(values: Mapping[str, Any]) -> "Params":
 def check_binding(store: Store, wanted: Binding) -> None:
     """Raise ModelMismatch, with the way out, unless the state was taught with what is `wanted`."""
     stored, folder = store.binding, store.path.parent
+    # the encoder first: another encoder explains the other differences as well
     if stored.encoder_sha256 != wanted.encoder_sha256:
         raise ModelMismatch(_other_encoder(store, wanted))
+    # None: a state created before this field existed
     if stored.preprocessing not in (None, wanted.preprocessing):
         raise ModelMismatch(
             f"{folder} was taught with frames prepared by {stored.preprocessing!r}, the model's manifest now says "
