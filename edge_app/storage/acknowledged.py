@@ -23,7 +23,9 @@ logger = logging.getLogger(__name__)
 END = ".acknowledged"
 """Suffix of the file's name after the name of the database."""
 MAGIC = b"EDGEACK1"
+# a block of the disk: half-written, it does not touch the other slot
 BLOCK = 4096
+# magic, number, blake2b-128 of both
 SLOT = struct.Struct("<8sQ16s")
 
 
@@ -33,6 +35,7 @@ def read_acknowledged(database: Path) -> int | None:
     Read it before the database, which may be changed meanwhile. A file that is missing or damaged tells nothing.
     """
     with suppress(OSError), open_regular(database.with_name(database.name + END)) as file:
+        # the older slot is one behind; max: whichever slot was written last
         return max(_numbers(file.read(2 * BLOCK)), default=None)
     return None
 
@@ -49,6 +52,7 @@ class Acknowledged(Closing):
         self._descriptor: int | None = None
         try:
             if read_acknowledged(database) is None:
+                # a state created before this file existed: what it holds now is all that can be known
                 write_atomically(self._path, _slot(number) + bytes(2 * BLOCK - SLOT.size), mode=GROUP_READABLE)
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
@@ -59,8 +63,10 @@ class Acknowledged(Closing):
         if self._descriptor is None:
             return
         try:
+            # number % 2: the slots take turns
             os.pwrite(self._descriptor, _slot(number), BLOCK * (number % 2))
             if durable:
+                # without the times of the file, which nobody reads
                 os.fdatasync(self._descriptor)
         except OSError as error:
             self._give_up(error)

@@ -88,6 +88,7 @@ def create(path: Path, binding: Binding, version: int = SCHEMA_VERSION) -> None:
     fresh = path.with_name(f"{path.name}.new-{secrets.token_hex(4)}")  # removed by folder.clean after a power cut
     with os_errors(path.parent, "create the database"):
         try:
+            # created here: SQLite would give it, and its log, a mode by the umask
             os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, GROUP_READABLE))
             with (
                 sqlite_errors(fresh, "create the database"),
@@ -96,6 +97,7 @@ def create(path: Path, binding: Binding, version: int = SCHEMA_VERSION) -> None:
                 _fill(db, binding, version)
             _put_in_place(fresh, path)
         except BaseException:
+            # Ctrl-C may come while the log is open
             for end in ("", "-wal", "-shm"):
                 with suppress(OSError):
                     fresh.with_name(fresh.name + end).unlink(missing_ok=True)
@@ -104,8 +106,10 @@ def create(path: Path, binding: Binding, version: int = SCHEMA_VERSION) -> None:
 
 
 def _fill(db: sqlite3.Connection, binding: Binding, version: int) -> None:
+    # before the tables: the mode is stored in the file, and a change of it needs the database for itself
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
+    # one transaction: executescript would commit each statement
     db.executescript(f"BEGIN; {SCHEMA} {''.join(MIGRATIONS[: version - 1])} COMMIT;")
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {version}")
@@ -117,6 +121,7 @@ def _fill(db: sqlite3.Connection, binding: Binding, version: int) -> None:
 def _put_in_place(fresh: Path, path: Path) -> None:
     """Give a new file its name, unless there is another of that name."""
     try:
+        # link, not rename: it fails when the name exists, so of two that create a state at once only one succeeds
         os.link(fresh, path)
     except FileExistsError as error:
         raise StateBusy(f"another process has just created {path}: try again") from error
@@ -130,8 +135,10 @@ def _put_in_place(fresh: Path, path: Path) -> None:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the database for its one writer; nothing is changed. Raises StateNotWritable, StateCorrupt."""
+    # before SQLite opens it: closing any descriptor of the file drops SQLite's locks on it (POSIX)
     _check_length(path)
     with sqlite_errors(path, "open the database"):
+        # isolation_level: transactions are begun by hand; the learner's lock keeps its threads apart
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
             _check_kind(db, path)
@@ -145,11 +152,15 @@ def connect(path: Path) -> sqlite3.Connection:
 def prepare(db: sqlite3.Connection, path: Path) -> None:
     """Make a database that was checked ready to be changed, and update its schema. Raises StateNotWritable."""
     with sqlite_errors(path, "update the database"):
+        # FULL syncs at each commit; secure_delete overwrites deleted pictures. All but the first hold for this
+        # connection only
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             db.execute(f"PRAGMA {pragma}")
+        # 1 MB: a quarter of SQLite's default, so that folding the log keeps a press waiting less
         db.execute("PRAGMA wal_autocheckpoint = 256")
         if missing := _missing(db):
             for table in missing:
+                # the empty table in memory would hide the new one
                 db.execute(f"DROP TABLE temp.{table.split()[2]}")
             with transaction(db):
                 for table in missing:
@@ -164,6 +175,7 @@ def close_unchanged(db: sqlite3.Connection, path: Path) -> None:
     """
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as last:
         with suppress(*DAMAGE):
+            # a connection opens its files with the first statement
             last.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         db.close()
 
@@ -172,6 +184,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     """Open the database for reading, beside a writer or on a read-only disk. Raises StateCorrupt, StateNotWritable."""
     db = _connect_reader(path)
     with sqlite_errors(path, "read the database"):
+        # stand-in tables must not need a disk that can be written
         db.execute("PRAGMA temp_store = MEMORY")
         _stand_in(db)
     return db
@@ -196,10 +209,12 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
         try:
             return _readable(f"{path.absolute().as_uri()}?mode=ro", path)
         except sqlite3.OperationalError as error:
+            # errors that the module raises itself have no sqlite_errorname
             if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
                 raise
         # SQLite cannot create its index beside the file; then nobody writes the database either
         if not wal.exists() or wal.stat().st_size == 0:
+            # immutable: SQLite needs neither locks nor an index, and ignores the log, which is empty here
             return _readable(f"{path.absolute().as_uri()}?mode=ro&immutable=1", path)
         return _copied_to_memory(path, wal)
 
@@ -211,6 +226,7 @@ def _copied_to_memory(path: Path, wal: Path) -> sqlite3.Connection:
         shutil.copyfile(path, copy)
         shutil.copyfile(wal, copy.with_name(copy.name + "-wal"))
         with closing(_readable(str(copy), path, uri=False)) as source:
+            # in memory: the temporary folder is gone when this returns
             memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             source.backup(memory)
             return memory
@@ -227,6 +243,7 @@ def _readable(name: str, path: Path, *, uri: bool = True) -> sqlite3.Connection:
 
 
 def _check_kind(db: sqlite3.Connection, path: Path) -> None:
+    # an empty file is a valid empty database for SQLite: only this number tells
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:
@@ -250,6 +267,7 @@ def _check_length(path: Path) -> None:
     with os_errors(path, "read the database"), path.open("rb") as file:
         header = file.read(100)
         length = file.seek(0, 2)
+    # offsets 16 and 28 of SQLite's header: page size, where 1 stands for 65536, and size in pages, both big-endian
     page = int.from_bytes(header[16:18]) or 1
     pages = int.from_bytes(header[28:32])
     if length < pages * (65536 if page == 1 else page):
@@ -289,6 +307,7 @@ def read_ledger(db: sqlite3.Connection) -> Ledger | None:
     row = db.execute("SELECT rows, total FROM ledger WHERE id = 1").fetchone()
     if row is None or not isinstance(row[0], int) or not isinstance(row[1], bytes):
         return None
+    # a BLOB, because 128 bits do not fit SQLite's integers
     return Ledger(row[0], int.from_bytes(row[1]))
 
 
@@ -309,6 +328,7 @@ def read_number(db: sqlite3.Connection) -> int:
 
 def write_number(db: sqlite3.Connection, number: int) -> None:
     """Store the number of a change; inside its transaction."""
+    # the table has no unique index for INSERT OR REPLACE; "main": the stand-in tables have a sequence of their own
     done = db.execute("UPDATE main.sqlite_sequence SET seq = ? WHERE name = ?", (number, NUMBER))
     if done.rowcount == 0:
         db.execute("INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)", (NUMBER, number))

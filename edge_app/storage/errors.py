@@ -66,9 +66,11 @@ def sqlite_errors(path: Path, doing: str) -> Iterator[None]:
 def translated(error: sqlite3.Error, path: Path, doing: str) -> EdgeAppError:
     """Return the error of edge-app for an error of SQLite."""
     name = getattr(error, "sqlite_errorname", None) or ""
+    # extended codes such as SQLITE_IOERR_WRITE belong to the family SQLITE_IOERR
     family = "_".join(name.split("_")[:2])
     if family in {"SQLITE_BUSY", "SQLITE_LOCKED"}:
         return StateBusy(f"cannot {doing}: another program is writing {path}; try again when it has finished")
+    # a failed read is damage; a failed write means that the disk is full or cannot be written
     if family in SQLITE_REASONS and not name.startswith(("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ")):
         reason = SQLITE_REASONS[family]
         return StateNotWritable(f"cannot {doing} in {path}: {reason}; what was stored before is unchanged ({name})")

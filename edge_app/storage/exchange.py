@@ -70,6 +70,7 @@ def examples_to_export(store: Store, labels: Sequence[str] | None = None) -> lis
 def _write(store: Store, examples: Sequence[Example], file: BinaryIO) -> None:
     rows, digest = [], hashlib.sha256()
     with zipfile.ZipFile(file, "w") as archive:
+        # one after the other: together they may not fit the memory. Their size is not known beforehand: zip64
         with archive.open(archive_entry(EMBEDDINGS, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as embeddings:
             for example in examples:
                 data = store.embedding(example.id)
@@ -78,6 +79,7 @@ def _write(store: Store, examples: Sequence[Example], file: BinaryIO) -> None:
         for index, stored in enumerate(examples):
             picture = store.thumbnail(stored.id)
             if picture is not None:
+                # stored: JPEG does not compress
                 archive.writestr(archive_entry(thumbnail_name(index)), picture)
             mark = hashlib.sha256(picture).hexdigest() if picture is not None else None
             row = {"label": stored.label, "time_ns": stored.time_ns, "source": stored.source, "thumbnail": mark}
@@ -100,6 +102,7 @@ def _write(store: Store, examples: Sequence[Example], file: BinaryIO) -> None:
             "order": [place[example] for example in store.presentations() if example in place],
         }
         text = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
+        # last, because it holds the checksums of what comes before
         archive.writestr(archive_entry(MANIFEST, zipfile.ZIP_DEFLATED), text)
         archive.writestr(archive_entry(MANIFEST_SUM), hashlib.sha256(text).hexdigest() + "\n")
 
@@ -108,6 +111,7 @@ def archive_entry(name: str, compression: int = zipfile.ZIP_STORED) -> zipfile.Z
     """Return an entry without a time, so that equal content gives equal bytes."""
     info = zipfile.ZipInfo(name)
     info.compress_type = compression
+    # without it `unzip` extracts files that nobody may read
     info.external_attr = 0o644 << 16
     return info
 
@@ -137,6 +141,7 @@ class Archive(Closing):
         self._room = room
         try:
             with path.open("rb") as file:
+                # before ZipFile reads the directory: a million entries take hundreds of megabytes
                 check_count(file, ENTRIES_EACH * room)
                 self._size = file.tell()
             self._zip = zipfile.ZipFile(path)
@@ -150,6 +155,7 @@ class Archive(Closing):
             self._infos = self._check_entries()
             manifest = self._manifest()
             self._read(manifest)
+            # all thumbnails are read once, so that nothing is imported of a file with a damaged one
             for index in range(len(self.examples)):
                 self.thumbnail(index)
         except BaseException:
@@ -187,14 +193,17 @@ class Archive(Closing):
     def _check_entries(self) -> dict[str, zipfile.ZipInfo]:
         infos: dict[str, zipfile.ZipInfo] = {}
         for info in self._zip.infolist():
+            # ZipFile would read the last, other programs the first
             if info.filename in infos:
                 self._refuse(f"it holds {info.filename!r} twice")
+            # bit 0 of the general purpose flags
             if info.flag_bits & 1:
                 self._refuse(f"{info.filename!r} is encrypted")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 self._refuse(f"{info.filename!r} is compressed in a way that export does not use")
             infos[info.filename] = info
         total = sum(info.file_size for info in infos.values())
+        # small files may grow more: a manifest of few examples compresses well
         most = min(MAX_TOTAL, max(MAX_GROWTH * self._size, GROWTH_FLOOR))
         if total > most:
             self._refuse(f"it has {self._size} bytes and unpacks to {total}, at most {most} are expected")
@@ -205,6 +214,7 @@ class Archive(Closing):
         if MANIFEST in self._infos:
             self._check_room(MANIFEST, self._infos[MANIFEST].file_size, limit)
         text = self._content(MANIFEST, limit)
+        # against damage on the way; a forger can write any checksum
         if self._content(MANIFEST_SUM, 100).decode("ascii", "replace").strip() != hashlib.sha256(text).hexdigest():
             self._refuse(f"{MANIFEST} fails its checksum")
         try:
@@ -233,6 +243,7 @@ class Archive(Closing):
             heads = [_head(row) for row in rows]
         except InputError as error:
             self._refuse(str(error))
+        # the examples are numbered by their first presentation
         if list(dict.fromkeys(self.order)) != list(range(len(rows))):
             self._refuse(f"{MANIFEST}: the order of presentation does not agree with the examples")
         if len(self.order) > ORDER_EACH * len(rows):
@@ -254,6 +265,7 @@ class Archive(Closing):
     def _check_names(self) -> None:
         pictures = {thumbnail_name(index) for index, mark in enumerate(self._thumbnails) if mark is not None}
         expected = {MANIFEST, MANIFEST_SUM, EMBEDDINGS} | pictures
+        # nothing that is not expected: it would be carried along unchecked
         for name in sorted(expected ^ self._infos.keys()):
             self._refuse(f"{name!r} {'is missing' if name in expected else 'is not expected in it'}")
 

@@ -17,6 +17,7 @@ SNAPSHOTS = "snapshots"
 LOCK = "lock"
 EXPORT_PREFIX, IMPORT_PREFIX = ".export-", ".import-"
 """Of temporary files in the state folder during an export or an import."""
+# .new*: databases that were being created; recovery.tmp: see recovery.py; before-rebuild: see learner/rebuild.py
 LEFTOVERS = (f"{EXPORT_PREFIX}*", f"{IMPORT_PREFIX}*", "recovery.tmp", f"{DATABASE}.new*", "before-rebuild-*.tmp")
 """Temporary files that a power cut leaves."""
 
@@ -45,6 +46,7 @@ def clean(folder: Path) -> None:
     for pattern in LEFTOVERS:
         for path in folder.glob(pattern):
             with contextlib.suppress(OSError):  # a read-only disk: the files do no harm
+                # rmtree follows no link, but a link itself has to be unlinked
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
                 else:
@@ -76,7 +78,9 @@ class FolderLock:
         """
         self.folder = folder
         with os_errors(folder, "create or lock the state folder"):
+            # the mode is given at creation: nobody may read it meanwhile
             folder.mkdir(mode=GROUP_FOLDER, parents=True, exist_ok=True)
+            # files of root's would lock the owner's own service out (privileges.py takes its account instead)
             if os.geteuid() == 0 and (owner := foreign_owner(folder)) is not None:
                 raise StateNotWritable(f"{folder} belongs to the account {owner.st_uid}: root does not work in it")
         self._file: int | None = self._take()
@@ -85,6 +89,7 @@ class FolderLock:
         """Take the lock again if somebody has removed its file. Raises StateBusy when another process has it then."""
         if self._file is None:
             return
+        # the lock belongs to the open file: once its name is removed, another process can lock a new file of that name
         held = os.fstat(self._file)
         with contextlib.suppress(OSError):
             found = os.lstat(self.folder / LOCK)
@@ -102,8 +107,10 @@ class FolderLock:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            # for people only: the process may have ended, and its number may be another's
             holder = os.pread(file, 32, 0).decode("ascii", "replace").strip()
             os.close(file)
+            # a network file system without locks
             if error.errno != errno.EWOULDBLOCK:
                 raise StateNotWritable(f"cannot lock {self.folder}: {error}; use a folder on a local disk") from error
             raise StateBusy(

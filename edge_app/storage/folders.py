@@ -26,6 +26,7 @@ def write_folders(store: Store, file: BinaryIO, labels: Sequence[str] | None = N
     folders = folder_names(dict.fromkeys(example.label for example in examples))
     presented = Counter(store.presentations())
     text = io.StringIO(newline="")
+    # quoted texts: spreadsheets leave a class called 007 as it is
     table = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
     table.writerow(COLUMNS)
     with zipfile.ZipFile(file, "w") as archive:
@@ -33,6 +34,7 @@ def write_folders(store: Store, file: BinaryIO, labels: Sequence[str] | None = N
             path = ""
             picture = store.thumbnail(example.id)
             if picture is not None:
+                # six digits, so that file managers sort by number
                 path = f"{folders[example.label]}/{example.id:06}.jpg"
                 archive.writestr(archive_entry(path), picture)
             table.writerow(_row(example, path, presented[example.id]))

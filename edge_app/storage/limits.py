@@ -18,6 +18,7 @@ def make_room(
     A full folder first loses, for good, what is kept for undo only. Raises StateNotWritable when the policy is to
     refuse, or when there is nothing left to forget.
     """
+    # first: it makes nothing go
     check_classes(store, limits, [label])
     victims = _over_class_cap(store, limits, label, count)
     spent = store.used_bytes() + snapshots_bytes + needed_bytes
@@ -29,6 +30,7 @@ def make_room(
         spent = store.used_bytes() + snapshots_bytes + needed_bytes
     if spent <= limits.disk_bytes or len(victims) >= count:
         return victims
+    # without classes there is nothing to forget: the snapshots alone are too large
     if limits.when_full == "refuse" or not store.classes():
         what = "this example" if count == 1 else f"these {count} examples"
         raise StateNotWritable(
@@ -73,6 +75,7 @@ def _over_class_cap(store: Store, limits: StateConfig, label: str, count: int) -
     excess = stored + count - limits.examples_per_class
     if excess <= 0:
         return []
+    # more than a class may hold at once would replace one another
     if limits.when_full == "refuse" or count > limits.examples_per_class:
         more = "" if count == 1 else f", {count} would come"
         raise StateNotWritable(
@@ -90,6 +93,7 @@ def _of_the_largest(store: Store, count: int, leaving: Sequence[int]) -> list[in
             left.setdefault(example.label, []).append(example.id)
     found: list[int] = []
     while len(found) < count and left:
+        # the largest class loses least by one example
         largest = max(left, key=lambda name: len(left[name]))
         found.append(left[largest].pop(0))
         if not left[largest]:

@@ -35,6 +35,7 @@ class Binding(NamedTuple):
 
     def decides_otherwise(self, other: "Binding") -> bool:
         """Whether the same journal gives another network with this binding than with `other`."""
+        # not the names, nor the preprocessing: it acts before the stored embeddings
         return (self.encoder_sha256, self.rate_code_digest, self.params_digest) != (
             other.encoder_sha256,
             other.rate_code_digest,
@@ -43,6 +44,7 @@ class Binding(NamedTuple):
 
     def to_json(self) -> str:
         """Return the binding as JSON with sorted keys."""
+        # sorted, because the row's checksum is over this text
         return json.dumps(self._asdict(), sort_keys=True)
 
     @classmethod
@@ -77,6 +79,7 @@ class Prediction(NamedTuple):
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Return the prediction that `to_json` wrote."""
+        # a list of an older version is shorter: the later fields have defaults
         return cls(*json.loads(text))
 
 
@@ -121,6 +124,7 @@ def source_with_request(source: str, request: str | None) -> str:
 
 def request_of(source: str) -> str | None:
     """Return the mark that `source_with_request` added, None if there is none, or if another device added it."""
+    # another device's mark must not answer a retry here
     found = None if source.startswith(IMPORTED) else re.search(r" #([0-9a-f]{16})\Z", source)
     return found and found[1]
 
@@ -133,6 +137,7 @@ def imported_source(source: str) -> str:
 class Kind(Enum):
     """How a presentation of the journal is learnt."""
 
+    # nothing is added to the digest: that of a journal without dreams is the same as in older versions
     EXAMPLE = b""
     DREAM = b"\xff" * 4
     """A variation of an example."""
@@ -211,6 +216,7 @@ def checksum(table: str, *values: str | int | bytes | None) -> bytes:
             tag, data = b"s", value.encode()
         else:
             tag, data = (b"n", b"") if value is None else (b"i", str(value).encode("ascii"))
+        # the length is part of it: ("ab", "c") and ("a", "bc") differ
         digest.update(tag + struct.pack("<I", len(data)))
         digest.update(data)
     return digest.digest()

@@ -69,17 +69,21 @@ def recover(folder: Path, assumed: Binding | None = None) -> Recovery | None:
     read, StateBusy, StateNotWritable, InputError.
     """
     require_state(folder)
+    # the service must not write while files are exchanged
     lock = FolderLock(folder)
     path = database_path(folder)
     try:
+        # of a recovery that a power cut interrupted after its database was complete
         _finish(path)
         if _is_whole(path):
             return None
+        # before anything else: even opening a damaged database may change it
         aside = _copy_aside(path)
         work = folder / WORK
         shutil.rmtree(work, ignore_errors=True)
         with os_errors(folder, "recover the database"), sqlite_errors(path, "recover the database"):
             try:
+                # from the copy, which nobody changes meanwhile
                 salvage = _salvage(aside / path.name, work)
                 binding = salvage.binding or assumed
                 if not salvage.examples or binding is None:
@@ -90,6 +94,7 @@ def recover(folder: Path, assumed: Binding | None = None) -> Recovery | None:
                     )
                     raise StateCorrupt(f"{path} is beyond repair: {what}. It stays as it is; a copy is in {aside}")
                 number = acknowledged.read_acknowledged(path) or 0
+                # one more than was acknowledged: the new database must not look as if changes were missing
                 _replace(path, _rebuilt(work / "new", binding, salvage, number + 1))
             finally:
                 shutil.rmtree(work, ignore_errors=True)
@@ -116,6 +121,7 @@ def _salvage(database: Path, work: Path) -> Salvage:
     With a damaged log there are two: what SQLite makes of it, and what it makes of the log with all of its frames. The
     second has the newest rows; the first fills in for those that the damaged frames hold.
     """
+    # copies, because opening them folds the log
     plain, mended = _copied(database, work / "plain"), _copied(database, work / "mended")
     found = read_damaged(plain)
     if not wal.repair(mended.with_name(mended.name + LOG)):
@@ -163,6 +169,7 @@ def read_damaged(path: Path) -> Salvage:
         presented = [row[1] for row in _rows(db, sql) if checksum("presentations", *row[:2]) == row[2]]
         traces |= {*presented, *examples} - forgotten
         binding = number = None
+        # each by itself: one that is damaged must not cost the other
         with suppress(*DAMAGE, StateCorrupt):
             binding = read_binding(db, path)
         with suppress(*DAMAGE):
@@ -174,6 +181,7 @@ def _open_damaged(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        # the schema is read from page 1 with the first statement
         db.execute("SELECT id FROM examples LIMIT 0")
     except DAMAGE:
         db.close()
@@ -214,6 +222,7 @@ def _ids(db: sqlite3.Connection, size: int) -> list[int]:
     """
     found: set[int] = set()
     for sql in (
+        # from both ends, and by two indexes: a damaged page stops a scan, but not those that do not pass it
         "SELECT id FROM examples",
         "SELECT id FROM examples ORDER BY id DESC",
         "SELECT id FROM examples INDEXED BY examples_by_label WHERE label > ''",
@@ -221,6 +230,7 @@ def _ids(db: sqlite3.Connection, size: int) -> list[int]:
         "SELECT seq FROM sqlite_sequence WHERE name = 'examples'",
     ):
         found.update(row[0] for row in _rows(db, sql) if isinstance(row[0], int) and row[0] > 0)
+    # a row takes more than 16 bytes
     reach = min(max(found, default=0), size // 16 + 1000, MOST_TRIED)
     return sorted(found | set(range(1, reach + 1)))
 
@@ -245,6 +255,7 @@ def _graft_first_page(path: Path) -> None:
     version added to an older database begin elsewhere, and cannot be reached this way.
     """
     for suffix in ("-wal", "-shm"):
+        # SQLite would play the log over the new first page
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     for version in (database.SCHEMA_VERSION, 1):  # a small database may lack the pages of later tables
         empty = path.with_name(f"empty-{version}.sqlite")
@@ -253,6 +264,7 @@ def _graft_first_page(path: Path) -> None:
         size = int.from_bytes(data[16:18])
         pages = path.stat().st_size // size
         with path.open("r+b") as file:
+            # bytes 28 to 31 are the number of pages: SQLite reads none beyond it
             file.write(data[:28] + pages.to_bytes(4) + data[32:size])
         with suppress(*DAMAGE), closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("SELECT id FROM examples LIMIT 0")
@@ -279,6 +291,7 @@ def _copy_aside(path: Path) -> Path:
     with os_errors(path.parent, "copy the damaged database aside"):
         last = path.parent / f"damaged-{number - 1}"
         kept = [file for file in files if not file.name.endswith("-shm")]  # SQLite makes that anew with each opening
+        # a recovery that fails is repeated: a copy each time would fill the disk
         if number > 1 and all(_same(file, last / file.name) for file in kept):
             return last
         aside.mkdir(mode=GROUP_FOLDER)
@@ -286,6 +299,7 @@ def _copy_aside(path: Path) -> Path:
             shutil.copy2(file, aside / file.name)
             with (aside / file.name).open("rb") as copy:
                 os.fsync(copy.fileno())
+        # on the disk before the damaged files are replaced
         sync_folder(aside)
         sync_folder(path.parent)
     return aside
@@ -298,6 +312,7 @@ def _same(one: Path, other: Path) -> bool:
 def _replace(path: Path, new: Path) -> None:
     """Put a new database in the place of the damaged one; `_finish` completes what a power cut interrupts."""
     with os_errors(path.parent, "put the recovered database in place"):
+        # from here on a power cut leads forward: _finish completes it at the next attempt
         new.rename(path.with_name(RECOVERED))
         sync_folder(path.parent)
     _finish(path)

@@ -21,6 +21,7 @@ from edge_app.storage.errors import os_errors
 MAGIC = b"EDGESNP"
 VERSION = 1
 DIGEST_BYTES = 32
+# two: if the newest is damaged, or was made wrong by an undo, the other still shortens the start
 KEPT = 2
 MAX_HEADER = 65536
 NAME = re.compile(r"(\d{8,})\.snapshot")
@@ -56,7 +57,9 @@ def unpack(data: bytes) -> tuple[SnapshotKey, bytes]:
         raise StateCorrupt("it is not a snapshot of edge-app")
     if data[len(MAGIC)] != VERSION:
         raise StateCorrupt(f"it has format {data[len(MAGIC)]}, this edge-app knows {VERSION}")
+    # a view: the payload may have many megabytes
     body = memoryview(data)[:-DIGEST_BYTES]
+    # before the header is parsed: nothing unchecked is interpreted
     if hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest() != data[-DIGEST_BYTES:]:
         raise StateCorrupt("its checksum does not match: it is cut off or was altered")
     (length,) = struct.unpack_from("<I", data, len(MAGIC) + 1)
@@ -84,9 +87,11 @@ class Snapshots:
         with os_errors(self.folder, "save a snapshot"):
             self.folder.mkdir(mode=GROUP_FOLDER, exist_ok=True)
             files = self.files()
+            # numbered, not dated: the clock of a board without a battery starts anywhere
             number = max((int(name.stem) for name in self._names()), default=0) + 1
             path = self.folder / f"{number:08d}.snapshot"
             write_atomically(path, pack(key, payload), mode=GROUP_READABLE)
+            # only after the new one is complete; damaged ones do not count among those that are kept
             for old in [*self.damaged, *[file for file in files if file not in self.damaged][KEPT - 1 :]]:
                 old.unlink(missing_ok=True)
             self.damaged.clear()
@@ -116,6 +121,7 @@ class Snapshots:
         total = 0
         with os_errors(self.folder, "measure the snapshots"):
             for path in self.files():
+                # a save in another thread may remove it meanwhile
                 with suppress(FileNotFoundError):
                     total += path.stat().st_size
         return total

@@ -37,6 +37,7 @@ class SoleWriter:
             )
 
     def _identities(self) -> tuple[tuple[int, int], ...]:
+        # the log too: a commit goes there first. Not -shm, which SQLite makes anew
         found = [os.stat(self._path.with_name(self._path.name + end)) for end in ("", "-wal")]
         return tuple((one.st_dev, one.st_ino) for one in found)
 

@@ -10,6 +10,7 @@ from edge_app.storage.errors import corrupt, os_errors, sqlite_errors
 from edge_app.storage.records import Binding, Ledger, checksum
 from edge_app.storage.transaction import EXAMPLE
 
+# without thumbnails: at each start they would all have to be read
 CHECKED = {
     "examples": EXAMPLE,
     "presentations": "seq, example",
@@ -17,6 +18,7 @@ CHECKED = {
     "actions": "id, time_ns, kind, changes",
     "predictions": "example, json",
 }
+# an index that finds other rows than its table would let queries disagree
 INDEXES = {
     "examples_by_label": ("examples", "label, id"),
     "presentations_by_example": ("presentations", "example, seq"),

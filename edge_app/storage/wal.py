@@ -83,6 +83,7 @@ def repair(path: Path) -> bool:
     count = int(commits[-1]) + 1 if len(commits) else 0
     if not count or (log.header_fits and log.fits[:count].all()):
         return False
+    # the only version of the log's format
     version = 3007000
     head = struct.pack(">6I", MAGIC | log.big_endian, version, log.page_size, 0, *log.salts)
     state = _sums(np.frombuffer(head, np.uint8)[None], log.big_endian)[0]
@@ -117,11 +118,13 @@ def read_log(path: Path) -> Log | None:
         if not header_fits:
             page_size, big_endian = _page_size(path), False
         frames = (length - HEADER.size) // (FRAME.size + page_size)
+        # heads and sums only: a log may be larger than the memory
         heads, sums = np.zeros((frames, 6), np.uint32), np.zeros((frames, 2), np.uint32)
         for first in range(0, frames, SPAN):
             data = np.frombuffer(file.read(min(SPAN, frames - first) * (FRAME.size + page_size)), np.uint8)
             rows = data.reshape(-1, FRAME.size + page_size)
             heads[first : first + len(rows)] = np.ascontiguousarray(rows[:, : FRAME.size]).view(">u4")
+            # a frame's checksum covers the first 8 bytes of its head, and the page
             summed = np.hstack([rows[:, :8], rows[:, FRAME.size :]])
             sums[first : first + len(rows)] = _sums(summed, big_endian)
     log = Log(page_size, big_endian, (salts[0], salts[1]), (start[0], start[1]), header_fits, heads, sums)
