@@ -62,15 +62,18 @@ class Columns(ABC):
         for name, (dtype, per_input) in self.neuron_arrays.items():
             setattr(self, name, np.empty((0, n_inputs) if per_input else 0, dtype))
         self._ranks = np.array(self.ranks, np.int64)
+        # int16: `check_size` admits fewer than 2^15 inputs
         self._order = np.empty((INPUT_STEPS + 1, n_inputs), np.int16)
         self._filled = np.empty(INPUT_STEPS + 1, np.int64)
         self._threads = threads
+        # threads, not processes: the kernels release the GIL and write to shared arrays
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._resize_scratch()
 
     @staticmethod
     def check_size(n_inputs: int, weight_limit: int) -> None:
         """Raise ParameterError unless every potential fits int32."""
+        # 2: weights and tonic inhibition, which may both reach T n_inputs weight_limit
         largest = (2**31 - 1) // (2 * INPUT_STEPS * weight_limit)
         if not 1 <= n_inputs <= largest:
             raise ParameterError(
@@ -129,6 +132,7 @@ class Columns(ABC):
         Of each member the neuron counts that fired, or else had the highest potential; tonic inhibition is left out.
         """
         activity = self.present(counts)
+        # float64 from here on: an explanation for people, which no decision depends on
         members = np.arange(self.params.members)
         neurons = column * self.per_column + members * self.params.microcolumns + activity.winner[column]
         weights = self.weights[:, neurons].astype(np.float64)
@@ -146,12 +150,14 @@ class Columns(ABC):
         """Append an untrained column; `key` names its random stream."""
         new = self.per_column
         self.keys = np.append(self.keys, np.int64(key))
+        # copied: classes are added seldom, and contiguous rows make every presentation quicker
         self.weights = np.hstack([self.weights, np.zeros((self.n_inputs, new), np.int16)])
         self.threshold = np.append(self.threshold, np.zeros(new, np.int32))
         self.tonic = np.append(self.tonic, np.zeros(new, np.int32))
         for name in self.neuron_arrays:
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.zeros((new, *old.shape[1:]), old.dtype)]))
+        # before _born, which computes weights into it
         self._resize_scratch()
         self._born(slice(self.threshold.size - new, self.threshold.size))
 
@@ -167,6 +173,7 @@ class Columns(ABC):
 
     def arrays(self) -> Arrays:
         """Return the learnt state by name, without weights that can be computed from the rest."""
+        # the arrays themselves, without copies: the caller holds the network's lock and serialises them
         return {name: getattr(self, name) for name in ("keys", *self.neuron_arrays)}
 
     def load(self, arrays: Arrays) -> None:
@@ -181,6 +188,7 @@ class Columns(ABC):
         }
         self._check_arrays(arrays, shapes)
         for name in shapes:
+            # the kernels are compiled for contiguous arrays, and would be compiled anew for others
             setattr(self, name, np.ascontiguousarray(arrays[name]))
         self.weights = np.zeros((self.n_inputs, neurons), np.int16)
         self.threshold = np.zeros(neurons, np.int32)
@@ -221,9 +229,11 @@ class Columns(ABC):
         The blocks write different elements, or their results are summed as integers, so the result does not depend on
         the number of blocks.
         """
+        # small networks stay on one thread: handing work over takes longer than the work
         blocks = max(1, min(self._threads, n, n * cost // WORK_A_THREAD))
         if self._pool is None or blocks == 1:
             return [part(0, n)]
+        # multiplied before divided: the blocks differ by one element at most
         bounds = [n * block // blocks for block in range(blocks + 1)]
         return list(self._pool.map(part, bounds[:-1], bounds[1:]))
 
@@ -235,6 +245,7 @@ class Columns(ABC):
                 raise StateCorrupt(f"colanet state: {name} holds {what}, expected {dtype} {shape}")
             if found.size and name in self.ranges:
                 low, high = self.ranges[name]
+                # a value out of range would overflow in a kernel, which does not check
                 if found.min() < low or found.max() > high:
                     raise StateCorrupt(
                         f"colanet state: {name} holds {found.min()} to {found.max()}, expected {low} to {high}"

@@ -36,6 +36,8 @@ class _CheckedFile(IndexDataCacheFile):  # type: ignore[misc]
     def _load_index(self) -> dict[Any, str]:
         try:
             with open(self._index_path, "rb") as file:
+                # numba's own layout: its version as a pickle first, so that another version is recognised before more
+                # is unpickled
                 version, content = pickle.load(file), file.read()  # noqa: S301
         except FileNotFoundError:
             return {}
@@ -62,12 +64,14 @@ class _TolerantCache(FunctionCache):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         found = self._impl
+        # replaces the file object that FunctionCache made of the same three values
         self._cache_file = _CheckedFile(self._cache_path, found.filename_base, found.locator.get_source_stamp())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # noqa: BLE001 a damaged pickle raises anything
+            # otherwise the damaged entry would be tried, and fail, at each start
             self._start_afresh()
             return None
 
@@ -93,6 +97,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator: `numba.njit` without the GIL and cached where possible; `options` are njit's."""
 
     def decorate(function: Callable[..., Any]) -> Any:
+        # without cache=True, which would raise here where no folder can be written
         dispatcher = numba.njit(nogil=True, **options)(function)
         try:
             dispatcher._cache = _TolerantCache(function)

@@ -102,20 +102,24 @@ class DecorrelatedColumns(Columns):
         """Create the columns; background (r, n_inputs) are counts that no class is expected to look like."""
         self.check_size(n_inputs, self.weight_limit)
         self._p: NDArray[np.int32] = np.zeros((n_inputs, n_inputs), np.int32)
+        # the identity
         np.fill_diagonal(self._p, 1 << DECORRELATION_BITS)
         self.noise: NDArray[np.int64] = np.zeros(2, np.int64)
         self._residual = np.empty(n_inputs, np.int32)
         self._trace = np.empty(n_inputs, np.int32)
         self._scaled = np.zeros(n_inputs, np.int32)  # inhibition not yet applied to P: see _trace_residual
+        # rows: common mean Q.16, common drive Q.20
         self._common = np.zeros((2, n_inputs), np.int64)
         self._rows = np.empty((CACHE_LINE, n_inputs), np.int16)
         self._background = _make_background(background, n_inputs)
         self._rule = rule
+        # whole numbers are enough: it is at least 64
         self._regularisation = to_fixed(rule.regularisation, 0)
         self._fraction = to_fixed(rule.threshold, 16)
         self._noise_part = to_fixed(rule.noise, 16)
         self._novel_regularisation = to_fixed(rule.regularisation / rule.novelty, 0) if rule.novelty else 0
         self._rate = to_fixed(rule.correction, 16)
+        # no leak and a soft reset: spikes and remaining potential together are the exact drive
         self.dynamics = Dynamics(leak=0, floor=NEVER, soft_reset=1, noise_bound=0, seed=params.seed)
         super().__init__(params, n_inputs, threads)
 
@@ -127,6 +131,7 @@ class DecorrelatedColumns(Columns):
     @property
     def decorrelation(self) -> NDArray[np.int32]:
         """P (n_inputs, n_inputs) int32 Q1.30, both triangles; writing its diagonal and upper triangle changes P."""
+        # the inhibition of the last example is still outstanding: see _trace_residual
         self._inhibit()
         kernels.mirror(self._p)
         return self._p
@@ -140,6 +145,7 @@ class DecorrelatedColumns(Columns):
         """Return counts (n_inputs,) minus the mean of the used neurons, Q15.16. Needs at least one used neuron."""
         used = int(np.count_nonzero(self.uses))
         deviation = np.empty(self.n_inputs, np.int32)
+        # the common mean counts resting classes in; here it is the mean of the used neurons alone
         kernels.deviation_of(counts, self._common[0] * (used + self._rule.resting_classes) // used, deviation)
         return deviation
 
@@ -176,21 +182,26 @@ class DecorrelatedColumns(Columns):
         uses = int(self.uses[winner])
         base, scale = 1, 1  # a first example is all new: no loss, full reward
         if uses > 0:
+            # first: the error is that of the network before it learns the example
             self._correct(counts, column, self._rate)
             self._expect(counts, winner)
             base, scale = kernels.divide_scale(self._residual, self._trace, self._regularisation, uses)
             self._lose(scale)
+            # scale - base is r.z
             self._add_noise((scale - base) * uses // (uses + 1))
         else:
             self._set_apart(counts)
             self._expect(counts, winner)
         kernels.reward(self.drive[winner], self.mean[winner], self._trace, counts, base, scale, uses)
+        # a limit keeps a little plasticity for ever, and the count within its format
         self.uses[winner] = min(uses + 1, self._rule.stability_max)
+        # all neurons: the means that are subtracted, and the threshold, have changed for everyone
         self._renew(slice(None))
 
     def vary(self, counts: NDArray[np.uint8], column: int) -> None:
         winner = self._winner(counts, column)
         uses = int(self.uses[winner]) * VARIATIONS
+        # a variation of nothing: the column has learnt no example
         if uses == 0:
             return
         self._expect(counts, winner)
@@ -202,6 +213,7 @@ class DecorrelatedColumns(Columns):
         self._renew(slice(None))
 
     def rehearse(self, counts: NDArray[np.uint8], column: int) -> None:
+        # nothing is renewed when every column expected the example rightly: a rehearsal then costs a decision
         if self.uses[self._winner(counts, column)] > 0 and self._correct(counts, column, self._rate * REHEARSED):
             self._renew(slice(None))
 
@@ -218,11 +230,15 @@ class DecorrelatedColumns(Columns):
         n = self.n_inputs
         triangle, noise = (np.dtype(np.int32), (n * (n + 1) // 2,)), (np.dtype(np.int64), self.noise.shape)
         self._check_arrays(arrays, {"decorrelation": triangle, "noise": noise})
+        # row i holds n - i values
         rows = np.split(arrays["decorrelation"], np.cumsum(np.arange(n, 1, -1)))
         for i, row in enumerate(rows):
+            # the lower triangle stays as it is: no kernel reads it
             self._p[i, i:] = row
+        # `arrays` applied it before it was written
         self._scaled[:] = 0
         self.noise[:] = arrays["noise"]
+        # the loss of each example changed the background's drive as well, so it is part of the state
         if self._background.tonic.size:
             drive = self._background.drive
             self._check_arrays(arrays, {"background_drive": (drive.dtype, drive.shape)})
@@ -231,6 +247,7 @@ class DecorrelatedColumns(Columns):
 
     def decision_arrays(self) -> Arrays:
         """Return all that decisions and their novelty depend on, for one L neuron a column (docs/npz.md)."""
+        # of all pairs: a reader chooses the nearest columns itself
         shared = np.zeros((self.uses.size, self.uses.size), np.int64)
         kernels.shared_drives(self.mean, self.drive, self._common, self._roots, shared)
         used = int(np.count_nonzero(self.uses))
@@ -250,6 +267,7 @@ class DecorrelatedColumns(Columns):
     def _winner(self, counts: NDArray[np.uint8], column: int) -> int:
         """The neuron that learns: the one that fired, else a fresh one, else the most excited (the gate's choice)."""
         first = column * self.per_column
+        # nothing to choose: a presentation is saved
         if self.per_column == 1:
             return first
         activity = self.present(counts)
@@ -269,8 +287,10 @@ class DecorrelatedColumns(Columns):
         In the same pass P receives the inhibition of the previous example: P is by far the largest array that learning
         uses, so it is read and written once per example.
         """
+        # integers: the sum over blocks does not depend on how many there are
         blocks = self.spread(
             lambda start, stop: kernels.inhibit_and_decorrelate(self._p, self._scaled, self._residual, start, stop),
+            # rows of a triangle differ in length: folded, all blocks have as much to do
             kernels.folded(self.n_inputs),
             4 * self.n_inputs,
         )
@@ -284,6 +304,7 @@ class DecorrelatedColumns(Columns):
 
     def _correct(self, counts: NDArray[np.uint8], column: int, rate: int) -> bool:
         """Correct the winner of each column by how wrongly it expected the example; returns whether any was wrong."""
+        # a single column expects everything of itself: its error is 0
         if rate == 0 or self.keys.size == 1:
             return False
         activity = self.present(counts)
@@ -309,6 +330,7 @@ class DecorrelatedColumns(Columns):
 
         self.spread(lose, self.uses.size, self.n_inputs)
         background = self._background.drive
+        # the background too, so that its drives stay P m under the changed P
         kernels.lose(background, self._residual, self._trace, scale, 0, background.shape[0])
 
     def _resize_scratch(self) -> None:
@@ -319,6 +341,7 @@ class DecorrelatedColumns(Columns):
     def _add_noise(self, energy: int) -> None:
         """Add an example's energy, Q.16, to the running mean of the noise."""
         noise, examples = self.noise.tolist()
+        # an exact mean at first, then a running one
         examples = min(examples + 1, NOISE_OVER)
         self.noise[:] = noise + (energy - noise) // examples, examples
 
@@ -354,6 +377,7 @@ def _make_background(counts: NDArray[np.uint8] | None, n_inputs: int) -> Backgro
     if counts is None:
         counts = np.zeros((0, n_inputs), np.uint8)
     return Background(
+        # Q7.24 and Q10.20; P is the identity, so drive = mean
         mean=counts.astype(np.int32) << 24,
         drive=counts.astype(np.int32) << 20,
         weights=np.zeros(counts.shape, np.int16),

@@ -49,12 +49,15 @@ def to_fixed(value: float, bits: int) -> int:
 
 def _power_table() -> NDArray[np.int64]:
     """2^(-i/64) in Q0.16 for i = 0 .. 17 * 64 - 1, made of integer roots so that every machine has the same table."""
+    # integers of any size: math.exp2 may differ in the last bit between machines
     precision = 96
     root = 1 << (precision - 1)  # 2^-1
+    # six square roots: the 64th root
     for _ in range(POWER_STEPS.bit_length() - 1):
         root = math.isqrt(root << precision)
     table, power = [], 1 << precision
     for _ in range(17 * POWER_STEPS):
+        # rounded to nearest: half a unit of Q0.16 is added before the shift
         table.append((power + (1 << (precision - 17))) >> (precision - 16))
         power = power * root >> precision
     return np.array(table, np.int64)
@@ -65,6 +68,7 @@ POWER_TABLE = _power_table()
 
 def label_key(label: str) -> int:
     """Return 63 bits of a label's SHA-256: names a column's random stream, whatever other columns there are."""
+    # 63 bits: keys are stored as int64
     return int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "little") >> 1
 
 
@@ -82,5 +86,7 @@ def noise(seed: int, key: int, neuron: int, presentation: int, step: int, bound:
     neuron counts the L neurons of a column over all members.
     """
     state = mix64(key ^ mix64(seed << 32 | neuron))
+    # 5 bits: a presentation has 15 steps
     state = mix64(state ^ mix64(presentation << 5 | step))
+    # the upper half times the bound: no modulo, whose results would be biased, and no 128-bit product
     return (state >> 32) * bound >> 32

@@ -144,6 +144,7 @@ def count_sums(weights, order, filled, start, stop, sums):  # type: ignore[no-un
     """
     for low in range(start, stop, TILE):
         high = min(low + TILE, stop)
+        # inputs without spikes add nothing: row 0 is left out
         for count in range(1, T + 1):
             row = sums[count, low:high]
             row[:] = 0
@@ -165,6 +166,7 @@ def spread_evenly(tonic, steady):  # type: ignore[no-untyped-def]
     """Set steady (T, neurons) int32 to what tonic inhibition (neurons,) adds to the drive of each step."""
     for step in range(T):
         for m in range(tonic.shape[0]):
+            # differences of rounded multiples: over T steps exactly -tonic is added
             steady[step, m] = step * tonic[m] // T - (step + 1) * tonic[m] // T
 
 
@@ -204,6 +206,7 @@ def advance(u, drive, base, step, dynamics, key, first_neuron, presentation):  #
         value = u[k] - ((u[k] * dynamics.leak) >> 16)
         if step < T:
             value += drive[step, base + k]
+            # decisions are without noise: the same picture gives the same decision
             if presentation >= 0 and dynamics.noise_bound > 0:
                 value += noise(dynamics.seed, key, first_neuron + k, presentation, step, dynamics.noise_bound)
         u[k] = max(value, dynamics.floor)
@@ -214,6 +217,7 @@ def furthest(u, threshold, base, step, free_at):  # type: ignore[no-untyped-def]
     """Return the neuron furthest above threshold among those that are not silenced, -1 where none has reached it."""
     best = -1
     for k in range(u.shape[0]):
+        # strictly greater below: the first neuron wins a tie, on every machine
         excess = u[k] - threshold[base + k]
         if step >= free_at[k] and excess >= 0 and (best < 0 or excess > u[best] - threshold[base + best]):
             best = k
@@ -233,6 +237,7 @@ def most_excited(u):  # type: ignore[no-untyped-def]
 @compiled()
 def step_alone(step, drive, theta, soft_reset, now):  # type: ignore[no-untyped-def]
     """One step of a neuron alone in its column, without branches; `now` and the result: as `run_alone`'s arrays."""
+    # selections instead of branches: the compiler turns the loop over neurons into vector instructions
     u, spikes, first, last, excess = now
     u = np.int32(u + drive)
     above = np.int32(u - theta)
@@ -277,6 +282,7 @@ def run_alone(sums, steady, threshold, soft, start, stop, potential, spikes, fir
         now = step_alone(
             9, t9[m] + s1[m] + s2[m] + s3[m] + s4[m] + s5[m] + s6[m] + s7[m] + s8[m] + s9[m] + s10[m], theta, soft, now
         )
+        # silent steps: the potential left over may still fire
         for step in range(T, ALL_STEPS):
             now = step_alone(step, 0, theta, soft, now)
         potential[m], spikes[m], first[m], last[m], excess[m] = now
@@ -305,6 +311,7 @@ def integrate(  # type: ignore[no-untyped-def]
                 best = furthest(u, threshold, base, step, free_at)
                 if best < 0:
                     continue
+                # all but the winner, which is freed again below
                 free_at[:] = step + 1 + SILENCED
                 free_at[best] = 0
                 above = u[best] - threshold[base + best]
@@ -334,6 +341,7 @@ def present(  # type: ignore[no-untyped-def]
     low, high = start * per_column, stop * per_column
     sums, drive, u, free_at = scratch
     count_sums(weights, order, filled, low, high, sums)
+    # the default network: vectorised over neurons, with the same bits
     plain = dynamics.leak == 0 and dynamics.floor == NEVER and (presentation < 0 or dynamics.noise_bound == 0)
     if plain and per_column == members:
         flat = per_column * columns
@@ -365,6 +373,7 @@ def tally(activity, threshold, totals):  # type: ignore[no-untyped-def]
     columns, members = activity.spikes.shape
     k_neurons = threshold.shape[0] // max(columns * members, 1)
     totals[:] = 0
+    # negated, so that the greatest value wins in every row
     totals[EARLIEST] = -ALL_STEPS
     for column in range(columns):
         for member in range(members):
@@ -416,6 +425,7 @@ def contributions(first, last, window, table):  # type: ignore[no-untyped-def]
 def plasticity(stability, power_table):  # type: ignore[no-untyped-def]
     """2^-s in Q0.16 for a stability in Q15.16."""
     index = (stability + (1 << 9)) >> 10  # 2^16 / 64 entries per unit, the nearest one
+    # beyond the table 2^-s is at most half a unit of Q0.16
     return power_table[index] if index < power_table.shape[0] else 0
 
 
@@ -434,6 +444,7 @@ def refresh_published(neuron, resource, weights, threshold, w_min, w_range, base
     positive = np.int64(0)
     for i in range(resource.shape[1]):
         w = max(np.int64(resource[neuron, i]), 0)
+        # Q15.16 to Q3.12, rounded
         weight = (w_min + w_range * w // (w_range + w) + 8) >> 4
         weights[i, neuron] = weight
         positive += max(weight, 0)
@@ -446,11 +457,13 @@ def renormalise(neuron, resource, outstanding, n_silent):  # type: ignore[no-unt
     if abs(outstanding[neuron]) < 1 << 16:
         return
     n_inputs = resource.shape[1]
+    # the sign apart: // rounds towards minus infinity, so that gains and losses would be shared differently
     share = (abs(outstanding[neuron]) // (n_inputs + n_silent)) * (1 if outstanding[neuron] > 0 else -1)
     if share == 0:
         return
     for i in range(n_inputs):
         resource[neuron, i] = saturate32(resource[neuron, i] - share)
+    # what was shared, not all: the remainder stays outstanding
     outstanding[neuron] -= share * (n_inputs + n_silent)
 
 
@@ -461,6 +474,7 @@ def gain_resource(neuron, counts, table, gain, resource, outstanding):  # type: 
         if table[counts[i]]:
             before = resource[neuron, i]
             resource[neuron, i] = saturate32(before + gain)
+            # what was gained after saturation, not `gain`
             outstanding[neuron] += resource[neuron, i] - before
 
 
@@ -479,14 +493,17 @@ def learn_published(  # type: ignore[no-untyped-def]
     for column in range(activity.spikes.shape[0]):
         for member in range(members):
             fired = activity.spikes[column, member] > 0
+            # the gate: a column that neither fired nor should have learns nothing
             if not fired and column != target:
                 continue
             neuron = (column * members + member) * k_neurons + activity.winner[column, member]
             first, last = activity.first[column, member], activity.last[column, member]
+            # Any for mypy: numba gives it one type, int64
             s: Any = np.int64(stability[neuron])
             gain = np.int64(0)
             if fired:
                 contributions(first, last, rule.window, table)
+                # rounded to nearest: rounding down turned losses below a unit into one, and rewards into none
                 gain += (rule.loss * plasticity(s, power_table) + (1 << 15)) >> 16
                 s = max(s + rule.stability_loss, 0)
                 if column == target:
@@ -536,6 +553,7 @@ def errors_of(activity, threshold, uses, target, power_table, errors):  # type: 
         errors[column] = plasticity(below, power_table) if used else 0
         total += errors[column]
     for column in range(columns):
+        # total is at least 2^16: the highest column's own part is 1.0
         errors[column] = (errors[column] << 16) // total
     errors[target] -= 1 << 16
 
@@ -549,9 +567,11 @@ def correct(errors, activity, uses, deviation, rate, correction):  # type: ignor
     example.
     """
     per_column = uses.shape[0] // errors.shape[0]
+    # at least 1.0: an example that equals the common mean must not divide by 0
     energy: Any = max(dot(deviation, deviation) >> 16, 1 << 16)
     moved = 0
     for column in range(errors.shape[0]):
+        # most columns: skipping them saves a pass over their weights
         if abs(errors[column]) < LEAST_ERROR:
             continue
         moved += 1
@@ -569,6 +589,7 @@ def correct(errors, activity, uses, deviation, rate, correction):  # type: ignor
 @compiled()
 def isqrt(value):  # type: ignore[no-untyped-def]
     """Integer square root of a value in 0..2^62; the float root only starts the search, so every machine agrees."""
+    # sqrt is rounded alike by IEEE 754, but above 2^53 `value` is not exact as a float
     root = np.int64(math.sqrt(value))
     while root * root > value:
         root -= 1
@@ -594,6 +615,7 @@ def saturate_drive(value):  # type: ignore[no-untyped-def]
 def inhibited(own, others, row):  # type: ignore[no-untyped-def]
     """Lateral inhibition of one input by `others` (m,) int32 Q0.30: row <- row - own * others, in place; |s| < 1."""
     for j in range(row.shape[0]):
+        # int32 in, int32 out: twice as many elements in a vector register; |own * other| < 1, so nothing wraps
         value = np.int32(row[j] - np.int32((np.int64(own) * np.int64(others[j]) + (1 << 29)) >> 30))
         row[j] = max(min(value, P_MAX), -P_MAX)
 
@@ -611,6 +633,7 @@ def inhibit(p, scaled):  # type: ignore[no-untyped-def]
 @compiled()
 def mirror(p):  # type: ignore[no-untyped-def]
     """Copy what lies above the diagonal of p (n, n) to below it."""
+    # in tiles: a whole column of P would touch a cache line for each element
     for low in range(0, p.shape[0], MIRROR_TILE):
         for i in range(low, p.shape[0]):
             for j in range(low, min(low + MIRROR_TILE, i)):
@@ -622,6 +645,7 @@ def decorrelate_row(p, i, scaled, residual, totals):  # type: ignore[no-untyped-
     """One row of the upper triangle for `inhibit_and_decorrelate`."""
     inhibited(scaled[i], scaled[i:], p[i, i:])
     total = np.int64(p[i, i]) * residual[i]
+    # P is symmetric: an element above the diagonal also counts for the input below it
     row, others, theirs = p[i, i + 1 :], residual[i + 1 :], totals[i + 1 :]
     own = np.int64(residual[i])
     for j in range(row.shape[0]):
@@ -669,11 +693,13 @@ def inhibit_and_decorrelate(p, scaled, residual, start, stop):  # type: ignore[n
     totals = np.zeros(n, np.int64)
     pairs = (n + 1) // 2
     for block in range(start, stop):
+        # a long pair of rows with a short one
         for pair in (block, pairs - 1 - block):
             if 2 * pair + 1 < n:
                 decorrelate_rows(p, 2 * pair, scaled, residual, totals)
             else:
                 decorrelate_row(p, 2 * pair, scaled, residual, totals)
+            # the middle pair is its own partner
             if 2 * block + 1 == pairs:
                 break
     return totals
@@ -703,6 +729,7 @@ def lose(drive, residual, trace, scale, start, stop):  # type: ignore[no-untyped
     """
     for m in range(start, stop):
         response = dot(drive[m], residual) >> 20  # Q.16
+        # cut before the shift: 2^38 << 24 still fits 64 bits
         factor = (max(min(response, FACTOR_MAX << 6), -FACTOR_MAX << 6) << 24) // scale
         factor = max(min(factor, FACTOR_MAX), -FACTOR_MAX)
         for i in range(trace.shape[0]):
@@ -715,6 +742,7 @@ def scale_trace(trace, scale, scaled):  # type: ignore[no-untyped-def]
     root = isqrt(((np.int64(1) << 62) // scale) << 16)  # 2^62/2^16/scale = Q.46, shifted: Q.62, root: Q.31
     for i in range(trace.shape[0]):
         value = (np.int64(trace[i]) * root + (1 << 20)) >> 21
+        # below 1.0, which `inhibited` relies on
         scaled[i] = max(min(value, (1 << 30) - 1), 1 - (1 << 30))
 
 
@@ -762,12 +790,14 @@ def norm_of(mean, drive, common_mean, common_drive, noise, uses):  # type: ignor
     for i in range(mean.shape[0]):
         square += ((mean[i] >> 8) - common_mean[i]) * (drive[i] - common_drive[i])
     square = max(square >> 20, 0)
+    # << 16: the root of Q.32 is Q.16
     return isqrt(max(square - noise // uses, square * NORM_LEFT >> 3) << 16)
 
 
 @compiled()
 def scaled_weights(drive, correction, common_drive, common_mean, root, row):  # type: ignore[no-untyped-def]
     """Set row (n,) int16 to weights Q0.15 of a neuron whose norm is `root`; returns its tonic inhibition."""
+    # one division for all inputs instead of one each
     reciprocal: Any = (1 << 40) // max(root, 64) if root > 0 else 0
     limit = root << 4  # a weight of 1.0: the norm, in the format of drives
     inhibition = np.int64(0)
@@ -804,7 +834,9 @@ def refresh_decorrelated(  # type: ignore[no-untyped-def]
         for i in range(weights.shape[0]):
             line = weights[i, low:high]
             for m in range(line.shape[0]):
+                # weights lie input by input, for `count_sums`; a whole cache line of them is written at once
                 line[m] = rows[m, i]
+    # Q.16 times Q0.16 to Q0.15; at least 1, because a threshold of 0 would fire without any input
     threshold[:] = max((total // max(used, 1) * fraction) >> 17, 1)
 
 
@@ -827,6 +859,7 @@ def log2_of(value):  # type: ignore[no-untyped-def]
     mantissa = value >> (whole - 30) if whole > 30 else value << (30 - whole)  # Q.30 in 1..2
     found = whole - 16
     for _ in range(EXCITATION_BITS):
+        # squaring doubles the logarithm: each time the next binary digit is its integer part
         mantissa = mantissa * mantissa >> 30
         found *= 2
         if mantissa >> 31 > 0:
@@ -845,6 +878,7 @@ def cut(value, bits):  # type: ignore[no-untyped-def]
 @compiled()
 def relative(drive, mean_norm):  # type: ignore[no-untyped-def]
     """Return a drive in the weights' format, Q.15, in mean norms (Q.16): Q.16, at most 64."""
+    # << 17: Q.15 to Q.16 of the quotient, which has a Q.16 divisor
     return cut((np.int64(drive) << 17) // mean_norm, 22)
 
 
@@ -861,6 +895,7 @@ def choose_neighbours(drives_, roots, best, neurons):  # type: ignore[no-untyped
         if column == best or roots[column] == 0:
             continue
         place = found
+        # an insertion into a short list: sorting all columns would take longer
         while place > 1 and drives_[neurons[place - 1]] < drives_[column]:
             place -= 1
         if place == NEIGHBOURS:
@@ -900,6 +935,7 @@ def factorise(shared, n):  # type: ignore[no-untyped-def]
         pivot = shared[j, j] << 24
         for k in range(j):
             pivot -= shared[j, k] * shared[j, k]
+        # the ridge as lower bound: rounding must not make a pivot negative
         shared[j, j] = isqrt(max(pivot, np.int64(RIDGE) << 24))
         for i in range(j + 1, n):
             value = shared[i, j] << 24
@@ -939,6 +975,7 @@ def distances(chosen, drives_, roots, mean, drive, common, mean_norm):  # type: 
         for i in range(n):  # what the columns would be driven by, were the example the mean of this neuron
             gaps[k, i] = drives_[i] - cut((shared[i, k] * roots[chosen[k]] // mean_norm) >> 8, 22)
     for i in range(n):
+        # after `gaps`, which need the drives without the ridge
         shared[i, i] = max(shared[i, i], 0) + RIDGE
     factorise(shared, n)
     found[0] = squared_length(shared, drives_, n, solved)
@@ -993,7 +1030,9 @@ def appraise(  # type: ignore[no-untyped-def]
     found = distances(neurons[near], near_drives, roots, mean, drive, common, mean_norm)
     to_class = log2_of(OWN_SPREAD + found[1])
     familiarity = (log2_of(OWN_SPREAD + found[0]) >> 1) - to_class
+    # a drive above the bar says nothing more about novelty
     short = min(near_drives[0] - bar_of(counts, weights, tonic, mean_norm), 0)
+    # np.int64, so that numba finds one type for both branches
     separation = log2_of(OWN_SPREAD + found[2:].min()) - to_class if near.shape[0] > 1 else np.int64(0)
     return -(familiarity + (short >> 1)), separation, np.int64(uses[neurons[best]])
 

@@ -43,6 +43,7 @@ class CoLaNET:
         self.background = _check_background(background, n_inputs)
         """(r, n_inputs) counts of general images, which an example must stand out from to be familiar; or None."""
         self._columns = _make_columns(params, n_inputs, threads, self.background)
+        # one presentation at a time: all of them use the same scratch arrays
         self._lock = threading.RLock()
 
     @property
@@ -99,6 +100,7 @@ class CoLaNET:
         if len(labels) != len(counts):
             raise InputError(f"{len(counts)} rows of counts came with {len(labels)} labels, expected one label a row")
         with self._lock:
+            # all labels are looked up before the first row is learnt
             columns = [self._column(label) for label in labels]
             for row, column in zip(counts, columns, strict=True):
                 self._learn(row, column)
@@ -112,6 +114,7 @@ class CoLaNET:
         """
         self._check_counts(counts, 1)
         with self._lock:
+            # n_learnt is not raised: it numbers the random streams of examples
             self._columns.vary(np.array(counts), self._column(label))
 
     def rehearse_one(self, counts: NDArray[np.uint8], label: str) -> None:
@@ -150,6 +153,7 @@ class CoLaNET:
                 "n_learnt": self.n_learnt,
                 "labels": self._labels,
             }
+            # under the lock: the arrays are not copied until they are packed
             arrays = self._columns.arrays()
             if self.background is not None:
                 arrays = {**arrays, "background": self.background}
@@ -169,6 +173,7 @@ class CoLaNET:
             network.n_learnt = int(head["n_learnt"])
             if network.n_learnt < 0 or len(set(network._labels)) != len(network._labels):
                 raise ValueError("a negative number of examples, or a label twice")
+            # last: it checks every array against what the head says
             network._columns.load(arrays)
         except (InputError, KeyError, TypeError, ValueError) as error:
             raise StateCorrupt(f"the snapshot does not describe a network of this edge-app: {error}") from error
@@ -183,6 +188,7 @@ class CoLaNET:
 
     def _decide(self, counts: NDArray[np.uint8]) -> Decision:
         if not self._labels:
+            # the kernels need at least one column
             nothing = np.zeros(0, np.int32)
             return Decision(None, self.labels, nothing, nothing.copy(), 0, np.zeros(0, np.int64))
         shown = np.array(counts)  # a copy, as in _learn
@@ -190,6 +196,7 @@ class CoLaNET:
         spikes = totals[SPIKES].astype(np.int32)
         first = np.negative(totals[EARLIEST], dtype=np.int64).astype(np.int32)
         excitation = totals[EXCITATION].copy()
+        # without a spike the ranking only tells who came closest
         label = self._labels[best] if spikes[best] else None
         novelty, separation, learnt = self._columns.appraise(shown, best)
         margin = margin if spikes[best] else 0
@@ -244,6 +251,7 @@ def _check_background(background: NDArray[np.uint8] | None, n_inputs: int) -> ND
         )
     if background.max() > INPUT_STEPS:
         raise InputError(f"a background count is {background.max()}, expected 0..{INPUT_STEPS}")
+    # the caller may change its array
     return background.copy()
 
 

@@ -38,6 +38,7 @@ def _round_numbers_to_float(rule: "Plasticity") -> None:
     """Make 5 and 5.0 the same parameter, in digests too."""
     for field in dataclasses.fields(rule):
         if field.type is float:
+            # the dataclass is frozen
             object.__setattr__(rule, field.name, float(getattr(rule, field.name)))
 
 
@@ -69,6 +70,7 @@ class Decorrelated:
         _check("threshold", self.threshold, number(1 / 64, 1))
         _check("stability_max", self.stability_max, whole(1, 65535))
         _check("noise", self.noise, number(0, 1))
+        # 0 switches it off
         if self.novelty != 0:
             _check("novelty", self.novelty, number(2**-10, 1))
         _check("correction", self.correction, number(0, 0.25))
@@ -113,6 +115,7 @@ class Published:
         _check("sigma", self.sigma, number(0, 2**10))
         _check("isi_max", self.isi_max, whole(INPUT_STEPS, 1000))
         _check("t_dopamine", self.t_dopamine, whole(INPUT_STEPS, INPUT_STEPS + SILENT_STEPS - 1))
+        # the resource of a new synapse has to fit its format
         at_rest = -self.w_min * (self.w_max - self.w_min) / self.w_max
         if at_rest > MAX_RESOURCE_AT_REST:
             raise ParameterError(
@@ -169,6 +172,7 @@ class Params:
     def to_dict(self) -> dict[str, Any]:
         """Return the values as a flat mapping, with the rule's name under "rule"; `from_dict` reads it."""
         own = {name: getattr(self, name) for name in _COMMON}
+        # flat: it is stored with each state, and digests depend on it
         return {"rule": self.rule, **own, **dataclasses.asdict(self.plasticity)}
 
     @classmethod
@@ -198,6 +202,7 @@ class Params:
         return PRESETS[name]
 
 
+# parameters of both rules
 _COMMON = ("microcolumns", "members", "seed")
 
 PRESETS = {

@@ -26,6 +26,7 @@ def decision_arrays(network: CoLaNET) -> dict[str, NDArray[Any]]:
         )
     if not network.labels:
         raise InputError("nothing to export: no class was taught")
+    # written out step by step, so that a reader needs none of the rounding rules
     steady = np.zeros((ALL_STEPS, len(network.labels)), np.int32)
     spread_evenly(columns.tonic, steady[:T])
     spike_times = np.zeros((T + 1, ALL_STEPS), np.int64)

@@ -54,6 +54,7 @@ class PublishedRule(NamedTuple):
             stability_loss=to_fixed(rule.stability_rate * rule.loss, RESOURCE_BITS),
             stability_reward=np.array([to_fixed(reward * factor, RESOURCE_BITS) for factor in factors], np.int64),
             stability_forced=to_fixed(reward, RESOURCE_BITS),
+            # after three time constants a spike's share of the potential is 5 %
             window=int(3 * rule.tau),
             n_silent=rule.n_silent,
             w_min=to_fixed(rule.w_min, RESOURCE_BITS),
@@ -95,6 +96,7 @@ class PublishedColumns(Columns):
         self._rule = PublishedRule.of(rule)
         self.dynamics = Dynamics(
             leak=to_fixed(1 / rule.tau, 16),
+            # the papers' potential is not negative
             floor=0,
             soft_reset=0,
             noise_bound=to_fixed(rule.sigma, PUBLISHED_WEIGHT_BITS),

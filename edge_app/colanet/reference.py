@@ -107,6 +107,7 @@ def two_to_minus(stability: int) -> int:
     sixty_fourths = (stability * 64 + 2**15) // 2**16
     if sixty_fourths >= 17 * 64:
         return 0
+    # an exact integer root: the specification shares no table with `fixedpoint`
     root = 1 << 17 * 64 - sixty_fourths
     for _ in range(6):  # the 64th root: 2^(17 - s), Q.17 of the result
         root = math.isqrt(root)
@@ -253,6 +254,7 @@ class PublishedReference:
             return
         shares = self.n_inputs + self.rule.n_silent
         share = abs(neuron.outstanding) // shares
+        # // rounds towards minus infinity: the sign is put back afterwards
         if neuron.outstanding < 0:
             share = -share
         neuron.resource = [clip(resource - share, 2**31 - 1) for resource in neuron.resource]

@@ -19,7 +19,9 @@ MAGIC = b"CoLaNET\x01"
 
 def pack(head: dict[str, Any], arrays: Arrays) -> bytes:
     """Return a snapshot of JSON values and arrays; the same content gives the same bytes."""
+    # little-endian on every machine: the same network has the same bytes
     listed = [[name, array.dtype.newbyteorder("<").str, list(array.shape)] for name, array in arrays.items()]
+    # sorted keys and no spaces, so that equal content gives equal bytes
     text = json.dumps({**head, "arrays": listed}, sort_keys=True, separators=(",", ":")).encode()
     parts = [len(text).to_bytes(4, "little"), text]
     parts += [array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes() for array in arrays.values()]
@@ -35,7 +37,9 @@ def unpack(data: bytes) -> tuple[dict[str, Any], Arrays]:
         raise StateCorrupt(
             f"the snapshot has version {data[7] if data[7:] else 'none'}, this edge-app reads {MAGIC[7]}"
         )
+    # 8 bytes of magic, 32 of SHA-256
     body = memoryview(data)[40:]
+    # before anything is parsed
     if hashlib.sha256(body).digest() != data[8:40]:
         raise StateCorrupt("the snapshot is damaged: its checksum does not match; use an earlier one, or the journal")
     try:
@@ -50,8 +54,10 @@ def _read_arrays(listed: list[tuple[str, str, list[int]]], data: memoryview) -> 
     arrays, position = {}, 0
     for name, dtype, shape in listed:
         array = np.frombuffer(data, np.dtype(dtype), int(np.prod(shape)), position).reshape(shape)
+        # also a copy: frombuffer gives a read-only view of `data`
         arrays[name] = array.astype(array.dtype.newbyteorder("="))
         position += array.nbytes
+    # bytes that no array claims would survive unnoticed
     if position != len(data):
         raise ValueError(f"{len(data) - position} bytes are left over")
     return arrays
