@@ -9,6 +9,7 @@ from edge_app.devices.uri import split_scheme, without_password
 from edge_app.devices.view import View, ViewedCamera
 from edge_app.errors import InputError
 
+# names, not functions: a driver's library is imported only when its scheme is used
 CAMERAS = {
     "sim": "edge_app.simulation.devices:camera_from_uri",
     "dir": "edge_app.devices.files:directory_from_uri",
@@ -51,6 +52,7 @@ def make_camera(uri: str, clock: Clock, view: View | None = None, *, stall_after
     camera = cast(Camera, _factory("camera", CAMERAS, uri)(uri, clock))
     if stall_after_s is not None and isinstance(camera, LiveCamera):
         camera.patience_s = stall_after_s
+    # the default view changes nothing
     if view is not None and view != View():
         camera = ViewedCamera(camera, view)
     return camera

@@ -22,6 +22,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # unbuffered: bytes that a buffer held back would hide from the selector
             bufsize=0,
             pass_fds=keep,
             process_group=0,  # a Ctrl-C on the terminal is for the program, which then ends its children in order
@@ -33,6 +34,7 @@ class Child:
         self._words = b""
         self._selector = selectors.DefaultSelector()
         for descriptor in (self._out, self._err):
+            # a selector may report a pipe that then has nothing to read
             os.set_blocking(descriptor, False)
             self._selector.register(descriptor, selectors.EVENT_READ)
 
@@ -47,9 +49,11 @@ class Child:
         Raises EOFError when the child has closed its output.
         """
         ready = [key.fd for key, _ in self._selector.select(timeout_s)]
+        # also read while waiting for frames: a child blocks when its pipe of error messages is full
         if self._err in ready and not self._listen():
             self._selector.unregister(self._err)
         if self._out not in ready:
+            # something came, though no frame: the child is alive
             return 0 if ready else None
         count = os.readv(self._out, [buffer])
         if not count:
@@ -58,6 +62,7 @@ class Child:
 
     def _listen(self) -> bytes:
         data = os.read(self._err, WORDS)
+        # the end says why it failed
         self._words = (self._words + data)[-WORDS:]
         return data
 
@@ -78,6 +83,7 @@ class Child:
         """End the child, by force if need be, and release the pipes."""
         self._process.terminate()
         try:
+            # SIGTERM first: the child can release the camera
             self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             self._process.kill()

@@ -27,6 +27,7 @@ class DirectoryCamera(PacedCamera):
         self, folder: Path, clock: Clock, *, fps: float = 2.0, loop: bool = False, uri: str | None = None
     ) -> None:
         super().__init__(uri or f"dir:{folder}", clock, fps)
+        # a folder may hold equal pictures, and is no camera that could hang
         self.repeats = True
         self._folder = folder
         self._loop = loop
@@ -46,6 +47,7 @@ class DirectoryCamera(PacedCamera):
         self._files = []
 
     def _image(self, tick: int, time_ns: int) -> NDArray[np.uint8] | None:
+        # an end, not an error: a recording was played once
         if tick >= len(self._files) and not self._loop:
             return None
         return self._decode(self._files[tick % len(self._files)])

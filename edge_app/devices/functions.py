@@ -44,6 +44,7 @@ class FunctionCamera(Opening):
             raise DeviceError(f"{self.uri} the camera is closed; open it before reading")
         try:
             image: Any = self._function()
+        # the function may be built on a driver, whose errors already say what to do
         except EdgeAppError:
             raise
         except Exception as error:
@@ -54,6 +55,7 @@ class FunctionCamera(Opening):
             raise DeviceError(f"{self.uri} a frame is {type(image).__name__}, expected an array or None at the end")
         time_ns = self._clock.monotonic_ns()
         self._sequence += 1
+        # copied: the function may fill the same array again
         image = np.array(image, order="C")
         image.flags.writeable = False
         return Frame(image, time_ns, self._sequence)

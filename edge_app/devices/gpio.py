@@ -42,6 +42,7 @@ class GpioButtons(Closing):
             bias=getattr(library.line.Bias, bias),
             active_low=active_low,
             debounce_period=timedelta(seconds=debounce_s),
+            # the clock of frames, so that a press can be matched to what was seen at that moment
             event_clock=library.line.Clock.MONOTONIC,
         )
         self._rising = library.EdgeEvent.Type.RISING_EDGE
@@ -67,6 +68,7 @@ class GpioButtons(Closing):
             ButtonEdge(self._roles[event.line_offset], event.event_type is self._rising, int(event.timestamp_ns))
             for event in events
         ]
+        # the kernel keeps the order of each line, not that between lines
         return sorted(edges, key=lambda edge: edge.time_ns)
 
     def close(self) -> None:
@@ -112,6 +114,7 @@ class GpioLights:
         self._wake = threading.Event()
         self._stopping = False
         self._error: OSError | None = None
+        # in a thread: nobody who presses a button, or decides, waits for a pattern
         self._thread = threading.Thread(target=self._run, name=f"lights {self._uri}", daemon=True)
         self._thread.start()
 
@@ -142,10 +145,12 @@ class GpioLights:
             with self._lock:
                 now_ns = self._clock.monotonic_ns()
                 levels, next_ns = self._plan.state(now_ns)
+            # a line is set only when it changes: each call goes through the kernel
             if levels != written:
                 try:
                     self._write(levels)
                 except OSError as error:
+                    # kept for the next call: an exception in this thread would reach nobody
                     self._error = error
                     return
                 written = levels
@@ -153,6 +158,7 @@ class GpioLights:
                 self._wake.wait()
             else:
                 self._clock.wait(self._wake, (next_ns - now_ns) / NS_PER_S)
+            # after the wait: what was set meanwhile is seen when the loop computes the levels anew
             self._wake.clear()
 
     def _write(self, levels: Mapping[int, bool]) -> None:
@@ -163,6 +169,7 @@ class GpioLights:
         if not self._stopping:
             self._stopping = True
             self._wake.set()
+            # before the lines are put out, or the thread would switch them on again
             self._thread.join()
             with contextlib.suppress(OSError):  # the lines are gone already
                 self._write(self._off)

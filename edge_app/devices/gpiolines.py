@@ -19,6 +19,7 @@ def load_library() -> Any:
         library = importlib.import_module("gpiod")
     except ImportError as error:
         raise RuntimeMissing('GPIO lines need gpiod 2: pip install "edge-app[gpio]"') from error
+    # Debian's python3-libgpiod was version 1, with the same module name and another interface
     if not hasattr(library, "LineSettings"):
         raise RuntimeMissing(f'{library.__file__} is gpiod 1; version 2 is needed: pip install "edge-app[gpio]"')
     return library
@@ -29,6 +30,7 @@ def find_chip(uri: str, chip: str, library: Any) -> str:
     if "/" in chip:
         return chip
     labels = []
+    # labels are stable; numbers of chips changed between kernels of the Raspberry Pi 5
     for path in sorted(map(str, Path("/dev").glob("gpiochip*"))):
         with open_chip(uri, path, library) as candidate:
             label = candidate.get_info().label
@@ -54,6 +56,7 @@ def request_lines(
                 raise InputError(f"{uri}: {roles[offset]} and {role} are both on line {offset}")
             roles[offset] = role
             info = opened.get_line_info(offset)
+            # asked first: the kernel's EBUSY does not say who uses the line
             if info.used:
                 raise DeviceError(
                     f"{uri}: {role} = {lines[role]}: the line is in use by {info.consumer or 'the kernel'}"

@@ -84,9 +84,12 @@ class GstreamerCamera(LiveCamera):
         except ValueError as error:
             raise InputError(f"{self._uri}: the pipeline cannot be read: {error}") from error
         width, height = size
+        # drop-only: a slow camera's frames must not be doubled
         rate = [] if fps is None else ["!", "videorate", "drop-only=true", "!", f"video/x-raw,framerate={_rate(fps)}"]
         self._words += [*rate, "!", "videoconvert", "!", "videoscale", "!"]
+        # square pixels: otherwise GStreamer may keep the picture's shape and write another ratio
         self._words += [f"video/x-raw,format=RGB,width={width},height={height},pixel-aspect-ratio=1/1", "!"]
+        # sync=false: frames are handed out as they come, not at their presentation time
         self._words += ["fdsink", "fd=1", "sync=false"]
 
     def _connect(self) -> FrameSource:
@@ -96,6 +99,7 @@ class GstreamerCamera(LiveCamera):
                 f"{self._uri}: {self._launcher} is not installed: "
                 "sudo apt install gstreamer1.0-tools gstreamer1.0-plugins-base"
             )
+        # --quiet: standard output carries the frames
         child = Child([program, "--quiet", *self._words])
         source = _PipelineSource(self._uri, child, self._layout, self._clock)
         try:
@@ -133,6 +137,7 @@ class _PipelineSource:
         while self._filled < self._layout.length:
             if not self._take(PATIENCE_S):
                 return None
+        # a new buffer: the frame belongs to its reader
         frame, self._frame, self._filled = self._frame, bytearray(self._layout.length), 0
         return Packet(frame, self._clock.monotonic_ns())
 
@@ -147,12 +152,14 @@ class _PipelineSource:
 
     def _said(self) -> str:
         lines = self._child.last_words()
+        # the rest is progress
         told = [line for line in lines if line.startswith(("ERROR", "WARNING", "erroneous"))] or lines[-1:]
         return f"; GStreamer says: {without_password(told[-1])}" if told else ""
 
     def decode(self, data: Any) -> NDArray[np.uint8]:
         width, height = self._layout
         rows = np.frombuffer(data, np.uint8).reshape(height, self._layout.stride)
+        # without the padding at the ends of rows
         return rows[:, : 3 * width].reshape(height, width, 3)
 
     def interrupt(self) -> None:
@@ -163,6 +170,7 @@ class _PipelineSource:
 
 
 def _rate(fps: float) -> str:
+    # 1001: rates such as 30000/1001 of television
     fraction = Fraction(fps).limit_denominator(1001)
     return f"{fraction.numerator}/{fraction.denominator}"
 

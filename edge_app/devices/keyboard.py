@@ -49,6 +49,7 @@ class KeyboardButtons(Closing):
         if self._saved is not None:
             import termios
 
+            # TCSADRAIN: what was printed is shown first, and what was typed is kept for the shell
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._saved)
             self._saved = None
 
@@ -76,6 +77,7 @@ class KeyboardButtons(Closing):
             raise DeviceError("keyboard: the terminal was closed")
         now_ns = self._clock.monotonic_ns()
         pressed = [self._keys[key] for key in data.decode(errors="replace") if key in self._keys]
+        # a terminal reports no release: it comes with the press, so that a key cannot be held
         return [ButtonEdge(name, down, now_ns) for name in pressed for down in (True, False)]
 
 

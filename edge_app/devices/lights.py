@@ -50,6 +50,7 @@ class LightPlan:
         flash, until_ns = self._flash(now_ns)
         if flash is None:
             return {line: line in self._lit for line in self._all}, None
+        # one light has to serve for both, so the pattern takes all
         if self._status is None:
             return dict.fromkeys(self._all, flash), until_ns
         return {line: line in self._lit for line in self._all} | {self._status: flash}, until_ns

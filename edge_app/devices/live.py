@@ -60,6 +60,7 @@ class _Feed:
         self.dropped = 0
         self.stopping = False
         self.source = source
+        # a daemon: a thread that hangs in a driver must not keep the process alive
         self.thread = threading.Thread(target=self._run, name=f"camera {uri}", daemon=True)
         self.thread.start()
 
@@ -80,6 +81,7 @@ class _Feed:
             error = DeviceError(f"{self.uri}: reading failed: {type(caught).__name__}: {caught}")
             error.__cause__ = caught
         finally:
+            # by the thread that uses it: `next` may still be waiting in the driver when another one closes the camera
             self.source.close()
             with self.changed:
                 self.error = error
@@ -87,6 +89,7 @@ class _Feed:
 
     def _put(self, packet: Packet) -> None:
         with self.changed:
+            # a packet that is replaced was never read
             self.dropped += packet.missed + (self.newest is not None)
             self.produced += packet.missed
             self.newest = _Slot(packet, self.produced)
@@ -98,6 +101,7 @@ class _Feed:
         with self.changed:
             self.changed.wait_for(lambda: self.newest or self.error, timeout_s)
             slot, self.newest = self.newest, None
+            # a frame that came before the error is handed out first
             if slot is None and self.error is not None:
                 raise self.error
             return slot
@@ -105,6 +109,7 @@ class _Feed:
     def stop(self) -> None:
         self.stopping = True
         self.source.interrupt()
+        # bounded: a hanging driver must not stop the stage
         self.thread.join(STOP_S)
 
 
@@ -122,6 +127,7 @@ class LiveCamera(Opening):
     period_s = 0.0
 
     def __init__(self, uri: str, clock: Clock) -> None:
+        # from here on no message can show it
         self._uri = without_password(uri)
         self._clock = clock
         self._feed: _Feed | None = None
@@ -150,8 +156,10 @@ class LiveCamera(Opening):
             raise DeviceError(f"{self._uri}: the camera is closed; open it before reading")
         slot = feed.take(timeout_s)
         if slot is None:
+            # not an end: the reader decides how long it waits
             raise CameraStalled(f"{self._uri}: no frame within {timeout_s:g} s")
         image = np.ascontiguousarray(feed.source.decode(slot.packet.data))
+        # frames are shared between threads without a copy
         image.flags.writeable = False
         return Frame(image, slot.packet.time_ns, self._produced + slot.number)
 

@@ -67,6 +67,7 @@ def request(address: str, timeout_s: float, *, verify: bool = True) -> Response:
     try:
         body = opener.open(plain, timeout_s)
     except urllib.error.HTTPError as error:
+        # an HTTPError holds the connection open
         error.close()
         hint = "check user and password" if error.code in (401, 403) else "check the path"
         raise HttpError(f"the camera answers {error.code} {without_password(str(error.reason))}; {hint}") from None
@@ -86,6 +87,7 @@ def request(address: str, timeout_s: float, *, verify: bool = True) -> Response:
 def without_credentials(address: str) -> str:
     """Return `address` as it stands in a request: without user and password, spaces and umlauts quoted."""
     parts = urlsplit(address)
+    # "%" is safe: what is quoted already must not be quoted twice
     path, query = (quote(part, safe="/%:=&?~+!$,;'@()*[]") for part in (parts.path, parts.query))
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path, query=query, fragment="").geturl()
 
@@ -123,6 +125,7 @@ class _Opener:
         handlers: list[urllib.request.BaseHandler] = [_PlainHandler(self._keep), _TlsHandler(self._keep, verify)]
         if credentials:
             passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+            # None: for any realm, and for this address only, not for one that it redirects to
             passwords.add_password(None, address, unquote(user), unquote(password))
             handlers += [
                 urllib.request.HTTPBasicAuthHandler(passwords),
@@ -166,6 +169,7 @@ class _PlainHandler(urllib.request.HTTPHandler):
         class Connection(http.client.HTTPConnection):
             def connect(self) -> None:
                 super().connect()
+                # urllib does not give out the socket, and takes it from the connection once the headers are read
                 opened.append(self.sock)
 
         return self._keep(self.do_open(Connection, req), opened[-1])
@@ -175,6 +179,7 @@ class _TlsHandler(urllib.request.HTTPSHandler):
     def __init__(self, keep: Keep, verify: bool) -> None:
         context = ssl.create_default_context()
         if not verify:
+            # first: the ssl module rejects CERT_NONE while host names are checked
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         super().__init__(context=context)
@@ -213,6 +218,7 @@ class PartReader:
             if part.startswith((JPEG_START, PNG_START)):
                 return part
             skipped += noise + len(part)
+            # some cameras send texts between pictures; a stream of texts alone is no camera
             if skipped > MAX_BETWEEN:
                 raise DeviceError(f"the stream carries no pictures: {skipped} bytes without a JPEG")
 
@@ -230,12 +236,14 @@ class PartReader:
             if not text:
                 if in_head:
                     return length, noise
+            # a boundary within a head: the part before had no content
             elif text.startswith(b"--") or (self._boundary and text.strip(b"-") == self._boundary):
                 length, in_head = None, False
             elif b":" in text:
                 in_head = True
                 name, _, value = text.partition(b":")
                 if name.strip().lower() == b"content-length" and value.strip().isdigit():
+                    # an absurd length is reported as too long, not waited for
                     length = min(int(value), MAX_PICTURE + 1)
 
     def _starts_picture(self) -> bool:
@@ -246,6 +254,7 @@ class PartReader:
     def _read_line(self) -> bytes:
         searched = 0
         while (end := self._buffer.find(b"\n", searched)) < 0:
+            # no line's end: not a head
             if len(self._buffer) > BLOCK:
                 return self._take(len(self._buffer))
             searched = len(self._buffer)
@@ -257,13 +266,16 @@ class PartReader:
             self._check_size(length)
             while len(self._buffer) < length:
                 self._fill()
+            # a wrong length must not swallow the next part
             if (end := self._delimiter.search(self._buffer, 0, length)) is not None:
                 return self._take(end.start())  # more was declared than sent
+            # a JPEG that does not end where its length says goes on: fewer bytes were declared than sent
             if not self._buffer.startswith(JPEG_START) or self._ends_picture(length):
                 return self._take(length)
         searched = 0
         while (end := self._delimiter.search(self._buffer, searched)) is None:
             self._check_size(len(self._buffer))
+            # the boundary may be split between two reads
             searched = max(0, len(self._buffer) - len(self._boundary) - 16)
             self._fill()
         return self._take(end.start())
@@ -315,6 +327,7 @@ class MultipartSource:
 
     def interrupt(self) -> None:
         with suppress(OSError):
+            # shutdown wakes a thread that is blocked in a read; close does not
             self._response.connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
@@ -349,11 +362,14 @@ class StillSource:
             return None
         if self._clock.monotonic_ns() < self._due_ns:
             return None
+        # a slow camera is not asked for the pictures that were missed
         self._due_ns = max(self._due_ns + self._period_ns, self._clock.monotonic_ns())
+        # the first picture came with the answer that told the kind of camera
         response, self._response = self._response, None
         try:
             response = response or self._ask()
             with response.body as body:
+                # one byte more than allowed tells that there is more
                 data = body.read(MAX_PICTURE + 1)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise DeviceError(f"{self._uri}: no picture: {error}") from error
@@ -377,6 +393,7 @@ def decode_picture(uri: str, data: bytes) -> NDArray[np.uint8]:
     import cv2
 
     try:
+        # from the header alone: memory is not taken before the size is known
         if jpeg_pixels(data) > FAST_PIXELS:
             return decode_image(data)
         # OpenCV decodes a JPEG in a third of Pillow's time; a damaged PNG makes it take gigabytes

@@ -75,6 +75,7 @@ class PacedCamera(Opening):
                 return Frame(image, time_ns, self._produced - 1)
             now_ns = self._clock.monotonic_ns()
             next_ns = opened_ns + self._due_ns(self._tick + 1)
+            # a read takes its whole timeout, as with a real camera
             if next_ns > deadline_ns:
                 self._clock.sleep((deadline_ns - now_ns) / NS_PER_S)
                 raise CameraStalled(f"{self._uri}: no frame within {timeout_s:g} s")
@@ -84,6 +85,7 @@ class PacedCamera(Opening):
         """Advance to now; return the newest tick that produced a frame, and its time; None when none did."""
         newest = None
         now_ns = self._clock.monotonic_ns()
+        # tick by tick, so that a simulated stall counts each frame
         while (time_ns := opened_ns + self._due_ns(self._tick + 1)) <= now_ns:
             self._tick += 1
             if self._produces(time_ns):

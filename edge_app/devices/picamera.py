@@ -60,6 +60,7 @@ class Picamera2Camera(LiveCamera):
         }  # fmt: skip
 
     def _connect(self) -> FrameSource:
+        # no file and no name: the memory goes with its last user
         descriptor = os.memfd_create("edge-app-frames", os.MFD_CLOEXEC)
         try:
             os.ftruncate(descriptor, layout.memory_bytes(self._size))
@@ -70,6 +71,7 @@ class Picamera2Camera(LiveCamera):
         except OSError as error:
             raise DeviceError(f"{self._uri}: cannot start the camera's process: {error}") from error
         finally:
+            # the mapping, and the helper's own descriptor, keep the memory
             os.close(descriptor)
         source = _HelperSource(self._uri, child, memory, self._size, self._clock)
         try:
@@ -122,6 +124,7 @@ class _HelperSource:
         return f"; it said: {lines[-1]}" if lines else ""
 
     def next(self) -> Packet | None:
+        # looked at before waiting: a frame may have come since the last one was copied
         (number,) = struct.unpack_from("=q", self._memory, 0)
         if number == self._seen:
             self._hear()
@@ -158,6 +161,7 @@ def _read_control(text: str) -> Control:
     words = {"yes": True, "true": True, "no": False, "false": False}
     if text.lower() in words:
         return words[text.lower()]
+    # "," separates options
     if "+" in text:
         return [float(part) for part in text.split("+")]
     try:

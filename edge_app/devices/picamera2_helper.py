@@ -21,7 +21,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+# enough that a slot stays untouched while it is copied
 SLOTS = 4
+# a cache line: numbers and pixels do not share one
 ALIGN = 64
 
 
@@ -52,6 +54,7 @@ class Board:
             raise ValueError(f"a frame has {len(data)} bytes, expected {3 * self.size[0] * self.size[1]}")
         struct.pack_into("=qq", self.memory, start, self.number, time_ns)
         self.memory[start + ALIGN : start + ALIGN + len(data)] = data
+        # last: the number tells that the frame is complete
         struct.pack_into("=q", self.memory, 0, self.number)
         # a full pipe: the reader is thousands of frames behind, and will see the number in the memory
         with contextlib.suppress(BlockingIOError):
@@ -78,14 +81,17 @@ def run_camera(board: Board, options: dict[str, Any], ready: Callable[[str], Non
         camera.create_video_configuration(
             main={"size": board.size, "format": "BGR888"},
             controls={"FrameRate": options["fps"], **options["controls"]},
+            # a request returns the next frame, not one that waits from before
             queue=False,
         )
     )
     actual = tuple(camera.camera_configuration()["main"]["size"])
+    # sensors align sizes; frames of another size would not fit the slots
     if actual != board.size:
         raise SystemExit(f"the camera delivers {actual[0]}x{actual[1]}; write size={actual[0]}x{actual[1]}")
     camera.start()
     ready(found[number])
+    # CLOCK_BOOTTIME also counts suspended time; all other stamps are of CLOCK_MONOTONIC
     asleep_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
     while True:
         request = camera.capture_request()
@@ -113,6 +119,7 @@ def run_test(board: Board, options: dict[str, Any], ready: Callable[[str], None]
             for colour in (bytes((250, 0, 0)), bytes((0, 0, 250)))
         ]
         board.put(rows[0] * (height // 2) + rows[1] * (height - height // 2), due_ns)
+        # late frames are left out, as a camera does
         tick = max(tick + 1, int((time.monotonic_ns() - start_ns) * options["fps"] / 1e9))
 
 
@@ -120,6 +127,7 @@ def watch_parent() -> None:
     """End at once when the standard input closes, even while a driver hangs."""
     while os.read(0, 1):
         pass
+    # sys.exit would only end this thread
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -137,11 +145,13 @@ def main() -> None:
 
     def ready(name: str) -> None:
         say({"ready": name})
+        # from here on dots only: a full pipe must not stop the camera
         os.set_blocking(1, False)
 
     try:
         (run_test if options["source"] == "test" else run_camera)(board, options, ready)
     except (SystemExit, Exception) as error:
+        # the answer was given already: the traceback on standard error says why it ended
         if board.number:
             raise
         say({"error": str(error) or type(error).__name__})

@@ -37,6 +37,7 @@ ASK_S = 2.0
 STILL_FPS = 1.0
 NOT_VIDEO = ("text/", "application/json", "application/xml", "application/pdf")
 """Content types that are refused without asking FFmpeg."""
+# the environment belongs to the whole process: two cameras must not open at the same time
 _environment = threading.Lock()
 
 
@@ -88,6 +89,7 @@ class StreamCamera(LiveCamera):
                     f"{self._uri}: this address gives {kind}, expected a picture (image/jpeg) or a stream "
                     "(multipart/x-mixed-replace, video/...); look up the stream's address in the camera's manual"
                 )
+        # what the first request has taken is no longer left for FFmpeg
         left_s = OPEN_S - (self._clock.monotonic_ns() - start_ns) / NS_PER_S
         capture = self._open_ffmpeg(min(self._timeout_s, max(0.1, left_s)))
         if not capture.isOpened():
@@ -100,6 +102,7 @@ class StreamCamera(LiveCamera):
         try:
             return mjpeg.request(self._address, self._timeout_s, verify=self._verify)
         except DeviceError as error:
+            # from None: the cause may hold the address with its password
             raise DeviceError(f"{self._uri}: {error}") from None
 
     def _open_ffmpeg(self, timeout_s: float) -> Any:
@@ -138,9 +141,11 @@ class _FfmpegSource:
         start_ns = self._clock.monotonic_ns()
         if not self._capture.grab():
             raise DeviceError(f"{self._uri}: {self._why_ended((self._clock.monotonic_ns() - start_ns) / NS_PER_S)}")
+        # between grab and retrieve: decoding takes time of its own
         time_ns = self._clock.monotonic_ns()
         read, bgr = self._capture.retrieve()
         self._decoded += read
+        # a frame that cannot be decoded is left out: the next key frame repairs the picture
         return Packet(bgr, time_ns) if read else None
 
     def _why_ended(self, waited_s: float) -> str:
@@ -181,6 +186,7 @@ def why_not(address: str, timeout_s: float, kind: str = "video") -> str:
     timeout_s = max(0.1, timeout_s)
     host, port = parts.hostname or "", parts.port or mjpeg.PORTS[parts.scheme.lower()]
     try:
+        # step by step, so that the message names the first thing that does not work
         socket.create_connection((host, port), timeout_s).close()
     except (OSError, UnicodeError) as error:
         return mjpeg.no_connection(address, timeout_s, error)
@@ -197,6 +203,7 @@ def _rtsp_answer(address: str, host: str, port: int, timeout_s: float) -> str:
     try:
         with socket.create_connection((host, port), timeout_s) as connection:
             connection.sendall("\r\n".join([*lines, "", ""]).encode())
+            # bounded: whatever answers at this port may send anything
             answer = connection.makefile("rb").readline(200).decode("ascii", "replace").split(None, 2)
     except OSError as error:
         return f"{host} takes the connection, but does not answer: {error}; is that the camera's RTSP port?"
@@ -232,6 +239,7 @@ def camera_from_uri(uri: str, clock: Clock) -> StreamCamera:
     if uri.lower().startswith("http"):
         readers |= {"fps": read_fps, "verify": read_flag}
     try:
+        # raises for a port that is no number
         _ = urlsplit(address).port
         split = "@" in text  # no option has one: it is the rest of a password that has a "#"
     except ValueError:

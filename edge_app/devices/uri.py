@@ -48,6 +48,7 @@ def split_options(uri: str) -> tuple[str, str, str]:
     Both are empty without options. Raises InputError when there is no scheme.
     """
     mark = OPTION_MARKS.get(split_scheme(uri)[0], "?")
+    # the first mark: an option's value may contain another
     return uri.partition(mark)
 
 
@@ -57,6 +58,7 @@ def split_path(uri: str, known: Collection[str] | None = None) -> tuple[str, str
     With the `known` options' names, a "?" that is not followed by NAME=VALUE or such a name is a part of the path.
     """
     scheme, rest = split_scheme(uri)
+    # a file's name may contain a "?"
     path, mark, text = rest.rpartition("?") if known is not None else rest.partition("?")
     names = [part.partition("=")[0] for part in text.split(",")]
     options = all(map(str.isidentifier, names)) and ("=" in text or not set(names).isdisjoint(known or ()))
@@ -73,6 +75,7 @@ def read_options(uri: str, text: str, known: Mapping[str, Reader]) -> dict[str, 
 
     Raises InputError that names the option: unknown, given twice, without a value, or refused by its reader.
     """
+    # every error below shows the URI
     uri = without_password(uri)
     options: dict[str, Any] = {}
     for part in filter(None, text.split(",")):

@@ -117,6 +117,7 @@ class V4l2Camera(LiveCamera):
         if self._pixels is not None:
             code = FORMATS[self._pixels]
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*code))
+            # drivers choose another format silently
             if (actual := _fourcc(capture)) != code:
                 raise InputError(f"{self._uri}: the camera delivers {actual} instead of {code}; leave out pixels=")
         width, height = self._size or DEFAULT_SIZE
@@ -131,6 +132,7 @@ class V4l2Camera(LiveCamera):
         if self._fps is not None:
             self._set_rate(capture, self._fps)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, BUFFERS)
+        # in the order of CONTROLS: a manual value is rejected while its automatic mode is on
         for name in (name for name in CONTROLS if name in self._controls):
             value = self._controls[name]
             if not capture.set(getattr(cv2, f"CAP_PROP_{CONTROLS[name]}"), value):
@@ -145,6 +147,7 @@ class V4l2Camera(LiveCamera):
 
         capture.set(cv2.CAP_PROP_FPS, fps)
         actual = float(capture.get(cv2.CAP_PROP_FPS))
+        # 0: the driver does not say. 5 %: 29.97 counts as 30
         if actual > 0 and abs(actual - fps) > 0.05 * fps:
             raise InputError(
                 f"{self._uri}: the camera delivers {actual:g} frames/s at this size instead of {fps:g}; "
@@ -178,6 +181,7 @@ class _V4l2Source:
         """Raise DeviceError when a failed read means that the device is gone; a silent device is left to the reader."""
         if not Path(self._path).exists():
             raise DeviceError(f"{self._uri}: the camera was unplugged; plug it in and open it again")
+        # one quick failure may be a damaged frame
         self._refusals = self._refusals + 1 if waited_s < QUICK_S else 0
         if self._refusals >= REFUSALS:
             raise DeviceError(f"{self._uri}: the camera refuses to deliver frames; unplug it and plug it in again")
@@ -190,6 +194,7 @@ class _V4l2Source:
 
         now_ns = self._clock.monotonic_ns()
         kernel_ns = round(float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) * 1e6)
+        # a stamp that is not of the last second is of another clock
         return kernel_ns if now_ns - NS_PER_S < kernel_ns <= now_ns else now_ns
 
     def decode(self, data: Any) -> NDArray[np.uint8]:

@@ -77,6 +77,7 @@ class VideoCamera(PacedCamera):
         import cv2
 
         stamp_ms = float(self._video.get(cv2.CAP_PROP_POS_MSEC))
+        # some containers give absurd values for frames without a time stamp
         return round(stamp_ms * 1e6) if abs(stamp_ms) < 1e12 else 0
 
     def _due_ns(self, tick: int) -> int:
@@ -88,6 +89,7 @@ class VideoCamera(PacedCamera):
 
     def _grab_next(self) -> None:
         """Move on by one frame; OpenCV then has only the new one, so the one before is kept."""
+        # the time of the next frame is known only when it has been grabbed
         self._held = (self._tick_grabbed, self._retrieve())
         gap_ns = self._period_ns
         if self._video.grab():

@@ -41,6 +41,7 @@ class View(NamedTuple):
             image = cv2.rotate(image, codes[self.rotation])
         if self.mirror:
             image = cv2.flip(image, 1)
+        # a cropped picture is a view of the camera's whole frame, and would keep it in memory
         return np.ascontiguousarray(image)
 
 
@@ -92,4 +93,5 @@ class ViewedCamera(Opening):
 def _span(start: float, length: float, pixels: int) -> tuple[int, int]:
     """Return the range of pixels, first and end, of a part of an axis; at least one pixel long."""
     first = min(int(start * pixels), pixels - 1)
+    # one pixel at least: a narrow region of a small picture must not be empty
     return first, max(first + 1, min(round((start + length) * pixels), pixels))
