@@ -94,8 +94,7 @@ def _network_allowed(unit: Path) -> bool:
     for path in sorted(folder.glob("*.conf")):
         try:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        # the folder may be readable by root only: at worst there is one warning too many
-        except OSError:
+        except OSError:  # the folder may be readable by root only: at worst there is one warning too many
             continue
         # whether the broker's address is among them is not checked: it may be a name, and nothing is resolved here
         if any(line.strip().startswith(("IPAddressAllow=", "IPAddressDeny=")) for line in lines):

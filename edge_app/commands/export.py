@@ -134,8 +134,7 @@ def _write_folder(args: argparse.Namespace) -> int:
             with zipfile.ZipFile(packed) as archive:
                 archive.extractall(draft)
             draft.rename(target)
-        # Ctrl-C must not leave a half-filled folder either
-        except BaseException:
+        except BaseException:  # Ctrl-C must not leave a half-filled folder either
             shutil.rmtree(draft, ignore_errors=True)
             raise
     return count

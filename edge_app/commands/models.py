@@ -96,8 +96,7 @@ def _check(args: argparse.Namespace) -> tuple[Any, list[str], int]:
     for name in names:
         try:
             runtime = _run_once(name)
-        # without a runtime every model would fail for the same reason, which is not the models'
-        except RuntimeMissing:
+        except RuntimeMissing:  # without a runtime every model would fail for the same reason, which is not the models'
             raise
         except EdgeAppError as error:
             rows.append({"name": name, "ok": False, "error": str(error)})

@@ -61,7 +61,6 @@ def run(args: argparse.Namespace) -> int:
         return teach_folder(args)
     if args.label is None:
         raise InputError("no class was named: edge-app teach CLASS FILE..., or --folder PATH for a data set")
-    # before the encoder is loaded, which takes longer
     label = check_label(args.label)
     if args.live:
         return _teach_live(args, label)
@@ -87,8 +86,7 @@ def run(args: argparse.Namespace) -> int:
                     f"example {done.example_id}: {file} is {label} (before: {done.before.label or 'unknown'})",
                     flush=True,
                 )
-        # teaching a full class rebuilds the network in the background; its error belongs to this command
-        learner.wait()
+        learner.wait()  # a full class is rebuilt in the background; its error belongs to this command
         classes = learner.classes()
     if args.json:
         print(json.dumps({"label": label, "taught": taught, "failed": failed, "classes": classes}, ensure_ascii=False))

@@ -102,8 +102,7 @@ def _teach(args: argparse.Namespace, dataset: "Dataset", items: "Sequence[Item]"
         try:
             with BulkTeacher(learner, manifest, threads=args.threads) as teacher:
                 teacher.teach(dataset, items, result, progress=show_progress)
-        # re-raised for the exit status; batches that were stored stay
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # re-raised for the exit status; batches that were stored stay
             taught = examples(sum(result.taught.values()))
             print(f"edge-app teach: interrupted after {taught}; the same command continues", file=sys.stderr)
             raise

@@ -44,8 +44,7 @@ class FunctionCamera(Opening):
             raise DeviceError(f"{self.uri} the camera is closed; open it before reading")
         try:
             image: Any = self._function()
-        # the function may be built on a driver, whose errors already say what to do
-        except EdgeAppError:
+        except EdgeAppError:  # the function may be built on a driver, whose errors already say what to do
             raise
         except Exception as error:
             raise DeviceError(f"{self.uri} the function that reads frames failed: {error!r}") from error

@@ -236,8 +236,8 @@ class PartReader:
             if not text:
                 if in_head:
                     return length, noise
-            # a boundary within a head: the part before had no content
             elif text.startswith(b"--") or (self._boundary and text.strip(b"-") == self._boundary):
+                # a boundary within a head: the part before had no content
                 length, in_head = None, False
             elif b":" in text:
                 in_head = True

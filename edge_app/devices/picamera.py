@@ -140,6 +140,7 @@ class _HelperSource:
         first = start + layout.ALIGN
         data = self._memory[first : first + 3 * self._size[0] * self._size[1]]
         (newest,) = struct.unpack_from("=q", self._memory, 0)
+        # the helper may be writing this slot already: it does not wait for readers
         if newest >= number + layout.SLOTS - 1:
             return None
         missed, self._seen = number - self._seen - 1, number

@@ -81,8 +81,7 @@ def run_camera(board: Board, options: dict[str, Any], ready: Callable[[str], Non
         camera.create_video_configuration(
             main={"size": board.size, "format": "BGR888"},
             controls={"FrameRate": options["fps"], **options["controls"]},
-            # a request returns the next frame, not one that waits from before
-            queue=False,
+            queue=False,  # a request returns the next frame, not one from before
         )
     )
     actual = tuple(camera.camera_configuration()["main"]["size"])

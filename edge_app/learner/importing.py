@@ -93,8 +93,7 @@ class Importer:
                     self._closed.wait(time.monotonic() - began)
             labels = {example: incoming.examples[place].label for place, example in staged.items()}
             return self._adopt(labels, adopted) if labels else None
-        # Ctrl-C too: what was stored would take room until the next start
-        except BaseException:
+        except BaseException:  # Ctrl-C too: what was stored would take room until the next start
             self._discard(list(staged.values()))
             raise
 

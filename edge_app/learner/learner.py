@@ -101,11 +101,9 @@ class Learner(Closing):
         """Faults that were found and repaired when the state was opened."""
         try:
             trained, saved = self._resume(progress)
-        # a constructor that raises has no owner to close what it took over
-        except BaseException as error:
+        except BaseException as error:  # a constructor that raises has no owner to close what it took over
             self._release(damaged=isinstance(error, StateCorrupt))
             raise
-        # from here on other threads may use the network
         self._live = LiveNetwork(trained, rate_code)
         self._saver = Saver(snapshots, self._freeze, every=snapshot_every, saved=saved)
         self._rebuilder = Rebuilder(

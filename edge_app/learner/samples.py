@@ -54,8 +54,7 @@ def predict_in_turn(
         # its newest example is one of this call, which has no row yet but a number already
         if index and before.label == label:
             newest = first + index - 1
-        # it will be gone when the prediction is stored
-        elif newest in leaving:
+        elif newest in leaving:  # it will be gone when the prediction is stored
             newest = None
         decided.append((before, prediction_of(before, newest)))
     return decided

@@ -73,8 +73,7 @@ def recover(folder: Path, assumed: Binding | None = None) -> Recovery | None:
     lock = FolderLock(folder)
     path = database_path(folder)
     try:
-        # of a recovery that a power cut interrupted after its database was complete
-        _finish(path)
+        _finish(path)  # of a recovery that a power cut interrupted
         if _is_whole(path):
             return None
         # before anything else: even opening a damaged database may change it
@@ -83,8 +82,7 @@ def recover(folder: Path, assumed: Binding | None = None) -> Recovery | None:
         shutil.rmtree(work, ignore_errors=True)
         with os_errors(folder, "recover the database"), sqlite_errors(path, "recover the database"):
             try:
-                # from the copy, which nobody changes meanwhile
-                salvage = _salvage(aside / path.name, work)
+                salvage = _salvage(aside / path.name, work)  # a copy, which nobody changes meanwhile
                 binding = salvage.binding or assumed
                 if not salvage.examples or binding is None:
                     what = (

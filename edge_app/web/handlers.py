@@ -79,8 +79,7 @@ def undo(control: Control, call: Call) -> schema.Done:
     """Undo the last action."""
     try:
         return _done(control.undo(action=call.body.action, request=call.key, source=call.source))
-    # a code of its own, because a program that undoes in a loop ends with it
-    except InputError as error:
+    except InputError as error:  # a code of its own, because a program that undoes in a loop ends with it
         raise ApiError(409, "nothing_to_undo", str(error)) from error
 
 
@@ -94,8 +93,7 @@ def thumbnail(control: Control, call: Call) -> Response:
     """Return an example's thumbnail."""
     try:
         found = control.thumbnail(call.id)
-    # elsewhere an InputError is a conflict; here the example does not exist
-    except InputError as error:
+    except InputError as error:  # elsewhere an InputError is a conflict; here the example does not exist
         raise ApiError(404, "unknown_example", str(error)) from error
     if found is None:
         raise ApiError(404, "no_picture", f"example {call.id} has no thumbnail")

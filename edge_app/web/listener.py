@@ -173,8 +173,7 @@ class Listener:
                 accepted, address = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            # the socket stays readable: without the pause the loop would spin
-            except OSError as error:
+            except OSError as error:  # the socket stays readable: without the pause the loop would spin
                 logging.getLogger(__name__).warning("no connection can be accepted: %s", error.strerror)
                 self._loop.remove_reader(self._socket)
                 self._retry = self._loop.call_later(RETRY_S, self._listen)

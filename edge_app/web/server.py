@@ -108,8 +108,7 @@ class WebServer(Closing):
         _forward_log()
         try:
             asyncio.run(self._serve())
-        # whatever it is: in a thread nobody would see it
-        except BaseException as error:
+        except BaseException as error:  # whatever it is: in a thread nobody would see it
             self.failure = error
             logging.getLogger(__name__).critical("the page and the API have stopped", exc_info=error)
         finally:

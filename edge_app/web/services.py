@@ -108,8 +108,7 @@ class Services:
         }
         try:
             return self.streams.respond(call.client, _chunks(exported.file), ZIP, role="administer", headers=headers)
-        # too many streams are open: nobody will read the file
-        except ApiError:
+        except ApiError:  # too many streams are open: nobody will read the file
             exported.file.close()
             raise
 

@@ -184,8 +184,7 @@ class Tokens:
                 self._check(os.fstat(file.fileno()))
                 # st_size was that of a moment ago
                 data = file.read(MAX_FILE + 1)
-        # an administrator may remove the file to sign everybody out
-        except FileNotFoundError:
+        except FileNotFoundError:  # an administrator may remove the file to sign everybody out
             self._known = (None, EMPTY)
             return EMPTY
         except OSError as error:
