@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Rows = NDArray[np.float32]
 Labels = NDArray[np.intp]
 
+# bounds the matrix of cosines: all rows at once would take gigabytes with large data sets
 NEIGHBOUR_CHUNK = 512
 SHRINKAGE = 1e-4
 SOFTMAX_RATE = 16.0
@@ -43,14 +44,17 @@ def class_mean_cosines(train: Rows, labels: Labels, test: Rows, n_classes: int) 
 
 def nearest_neighbours(train: Rows, labels: Labels, test: Rows, n_classes: int, *, k: int = 3) -> Labels:
     """Majority of the k training examples of highest cosine; a tie goes to the class of the nearest among the tied."""
+    # argpartition raises when k is larger
     k = min(k, len(train))
     found = []
     for start in range(0, len(test), NEIGHBOUR_CHUNK):
         cosine = test[start : start + NEIGHBOUR_CHUNK] @ train.T
         nearest = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
+        # argpartition leaves the k nearest unordered; a tie is decided by their order
         order = np.argsort(-np.take_along_axis(cosine, nearest, axis=1), axis=1, kind="stable")
         votes = labels[np.take_along_axis(nearest, order, axis=1)]
         counts = (votes[:, :, None] == votes[:, None, :]).sum(axis=2)
+        # argmax: the first of equal counts, which is the nearest
         found.append(np.take_along_axis(votes, counts.argmax(axis=1)[:, None], axis=1)[:, 0])
     return np.concatenate(found) if found else np.zeros(0, np.intp)
 
@@ -67,9 +71,11 @@ def streaming_lda(train: Rows, labels: Labels, test: Rows, n_classes: int, *, sh
     distances = _distance_to_running_mean(train, labels)
     step = np.arange(len(train), dtype=np.float64)
     distances *= np.sqrt(step / (step + 1)).astype(np.float32)[:, None]
+    # float64 from here: the smallest eigenvalues decide, and are lost in float32
     covariance = (distances.T @ distances).astype(np.float64) / max(len(train), 1)
     covariance *= 1 - shrinkage
     covariance[np.diag_indices_from(covariance)] += shrinkage
+    # solved, not inverted: as accurate as the covariance allows
     weights = np.linalg.solve(covariance, means.T.astype(np.float64))
     bias = -0.5 * (means.T * weights).sum(axis=0)
     scores = test @ weights + bias
@@ -91,6 +97,7 @@ def online_softmax(train: Rows, labels: Labels, test: Rows, n_classes: int, *, r
     for step, (row, label) in enumerate(zip(train, labels, strict=True), start=1):
         centre += (row - centre) / step
         scores = weights @ (row - centre)
+        # the maximum is taken off, so that exp cannot overflow
         chance = np.exp(scores - scores[present].max()) * present
         gradient = chance / chance.sum()
         gradient[label] -= 1
@@ -105,6 +112,7 @@ def logistic_regression(train: Rows, labels: Labels, test: Rows, n_classes: int,
     """Multinomial logistic regression that sees all examples at once; needs scikit-learn."""
     from sklearn.linear_model import LogisticRegression
 
+    # scikit-learn rejects a single class
     seen = np.unique(labels)
     if len(seen) == 1:
         return np.full(len(test), seen[0], np.intp)
@@ -139,6 +147,7 @@ def _best(scores: NDArray[Any]) -> Labels:
 
 def _unit(rows: Rows) -> Rows:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    # a row of zeros stays one
     scaled: Rows = rows / np.maximum(norms, np.finfo(np.float32).tiny)
     return scaled
 
@@ -157,6 +166,7 @@ def _distance_to_running_mean(train: Rows, labels: Labels) -> Rows:
     distances = np.zeros_like(train)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
+        # float64: a long sum in float32 would drift
         before = np.cumsum(train[rows], axis=0, dtype=np.float64)[:-1]
         before /= np.arange(1, len(rows))[:, None]
         distances[rows[1:]] = train[rows[1:]] - before

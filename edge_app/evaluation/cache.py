@@ -24,11 +24,13 @@ class EmbeddingCache:
         self._pending = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            # another process may commit for a while
             self._database = sqlite3.connect(self.path, timeout=60)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
         try:
             self._database.execute("PRAGMA journal_mode=WAL")
+            # not FULL: what a power cut takes is encoded again
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS embeddings (image BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
@@ -43,6 +45,7 @@ class EmbeddingCache:
             row = self._database.execute("SELECT value FROM embeddings WHERE image = ?", (_key(data),)).fetchone()
         except sqlite3.Error as error:
             raise self._unusable(error) from error
+        # frombuffer is read-only
         return None if row is None else np.frombuffer(row[0], np.uint8).copy()
 
     def put(self, data: bytes, value: NDArray[np.uint8]) -> None:
@@ -50,6 +53,7 @@ class EmbeddingCache:
         try:
             self._database.execute("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", (_key(data), value.tobytes()))
             self._pending += 1
+            # not after each image: a commit waits for the disk
             if self._pending >= COMMIT_EVERY:
                 self._database.commit()
                 self._pending = 0

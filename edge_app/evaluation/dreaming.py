@@ -52,6 +52,7 @@ def make_dreams(
     wanted: set[int] = set()
     for one in learnt:
         taught = Counter(rows.labels[one].tolist())
+        # a class with enough examples is rehearsed, which needs no pictures
         wanted.update(int(row) for row in one if taught[int(rows.labels[row])] < config.per_class)
     chosen = sorted(wanted)
     dreams: dict[tuple[int, int], NDArray[np.uint8]] = {}

@@ -70,8 +70,10 @@ def prepare(
             f"data set {dataset.path}: no image left {what} ({len(first.train)} to learn, {len(first.test)} to test, "
             f"{len(rows.skipped)} corrupt); a test needs two images of some class"
         )
+    # with a full cache nothing was encoded, and there would be no times
     _time_encoder(dataset, encoder, rows)
     times: dict[str, list[float]] = {stage: [] for stage in ("rate_code", "decide", "learn")}
+    # on a network that is thrown away
     warm_up(rate_code, make_network(), rows.values[0])
     counts = np.stack([timed(times["rate_code"], rate_code, row) for row in rows.values])
     taken = dict(encoder.times_ms)
@@ -110,6 +112,7 @@ def redraw(material: EmbeddedDraws, dataset: Dataset, setting: EvaluationSetting
     """Return the draws of other settings, from the images that are embedded already."""
     missing = frozenset(range(len(dataset.items))) - material.rows.row_of.keys()
     draws = _draw_all(dataset, setting, missing)
+    # the times of other draws would be mixed in
     times: dict[str, list[float]] = {stage: [] for stage in material.times_ms}
     notes = _notes(dataset, material.rows, draws[0], setting)
     return dataclasses.replace(material, draws=draws, times_ms=times, notes=notes)
@@ -140,6 +143,7 @@ def _embed_draws(
     while True:
         draws = _draw_all(dataset, setting, frozenset(corrupt))
         wanted = sorted({i for one in draws for i in (*one.train, *one.test)} - row_of.keys())
+        # a corrupt image is replaced by the next of its class, which may be corrupt too: until nothing is missing
         if not wanted:
             break
         part = embed(

@@ -29,6 +29,7 @@ def new_figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
+    # not pyplot, which keeps figures in a global list and may look for a display
     FigureCanvasAgg(figure)
     return figure
 
@@ -40,6 +41,7 @@ def save(figure: Any, path: Path, dpi: int = 110) -> None:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a script without a font here is shown as boxes
+            # without matplotlib's version, so that the same figure gives the same bytes
             figure.savefig(path, dpi=dpi, format="png", metadata={"Software": None})
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
@@ -128,6 +130,7 @@ def draw_continual(axes: Any, regimes: Values) -> None:
     for name, found in regimes.items():
         for key, style in ((None, "-"), ("rehearsed", "--"), ("joint", ":")):
             part = found if key is None else found[key]
+            # one line of joint training is enough to compare with
             if part is None or (key == "joint" and name != "stable"):
                 continue
             title = {None: name, "rehearsed": f"{name}, rehearsed", "joint": "joint, anew after each task"}[key]

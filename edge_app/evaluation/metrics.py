@@ -35,6 +35,7 @@ def network_metrics(
 
     tested (k, n_inputs) and learnt (m, n_inputs) uint8 spike counts, at least one row each.
     """
+    # a copy: counting teaches it
     network = CoLaNET.from_snapshot(network.snapshot())
     columns = network.columns
     decisions = [of_decision(columns, counts) for counts in tested]
@@ -72,6 +73,7 @@ def linear_head_metrics(embeddings: NDArray[np.uint8], n_classes: int, zero_poin
         "connection_sparsity": 0.0,
         "activation_sparsity": {"inputs": 1 - active / n},
         "decision": forward,
+        # forward, and a gradient of the same size
         "learnt_example": {key: 2 * value for key, value in forward.items()},
     }
 
@@ -107,6 +109,7 @@ def complexity(
     values (m, n) embeddings, counts (m, n_inputs) uint8, labels (m,); `learnt`, in this order, and `tested` are row
     numbers, at least one each. Of the learnt rows the last ones are counted.
     """
+    # the last ones: zeros become rarer while a network learns
     last = learnt[-min(COUNTED, max(len(learnt) // 2, 1)) :]
     network = make_network()
     for label in sorted({labels[row] for row in learnt}):

@@ -45,6 +45,7 @@ def _one_repeat(
     stream: TaskStream, shots: int, choices: int, setting: EvaluationSettings, progress: Progress
 ) -> list[dict[str, Any]]:
     labels, classes = stream.rows.labels, stream.rows.classes
+    # a class without test images has no accuracy
     there = [label for label in np.unique(labels[stream.train]).tolist() if label in labels[stream.test]]
     if len(there) < 2:
         raise InputError("newcomer: fewer than two classes with images to learn and to test")

@@ -70,12 +70,14 @@ def logistic_logits(train: Rows, labels: Labels, test: Rows, c: float) -> Scores
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # one shot of each class
         model.fit(train, labels)
     found: Any = model.decision_function(test)
+    # two classes: scikit-learn returns the difference of the two logits
     logits: Scores = np.stack([-found, found], axis=1) / 2 if found.ndim == 1 else found
     return logits
 
 
 def max_softmax(logits: Scores) -> Scores:
     """Return the greatest probability of each row."""
+    # by logarithms, so that large logits do not overflow
     greatest: Scores = np.exp(logits.max(axis=1) - energy(logits))
     return greatest
 

@@ -44,6 +44,7 @@ def auroc(known: Scores, unknown: Scores) -> float:
 
 def false_accept(known: Scores, unknown: Scores, accepted: float = TRUE_ACCEPT) -> float:
     """Share of unknown objects accepted at the highest threshold that accepts this share of the known ones."""
+    # rounded up: at least the wanted share is accepted
     keep = max(int(np.ceil(accepted * len(known))), 1)
     threshold = np.sort(known)[len(known) - keep]
     return float((unknown >= threshold).mean())
@@ -85,6 +86,7 @@ def _one_repeat(stream: TaskStream, options: Mapping[str, Mapping[str, float]], 
     stream.teach(learner, progress("half of the classes", examples.tolist()))
     decisions = [learner.decide(int(row)) for row in progress("testing", stream.test.tolist())]
     known = np.isin(rows.labels[stream.test], taught)
+    # neither rate exists then
     if known.all() or not known.any():
         raise InputError("open set: no test image of a class that was taught, or of one that was not")
     scores = _scores(decisions) | _conventional(stream, examples, options)

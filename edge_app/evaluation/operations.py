@@ -44,6 +44,7 @@ def of_decision(columns: Columns, counts: Counts) -> Operations:
     activity = columns.present(counts)
     n, neurons = columns.weights.shape
     spikes = int(activity.spikes.sum())
+    # int64: the sum of uint8 counts would wrap
     accumulated = int(counts.astype(np.int64) @ np.count_nonzero(columns.weights, axis=1))
     active = int(np.count_nonzero(counts))
     sums = sum(kernels.spikes_at(count, step) for count in range(1, INPUT_STEPS + 1) for step in range(INPUT_STEPS))
@@ -62,6 +63,7 @@ def learn_and_count(network: CoLaNET, counts: Counts, label: str) -> Operations:
         network.learn_one(counts, label)
         return found
     assert isinstance(columns, PublishedColumns)
+    # learn_one changes it in place
     before = columns.resource.copy()
     presented = of_decision(columns, counts)
     network.learn_one(counts, label)

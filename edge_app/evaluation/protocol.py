@@ -144,6 +144,7 @@ def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> di
     between a bin's mean confidence and its share of right decisions (Naeini, Cooper and Hauskrecht 2015).
     """
     found, error = [], 0.0
+    # a confidence of 1 belongs to the last bin
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     for number in range(BINS):
         inside = place == number
@@ -182,6 +183,7 @@ def evaluate_noisy(
 ) -> dict[str, Any]:
     """Evaluate with all labels right, then with each share of them wrong; as JSON values."""
     found = []
+    # 0 first: what wrong labels cost is told against it
     for share in (0.0, *shares):
         noisy = dataclasses.replace(setting, noise=share)
         values = evaluate(material, make_network, noisy, progress=progress).to_dict()

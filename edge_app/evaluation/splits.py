@@ -44,6 +44,7 @@ def choose_splits(splits: Sequence[str], train: str | None = None, test: str | N
     if train is not None or test is not None:
         given, missing = ("--train", "--test") if test is None else ("--test", "--train")
         raise InputError(f"{given} was given without {missing}; name both, or neither for the default; {there}")
+    # CLASS/*.jpg: a fifth of each class is held out
     if not splits:
         return SplitChoice("", None)
     learn, tested = _named(splits, TRAIN_NAMES), _named(splits, TEST_NAMES) or _named(splits, VALIDATION_NAMES)
@@ -79,6 +80,7 @@ def draw(
     train: list[int] = []
     test: list[int] = []
     for pool in _by_class(items, choice.train):
+        # excluded before the limit, so that the next images take their places
         order = [i for i in _seeded(items, pool, seed, "split") if i not in excluded][:limit]
         n_test = 0 if choice.test is not None else _test_count(len(order))
         test += order[:n_test]
@@ -96,6 +98,7 @@ def presentation_order(names: Sequence[str], seed: int, number: int) -> list[int
 
 
 def _test_count(count: int) -> int:
+    # at least one image of each class has to be learnt
     return 0 if count < 2 else min(max(1, round(TEST_SHARE * count)), count - 1)
 
 
@@ -113,10 +116,12 @@ def _seeded(items: Sequence[Item], pool: Sequence[int], seed: int, purpose: str)
 
 
 def _key(seed: int, purpose: str) -> Callable[[str], bytes]:
+    # \0 cannot occur in a name
     start = hashlib.sha256(f"{seed}\0{purpose}\0".encode())
 
     def key(name: str) -> bytes:
         digest = start.copy()
+        # names of files that are not UTF-8
         digest.update(name.encode("utf-8", "surrogateescape"))
         return digest.digest()
 

@@ -55,10 +55,12 @@ def _one_repeat(
     outcomes: list[Outcome] = []
     for row in examples.tolist():
         label = int(rows.labels[row])
+        # test, then train: the limit follows from decisions on examples that were new, as on a device
         if learner.network.labels and (found := outcome(learner.decide(row), rows.classes[label])):
             outcomes.append(found)
         learner.learn(row, label)
     tested = stream.test[np.isin(rows.labels[stream.test], taught)]
+    # from the taught examples alone: a device knows no strangers
     limit = limit_of(outcomes)
     known = [learner.decide(int(row)) for row in tested]
     right = [one.label == rows.classes[rows.labels[row]] for one, row in zip(known, tested, strict=True)]

@@ -110,6 +110,7 @@ class Trial(NamedTuple):
 
 def warm_up(rate_code: RateCoder, network: Network, values: NDArray[np.uint8]) -> None:
     """Compile everything before the timing."""
+    # numba compiles at the first call of each kernel
     counts = rate_code(values)
     network.add_class("warm-up")
     network.learn_one(counts, "warm-up")
@@ -136,6 +137,7 @@ class TimedNetwork:
 
     def learn(self, row: int, label: int) -> None:
         """Teach a row as an example of class index `label`."""
+        # with its first example, as on a device
         name = self.rows.classes[label]
         if name not in self.network.labels:
             self.network.add_class(name)
@@ -168,6 +170,7 @@ def run_trial(
     for number, order in enumerate(orders[1:], start=2):
         for step in progress(f"pass {number}", order):
             learner.learn(int(train[step]), int(labels[step]))
+    # after all learning and without any: test images must not teach
     decisions = [learner.decide(row) for row in progress("testing", test.tolist())]
     calibration = calibrate(outcomes)
     first = Trial(
@@ -226,6 +229,7 @@ def with_wrong_labels(labels: NDArray[np.intp], names: Sequence[str], share: flo
     if len(there) < 2:
         return wrong
     chosen = presentation_order(names, seed, _WHICH)[: round(share * len(labels))]
+    # a second order, so that which examples are wrong and what they become are independent
     place = {row: rank for rank, row in enumerate(presentation_order(names, seed, _TO_WHAT))}
     for row in chosen:
         own = int(np.searchsorted(there, labels[row]))
@@ -244,6 +248,7 @@ def run_baselines(
         if setting.baselines is not None and name not in setting.baselines:
             continue
         options: dict[str, Any] = dict(setting.options.get(name, {}))
+        # with fewer than three examples of a class, its vote could not win
         if name == "knn3" and setting.shots is not None and setting.shots < 3:
             options["k"] = 1
         decided = classify(taught, labels, tested, len(rows.classes), **options)
@@ -261,6 +266,7 @@ def percentiles(times: Sequence[float] | NDArray[np.float64]) -> dict[str, float
 def running_accuracy(hits: NDArray[np.bool_], points: int = 200) -> NDArray[np.float64]:
     """Return the accuracy up to each of at most `points` evenly spread steps of a test-then-train run."""
     curve: NDArray[np.float64] = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    # a plot shows no more points, and the JSON stays small
     steps = np.unique(np.linspace(0, len(hits) - 1, min(points, len(hits))).astype(int))
     points_of_curve: NDArray[np.float64] = curve[steps]
     return points_of_curve

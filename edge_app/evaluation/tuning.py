@@ -53,6 +53,7 @@ def choose(
                     for learn, held in draws
                 )
             )
+        # argmax: the first at a tie
         found[name] = {setting: values[int(np.argmax(right))]}
     return found
 
@@ -66,6 +67,7 @@ def _split(
     for label in np.unique(labels):
         own = sorted(np.flatnonzero(labels == label).tolist(), key=lambda row: names[row])
         n_held = len(own) // 4
+        # a gap between learnt and held-out: names that follow one another are often shots of one object
         kept = own[: max(len(own) - n_held - len(own) // 8, 1)]
         order = presentation_order([names[row] for row in kept], seed, _SHOTS)
         learn += [kept[i] for i in order][: shots or AT_MOST]
