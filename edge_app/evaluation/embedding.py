@@ -78,8 +78,7 @@ def embed(
         for item in progress(wanted):
             try:
                 row = _embed_one(dataset, item, encoder, store)
-            # a class of its own: an InputError of the cache must end the run
-            except _UnreadableError as error:
+            except _UnreadableError as error:  # a class of its own: an InputError of the cache must end the run
                 skipped.append(LeftOut(item.name, str(error)))
                 continue
             rows.append(row)

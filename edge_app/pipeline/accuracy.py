@@ -32,6 +32,7 @@ def judge(examples: Sequence[Example]) -> list[ScoredExample]:
     A predicted class that was renamed or merged since is identified by one of its examples. An example that was
     relabelled is scored by the class it has now.
     """
+    # by an example's id, because names change and ids do not
     now = {example.id: example.label for example in examples}
     names = set(now.values())
     known: set[str] = set()
@@ -39,8 +40,10 @@ def judge(examples: Sequence[Example]) -> list[ScoredExample]:
     for example in examples:
         before = example.before
         predicted = None if before is None else before.label
+        # a name that still exists stands for itself, even if it was given to another class since
         if before is not None and predicted not in names and before.example is not None:
             predicted = now.get(before.example, predicted)
+        # the first example of a class could not be recognised: it counts for nothing
         scored.append(ScoredExample(example.label, predicted, before if example.label in known else None))
         known.add(example.label)
     return scored

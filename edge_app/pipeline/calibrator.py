@@ -27,6 +27,7 @@ class DecisionCalibrator:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        # the newest only: a device that has learnt more decides better than its first outcomes say
         self._outcomes: deque[Outcome] = deque(maxlen=MAX_OUTCOMES)
         self._renew()
 
@@ -48,6 +49,7 @@ class DecisionCalibrator:
 
     def confidence(self, decision: Decision) -> float:
         """Return the probability in 0..1 that a decision is right if a taught class is shown; 0 for unknown."""
+        # without the lock: _renew replaces the object as a whole
         return self._calibration.probability(decision)
 
     def limit(self, strictness: float) -> int | None:

@@ -21,6 +21,7 @@ TRIES = 3
 """Failed reads in a row before a live camera is reopened."""
 RECORDING_TRIES = 20
 """Unreadable pictures in a row before a recording is given up."""
+# doubled from the first to the longest: a loose plug is back at once, a camera that is off is not asked all the time
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
 SLOW_PERIODS = 3
 STEADY_NS = 10 * NS_PER_S
@@ -58,6 +59,7 @@ class Capture:
         self._config = config
         self._inspector = FrameInspector()
         self._verdict: Verdict = "good"
+        # as if all were well now: each time limit begins at the start
         self._verdict_ns = self._alive_ns = self._good_ns = self._opened_ns = clock.monotonic_ns()
         self._dark_reopened = False
         self._errors = 0
@@ -99,8 +101,10 @@ class Capture:
             return True
         dropped = self._camera.dropped
         try:
+            # READ_S: the heartbeat must come in time even when the camera is silent
             frame = self._camera.read(min(READ_S, self._stall_s))
             if period_ns:
+                # frames that were dropped while nobody read are not missed: the picture stood still
                 self._skipped += self._camera.dropped - dropped
             if frame is None:
                 self._report(logging.INFO, "recording_ended", camera=self._camera.uri, frames=self.captured)
@@ -108,6 +112,7 @@ class Capture:
                 return False
             check_form(frame, self._camera.uri)
         except CameraStalled as error:
+            # one read without a frame is no fault yet
             if not self._config.recording and self._silent_for(self._alive_ns, self._stall_s):
                 self._fault("stalled", error)
         except DeviceError as error:
@@ -136,14 +141,17 @@ class Capture:
         self._alive_ns = now_ns
         self._errors = 0
         self.captured += 1
+        # pictures of a folder may be black or equal on purpose
         inspected = not self._camera.repeats and self._config.stuck_after_s > 0
         verdict = self._inspector.judge(frame.image) if inspected else "good"
         if verdict != self._verdict:
             self._changed(verdict, now_ns)
+        # a black picture is usable: it is dark
         if verdict in ("good", "black"):
             self._good_ns = now_ns
             if now_ns - self._opened_ns > STEADY_NS:
                 self._delay_s = FIRST_DELAY_S
+        # noise is never taught or decided on; black and repeated pictures are what the camera shows
         if verdict != "noise":
             self._recent.add(frame)
             self._frames.put(frame)
@@ -175,6 +183,7 @@ class Capture:
 
     def _fault(self, kind: str, reason: object) -> None:
         self._report(logging.WARNING, "camera_fault", camera=self._camera.uri, kind=kind, reason=str(reason))
+        # it is faulty already, and is opened anew in any case
         with contextlib.suppress(DeviceError):
             self._camera.close()
         self._wait_before_opening()
@@ -184,6 +193,7 @@ class Capture:
         self._delay_s = min(2 * self._delay_s, LONGEST_DELAY_S)
 
     def _reopen(self, reopen_ns: int) -> bool:
+        # since the last good frame: a camera that opens and delivers garbage must not count as recovered
         if self._silent_for(self._good_ns, self._config.give_up_after_s):
             raise CameraLost(
                 f"{self._camera.uri}: no usable frame for {self._config.give_up_after_s:g} s, reopened "
@@ -204,6 +214,7 @@ class Capture:
         self._reopen_ns = None
         self._errors = 0
         self._alive_ns = self._opened_ns = self._verdict_ns = self._clock.monotonic_ns()
+        # the first frame may equal the last one from before
         self._inspector.forget()
         self._report(logging.INFO, "camera_reopened", camera=self._camera.uri, times=self.reopened)
         return True

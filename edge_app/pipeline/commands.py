@@ -133,11 +133,13 @@ class CommandQueue:
     """Commands on their way to the teacher; safe to use from any thread."""
 
     def __init__(self) -> None:
+        # deadlock
         self._queue: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._closed = threading.Event()
 
     def put(self, command: Command) -> bool:
         """Add a command; False if too many wait already, or the queue is closed."""
+        # not exact when two threads put at once: one command more does no harm
         full = self._queue.qsize() >= MAX_WAITING
         if self._closed.is_set() or (full and not isinstance(command, FollowImport)):  # what is stored must be followed
             return False

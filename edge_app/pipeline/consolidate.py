@@ -43,6 +43,7 @@ class IdleDetector:
     def look(self, picture: NDArray[np.uint8]) -> None:
         """Process the newest picture, (side, side, 3) uint8; call from one thread."""
         now_ns = self._clock.monotonic_ns()
+        # a comparison takes time of the encoder's thread
         if now_ns < self._look_ns:
             return
         self._look_ns = now_ns + LOOK_NS
@@ -87,6 +88,7 @@ class Consolidate:
         self._ended = ended
         self._report = report
         self._next_ns = clock.monotonic_ns()
+        # the idle time in which everything was replayed
         self._finished_ns: int | None = None
         self._reported = 0
         self.dreamt = 0
@@ -97,6 +99,7 @@ class Consolidate:
         if self._ended.is_set():
             return False
         if not self._may_replay():
+            # a slice at a time: the stage must report, and notice a stop
             self._clock.wait(self._stop, SLICE_S)
             return True
         start_ns = self._clock.monotonic_ns()
@@ -108,6 +111,7 @@ class Consolidate:
             self._next_ns = self._clock.monotonic_ns() + AFTER_FAILURE_NS
         else:
             now_ns = self._clock.monotonic_ns()
+            # a rest after each piece keeps the stage within its share of the time
             self._next_ns = now_ns + round((now_ns - start_ns) * (1 / self._config.share - 1))
         return True
 
@@ -119,7 +123,9 @@ class Consolidate:
             and now_ns - idle_ns >= self._config.idle_s * NS_PER_S
             and idle_ns != self._finished_ns  # nothing is left to replay until something changes
             and not self._commands.waiting
+            # a dream learnt now would be learnt by two networks
             and not self._learner.rebuilding
+            # the processor is hot: nothing that can wait is done
             and not self._pace.slowed
         )
 
@@ -133,6 +139,7 @@ class Consolidate:
                 self._reported = self.dreamt
             return
         if task.thumbnail is None:
+            # asked before each step that takes time: a press does not wait for a dream
             if not self._interrupted(idle_ns):
                 self.dreamt += self._learner.learn_rehearsals(self._config)
             return

@@ -89,6 +89,7 @@ class SharedIndicator:
         names = {label: light for light, label in lights.items()}
 
         def name(label: str) -> str:
+            # "": another class has the name of a light whose own class was renamed, and must not light it
             return names.get(label, "" if label in lights else label)
 
         label = None if decision.label is None else name(decision.label)
@@ -143,6 +144,7 @@ class Decide:
         decision = self._classifier.classify(encoded.embedding)
         own = Ballot(decision.label, decision.novelty, self._calibrator.confidence(decision))
         config = self._pace.config.decision
+        # first the vote, then the limit: one blurred frame does not make a known object unknown
         voted = self._vote.cast(own, config.vote)
         limit = self._calibrator.limit(config.strictness)
         label = None if limit is not None and voted.novelty > limit else voted.label
@@ -162,6 +164,7 @@ class Decide:
             novelty=voted.novelty,
             limit=limit,
         )
+        # the lights show what the page shows, not the decision of one frame
         self._lights.show(decision if label == decision.label else decision._replace(label=label))
         self._times.append(now_ns)
         self.slowest_ns = max(self.slowest_ns, event.latency_ns)
@@ -172,6 +175,7 @@ class Decide:
 
     def fps(self) -> float | None:
         """Return decisions per second over the last ones; None before there are two."""
+        # a copy: the stage's thread goes on adding
         times = list(self._times)
         if len(times) < 2 or times[-1] == times[0]:
             return None

@@ -78,6 +78,7 @@ class Prepare:
     def step(self) -> bool:
         """Prepare the newest frame, or wait for one; False once there will be none."""
         wait_s = self._pace.wait_s()
+        # at the end of a recording the last frame is not waited for
         if wait_s > 0 and not self._frames.over:
             self._clock.wait(self._stop, min(wait_s, SLICE_S))
             return True
@@ -88,6 +89,7 @@ class Prepare:
                 return False
             return True
         self._pace.took()
+        # copied: the preprocessor overwrites its buffer while the encoder still reads
         self._out.put(PreparedFrame(frame.time_ns, frame.sequence, self._preprocess(frame.image).copy()))
         return True
 
@@ -132,6 +134,7 @@ class Encode:
                 return False
             return True
         waited_ns = self._clock.monotonic_ns() - prepared.time_ns
+        # before the comparison: consolidation has a threshold of its own
         self._observe(prepared.picture)
         embedding = self._embedding
         # compared here, with the last encoded picture: a changed one may have been replaced on its way
@@ -140,6 +143,7 @@ class Encode:
         if embedding is None or fresh:
             embedding = self._embedding = self._encoder.encode(prepared.picture)
             self.encoded += 1
+            # kept, so that a press on this frame need not encode it again
             self._recent.add_embedding(prepared.time_ns, embedding)
         else:
             self.skipped += 1

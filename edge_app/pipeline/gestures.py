@@ -44,6 +44,7 @@ class Gestures:
         """Begin to follow the classes of these buttons, pressed or not."""
         for name in buttons:
             if name != self._config.undo:
+                # from the start: a class that is renamed before the first press is followed too
                 self._label(name)
 
     @property
@@ -53,16 +54,18 @@ class Gestures:
 
     def edge(self, edge: ButtonEdge, frame: Frame | NoFrame = NOT_LOOKED_UP) -> list[Command]:
         """Process an edge, with the frame that was shown at it; a release and the undo button need none."""
+        # time first: a hold that ended before this edge comes before it
         commands = self.due(edge.time_ns)
         if not edge.pressed:
             self._down.pop(edge.name, None)
         elif edge.name == self._config.undo:
             commands.append(Undo(source=_source(edge)))
-        elif not self._config.chord_s:
+        elif not self._config.chord_s:  # no chords: a press is decided at once
             self._down[edge.name] = edge
             commands.append(self._teach(_Held(edge, frame)))
         elif self._waiting.keys() - {edge.name}:
             _, first = self._waiting.popitem()
+            # the first button of a chord is no hold
             self._down.pop(first.edge.name, None)
             source = f"buttons {first.edge.name} and {edge.name}"
             commands.append(Teach(None, first.frame, first.edge.time_ns, source=source))
@@ -76,11 +79,13 @@ class Gestures:
         commands: list[Command] = []
         chord_ns, hold_ns = self._config.chord_s * NS_PER_S, self._config.hold_to_forget_s * NS_PER_S
         for name, held in list(self._waiting.items()):
+            # no second button came in time
             if now_ns - held.edge.time_ns >= chord_ns:
                 commands.append(self._teach(self._waiting.pop(name)))
         for name, edge in list(self._down.items()):
             if hold_ns and now_ns - edge.time_ns >= hold_ns:
                 del self._down[name]
+                # a hold is not also a press
                 self._waiting.pop(name, None)
                 commands.append(ForgetClass(self._label(name), source=_source(edge)))
         return commands
@@ -131,7 +136,9 @@ class ButtonWatch:
         """Turn presses into commands; False once the camera's recording has ended."""
         ending = self._ended.is_set()
         poll_s = QUICK_POLL_S if self._gestures.pending else POLL_S
+        # without waiting at the end: presses that came in time are still carried out
         for edge in self._buttons.read(0.0 if ending else poll_s):
+            # only then: the look-up waits for a later frame
             teaches = edge.pressed and edge.name != self._undo
             self._put(self._gestures.edge(edge, self._shown_at(edge.time_ns) if teaches else NOT_LOOKED_UP))
         self._put(self._gestures.rest() if ending else self._gestures.due(self._clock.monotonic_ns()))
@@ -140,11 +147,13 @@ class ButtonWatch:
         return not ending
 
     def _shown_at(self, time_ns: int) -> Frame | NoFrame:
+        # no later frame will come
         wait_s = 0.0 if self._ended.is_set() else LATER_FRAME_S
         return self._recent.at(time_ns, max_age_ns=MAX_AGE_NS, wait_s=wait_s)
 
     def _put(self, commands: Sequence[Command]) -> None:
         for command in commands:
+            # a person who sees no light would press again
             if not self._commands.put(command):
                 self._lights.blink("error")
                 self._report(

@@ -32,11 +32,13 @@ class FrameInspector:
         """Return the verdict on an image, (height, width, 3) uint8."""
         last, self._last = self._last, image
         height, width = image.shape[:2]
+        # a sample of 48 x 64 pixels: all of a large frame would take milliseconds
         rows, columns = max(1, height // 48), max(1, width // 64)
         sample = image[::rows, ::columns]
         if sample.mean() <= BLACK_MEAN and sample.max() <= BLACK_MAX:
             return "black"
         if last is not None and last.shape == image.shape:
+            # the sample first: it tells almost all different frames apart
             same = np.array_equal(last[::rows, ::columns], sample) and np.array_equal(last, image)
             if same:
                 return "repeated"
@@ -60,9 +62,11 @@ def check_form(frame: Frame, uri: str) -> None:
 def _is_noise(image: NDArray[np.uint8]) -> bool:
     height, width = image.shape[:2]
     top, left = max(0, (height - BLOCK) // 2), max(0, (width - BLOCK) // 2)
+    # green, which has most of the sensor's pixels; int16, because differences of uint8 wrap
     block = image[top : top + BLOCK, left : left + BLOCK, 1].astype(np.int16)
     far = block.shape[1] // 2
     near_difference = float(np.abs(block[:, 1:] - block[:, :-1]).mean())
     if near_difference < ROUGH:
         return False
+    # a fine pattern is rough too, but neighbours differ as much as distant pixels in noise only
     return near_difference > 0.8 * float(np.abs(block[:, far:] - block[:, :-far]).mean())

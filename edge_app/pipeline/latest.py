@@ -25,6 +25,7 @@ class Latest(Generic[T]):
         with self._changed:
             self._dropped += self._item is not None
             self._item = item
+            # one reader
             self._changed.notify()
 
     def take(self, timeout_s: float) -> T | None:
@@ -38,6 +39,7 @@ class Latest(Generic[T]):
         """Accept no more items; the one that is stored can still be taken."""
         with self._changed:
             self._closed = True
+            # whoever waits must see that nothing will come
             self._changed.notify_all()
 
     @property

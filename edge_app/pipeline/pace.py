@@ -58,6 +58,7 @@ class Pace:
 
     def took(self) -> None:
         """Record that a frame was taken now."""
+        # 0 stands for no cap
         caps = (self.config.decision.max_fps, self.slowed * self.config.temperature.slow_fps)
         rates = [cap for cap in caps if cap > 0]
         now_ns = self._clock.monotonic_ns()
@@ -72,6 +73,7 @@ class Pace:
         """Record whether the picture of that time, monotonic ns, had changed."""
         if changed or self._changed_ns is None:
             self._changed_ns = time_ns
+        # by capture times: a slow encoder must not make a picture look still for longer
         self._still = time_ns - self._changed_ns >= STILL_NS
 
     @property
@@ -85,6 +87,7 @@ class Pace:
     def _look(self, config: TemperatureConfig) -> None:
         self.temperature_c = read_temperature(Path(config.sensor)) if config.sensor else None
         if self.temperature_c is None:
+            # logged once, not every five seconds
             if config.sensor and self._unreadable != config.sensor:
                 self._report(logging.INFO, "temperature_unknown", sensor=config.sensor)
                 self._unreadable = config.sensor
@@ -92,6 +95,7 @@ class Pace:
         elif self.temperature_c >= config.slow_at_c:
             self._slow(True)
         elif self.temperature_c < config.resume_at_c:
+            # between the two limits nothing changes, so that the rate does not flicker
             self._slow(False)
 
     def _slow(self, slowed: bool) -> None:
@@ -117,6 +121,7 @@ class ChangeDetector:
 
         With a threshold of 0 every picture is a change.
         """
+        # the reference is dropped: after a reconfiguration the first picture counts as changed
         if threshold <= 0:
             self._last = None
             return True
@@ -127,5 +132,6 @@ class ChangeDetector:
         ).mean(axis=2)
         if self._last is not None and float(np.abs(patches - self._last).max()) <= threshold:
             return False
+        # only with a change: otherwise slow drift would never add up
         self._last = patches
         return True

@@ -100,6 +100,7 @@ class Pipeline:
         self._wall = wall
         self._learner = parts.learner
         self._stop, self._ended = threading.Event(), threading.Event()
+        # for `failure` and the set of working stages
         self._guard = threading.Lock()
         self._changed: Callable[[], None] = lambda: None
         self._working: set[str] = set()
@@ -115,6 +116,7 @@ class Pipeline:
         self._pace = Pace(config, clock, self._report)
         stages = self._build(parts, clock, config)
         self.stages: Mapping[str, Stage] = {stage.name: stage for stage in stages}
+        # daemons: a stage that hangs in a driver must not keep the process alive
         self._threads = [
             threading.Thread(target=self._drive, args=(stage,), name=stage.name, daemon=True) for stage in stages
         ]
@@ -176,6 +178,7 @@ class Pipeline:
         """Start the threads; `changed` is called when one of them ends, and with the first decision."""
         self._changed = changed
         self._working = set(self.stages)
+        # before the threads start, so that one that hangs at once is noticed
         for stage in self.stages.values():
             self.life.expect(stage.name, stage.longest_wait_s)
         for thread in self._threads:
@@ -196,6 +199,7 @@ class Pipeline:
         """Change it from the next frame on, until the configuration is read again. Raises InputError."""
         config = self._pace.config
         value = check_strictness(value)
+        # replaced as a whole: the stages read it without a lock
         self._pace.config = replace(config, decision=replace(config.decision, strictness=value))
         self._report(logging.INFO, "strictness_changed", strictness=value)
 
@@ -207,6 +211,7 @@ class Pipeline:
     def stop(self, timeout_s: float) -> list[str]:
         """Stop the stages; return the names of those still running after `timeout_s`, seconds of real time."""
         self._halt()
+        # real time, also with a simulated clock: threads are joined in it
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
             if thread.is_alive():
@@ -260,6 +265,7 @@ class Pipeline:
 
     def _failed(self, name: str, error: Exception) -> None:
         with self._guard:
+            # the first failure is the cause, later ones follow from it
             if self.failure is None:
                 if isinstance(error, EdgeAppError):
                     self.failure = error
@@ -271,6 +277,7 @@ class Pipeline:
 
     def _halt(self) -> None:
         self._stop.set()
+        # the teacher ends when the queue is closed and empty
         self._commands.close()
 
     # Events
@@ -288,6 +295,7 @@ class Pipeline:
             self._changed()
 
     def _commanded(self, event: Event) -> None:
+        # a person is there
         self._idle.disturb()
         self._listener(event)
         if isinstance(event, Corrected):

@@ -14,6 +14,7 @@ KEEP_NS = NS_PER_S // 2
 KEEP_BYTES = 48 << 20
 MIN_FRAMES = 2
 """Kept whatever their size and age."""
+# about a second of them; each is small
 EMBEDDINGS = 32
 
 
@@ -43,6 +44,7 @@ class RecentFrames:
             self._frames.append(frame)
             self._bytes += frame.image.nbytes
             while len(self._frames) > MIN_FRAMES and (
+                # MIN_FRAMES: with large frames the newest must still be there to teach
                 self._bytes > self._keep_bytes or frame.time_ns - self._frames[0].time_ns > self._keep_ns
             ):
                 self._dropped, self._full = True, self._bytes > self._keep_bytes
@@ -59,6 +61,7 @@ class RecentFrames:
     def numbered(self, sequence: int) -> Frame | None:
         """Return the frame with that number, None if it is not kept."""
         with self._added:
+            # backwards: a frame that is asked for is one of the newest
             return next((frame for frame in reversed(self._frames) if frame.sequence == sequence), None)
 
     def add_embedding(self, time_ns: int, embedding: NDArray[np.uint8]) -> None:

@@ -43,6 +43,7 @@ class _Reference:
     def follow(self, action: Action) -> None:
         to = next((change.after for change in action.changes if change.before == self.label), None)
         if action.kind in FOLLOWED and to is not None:
+            # only as many as undo can take back
             self.moves = [*self.moves[-MAX_MOVES + 1 :], (action.id, self.label)]
             self.label = to
 
@@ -71,6 +72,7 @@ class ClassReferences:
         if path is not None:
             with suppress(OSError, ValueError, RecursionError):
                 self._load(json.loads(path.read_bytes()))
+        # the command line may have renamed classes while the service was stopped
         self._catch_up(history)
         self._last_action = max(self._last_action, newest)
 
@@ -81,6 +83,7 @@ class ClassReferences:
         """
         with self._lock:
             known = self._references.get(key)
+            # another name in the configuration is a new intention
             if known is None or known.configured != configured:
                 known = self._references[key] = _Reference(configured, configured)
                 self._save()
@@ -90,6 +93,7 @@ class ClassReferences:
         """Let `key` refer to the class that is called `label` now."""
         with self._lock:
             known, new = self._references.get(key), _Reference(label, label)
+            # no write without a change: cards wear
             if known != new:
                 self._references[key] = new
                 self._save()
@@ -129,11 +133,13 @@ class ClassReferences:
     def _catch_up(self, history: Sequence[Action]) -> None:
         """Follow the actions that the file does not know of, and take back the moves of actions that were undone."""
         stored = {action.id for action in history}
+        # an action that is older than the history can no longer be undone: its moves stay
         oldest = min(stored, default=self._last_action + 1)
         for one in self._references.values():
             undone = [(number, label) for number, label in one.moves if number >= oldest and number not in stored]
             if undone:
                 one.label = undone[0][1]
+                # actions are undone from the last backwards, so later moves are gone as well
                 one.moves = [move for move in one.moves if move[0] < undone[0][0]]
         for action in history:
             if action.id > self._last_action:

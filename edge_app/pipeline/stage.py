@@ -64,6 +64,7 @@ class Heartbeats:
     def end(self, name: str) -> None:
         """Expect no more heartbeats from a stage that has finished."""
         with self._lock:
+            # a stage that has ended is not stuck
             self._longest_ns.pop(name, None)
 
     def overdue(self) -> list[str]:
@@ -82,10 +83,12 @@ def drive(stage: Stage, life: Heartbeats, stop: threading.Event, failed: Callabl
     """Step a stage until it is done, told to stop, or fails; the body of its thread."""
     try:
         while not stop.is_set():
+            # before each step: a step that hangs is overdue after its longest wait
             life.give(stage.name)
             if not stage.step():
                 break
     except Exception as error:  # noqa: BLE001 any error must end the program, not only this thread
+        # without life.end: the stage stays overdue, and the watchdog sees it
         failed(stage.name, error)
     else:
         life.end(stage.name)

@@ -78,11 +78,13 @@ class Teacher:
         self.calibrator = DecisionCalibrator()
         self.learnt = 0
         """Examples taught since the start."""
+        # at the start, from the predictions that are stored: accuracy survives a restart
         self._score_stored()
 
     def step(self) -> bool:
         """Carry out the next command, or wait for one; False once there will be none."""
         command = self._commands.take(SLICE_S)
+        # here: a rebuild fails in a thread that nobody waits for
         self._report_failed_rebuild()
         if command is None:
             return not self._commands.over
@@ -97,6 +99,7 @@ class Teacher:
 
     def _answer(self, command: Command, done: "Future[Any]") -> None:
         """Carry out a command whose sender waits for the outcome, unless the sender has given up."""
+        # from here on the sender cannot cancel: a command is carried out or was cancelled, never both
         if not done.set_running_or_notify_cancel():
             return
         try:
@@ -153,6 +156,7 @@ class Teacher:
     ) -> list[Taught]:
         """Store and learn pictures as examples of a class, all or none; `fields` are added to the log entry."""
         new = label not in self._learner.classes()  # stored: the network may still be rebuilt
+        # encoded before the store is locked
         samples = [
             Sample(
                 self._encoder.encode(one.picture) if one.embedding is None else one.embedding,
@@ -161,6 +165,7 @@ class Teacher:
             for one in pictures
         ]
         learnt = self._learner.teach_many(samples, label, source=source)
+        # only now: the light promises that the example is on disk
         self._lights.blink("learnt")
         events = []
         for index, (shown, example) in enumerate(zip(pictures, learnt, strict=True)):
@@ -184,6 +189,7 @@ class Teacher:
 
     def _score(self, example: LearntExample, *, first: bool) -> float:
         """Count how the decision before learning turned out; return the confidence that it had."""
+        # before the outcome is added: it must not vouch for itself
         confidence = self.calibrator.confidence(example.before)
         # the first example of a class: its class could not be decided yet
         scored = ScoredExample(example.label, example.before.label, None if first else example.prediction)
@@ -207,6 +213,7 @@ class Teacher:
         return self._announce(kind, action, source)
 
     def _announce(self, kind: str, action: Action, source: str) -> Corrected:
+        # before the event: whoever hears it may ask for the button's class
         self._references.follow(action, undone=kind == "undone")
         self._score_stored()
         event = Corrected(kind, action, source, self._wall())
@@ -220,6 +227,7 @@ class Teacher:
 
     def _report_failed_rebuild(self) -> None:
         failure = self._learner.failure
+        # each failure once, though every step looks
         if failure is not None and failure is not self._reported_failure:
             self._report(logging.ERROR, "rebuild_failed", reason=str(failure))
             self._lights.blink("error")
@@ -233,6 +241,7 @@ class Teacher:
 
 def _unused_name(known: Collection[str]) -> str:
     number = 1
+    # the lowest free number, so that names stay short after some were forgotten
     while f"class {number}" in known:
         number += 1
     return f"class {number}"
