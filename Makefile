@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model models spiking-encoder spiking-results spiking-claims test-spiking screenshots clean help
+.PHONY: docs config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model models spiking-encoder spiking-results spiking-claims test-spiking screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -58,6 +58,10 @@ golden: $(VENV)/.has-dev  ## write all golden files anew, after a change of the 
 
 config-docs: $(VENV)/.has-dev  ## write systemd/config.toml and docs/configuration.md from the declarations
 	$(BIN)/python -m edge_app.config.reference
+
+docs: $(VENV)/.has-docs  ## build the documentation site, with search and references: build/site/index.html
+	$(BIN)/python -m release.site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 build/terminal: $(VENV)/.has-dev  ## man page and shell completion, from the parsers
 	mkdir -p $@

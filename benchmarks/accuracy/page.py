@@ -51,6 +51,19 @@ def accuracy(ledger: ResultsFile) -> Table:
     return rows
 
 
+def summary(ledger: ResultsFile) -> Table:
+    """README's table: CoLaNET by examples of a class, and what others make of all examples."""
+    shown = (1, 5, 10, None)
+    others = ("streaming_lda", "logistic_regression")
+    rows = [["CoLaNET", *(_row_title(shots) for shots in shown), *(f"all, by {NAMES[name]}" for name in others)]]
+    for one in SETS:
+        ours = [ledger.found(f"colanet/{one.name}/{row_name(shots)}") for shots in shown]
+        theirs = (ledger.found(f"baselines/{one.name}/{row_name(None)}") or {}).get("accuracy", {})
+        values = [*(found and found["accuracy"] for found in ours), *(theirs.get(name) for name in others)]
+        rows.append([one.name, *map(_share, values)])
+    return rows
+
+
 def margins(ledger: ResultsFile) -> Table:
     """Points above (+) or below (-) the reference of each row."""
     rows = [
@@ -316,6 +329,7 @@ _LINES: list[tuple[str, tuple[str, ...], float, int]] = [
 
 TABLES: dict[str, Callable[[ResultsFile], Table]] = {
     "accuracy": accuracy,
+    "summary": summary,
     "margins": margins,
     "consolidated": consolidated,
     "chosen": chosen,

@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     if found is not before and before is not None:
         sys.stdout.write(regression.report(regression.compare(before, found)) + "\n")
     try:
-        readme.fill(ROOT / "README.md", found)
+        readme.fill(ROOT / "README.md", ROOT / "docs" / "performance.md", found)
         figures.draw(found, ROOT / "docs")
     except EdgeAppError as error:
         sys.stderr.write(f"{error}\n")

@@ -1,4 +1,4 @@
-"""Writes the speed section of README.md from the kept result of `make bench`."""
+"""Writes the tables of times in README.md and docs/performance.md from the kept result of `make bench`."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ from typing import Any
 
 from edge_app.errors import InputError
 
-MARKS = r"(<!-- speed, by make bench -->\n).*?(<!-- speed ends -->)"
+SPEED = r"(<!-- speed, by make bench -->\n).*?(<!-- speed ends -->)"
+PEERS = r"(<!-- speed beside others, by make bench -->\n).*?(<!-- speed beside others ends -->)"
 STEPS = {
     "encoder_invoke_ms": "encoder alone, in a bare loop",
     "preprocess_ms": "crop and scale a 640 x 480 frame",
@@ -19,7 +20,7 @@ STEPS = {
 
 
 def text(found: Mapping[str, Any]) -> str:
-    """Return the Markdown of a kept result."""
+    """Return the steps of a frame in Markdown."""
     device = found["device"]
     machine, sustained = device["machine"], device["sustained"]
     return "\n".join(
@@ -31,7 +32,14 @@ def text(found: Mapping[str, Any]) -> str:
             f"Overlapped on {machine['cores']} cores the live loop reaches {100 * sustained['live_to_bare']:.0f} % of "
             f"the encoder's own best rate. Start to the first decision, kernels compiled before: "
             f"{device['startup_s']:.2f} s. Resident memory at {device['classes']} classes: {device['rss_mb']:.0f} MB.",
-            "",
+        ]
+    )
+
+
+def peers_text(found: Mapping[str, Any]) -> str:
+    """Return the comparison with other classifiers in Markdown."""
+    return "\n".join(
+        [
             f"In the same run, on the same {found['peers']['classes']} classes, one example at a time, microseconds:",
             "",
             *_peers(found),
@@ -41,14 +49,19 @@ def text(found: Mapping[str, Any]) -> str:
     )
 
 
-def fill(readme: Path, found: Mapping[str, Any]) -> None:
-    """Put the text between the file's markers. Raises InputError if they are missing."""
+def fill(readme: Path, performance: Path, found: Mapping[str, Any]) -> None:
+    """Put the texts between the markers of the two pages. Raises InputError if markers are missing."""
+    for path, marks, words in ((readme, SPEED, text(found)), (performance, PEERS, peers_text(found))):
+        _fill(path, marks, words)
+
+
+def _fill(path: Path, marks: str, words: str) -> None:
     page, filled = re.subn(
-        MARKS, lambda marks: f"{marks[1]}{text(found)}\n{marks[2]}", readme.read_text(encoding="utf-8"), flags=re.DOTALL
+        marks, lambda match: f"{match[1]}{words}\n{match[2]}", path.read_text(encoding="utf-8"), flags=re.DOTALL
     )
     if filled != 1:
-        raise InputError(f"{readme} has lost the marks around its table of times: {MARKS.split('(')[1][:-3]}")
-    readme.write_text(page, encoding="utf-8")
+        raise InputError(f"{path} has lost the marks around its table of times: {marks.split('(')[1][:-3]}")
+    path.write_text(page, encoding="utf-8")
 
 
 def _steps(device: Mapping[str, Any]) -> list[str]:

@@ -64,7 +64,7 @@ class Neuron:
 
 @dataclass
 class Column:
-    """The neurons of one class: members[e][k] is L neuron k of member e; `key` names its random stream."""
+    """The neurons of one class: `members[e][k]` is L neuron k of member e; `key` names its random stream."""
 
     label: str
     key: int
