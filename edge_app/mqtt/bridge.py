@@ -54,7 +54,9 @@ class Bridge(Closing):
         self._monotonic = monotonic
         self._topics = settings.topics
         self._debouncer = Debouncer(settings.config.hold_s)
+        # number and order of events agree, whichever threads publish them
         self._publishing = threading.Lock()
+        # numbers begin again with each start: the run tells a restart from a loss
         self._run_id = secrets.token_hex(4)
         self._events = self._labels = 0
         self._picture_due = False
@@ -65,6 +67,7 @@ class Bridge(Closing):
         self._classes_due = False
         self._announced: dict[str, bytes] | None = None
         self._stop_listening: Callable[[], None] = lambda: None
+        # the broker publishes it when the connection breaks off
         will = self._topics.own("status"), b"offline"
         self.client = MqttClient(
             settings.broker, settings.config.buffer, will, self, report, backoff or BackOff(random.Random())
@@ -81,6 +84,7 @@ class Bridge(Closing):
         own = self._topics.own
         self.outbox.state(own("status"), b"online")
         if not self._config.picture_side:
+            # an earlier run with pictures may have left one on the broker
             self.outbox.state(own("picture"), b"")
         if self._settings.takes_commands:
             self.client.subscribe([self._topics.commands])
@@ -89,6 +93,7 @@ class Bridge(Closing):
         if self._config.offers != "off":
             self.client.subscribe([self._topics.offers])
         self._publish_soon()
+        # before the client: what happens while it connects waits in the outbox
         self._stop_listening = self._control.listen(self._happened)
         self._worker.start()
         self.client.start()
@@ -117,6 +122,7 @@ class Bridge(Closing):
             if change is not None:
                 self._publish_decision(event, change == "label")
         elif isinstance(event, Health):
+            # published at the next poll rather than within HEALTH_S
             self._health_ns = 0
             self.client.wake()
         else:
@@ -144,6 +150,7 @@ class Bridge(Closing):
 
     def poll(self) -> None:
         """Publish the health if it changed, and once a minute; and a picture if one is due."""
+        # in the client's thread: making a picture takes time, which the stages' threads do not have
         now_ns = time.monotonic_ns()
         if now_ns >= self._health_ns:
             self._health_ns = now_ns + round(HEALTH_S * 1e9)
@@ -153,6 +160,7 @@ class Bridge(Closing):
                 self._condition = condition
                 self._measures_ns = now_ns + round(MEASURES_S * 1e9)
                 self.outbox.state(self._topics.own("health"), to_json(condition | payloads.measures(status)))
+        # kept, so that a client which saw the decision can teach its frame
         frame, self._published_frame = self._published_frame, None
         if frame is not None and self._settings.takes_commands:
             self._control.keep(frame)
@@ -160,6 +168,7 @@ class Bridge(Closing):
             self._picture_due = False
             try:
                 picture = self._control.picture(self._config.picture_side)
+            # the camera is away: no picture is better than an old one
             except FrameGone:
                 return
             self.outbox.state(self._topics.own("picture"), picture.jpeg)
@@ -202,10 +211,12 @@ class Bridge(Closing):
     def _publish_soon(self) -> None:
         """Let the worker publish the classes; it reads them from the store, which may wait."""
         if not self._classes_due:
+            # one job however often this is called: the job publishes what is stored then
             self._classes_due = True
             self._worker.do(self._publish_classes)
 
     def _publish_classes(self) -> None:
+        # before reading: a change that comes meanwhile makes another job
         self._classes_due = False
         reports = self._control.classes()
         labels = [report.label for report in reports]
@@ -220,6 +231,7 @@ class Bridge(Closing):
         """Publish the entities; return whether any changed. The first time, remove what earlier runs left."""
         before = self._announced
         now = self._entities(labels)
+        # before they are published: after a power cut in between nobody would know the topics
         self._retained.add((*now, *self._topics.states))
         for topic in (before or {}).keys() - now.keys():
             self.outbox.state(topic, b"")
@@ -246,6 +258,7 @@ class Bridge(Closing):
         """Remove what earlier runs left under another prefix, base or name of the device, or have not removed."""
         mine = {*announced, *self._topics.states}
         for topic in sorted(self._retained.topics - mine):
+            # this device's own offers of earlier runs stay: other devices may still import them
             if self._topics.offering(topic) != self._topics.device:
                 self._fleet.remove(topic)
         # and what a run before this list was kept had announced

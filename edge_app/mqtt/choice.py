@@ -28,6 +28,7 @@ class Choice:
         chosen = self._control.references.find(KEY)
         if chosen is None:
             return labels[0] if labels else None
+        # never another class in its place: a press would teach the wrong one
         return chosen if chosen in labels else None
 
     def choose(self, label: str) -> str:

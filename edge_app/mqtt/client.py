@@ -23,6 +23,7 @@ POLL_S = 1.0
 """The longest time between two calls of `ClientListener.poll` while connected."""
 DRAIN_S = 1.0
 """Time for the broker to take the remaining messages at the end."""
+# longer than DRAIN_S; with that of the worker within the 2 s that Bridge.close may take
 JOIN_S = 1.5
 
 
@@ -40,6 +41,7 @@ class BackOff:
             self._next_s = self._shortest_s
         wait_s = self._next_s
         self._next_s = min(2 * wait_s, self._longest_s)
+        # shortened, not lengthened: the longest wait stays what it says
         return wait_s * self._source.uniform(0.5, 1.0)
 
 
@@ -74,6 +76,7 @@ class MqttClient(Closing):
         self._listener = listener
         self._report = report
         self._backoff = backoff
+        # a socket, because the thread waits in poll() for the broker's and can wait for this one too
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -86,6 +89,7 @@ class MqttClient(Closing):
         """Set once the broker has acknowledged a message; cleared when the connection is lost."""
         self._where = f"{broker.host}:{broker.port}"
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        # made and thrown away, for its error: a missing library is reported before anything starts
         self._connection()
 
     def start(self) -> None:
@@ -136,16 +140,20 @@ class MqttClient(Closing):
                 logging.getLogger(__name__).exception("the connection to the broker failed")
                 reason = f"{type(error).__name__}: {error}"
             served = self.connected.is_set()
+            # a broker that stays away is logged once, not every minute
             if served or reason != self._reason:
                 self._report(logging.WARNING, "broker_lost", reason=reason, waiting=self.outbox.waiting)
             self._reason = reason
             self.connected.clear()
+            # it would be sent again, and end every further connection
             if too_large and (message := self.outbox.give_up_largest()) is not None:
                 self._report_refused(message, "the broker closed the connection because of its size")
+            # only a connection that served resets the waits: a broker may accept and close at once
             self._stopping.wait(self._backoff.wait_s(time.monotonic() - began_s if served else 0.0))
 
     def _serve(self) -> None:
         """Keep one connection until the end of the program. Raises BrokerLost."""
+        # message ids belong to the lost connection
         self._dealt_with.clear()
         ready, subscribed = False, 0
         with closing(self._connection()) as connection:
@@ -164,6 +172,7 @@ class MqttClient(Closing):
                 subscribed = len(topics)
                 self._listener.poll()
                 self._exchange(connection)
+            # the last messages, "offline" among them
             end_s = time.monotonic() + DRAIN_S
             while connection.ready and self.outbox.waiting and time.monotonic() < end_s:
                 self._exchange(connection)

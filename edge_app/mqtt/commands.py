@@ -15,6 +15,7 @@ MAX_COMMAND = 16 << 10
 """Bytes of a command."""
 MAX_REQUEST = 128
 SOURCE = "mqtt"
+# subclasses before their bases
 CODES = (
     (FrameGone, "frame_gone"),
     (RequestReused, "request_reused"),
@@ -24,6 +25,7 @@ CODES = (
     (StateNotWritable, "not_writable"),
     (InputError, "invalid"),
 )
+# beyond that JSON numbers are not exact in JavaScript
 NUMBER = whole(0, (1 << 53) - 1)
 NUMBERS = list_of(NUMBER, f"a list of 1 to {MAX_IDS} numbers", 1, MAX_IDS)
 OFFER_ID = text(64, least=1)
@@ -79,6 +81,7 @@ def parse(name: str, payload: bytes, role: str) -> ParsedCommand:
     """Return the command in a message. Raises CommandError."""
     if len(payload) > MAX_COMMAND:
         raise CommandError("too_large", f"the command has {len(payload)} bytes, expected at most {MAX_COMMAND}")
+    # first of all, so that every error can name the request
     values, request = _object(payload)
     spec = SPECS.get(name)
     if spec is None:
@@ -116,6 +119,7 @@ def _object(payload: bytes) -> tuple[dict[str, Any], str | None]:
     values.pop("request", None)
     try:
         payload.decode("utf-8")
+        # json.loads accepts "\ud800", which can be neither stored nor sent back
         json.dumps([values, request], ensure_ascii=False).encode("utf-8")
     except UnicodeError as error:
         raise CommandError("invalid", "the command is not UTF-8, or contains a lone surrogate") from error

@@ -80,9 +80,11 @@ def tls_context(ca_file: str | None, certificate: tuple[str, str] | None) -> ssl
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         raise InputError(f"mqtt.ca_file = {ca_file!r} holds no PEM certificates: {error}") from error
+    # the system's own policy may allow older ones
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if certificate is not None:
         try:
+            # without a callback OpenSSL would ask on the terminal, and the service would hang
             context.load_cert_chain(*certificate, password=_no_password)
         except (OSError, ssl.SSLError, ValueError) as error:
             raise InputError(
@@ -138,6 +140,7 @@ class Connection:
         self._in_flight: dict[int, Outgoing] = {}
         self._deadline = 0.0
         self._over: BrokerLost | None = None
+        # what a broker accepts that states no limit (MQTT 5, sections 3.2.2.3.3 and 3.2.2.3.6)
         self._max_send = 0xFFFFFFF
         self._max_in_flight = 0xFFFF
         self.ready = False
@@ -150,7 +153,9 @@ class Connection:
         client.username_pw_set(broker.user, broker.password)
         if broker.tls is not None:
             client.tls_set_context(broker.tls)
+        # acknowledged only when carried out: a command is not lost with a crash
         client.manual_ack_set(True)
+        # retained, so that a client that comes later sees it too
         client.will_set(will[0], will[1], qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -163,6 +168,7 @@ class Connection:
         broker = self._broker
         connect = _properties("CONNECT", MaximumPacketSize=broker.max_packet, ReceiveMaximum=MAX_RECEIVED)
         try:
+            # clean_start: nothing waits at the broker that the outbox does not know
             self._client.connect(broker.host, broker.port, KEEPALIVE_S, clean_start=True, properties=connect)
         except (OSError, ValueError) as error:  # ssl's errors are OSErrors; ValueError: an invalid host name
             raise BrokerLost(_why(error, broker)) from error
@@ -175,8 +181,10 @@ class Connection:
         if line is not None:
             if not self.ready:
                 timeout_s = min(timeout_s, max(0.0, self._deadline - time.monotonic()))
+            # bytes that are decrypted already do not make the socket readable
             if isinstance(line, ssl.SSLSocket) and line.pending():
                 timeout_s = 0.0
+            # not select(): it fails for descriptors above 1023
             poll = select.poll()
             poll.register(line.fileno(), select.POLLIN | (select.POLLOUT if client.want_write() else 0))
             poll.register(wake.fileno(), select.POLLIN)
@@ -190,6 +198,7 @@ class Connection:
                     raise BrokerLost(
                         f"{self._where} sent a malformed packet ({type(error).__name__}: {error}); is it MQTT?"
                     ) from error
+        # callbacks must not raise into the library: they leave their error here
         if self._over is not None:
             raise self._over
         if client.socket() is None:
@@ -216,16 +225,19 @@ class Connection:
 
     def publish(self, message: Outgoing) -> None:
         """Send a message; `acknowledged` is called with the outcome."""
+        # 64: more than the fixed header and the properties take
         if len(message.payload) + len(message.topic) + 64 > self._max_send:
             self._acknowledged(message, f"larger than the {self._max_send} bytes that the broker accepts")
             return
         values = {} if message.correlation is None else {"CorrelationData": message.correlation}
         properties = _properties("PUBLISH", **values)
+        # QoS 1: the outbox needs the acknowledgement; a repeated message does no harm
         info = self._client.publish(message.topic, message.payload, 1, message.retained, properties)
         self._in_flight[info.mid] = message
 
     def close(self) -> None:
         """Disconnect properly, so that the broker does not publish the will; harmless if the connection is gone."""
+        # before disconnecting, whose callback would report a loss
         self._over = self._over or BrokerLost("closed")
         if self.ready:
             self._client.disconnect()

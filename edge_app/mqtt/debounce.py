@@ -26,11 +26,13 @@ class Debouncer:
 
     def see(self, label: str | None, confidence: float, time_ns: int) -> Change | None:
         """Process a decision and its monotonic time; return why it is to be published, None if it is not."""
+        # every change starts the time anew
         if self._held is None or self._held[0] != label:
             self._held = label, time_ns
         if self._published is None or self._published[0] != label:
             if time_ns - self._held[1] < self._hold_ns:
                 return None
+            # with the label that is published a new confidence counts as told
             self._published = label, confidence, time_ns
             return "label"
         _, before, when = self._published

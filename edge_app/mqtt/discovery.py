@@ -91,6 +91,7 @@ def _readings(topics: Topics) -> dict[tuple[str, str], dict[str, Any]]:
             {"topic": topics.own("status")},
             {
                 "topic": health,
+                # without a camera the last decision would look current for ever
                 "value_template": "{{ 'online' if value_json.camera in ['good', 'black'] else 'offline' }}",
             },
         ],
@@ -112,6 +113,7 @@ def _readings(topics: Topics) -> dict[tuple[str, str], dict[str, Any]]:
             "state_topic": decision,
             "value_template": "{{ (value_json.confidence * 100) | round(1) }}",
             "unit_of_measurement": "%",
+            # lets Home Assistant keep long-term statistics
             "state_class": "measurement",
             "icon": "mdi:percent",
         },

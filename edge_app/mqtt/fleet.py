@@ -65,8 +65,10 @@ class Fleet:
                 f"class {label!r} with {count} examples has {len(message)} bytes, an offer at most {self._max_bytes}: "
                 "raise mqtt.offer_mb on all devices, or use `edge-app export` and import"
             )
+        # the topic follows from the name: after a renaming the old one would offer the class twice
         for earlier in self._topics_of(label) - {topic}:
             self.remove(earlier)
+        # before it is published, see retained.py
         self._retained.add([topic])
         self._control.references.set(OFFER + topic, label)
         self._outbox.state(topic, message)
@@ -91,6 +93,7 @@ class Fleet:
     def received(self, topic: str, payload: bytes) -> None:
         """Process a message on a topic of offers: by hand, the offer waits; signed, it is imported."""
         device = self._topics.offering(topic)
+        # noLocal suppresses our own; another client may have published under our name
         if device is None or device == self._topics.device or self._mode == "off":
             return
         if not payload:
@@ -100,6 +103,7 @@ class Fleet:
             if len(payload) > self._max_bytes:
                 raise InputError(f"the offer has {len(payload)} bytes, expected at most {self._max_bytes}")
             offer = unpack(payload, self._key, only_signed=self._mode == "signed")
+            # an access list of the broker may bind devices to topics, but not to what a message says
             if offer.device != device:
                 raise InputError(f"the offer names the device {offer.device!r}, and was published by {device!r}")
             if not self._inbox.put(topic, offer):
@@ -119,6 +123,7 @@ class Fleet:
         """Import the examples of an offer, all or none. Raises EdgeAppError: then the offer still waits."""
         self._check_on()
         offer = self._inbox.find(offer_id)
+        # the import reads a file, because it reads zip entries at any place
         place = Path(tempfile.gettempdir())
         with ExitStack() as stack:
             with os_errors(place, "keep the offer while it is read"):
@@ -126,6 +131,7 @@ class Fleet:
                 path = Path(folder) / "offer.zip"
                 path.write_bytes(offer.content)
             done = self._control.import_(path, source=f"mqtt offer of {offer.device}")
+        # after the import: if it fails the offer still waits
         self._inbox.settle(offer, "accepted")
         result = offer.to_dict() | {"added": done.added, "skipped": done.skipped}
         self._publish("offer_accepted", result)

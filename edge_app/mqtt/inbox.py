@@ -32,6 +32,7 @@ class Inbox:
         self._waiting: OrderedDict[str, Offer] = OrderedDict()
         """By topic: of a device's class the newest offer counts."""
         self._seen: OrderedDict[str, str] = OrderedDict()
+        # a file that cannot be read now is read again before it is written
         with suppress(OSError):
             self._seen = self._remembered()
 
@@ -47,6 +48,7 @@ class Inbox:
     def put(self, topic: str, offer: Offer) -> bool:
         """Add an offer; False if it was here before. Raises InputError if there is no room."""
         with self._lock:
+            # by content: the same offer comes again with each connection
             if offer.id in self._seen or any(offer.id == other.id for other in self._waiting.values()):
                 return False
             others = [len(other.content) for place, other in self._waiting.items() if place != topic]
@@ -80,12 +82,14 @@ class Inbox:
         """Remember the decision on an offer, which no longer waits. Raises StateNotWritable: then it still waits."""
         with self._lock:
             with os_errors(self._path.parent, f"read {self._path.name}"):
+                # read again: a start while the disk failed must not erase the memory
                 seen = self._remembered() | self._seen
             seen[offer.id] = outcome
             while len(seen) > REMEMBERED:
                 seen.popitem(last=False)
             with os_errors(self._path.parent, f"write {FILE}"):
                 write_atomically(self._path, json.dumps(seen).encode())
+            # only after it is on disk: an offer must not come back after a restart
             self._seen = seen
             for topic in [topic for topic, other in self._waiting.items() if other.id == offer.id]:
                 del self._waiting[topic]

@@ -88,10 +88,12 @@ def unpack(message: bytes, key: bytes | None, *, only_signed: bool = False) -> O
     if len(parts) != 3 or len(parts[0]) > MAX_HEADER:
         raise InputError("the offer lacks its header, or is cut off")
     header, signature, content = parts
+    # the header holds the content's SHA-256, so signing the head covers everything
     if signature and (key is None or not hmac.compare_digest(signature, _signature(MAGIC + header + b"\n", key))):
         raise InputError(
             "the offer's signature was not made with the key in mqtt.offers_key_file: all devices need the same key"
         )
+    # before the JSON is parsed: an unsigned message gets no further
     if only_signed and not signature:
         raise InputError("the offer is not signed")
     try:
@@ -120,6 +122,7 @@ def _check_zip(offer: Offer) -> None:
     A person who accepts the class cup must not get another one. Everything else is checked by the import.
     """
     try:
+        # before ZipFile reads the directory into memory
         check_count(io.BytesIO(offer.content), offer.examples + OTHER_ENTRIES)
         with zipfile.ZipFile(io.BytesIO(offer.content)) as archive:
             infos = {info.filename: info for info in archive.infolist()}

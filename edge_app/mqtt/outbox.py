@@ -33,6 +33,7 @@ class Outbox:
         self._wake = wake
         self._lock = threading.Lock()
         self._number = 0
+        # dicts keep the order of insertion, which is that of the numbers
         self._events: dict[int, Outgoing] = {}
         """To be sent, by number, the oldest first; so are the changed states."""
         self._changed: dict[int, Outgoing] = {}
@@ -62,6 +63,7 @@ class Outbox:
         """Add an event; events are delivered in this order, at least once."""
         with self._lock:
             if len(self._events) >= self._bound:
+                # the oldest: what happened last matters more
                 del self._events[next(iter(self._events))]
                 self._lost += 1
             message = self._numbered(topic, payload, False, correlation)
@@ -86,6 +88,7 @@ class Outbox:
             if before is not None:
                 if before.payload == payload and not again:
                     return
+                # the older content need not be sent any more
                 self._changed.pop(before.number, None)
             message = self._numbered(topic, payload, True)
             self._states[topic] = self._changed[message.number] = message
@@ -103,6 +106,7 @@ class Outbox:
             firsts = [next(iter(due)) for due in (self._events, self._changed) if due]
             if not firsts or len(self._sent) >= MAX_IN_FLIGHT:
                 return None
+            # events and states in the order in which they happened
             number = min(firsts)
             message = self._events.pop(number, None) or self._changed.pop(number)
             self._sent[number] = message
@@ -120,6 +124,7 @@ class Outbox:
                 return None
             largest = max(self._sent.values(), key=lambda message: len(message.payload))
             del self._sent[largest.number]
+            # otherwise `reconnected` would send it again
             if self._states.get(largest.topic) is largest:
                 del self._states[largest.topic]
             return largest
@@ -129,6 +134,7 @@ class Outbox:
         with self._lock:
             events = [message for message in self._sent.values() if not message.retained]
             self._sent.clear()
+            # at least once: what was in flight may have arrived, or not
             self._events = {message.number: message for message in (*events, *self._events.values())}
             newest = sorted(self._states.values(), key=lambda message: message.number)
             self._changed = {message.number: message for message in newest}

@@ -21,6 +21,7 @@ NS_PER_MS = 1_000_000
 
 def to_json(value: Any) -> bytes:
     """Return a value as compact JSON."""
+    # replace: a name from an older version may hold a half character, and must not stop the bridge
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 

@@ -31,6 +31,7 @@ class RetainedTopics:
         self._broker = broker
         self._lock = threading.Lock()
         self._all: dict[str, list[str]] = {}
+        # without the list old topics may stay on the broker: no reason not to start
         with suppress(OSError, ValueError, RecursionError):
             table = _TABLE.convert(json.loads(self._path.read_bytes()))
             self._all = {name: list(topics) for name, topics in table.items()}

@@ -14,6 +14,7 @@ from edge_app.mqtt.topics import OFFERS, Topics
 
 MAX_PACKET = 1 << 20
 """Bytes of the largest packet that the broker may send, without offers: commands are far smaller."""
+# stays the same when the network card or the host's name changes
 MACHINE_ID = Path("/etc/machine-id")
 APPLICATION = bytes.fromhex("9c1e0a4f3f0d4f5e8f0b6d2a7c5e4b13")
 """An arbitrary constant that makes the derived id specific to this program."""
@@ -64,6 +65,7 @@ def device_id(named: str, machine_id: Path = MACHINE_ID) -> str:
         secret = bytes.fromhex(machine_id.read_text(encoding="ascii").strip())
     except (OSError, ValueError):
         secret = b""
+    # images of systems come with an empty file, which is filled at the first start
     if len(secret) != 16:
         raise InputError(f"{machine_id} holds no machine id, expected 32 hexadecimal digits: set mqtt.device")
     return hmac.new(secret, APPLICATION, hashlib.sha256).hexdigest()[:ID_DIGITS]

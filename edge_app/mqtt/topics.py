@@ -56,6 +56,7 @@ class Topics(NamedTuple):
 
     def offer(self, label: str) -> str:
         """Return the topic on which this device offers a class."""
+        # a hash: a class name may hold "/", "+" and "#", which topics may not
         return f"{self.base}/{OFFERS}/{self.device}/{hashlib.sha256(label.encode()).hexdigest()[:16]}"
 
     def offering(self, topic: str) -> str | None:

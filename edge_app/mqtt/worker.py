@@ -16,6 +16,7 @@ from edge_app.mqtt.topics import Topics
 
 MAX_WAITING = 32
 """Jobs that may wait. The broker holds messages of QoS 1 back long before; further ones of QoS 0 are refused."""
+# a job may wait for the disk; it is finished, but not waited for
 JOIN_S = 0.3
 
 Job = Callable[[], None]
@@ -51,6 +52,7 @@ class CommandWorker(Closing):
     def command(self, name: str, message: Incoming, dealt_with: Job) -> None:
         """Queue a command; one that is invalid is answered at once."""
         try:
+            # a retained "teach" would be carried out at each start
             if message.retained:
                 raise CommandError(
                     "retained", "a command must not be retained: it would be delivered again with every connection"
@@ -77,6 +79,7 @@ class CommandWorker(Closing):
             except Exception:
                 internal = CommandError("internal", "a mistake in the program; the device's log has the details")
                 self._fail(name, message, internal, parsed.request)
+                # after the answer: _run logs the traceback
                 raise
             else:
                 response = {"command": name, "request": parsed.request, "ok": True, **values}
@@ -90,6 +93,7 @@ class CommandWorker(Closing):
         details = {"code": code_of(error), "message": str(error)}
         response = {"command": name[:64], "request": request, "ok": False, "error": details}
         self._respond(self._topics.own("error"), response, message)
+        # a forbidden topic is the error that is reported here: nothing may be sent to it
         if message.response_topic is not None and self._topics.allows_response(message.response_topic):
             self._respond(message.response_topic, response, message)
 
