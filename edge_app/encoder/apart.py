@@ -22,6 +22,7 @@ def run_apart(function: Callable[..., T], *arguments: object, what: str, timeout
     """
     # not multiprocessing: it imports the caller's main module anew, which runs a script without a guard a second time
     command = [sys.executable, "-m", "edge_app.encoder.apart"]
+    # the function's module must be found as it was here
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     sent = pickle.dumps((function, arguments))
     try:
@@ -44,6 +45,7 @@ def run_apart(function: Callable[..., T], *arguments: object, what: str, timeout
 
 def main() -> None:
     """Call the function that is pickled on standard input; write (True, result) or (False, error)."""
+    # a copy, before 1 is pointed at standard error
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no part of the answer
     function, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301

@@ -22,9 +22,11 @@ def load_background(manifest: ModelManifest) -> NDArray[np.uint8] | None:
         return None
     try:
         with path.open("rb") as stream:
+            # bounded: the manifest may name any file
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise ModelNotFound(f"{path} cannot be read: {error.strerror or error}") from error
+    # hashed as read: the very bytes that are used
     if hashlib.sha256(content).hexdigest() != manifest.background["sha256"]:
         raise ModelMismatch(
             f"{path} is not the file that {manifest.manifest_path.name} describes: its SHA-256 differs. Restore it, or "

@@ -102,6 +102,7 @@ class Graph:
         self.operators: list[Any] = self._graph.operators or []
         self.inputs = [int(index) for index in self._graph.inputs]
         self.outputs = [int(index) for index in self._graph.outputs]
+        # a tensor that is missing here is an input or a constant
         self._producer = {int(t): index for index, op in enumerate(self.operators) for t in op.outputs}
 
     def name(self, tensor: int) -> str:
@@ -158,6 +159,7 @@ class Graph:
             kind = self.kind(operator)
             source, sink = self.shape(int(operator.inputs[0])), self.shape(int(operator.outputs[0]))
             if kind == "FULLY_CONNECTED" or (kind == "CONV_2D" and sink[1:3] == (1, 1)):
+                # a layer that does not narrow down belongs to the features
                 if found is not None and sink[-1] >= source[-1]:
                     break
                 found = int(operator.inputs[0])
@@ -167,6 +169,7 @@ class Graph:
 
     def find(self, text: str) -> int:
         """Return the one computed tensor that is called `text`, or else that has `text` in its name."""
+        # an exact name first: it may be a part of others
         exact = [t for t in self._producer if self.name(t) == text]
         found = exact or [t for t in self._producer if text in self.name(t)]
         if len(found) == 1:
@@ -195,6 +198,7 @@ class Graph:
             index = self._producer.get(waiting.pop())
             if index is not None and index not in kept:
                 kept.add(index)
+                # -1 stands for an optional input that is not there
                 waiting.extend(int(t) for t in self.operators[index].inputs if t >= 0)
         return kept
 
@@ -207,6 +211,7 @@ class Graph:
         graph.outputs = np.array([output], np.int32)
         used = {int(t) for op in graph.operators for t in (*op.inputs, *op.outputs) if t >= 0}
         used |= {int(t) for t in graph.inputs}
+        # only their content goes: buffers keep their numbers, to which tensors refer
         alive = {graph.tensors[t].buffer for t in used} | {entry.buffer for entry in model.metadata or []}
         for index, buffer in enumerate(model.buffers):
             if index not in alive:

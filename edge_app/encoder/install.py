@@ -62,6 +62,7 @@ def add_model(
     """
     name = file.stem if name is None else name
     folder = _user_folder() if folder is None else folder
+    # before the file is read and run, which takes long
     _check_name(name, folder, replace)
     content = _read(file)
     described = _described(file, name, content) if embedding is None and facts is None else None
@@ -72,6 +73,7 @@ def add_model(
         files = {table["file"]: cut.content}
     else:
         table, files = described
+        # tried even so: the runtime here may be another than its maker's
         table = run_apart(_tried, table, files, what=str(file))
         cut = EmbeddingModel(content, table["embedding"]["tensor"], ())
     earlier = folder / f"{name}.toml"
@@ -80,6 +82,7 @@ def add_model(
         old = read_manifest(earlier).files if earlier.is_file() else ()
         _write(folder, table, files)
         for path in old:
+            # a new model with the same content keeps its file
             if path.name not in files:
                 path.unlink(missing_ok=True)
         return load_manifest(earlier), cut
@@ -188,6 +191,7 @@ def _described(file: Path, name: str, content: bytes) -> tuple[dict[str, Any], d
     """
     path = file.with_suffix(".toml")
     sha256 = hashlib.sha256(content).hexdigest()
+    # a manifest of another file of that name says nothing about this one
     if not path.is_file() or read_manifest(path).sha256 != sha256:
         return None
     check_files(read_manifest(path))
@@ -264,6 +268,7 @@ def _try_out(manifest: ModelManifest) -> dict[str, str]:
     """Run the model; return [self_check] of its manifest, which tells other machines whether they compute the same."""
     size = manifest.input_size
     pictures = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    # the second is darker too: a model that answers alike is no encoder of pictures
     pictures[1] >>= 2
     try:
         with TFLiteEncoder(manifest) as encoder:
@@ -283,6 +288,7 @@ def _try_out(manifest: ModelManifest) -> dict[str, str]:
 def _write(folder: Path, table: dict[str, Any], files: dict[str, bytes]) -> None:
     for name, content in files.items():
         write_atomically(folder / name, content, mode=READABLE)
+    # last: a model exists once its manifest does
     write_manifest(folder / f"{table['name']}.toml", table)
 
 

@@ -133,6 +133,7 @@ def find_models(extra_dirs: Iterable[Path] = ()) -> dict[str, Path]:
     """Return {name: path of the manifest} of all models there are, in the order of lookup; reads no file's content."""
     found: dict[str, Path] = {}
     for folder in model_dirs(extra_dirs):
+        # sorted: the order of a folder's entries differs between file systems
         for path in sorted(folder.glob("*.toml")) if folder.is_dir() else ():
             found.setdefault(path.stem, path)
     return found
@@ -158,6 +159,7 @@ def load_manifest(
             raise ModelNotFound(f"{path}: no such manifest; `edge-app models add FILE` writes one for a TFLite file")
     else:
         found = find_models(extra_dirs)
+        # an added model of that name comes first
         if text not in found:
             text = SHORT_NAMES.get(text, text)
         if text not in found and text in SHORT_NAMES.values():
@@ -222,6 +224,7 @@ def read_manifest(path: Path) -> ModelManifest:
 
 
 def _manifest(path: Path, table: Table) -> ModelManifest:
+    # models are looked up by their file's name
     if table.read("name", NAME, path.stem) != path.stem:
         raise InputError(
             f"{path}: name = {table.values['name']!r}, expected {path.stem!r}: a model is called after its manifest"

@@ -26,6 +26,7 @@ def drive_per_cell(
     proportion to what each adds to that mean (layer-wise relevance propagation, Bach et al. 2015). The cells add up to
     the sum of `drive`, without the channels that are 0 everywhere.
     """
+    # floats: for people only, no decision depends on it
     weighted = gaussian(cells.shape[0], sigma)[:, :, None] * np.maximum(cells.astype(np.float64) - zero_point, 0)
     total = weighted.sum(axis=(0, 1))
     share: NDArray[np.float64] = np.divide(drive, total, out=np.zeros(drive.size), where=total > 0)

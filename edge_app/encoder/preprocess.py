@@ -90,10 +90,12 @@ class Preprocessor:
         import cv2
 
         picture = frame[plan.top : plan.top + plan.side, plan.left : plan.left + plan.side]
+        # nothing to scale: a copy, because the frame may be read-only and shared
         if plan.side == self.size:
             np.copyto(out, picture)
             return
         if picture.strides[1:] != (3, 1):
+            # cv2.resize takes rows at any stride, but not reversed or spaced pixels
             picture = np.ascontiguousarray(picture)
         for buffer in (*plan.buffers, out):
             side = buffer.shape[0]

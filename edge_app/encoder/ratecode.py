@@ -26,6 +26,7 @@ from edge_app.errors import InputError
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
 
+# quarters only, so that v^2 can be computed by integer roots; 3/4 was best on validation data
 EXPONENTS = (0.5, 0.75, 1.0)
 STEPS = 10
 """T, the most spikes that an input fires in one presentation."""
@@ -56,6 +57,7 @@ class RateCode:
             raise InputError(f"rate code: n_inputs = {self.n_inputs}, expected 1 to {MAX_INPUTS}")
         if self.exponent not in EXPONENTS:
             raise InputError(f"rate code: exponent = {self.exponent}, expected one of {', '.join(map(str, EXPONENTS))}")
+        # Fraction: exact, where a float product could be rounded to a whole number
         units = Fraction(self.saturation) * SATURATION_UNITS
         if units.denominator != 1 or not 1 <= units <= 16 * SATURATION_UNITS:
             raise InputError(f"rate code: saturation = {self.saturation}, expected a multiple of 1/16 up to 16 (rms)")
@@ -83,6 +85,7 @@ class RateCode:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of everything that the counts depend on."""
+        # "2": raised when the same values come to give other counts
         text = f"rate code 2: {self.n_inputs} {float(self.exponent)} {float(self.saturation)} {self.zero_point} {STEPS}"
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -98,6 +101,7 @@ class RateCode:
                 f"(m, {self.n_inputs}): was it made with another encoder?"
             )
         if values.ndim == 1:
+            # a table of 256 entries instead of an inequality for each input
             return self._table(values)[values]
         counts = np.empty_like(values)
         for row, out in zip(values, counts, strict=True):
@@ -108,6 +112,7 @@ class RateCode:
         """(256,) counts of every quantised value, with the gain that this embedding asks for."""
         power = _squares(self.exponent, self.zero_point)
         energy = int(np.take(power, embedding).sum())
+        # an embedding of zeros has no rms to divide by
         if energy == 0:
             return np.zeros(256, np.uint8)
         return np.searchsorted(self._rungs() * energy, power * self._scale(), side="right").astype(np.uint8)
@@ -136,4 +141,5 @@ class RateCode:
 def _squares(exponent: float, zero_point: int) -> NDArray[np.int64]:
     """(256,) v^2 of every quantised value, in units of 2^-8 that the inequality is blind to."""
     levels = [max(value - zero_point, 0) for value in range(256)]
+    # v^2 = level^(2 exponent) is the root of level^(4 exponent); 16 bits before the root are 8 after it
     return np.array([isqrt(level ** round(4 * exponent) << 16) for level in levels], np.int64)

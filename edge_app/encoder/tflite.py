@@ -66,12 +66,15 @@ class TFLiteEncoder(Closing):
             raise InputError(f"threads = {threads}, expected 1..{MAX_THREADS}")
         self.manifest = manifest
         self.threads = threads
+        # an interpreter has one set of tensors
         self._lock = threading.Lock()
+        # read and handed over as bytes: between hashing a file and loading it, it could be exchanged
         content = _read(manifest)
         self._interpreter, self.runtime = _interpreter(content, threads, runtime, str(manifest.path))
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         _check(manifest, _tensors(inputs, outputs))
         self._interpreter.allocate_tensors()
+        # functions that return views: set_tensor() and get_tensor() would copy once more
         self._input = self._interpreter.tensor(inputs[0]["index"])
         self._output = self._interpreter.tensor(outputs[0]["index"])
         self._map = None if manifest.last_map is None else self._interpreter.tensor(outputs[1]["index"])
@@ -135,6 +138,7 @@ class TFLiteEncoder(Closing):
         """Free the interpreter's memory; a second call does nothing."""
         with self._lock:
             self._closed = True
+            # the functions hold the interpreter
             self._input = self._output = self._map = self._interpreter = None
 
 
@@ -196,6 +200,7 @@ def _read(manifest: ModelManifest) -> bytes:
 def _tensors(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> Tensors:
     def info(tensor: dict[str, Any]) -> TensorInfo:
         signature = tensor.get("shape_signature")
+        # the signature has -1 where the shape shows a stand-in
         shape = [int(n) for n in (tensor["shape"] if signature is None or len(signature) == 0 else signature)]
         shape[:1] = [abs(n) for n in shape[:1]]  # an open batch dimension is allocated as 1
         scale, zero_point = tensor["quantization"]
@@ -212,6 +217,7 @@ def _check(manifest: ModelManifest, tensors: Tensors) -> None:
     found: dict[str, tuple[Any, Any]] = {
         "input.size": (manifest.input_size, source.shape[1] if len(source.shape) == 4 else source.shape),
         "input.dtype": (manifest.input_dtype, source.dtype),
+        # float32, in which the model stores it
         "input.scale": (np.float32(manifest.input_scale), np.float32(source.scale)),
         "input.zero_point": (manifest.input_zero_point, source.zero_point),
         "embedding.size": (manifest.embedding_size, int(np.prod(sink.shape))),

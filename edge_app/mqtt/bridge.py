@@ -168,8 +168,7 @@ class Bridge(Closing):
             self._picture_due = False
             try:
                 picture = self._control.picture(self._config.picture_side)
-            # the camera is away: no picture is better than an old one
-            except FrameGone:
+            except FrameGone:  # the camera is away: no picture is better than an old one
                 return
             self.outbox.state(self._topics.own("picture"), picture.jpeg)
 
