@@ -62,7 +62,6 @@ def add_model(
     """
     name = file.stem if name is None else name
     folder = _user_folder() if folder is None else folder
-    # before the file is read and run, which takes long
     _check_name(name, folder, replace)
     content = _read(file)
     described = _described(file, name, content) if embedding is None and facts is None else None
@@ -82,8 +81,7 @@ def add_model(
         old = read_manifest(earlier).files if earlier.is_file() else ()
         _write(folder, table, files)
         for path in old:
-            # a new model with the same content keeps its file
-            if path.name not in files:
+            if path.name not in files:  # a new model with the same content keeps its file
                 path.unlink(missing_ok=True)
         return load_manifest(earlier), cut
 

@@ -54,10 +54,8 @@ class Bridge(Closing):
         self._monotonic = monotonic
         self._topics = settings.topics
         self._debouncer = Debouncer(settings.config.hold_s)
-        # number and order of events agree, whichever threads publish them
-        self._publishing = threading.Lock()
-        # numbers begin again with each start: the run tells a restart from a loss
-        self._run_id = secrets.token_hex(4)
+        self._publishing = threading.Lock()  # number and order of events agree, whoever publishes them
+        self._run_id = secrets.token_hex(4)  # numbers begin again: it tells a restart from a loss
         self._events = self._labels = 0
         self._picture_due = False
         self._published_frame: int | None = None

@@ -140,8 +140,7 @@ class Connection:
         self._in_flight: dict[int, Outgoing] = {}
         self._deadline = 0.0
         self._over: BrokerLost | None = None
-        # what a broker accepts that states no limit (MQTT 5, sections 3.2.2.3.3 and 3.2.2.3.6)
-        self._max_send = 0xFFFFFFF
+        self._max_send = 0xFFFFFFF  # both: what a broker accepts that states no limit (MQTT 5, section 3.2.2.3)
         self._max_in_flight = 0xFFFF
         self.ready = False
         """Whether the broker has accepted the connection."""
@@ -153,10 +152,8 @@ class Connection:
         client.username_pw_set(broker.user, broker.password)
         if broker.tls is not None:
             client.tls_set_context(broker.tls)
-        # acknowledged only when carried out: a command is not lost with a crash
-        client.manual_ack_set(True)
-        # retained, so that a client that comes later sees it too
-        client.will_set(will[0], will[1], qos=1, retain=True)
+        client.manual_ack_set(True)  # once carried out: a crash does not lose a command
+        client.will_set(will[0], will[1], qos=1, retain=True)  # also for clients that come later
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message

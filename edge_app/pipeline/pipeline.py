@@ -100,8 +100,7 @@ class Pipeline:
         self._wall = wall
         self._learner = parts.learner
         self._stop, self._ended = threading.Event(), threading.Event()
-        # for `failure` and the set of working stages
-        self._guard = threading.Lock()
+        self._guard = threading.Lock()  # for `failure` and the set of working stages
         self._changed: Callable[[], None] = lambda: None
         self._working: set[str] = set()
         self._rebuilding = False
