@@ -136,7 +136,7 @@ def main() -> int:
     sys.stdout.write(text + "\n")
     if args.json:
         args.json.write_text(text + "\n")
-    return 0 if result["exit_status"] == 0 and result["each_once"] else 1
+    return 0 if result["exit_status"] == 0 and not result["twice"] else 1
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -31,6 +32,8 @@ SWITCH_S = 0.0005
 long."""
 STOP_S = 3.0
 """Time for the stages to stop. The state is saved afterwards; the whole stop takes less than 5 s."""
+RESTORED = "a backup is restored"
+"""Why the device stops in order to start again."""
 
 
 class ConfigSource(NamedTuple):
@@ -54,7 +57,8 @@ class _ServiceStart:
         self._signals = signals
 
     def say(self, status: str) -> None:
-        self._notifier.send(STATUS=status)
+        # after a restart in this process the watchdog is running already
+        self._notifier.send(WATCHDOG=1, STATUS=status)
 
     @property
     def stop_requested(self) -> bool:
@@ -67,6 +71,15 @@ def run(source: ConfigSource, *, listener: Listener = lambda _: None, seconds: f
     `listener` receives every event, from the stages' threads. Call it in the main thread. Raises EdgeAppError for
     whatever keeps the device from starting, or ends it.
     """
+    while True:
+        status, reason = _run_once(source, listener, seconds)
+        if reason != RESTORED:
+            return status
+        logs.report(logging.INFO, "restarting", reason=reason)
+
+
+def _run_once(source: ConfigSource, listener: Listener, seconds: float | None) -> tuple[PipelineStatus, str]:
+    """Run the device until it stops; return its condition at the end, and why it stopped."""
     config = source.load()
     clock = MonotonicClock()
     started_ns = time.monotonic_ns()
@@ -84,15 +97,30 @@ def run(source: ConfigSource, *, listener: Listener = lambda _: None, seconds: f
         supervisor = Supervisor(device.pipeline, notifier, clock, logs.report, watchdog=watchdog, reload=reload)
         _report_start(config, device.learner, started_ns)
         malloc.give_back()
+        restart = _offer_restart(device, signals)
         _start(device.pipeline, web, bridge, signals)
-        reason = _watch(device.pipeline, supervisor, signals, seconds, web)
-        notifier.send(STOPPING=1, STATUS=f"stopping: {reason}")
+        reason = _watch(device.pipeline, supervisor, signals, seconds, web, restart)
+        stopping = {} if reason == RESTORED else {"STOPPING": 1}
+        notifier.send(**stopping, STATUS=f"stopping: {reason}")
         device.learner.refuse_imports()  # the teacher would wait for the one that is being stored
         clients.close()
         status = _finish(stack, device, reason)
         if web is not None and web.failure is not None:
             raise StageFailed(f"the page and the API have stopped: {web.failure}") from web.failure
-        return status
+        return status, reason
+
+
+def _offer_restart(device: OpenedDevice, signals: Signals) -> threading.Event:
+    """Let clients ask for a restart; return the event that says so."""
+    restart = threading.Event()
+
+    def ask() -> None:
+        restart.set()
+        signals.wake()
+
+    if device.control is not None:
+        device.control.restart = ask
+    return restart
 
 
 def _report_start(config: Config, learner: "Learner", started_ns: int) -> None:
@@ -117,7 +145,12 @@ def _start(pipeline: Pipeline, web: "WebServer | None", bridge: "Bridge | None",
 
 
 def _watch(
-    pipeline: Pipeline, supervisor: Supervisor, signals: Signals, seconds: float | None, web: "WebServer | None"
+    pipeline: Pipeline,
+    supervisor: Supervisor,
+    signals: Signals,
+    seconds: float | None,
+    web: "WebServer | None",
+    restart: threading.Event,
 ) -> str:
     """Run the supervisor until it is time to stop; return the reason."""
     end = None if seconds is None else time.monotonic() + seconds
@@ -127,6 +160,8 @@ def _watch(
         wait_s = supervisor.step(requests)
         if requests.stop is not None:
             return requests.stop
+        if restart.is_set():
+            return RESTORED
         if pipeline.failure is not None or (web is not None and web.failure is not None):
             return "failure"
         if not pipeline.running:

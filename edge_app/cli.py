@@ -32,6 +32,8 @@ COMMANDS = (
     "merge",
     "export",
     "import_",
+    "backup",
+    "restore",
     "rebuild",
     "consolidate",
     "recover",
@@ -45,7 +47,7 @@ COMMANDS = (
 )
 """Modules of edge_app.commands, in the order of the help text."""
 
-STAY_ROOT = ("install-service", "export")
+STAY_ROOT = ("install-service", "export", "backup", "restore")
 """Commands that write to a place of root's, and take the owner's account themselves where they read his folder."""
 
 LIVE = "edge_app.app"

@@ -8,6 +8,7 @@ to that size: 300 kB took 600 MB. Here an entry is unpacked in pieces, and refus
 import copy
 import io
 import zipfile
+from collections.abc import Callable
 from typing import BinaryIO
 
 from edge_app.errors import InputError
@@ -38,19 +39,34 @@ def unzip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
     Raises InputError, which names the entry, when it claims to be larger, holds more or less than it claims, or is
     damaged.
     """
+    content = io.BytesIO()
+    unzip_to(archive, info, limit, content.write)
+    return content.getvalue()
+
+
+def unzip_to(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, write: Callable[[bytes], object]) -> None:
+    """Pass an entry's content to `write`, piece by piece. Raises InputError as `unzip`, and what `write` raises."""
     name, claimed = info.filename, info.file_size
     if claimed > limit:
         raise InputError(f"{name!r} unpacks to {claimed} bytes, at most {limit} are expected")
     one_more = copy.copy(info)
     one_more.file_size = claimed + 1  # zipfile stops at the claimed size: without this the extra byte would not be seen
-    content = io.BytesIO()
+    found = 0
     try:
-        with archive.open(one_more) as entry:
-            while content.tell() <= claimed and (piece := entry.read(PIECE)):
-                content.write(piece)
-    except Exception as error:  # zlib, zipfile and the disk raise many types for damage
+        entry = archive.open(one_more)
+    except Exception as error:
         raise InputError(f"{name!r} cannot be unpacked ({error})") from error
-    if content.tell() != claimed:
-        found = "more" if content.tell() > claimed else str(content.tell())
-        raise InputError(f"{name!r} claims to unpack to {claimed} bytes, and unpacks to {found}")
-    return content.getvalue()
+    with entry:
+        while found <= claimed:
+            try:
+                piece = entry.read(PIECE)
+            except Exception as error:  # zlib, zipfile and the disk raise many types for damage
+                raise InputError(f"{name!r} cannot be unpacked ({error})") from error
+            if not piece:
+                break
+            write(piece)
+            found += len(piece)
+    if found != claimed:
+        raise InputError(
+            f"{name!r} claims to unpack to {claimed} bytes, and unpacks to {'more' if found > claimed else found}"
+        )

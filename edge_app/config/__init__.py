@@ -1,6 +1,6 @@
 """The configuration: sections, and the file that they are read from."""
 
-from edge_app.config.loading import Config, load_config
+from edge_app.config.loading import Config, load_config, portable
 from edge_app.config.sections import (
     MOST_DREAMS,
     ButtonsConfig,
@@ -33,4 +33,5 @@ __all__ = [
     "TemperatureConfig",
     "WebConfig",
     "load_config",
+    "portable",
 ]

@@ -26,6 +26,8 @@ from edge_app.devices.uri import without_password
 from edge_app.errors import InputError
 from edge_app.files import expanded, read_text
 
+HIDDEN = "***"
+"""In place of a password."""
 NEEDS_RESTART = ("camera", "buttons", "lights", "encoder", "state", "mqtt", "web", "consolidation")
 """Sections that a running program does not take over."""
 
@@ -96,6 +98,32 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
         if given:
             config = config.overridden(state=Path(given))
     return config
+
+
+def portable(text: str) -> tuple[str, list[str]]:
+    """Return the settings of a configuration (TOML) that another device can take over, and the keys left out.
+
+    Defaults are not written. Left out are the state folder, and values in which a password was hidden. Raises
+    InputError for a configuration that this edge-app does not read.
+    """
+    import tomli_w
+
+    try:
+        table = tomllib.loads(text)
+    except ValueError as error:
+        raise InputError(f"the configuration in the backup is not valid TOML: {error}") from error
+    left_out = []
+    for section, values in table.items():
+        for key, value in list(values.items()) if isinstance(values, dict) else ():
+            if (section, key) == ("state", "folder") or (isinstance(value, str) and HIDDEN in value):
+                left_out += [f"{section}.{key}"] if value else []
+                del values[key]
+    found, defaults = _config(table).to_table(), Config().to_table()
+    changed = {
+        section: {key: value for key, value in values.items() if value != defaults[section][key]}
+        for section, values in found.items()
+    }
+    return tomli_w.dumps({section: values for section, values in changed.items() if values}), left_out
 
 
 def sections() -> dict[str, type[Section]]:

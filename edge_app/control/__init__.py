@@ -6,6 +6,7 @@ from edge_app.control.errors import Busy, FrameGone, NotInTray, RequestReused, U
 from edge_app.control.hub import Hub
 from edge_app.control.pictures import JpegFrame
 from edge_app.control.status import Condition, DeviceStatus
+from edge_app.control.transfer import Restored
 from edge_app.control.tray import UncertainDecision
 from edge_app.control.uploads import ReceivedFile, TaughtUpload, Upload, UploadPlan
 from edge_app.learner.heat_map import HeatMap
@@ -30,6 +31,7 @@ __all__ = [
     "ReceivedFile",
     "Rejected",
     "RequestReused",
+    "Restored",
     "StrictnessReport",
     "Taught",
     "TaughtUpload",

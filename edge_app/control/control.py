@@ -1,6 +1,7 @@
 """The one object that page, API and MQTT use: it reads the device's state and queues commands."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
@@ -116,6 +117,8 @@ class Control:
         self._started_ns = clock.monotonic_ns()
         self._tray = Tray(pictures)
         self._requests = Requests()
+        self.restart: Callable[[], None] = lambda: None
+        """Asks for a restart of the device in this process; set by its owner."""
         self._importing = threading.Lock()
         hub.listen(self._consider)
         self._recall()
@@ -357,6 +360,29 @@ class Control:
 
         taught: TaughtUpload = self._requests.once(request, ("upload", number), work)
         return taught
+
+    # Backup of the whole device
+
+    def open_backup(self) -> transfer.Exported:
+        """Return a backup of the device as an open zip file, deleted when it is closed."""
+        return transfer.open_backup(self.identity.folder, self.config, time.time_ns())
+
+    @property
+    def most_backup_bytes(self) -> int:
+        """Size of a backup that can be restored here at most: what the state may take."""
+        return self._learner.limits.disk_bytes
+
+    def restore(self, path: Path, *, dry_run: bool) -> transfer.Restored:
+        """Check a backup and, unless `dry_run`, restart the device with it; the present state is kept aside.
+
+        Raises ModelMismatch too.
+        """
+        with self._only_import(), transfer.stage_restore(self._learner, self.identity.folder, path) as staged:
+            replaced = self._learner.classes()
+            if not dry_run:
+                staged.commit()
+                self.restart()
+        return transfer.Restored(staged.state, replaced, not dry_run)
 
     # Inside
 

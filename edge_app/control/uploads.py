@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from edge_app.closing import Closing
-from edge_app.control.errors import Busy, UnreadablePicture, UploadGone
+from edge_app.control.errors import UnreadablePicture, UploadGone
 from edge_app.control.outside import OutsidePictures
 from edge_app.control.staged import StagedPicture, StagedSource, StagingFile
 from edge_app.datasets.contents import Item
@@ -304,11 +304,11 @@ class Uploads(Closing):
         return len(self._open)
 
     def open(self) -> Upload:
-        """Open an upload. Raises Busy if MOST_OPEN are open, and StateNotWritable."""
+        """Open an upload. Raises InputError if MOST_OPEN are open, and StateNotWritable."""
         self.sweep()
         with self._guard:
             if len(self._open) >= MOST_OPEN:
-                raise Busy(f"{MOST_OPEN} uploads are open: wait until one of them is taught or closed")
+                raise InputError(f"{MOST_OPEN} uploads are open: wait until one of them is taught or closed")
             upload = Upload(secrets.randbits(48) + 1, self._folder, self._learner, self._outside)
             upload.used_ns = self._clock.monotonic_ns()
             self._open[upload.id] = upload

@@ -15,9 +15,9 @@ def find_manifest(folder: Path, name: str | None) -> "ModelManifest":
     """
     from edge_app.encoder.model import load_manifest
     from edge_app.storage.database import connect_reader, read_binding
-    from edge_app.storage.folder import database_path
+    from edge_app.storage.restore import next_database
 
-    path = database_path(folder)
+    path = next_database(folder)
     if name is not None:
         return load_manifest(name)
     if path.is_file():

@@ -12,6 +12,7 @@ from edge_app.learner.manifest import installed, preprocessing_of
 from edge_app.learner.replay import NetworkFactory, RateCoder
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
 from edge_app.storage.records import Binding
+from edge_app.storage.restore import complete_restore
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
 
@@ -83,7 +84,7 @@ def open_parts(
         require_state(folder)
     else:
         # before the database: two processes that create it at once must not both succeed
-        lock = FolderLock(folder)
+        lock = _take_over(folder)
     try:
         store = _open_store(folder, manifest, rate_code, params, read_only=read_only)
         try:
@@ -101,6 +102,17 @@ def open_parts(
         raise
     factory = CoLaNETFactory(params, rate_code.n_inputs, threads, background)
     return LearnerParts(store, Snapshots(snapshots_path(folder)), rate_code, factory, lock)
+
+
+def _take_over(folder: Path) -> FolderLock:
+    """Lock the folder, and complete a restore that was interrupted. Raises StateBusy, StateNotWritable."""
+    lock = FolderLock(folder)
+    try:
+        complete_restore(folder)
+    except BaseException:
+        lock.release()
+        raise
+    return lock
 
 
 def binding_of(manifest: "ModelManifest", rate_code: "RateCode", params: "Params") -> Binding:

@@ -14,11 +14,12 @@ from edge_app.errors import InputError
 from edge_app.files import write_atomically
 from edge_app.mqtt.offers import Offer
 from edge_app.storage.errors import os_errors
+from edge_app.storage.folder import OFFERS_SEEN
 
 MAX_WAITING = 8
 """Offers that wait; they are kept in memory."""
 REMEMBERED = 2000
-FILE = "offers-seen.json"
+FILE = OFFERS_SEEN
 
 
 class Inbox:

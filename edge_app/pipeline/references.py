@@ -18,9 +18,10 @@ from edge_app.checks import ANYTHING, NAME, Table, list_of, table_of, whole
 from edge_app.errors import EdgeAppError
 from edge_app.files import write_atomically
 from edge_app.storage.errors import os_errors
+from edge_app.storage.folder import CLASS_REFERENCES
 from edge_app.storage.records import Action
 
-FILE = "class-references.json"
+FILE = CLASS_REFERENCES
 FOLLOWED = ("rename", "merge")
 """Kinds of actions after which every example of a class belongs to another name."""
 MAX_MOVES = 100

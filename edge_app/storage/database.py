@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from edge_app.errors import StateBusy, StateCorrupt
+from edge_app.errors import InputError, StateBusy, StateCorrupt
 from edge_app.files import GROUP_READABLE, sync_folder
 from edge_app.storage.errors import corrupt, os_errors, sqlite_errors
 from edge_app.storage.records import Binding, Ledger, checksum
@@ -78,6 +78,29 @@ CREATE TABLE predictions (
 )
 """The table that each later version added, in order. A reader replaces a missing table by an empty one in memory."""
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
+
+
+def check_schema(path: Path) -> None:
+    """Raise InputError if a database from outside has any table, index, trigger or view that edge-app does not make."""
+    with closing(sqlite3.connect(":memory:")) as own:
+        own.executescript(f"{SCHEMA} {''.join(MIGRATIONS)}")
+        known = _schema(own)
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            db.execute("PRAGMA trusted_schema = OFF")
+            found = _schema(db)
+    except DAMAGE as error:
+        raise InputError(f"{path.name} is not a database of edge-app: {error}") from error
+    for kind, name in sorted(found - known)[:1]:
+        raise InputError(
+            f"{path.name} is not a database of edge-app: it holds {' '.join(kind.split())[:80]!r} ({name})"
+        )
+
+
+def _schema(db: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Return (statement, name) of everything in a database, white space aside."""
+    rows = db.execute("SELECT COALESCE(sql, type), name FROM sqlite_master").fetchall()
+    return {(" ".join(str(sql).split()), str(name)) for sql, name in rows}
 
 
 def create(path: Path, binding: Binding, version: int = SCHEMA_VERSION) -> None:

@@ -15,10 +15,19 @@ from edge_app.storage.errors import os_errors
 DATABASE = "examples.sqlite"
 SNAPSHOTS = "snapshots"
 LOCK = "lock"
-EXPORT_PREFIX, IMPORT_PREFIX = ".export-", ".import-"
-"""Of temporary files in the state folder during an export or an import."""
+CLASS_REFERENCES, OFFERS_SEEN = "class-references.json", "offers-seen.json"
+"""Files that belong to the examples: names of classes kept by buttons and lights, offers that were answered."""
+EXPORT_PREFIX, IMPORT_PREFIX, RESTORE_PREFIX = ".export-", ".import-", ".restore-"
+"""Of temporary files in the state folder during an export or a backup, an import, and a restore."""
 # .new*: databases that were being created; recovery.tmp: see recovery.py; before-rebuild: see learner/rebuild.py
-LEFTOVERS = (f"{EXPORT_PREFIX}*", f"{IMPORT_PREFIX}*", "recovery.tmp", f"{DATABASE}.new*", "before-rebuild-*.tmp")
+LEFTOVERS = (
+    f"{EXPORT_PREFIX}*",
+    f"{IMPORT_PREFIX}*",
+    f"{RESTORE_PREFIX}*",
+    "recovery.tmp",
+    f"{DATABASE}.new*",
+    "before-rebuild-*.tmp",
+)
 """Temporary files that a power cut leaves."""
 
 

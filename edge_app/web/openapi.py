@@ -131,7 +131,7 @@ def _failures(one: Operation) -> dict[int, str]:
     found = dict(ALWAYS)
     if "{" in one.path or one.query is schema.ClassQuery:
         found |= NOT_FOUND
-    if "{label}" in one.path or one.query is not None or _is_struct(one.body):
+    if "{label}" in one.path or one.query is not None or _is_struct(one.body) or one.keyed:
         found |= INVALID
     if one.method != "GET" and one.role is not None:
         found |= CONFLICT

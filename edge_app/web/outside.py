@@ -49,7 +49,7 @@ async def add_archive(services: Services, request: Request, call: Call) -> Respo
     check_announced(request, services.upload_bytes)
     async with services.only_import():
         with tempfile.NamedTemporaryFile(dir=control.identity.folder, prefix=IMPORT_PREFIX) as file:
-            await services.receive_file(request, call, file, "teach")
+            await services.receive_file(request, call, file, "teach", services.upload_bytes)
             path, query = Path(file.name), call.query
             contents = await in_thread(lambda: upload.open_archive(path, query.label, query.names), key)
             try:

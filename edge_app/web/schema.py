@@ -141,6 +141,12 @@ class ArchiveQuery(Input, frozen=True):
     """Encoding of names that are not UTF-8."""
 
 
+class RestoreQuery(Input, frozen=True):
+    """Whether to restore a backup, or only to look at it."""
+
+    dry_run: bool = False
+
+
 class Problem(Struct):
     """The cause of an error."""
 
@@ -421,6 +427,22 @@ class UploadTaught(Struct):
     left_out: NamedFiles
     action: Action | None
     """None: all pictures were stored already."""
+
+
+class RestoredBackup(Struct):
+    """A backup, and the state that it replaces."""
+
+    created_ms: int
+    program: str
+    """Version of the edge-app that wrote it."""
+    encoder: str
+    classes: dict[str, int]
+    """Examples in the backup, by class."""
+    replaced: dict[str, int]
+    """Examples stored now, by class."""
+    config: str
+    """The configuration in the backup, as TOML; it is not applied."""
+    restarting: bool
 
 
 class Session(Struct):

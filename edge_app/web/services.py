@@ -15,7 +15,7 @@ from starlette.responses import Response
 from edge_app.control import Control
 from edge_app.roles import Role
 from edge_app.storage.folder import IMPORT_PREFIX
-from edge_app.web import schema
+from edge_app.web import schema, translate
 from edge_app.web.access import COOKIE, SECURE_COOKIE, AccessPolicy, Client
 from edge_app.web.calls import Call, body_too_long, media_type, wrong_media_type
 from edge_app.web.metrics import MEDIA_TYPE, exposition
@@ -101,28 +101,49 @@ class Services:
     async def export(self, request: Request, call: Call) -> Response:
         """Send the examples of some classes, or of all, as a zip file."""
         exported = await in_thread(lambda: self.control.open_export(call.query.label), call.client.key)
+        return self._send_file(call, exported.file, "edge-app.zip")
+
+    def _send_file(self, call: Call, file: IO[bytes], name: str) -> Response:
+        """Answer with an open zip file, which is closed at the end. Raises ApiError."""
         headers = {
             # with a length, a client notices a file that was cut off
-            "Content-Length": str(os.fstat(exported.file.fileno()).st_size),
-            "Content-Disposition": 'attachment; filename="edge-app.zip"',
+            "Content-Length": str(os.fstat(file.fileno()).st_size),
+            "Content-Disposition": f'attachment; filename="{name}"',
         }
         try:
-            return self.streams.respond(call.client, _chunks(exported.file), ZIP, role="administer", headers=headers)
+            return self.streams.respond(call.client, _chunks(file), ZIP, role="administer", headers=headers)
         except ApiError:  # too many streams are open: nobody will read the file
-            exported.file.close()
+            file.close()
             raise
+
+    async def backup(self, request: Request, call: Call) -> Response:
+        """Send a backup of the device as a zip file."""
+        made = await in_thread(self.control.open_backup, call.client.key)
+        return self._send_file(call, made.file, "edge-app-backup.zip")
+
+    async def restore(self, request: Request, call: Call) -> Response:
+        """Receive a backup, check it, and restart the device with it unless that is only asked for."""
+        dry_run = call.query.dry_run
+        async with self._received_zip(request, call, self.control.most_backup_bytes) as path:
+            done = await in_thread(lambda: self.control.restore(path, dry_run=dry_run))
+        return json_response(translate.restored(done))
 
     async def import_(self, request: Request, call: Call) -> Response:
         """Receive an exported file and import its examples, all or none."""
+        async with self._received_zip(request, call, self.upload_bytes) as path:
+            done = await in_thread(lambda: self.control.import_(path, source=call.source))
+        return json_response(schema.Imported(done.added, done.skipped))
+
+    @asynccontextmanager
+    async def _received_zip(self, request: Request, call: Call, limit: int) -> AsyncIterator[Path]:
+        """Receive a zip of at most `limit` bytes; one at a time. Raises ApiError."""
         if (media := media_type(request)) != ZIP:
             raise wrong_media_type(media, ZIP)
-        check_announced(request, self.upload_bytes)
+        check_announced(request, limit)
         async with self.only_import():
             with tempfile.NamedTemporaryFile(dir=self.control.identity.folder, prefix=IMPORT_PREFIX) as file:
-                await self.receive_file(request, call, file, "administer")
-                path = Path(file.name)
-                done = await in_thread(lambda: self.control.import_(path, source=call.source))
-        return json_response(schema.Imported(done.added, done.skipped))
+                await self.receive_file(request, call, file, "administer", limit)
+                yield Path(file.name)
 
     @property
     def upload_bytes(self) -> int:
@@ -137,10 +158,13 @@ class Services:
         async with self._importing:
             yield
 
-    async def receive_file(self, request: Request, call: Call, file: IO[bytes], role: Role) -> None:
-        """Write the body to a file. Raises ApiError, also when the client has lost its role meanwhile."""
+    async def receive_file(self, request: Request, call: Call, file: IO[bytes], role: Role, limit: int) -> None:
+        """Write the body, of at most `limit` bytes, to a file.
+
+        Raises ApiError, also when the client has lost its role meanwhile.
+        """
         async with deadline(UPLOAD_S):
-            await _receive(request, file, self.upload_bytes)
+            await _receive(request, file, limit)
         if not self._policy.still_allows(call.client, role):
             raise SIGNED_OUT
 

@@ -142,6 +142,20 @@ def taught_upload(one: control.TaughtUpload) -> schema.UploadTaught:
     )
 
 
+def restored(one: control.Restored) -> schema.RestoredBackup:
+    """Return a backup that was looked at or restored."""
+    state = one.state
+    return schema.RestoredBackup(
+        created_ms=state.created_ns // NS_PER_MS,
+        program=state.program,
+        encoder=state.encoder_name,
+        classes=state.classes,
+        replaced=one.replaced,
+        config=state.config,
+        restarting=one.restarting,
+    )
+
+
 def _named(files: Sequence[tuple[str, str]]) -> schema.NamedFiles:
     return schema.NamedFiles(len(files), [schema.NamedFile(*one) for one in files[:MOST_NAMED]])
 

@@ -205,7 +205,7 @@ def test_what_is_no_zip_or_holds_too_much_is_refused(tmp_path: Path) -> None:
 def test_uploads_are_few_and_close_when_left_alone(device: Device, tmp_path: Path) -> None:
     uploads = device.control.uploads
     opened = [uploads.open() for _ in range(MOST_OPEN)]
-    with pytest.raises(Busy, match="uploads are open"):
+    with pytest.raises(InputError, match="uploads are open"):
         uploads.open()
     opened[0].used_ns -= IDLE_NS + 1
     uploads.open()

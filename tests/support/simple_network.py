@@ -16,6 +16,7 @@ from edge_app.messages import Decision
 from edge_app.storage.exchange import write_archive
 from edge_app.storage.folder import FolderLock, database_path, require_state, snapshots_path
 from edge_app.storage.records import Binding, Kind
+from edge_app.storage.restore import complete_restore
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
 from edge_app.storage.transaction import changing
@@ -148,6 +149,7 @@ def open_learner(
     else:
         lock = FolderLock(folder)
         try:
+            complete_restore(folder)
             store = Store.open(path) if path.exists() else Store.create(path, bound or binding())
         except BaseException:
             lock.release()

@@ -120,3 +120,33 @@ def test_an_upload_has_a_deadline(serve: Callable[..., Served], monkeypatch: pyt
     with socket.create_connection(("127.0.0.1", served.server.port), 30) as raw:
         raw.sendall(head.encode() + b"PK")
         assert raw.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_a_backup_travels_as_a_file(served: Served) -> None:
+    zip_ = {"content-type": "application/zip"}
+    asked: list[bool] = []
+    served.control.restart = lambda: asked.append(True)
+    teach(served, "cup")
+    answer = served.http.get(api("/backup"))
+    assert answer.headers["content-disposition"] == 'attachment; filename="edge-app-backup.zip"'
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert "examples.sqlite" in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+    teach(served, "pen")
+    found = served.http.post(api("/restore"), params={"dry_run": "true"}, content=answer.content, headers=zip_).json()
+    assert (found["classes"], found["replaced"]) == ({"cup": 1}, {"cup": 1, "pen": 1})
+    assert (found["restarting"], asked) == (False, [])
+    refused = served.http.post(api("/restore"), content=b"PK none", headers=zip_)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "refused")
+    assert served.http.post(api("/restore"), content=b"x", headers=JSON).status_code == 415
+    assert not (served.tokens.parent / "restore.ready").exists()
+    assert served.http.post(api("/restore"), content=answer.content, headers=zip_).json()["restarting"]
+    assert asked == [True]
+    assert (served.tokens.parent / "restore.ready" / "examples.sqlite").exists()
+    assert not list(served.tokens.parent.glob(".import-*"))
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/backup"), ("POST", "/restore")])
+def test_a_backup_needs_the_role_administer(serve: Callable[..., Served], method: str, path: str) -> None:
+    served = serve(loopback_role="teach")
+    answer = served.http.request(method, api(path), headers={"content-type": "application/zip"})
+    assert answer.status_code == 403

@@ -285,10 +285,23 @@ export const teachUpload = (id) => call("POST", `uploads/${id}/teach`, { key: ne
  * @param {(share: number | null) => void} progress 0..1, null while it is unknown
  * @returns {Promise<Blob>}
  */
-export async function exportClasses(labels, progress) {
+export const exportClasses = (labels, progress) => download(address("export", { label: labels }), progress);
+
+/**
+ * Download a backup of the device.
+ * @param {(share: number | null) => void} progress
+ */
+export const downloadBackup = (progress) => download(address("backup"), progress);
+
+/**
+ * @param {URL} url
+ * @param {(share: number | null) => void} progress
+ * @returns {Promise<Blob>}
+ */
+async function download(url, progress) {
   let response;
   try {
-    response = await fetch(address("export", { label: labels }), { cache: "no-store" });
+    response = await fetch(url, { cache: "no-store" });
     if (!response.ok) throw errorFrom(response, await response.text());
     const total = Number(response.headers.get("Content-Length"));
     const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
@@ -312,10 +325,29 @@ export async function exportClasses(labels, progress) {
  * @param {(share: number | null) => void} progress 0..1 during the upload, null while the device imports it
  * @returns {Promise<{added: number, skipped: number}>}
  */
-export function importClasses(file, progress) {
+export const importClasses = (file, progress) => sendZip(address("import"), file, progress);
+
+/**
+ * Upload a backup; the device checks it and, unless `dryRun`, restarts with it.
+ * @param {File} file
+ * @param {boolean} dryRun
+ * @param {(share: number | null) => void} progress
+ * @returns {Promise<{created_ms: number, program: string, encoder: string, classes: Record<string, number>,
+ *   replaced: Record<string, number>, config: string, restarting: boolean}>}
+ */
+export const restoreBackup = (file, dryRun, progress) =>
+  sendZip(address("restore", { dry_run: String(dryRun) }), file, progress);
+
+/**
+ * @param {URL} url
+ * @param {File} file
+ * @param {(share: number | null) => void} progress
+ * @returns {Promise<any>}
+ */
+function sendZip(url, file, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", address("import"));
+    request.open("POST", url);
     request.setRequestHeader("Content-Type", "application/zip");
     request.setRequestHeader("X-Edge-App", "1");
     request.setRequestHeader("Idempotency-Key", newKey());
@@ -326,7 +358,7 @@ export function importClasses(file, progress) {
       else reject(errorFrom(request, request.responseText));
     };
     request.onerror = () =>
-      reject(new Unreachable("The connection was lost during the upload. Nothing was imported."));
+      reject(new Unreachable("The connection was lost during the upload. Nothing was changed."));
     request.send(file);
   });
 }

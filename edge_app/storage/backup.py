@@ -1,0 +1,207 @@
+"""A backup of a device as one zip file: what was taught, what belongs to it, and the configuration without secrets.
+
+    backup.json                    the contents: encoder, classes, size and SHA-256 of each file
+    backup.sha256                  SHA-256 of backup.json
+    examples.sqlite                the database: examples, journal, history of undo
+    class-references.json          the classes that buttons and lights refer to, where there are any
+    offers-seen.json               offers of other devices that were answered, where there are any
+    config.toml                    the configuration
+
+Tokens, passwords and keys are not part of it. Snapshots are not either: a start makes them from the journal.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, NoReturn
+
+from edge_app import __version__
+from edge_app.checks import ANYTHING, Table, table_of, text, whole
+from edge_app.closing import Closing
+from edge_app.errors import InputError
+from edge_app.files import GROUP_READABLE
+from edge_app.storage.errors import os_errors
+from edge_app.storage.folder import CLASS_REFERENCES, DATABASE, EXPORT_PREFIX, OFFERS_SEEN, database_path
+from edge_app.storage.store import Store
+from edge_app.text import printable
+from edge_app.unzip import check_count, unzip, unzip_to
+
+FORMAT, VERSION = "edge-app backup", 1
+MANIFEST, MANIFEST_SUM, CONFIG = "backup.json", "backup.sha256", "config.toml"
+COMPANIONS: tuple[str, ...] = (CLASS_REFERENCES, OFFERS_SEEN)
+ALLOWED = {DATABASE, CONFIG, *COMPANIONS}
+MOST_ENTRIES = 16
+MANIFEST_BYTES, SMALL_BYTES = 1 << 20, 4 << 20
+"""Size of the manifest, and of every file but the database, at most."""
+PIECE = 1 << 20
+
+
+class BackedUp(NamedTuple):
+    """The result of a backup."""
+
+    examples: int
+    classes: int
+
+
+def write_backup(folder: Path, file: BinaryIO, config: str, created_ns: int, *, work: Path | None = None) -> BackedUp:
+    """Write a backup of a state folder to `file`; a service may be writing the folder.
+
+    `config` is the configuration as TOML, `created_ns` the wall clock, nanoseconds since 1970. The database is copied
+    to the folder `work` first, None: to the state folder. Raises InputError, StateCorrupt, StateNotWritable.
+    """
+    with Store.reader(database_path(folder)) as store, os_errors(folder, "write the backup"):
+        classes, binding = store.classes(), store.binding
+        with (
+            tempfile.TemporaryDirectory(dir=work or folder, prefix=EXPORT_PREFIX) as name,
+            zipfile.ZipFile(file, "w") as archive,
+        ):
+            copy = Path(name) / DATABASE
+            store.backup(copy)
+            files = {DATABASE: _pack(archive, copy)}
+            for companion in COMPANIONS:
+                if (folder / companion).is_file():
+                    files[companion] = _pack(archive, folder / companion)
+            data = config.encode()
+            archive.writestr(_entry(CONFIG), data)
+            files[CONFIG] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            manifest = {
+                "format": FORMAT,
+                "version": VERSION,
+                "program": __version__,
+                "created_ns": created_ns,
+                "encoder": {"name": binding.encoder_name, "sha256": binding.encoder_sha256},
+                "classes": classes,
+                "files": files,
+            }
+            text_ = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
+            archive.writestr(_entry(MANIFEST), text_)
+            archive.writestr(_entry(MANIFEST_SUM), hashlib.sha256(text_).hexdigest() + "\n")
+    return BackedUp(sum(classes.values()), len(classes))
+
+
+def _pack(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as source, archive.open(_entry(path.name), "w", force_zip64=True) as entry:
+        while piece := source.read(PIECE):
+            digest.update(piece)
+            entry.write(piece)
+            size += len(piece)
+    return {"bytes": size, "sha256": digest.hexdigest()}
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = 0o644 << 16
+    return info
+
+
+class Backup(Closing):
+    """A backup file whose contents were checked against its manifest's list; a context manager."""
+
+    def __init__(self, path: Path, most_bytes: int) -> None:
+        """Open the file; `most_bytes`: size of its database at most. Raises InputError, naming what is wrong."""
+        self.path = path
+        self._most = most_bytes
+        try:
+            with path.open("rb") as file:
+                check_count(file, MOST_ENTRIES + most_bytes // PIECE)  # the bytes of a record also occur in pictures
+            self._zip = zipfile.ZipFile(path)
+        except FileNotFoundError as error:
+            raise InputError(f"{path} does not exist") from error
+        except InputError as error:
+            self._refuse(str(error))
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise InputError(f"{path} cannot be read as a zip file: {error}") from error
+        try:
+            self._infos = self._entries()
+            self._read()
+        except BaseException:
+            self._zip.close()
+            raise
+
+    def _entries(self) -> dict[str, zipfile.ZipInfo]:
+        infos: dict[str, zipfile.ZipInfo] = {}
+        for info in self._zip.infolist():
+            if info.filename in infos or len(infos) >= MOST_ENTRIES:
+                self._refuse(f"it holds {info.filename!r} twice, or more than {MOST_ENTRIES} files")
+            if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                self._refuse(f"{info.filename!r} is encrypted, or compressed in a way that a backup does not use")
+            infos[info.filename] = info
+        return infos
+
+    def _read(self) -> None:
+        manifest = self._content(MANIFEST, MANIFEST_BYTES)
+        if self._content(MANIFEST_SUM, 100).decode("ascii", "replace").strip() != hashlib.sha256(manifest).hexdigest():
+            self._refuse(f"{MANIFEST} fails its checksum")
+        try:
+            values = json.loads(manifest)
+        except (ValueError, RecursionError) as error:
+            self._refuse(f"{MANIFEST} cannot be read ({error})")
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            self._refuse("it is not a backup of edge-app")
+        if values.get("version") != VERSION:
+            self._refuse(f"it has version {values.get('version')!r}, this edge-app reads {VERSION}: update edge-app")
+        table = Table(values, f"{MANIFEST}: ")
+        try:
+            self.program = printable(table.read("program", text(100)))
+            self.created_ns = table.read("created_ns", whole(0, (1 << 63) - 1))
+            self.encoder_name = printable(table.read("encoder.name", text(1000)))
+            self._sums = {}
+            for name, values_ in table.read("files", table_of(ANYTHING)).items():
+                row = Table(values_, f"{MANIFEST}: files[{name!r}].")
+                self._sums[name] = (row.read("bytes", whole(0, self._most)), row.read("sha256", text(64)))
+        except InputError as error:
+            self._refuse(str(error))
+        expected = {MANIFEST, MANIFEST_SUM, *self._sums}
+        for name in sorted((expected ^ self._infos.keys()) | (self._sums.keys() - ALLOWED) | ({DATABASE} - expected)):
+            self._refuse(f"{name!r} {'is missing' if name not in self._infos else 'is not expected in it'}")
+
+    @property
+    def config(self) -> str:
+        """The configuration as TOML; "" if there is none. Raises InputError."""
+        if CONFIG not in self._sums:
+            return ""
+        data = self._content(CONFIG, SMALL_BYTES)
+        if (len(data), hashlib.sha256(data).hexdigest()) != self._sums[CONFIG]:
+            self._refuse(f"{CONFIG} fails its checksum")
+        return data.decode("utf-8", "replace")
+
+    def unpack(self, folder: Path) -> None:
+        """Write the database and what belongs to it into `folder`, and check them. Raises InputError, OSError."""
+        for name in (DATABASE, *(one for one in COMPANIONS if one in self._sums)):
+            digest, limit = hashlib.sha256(), self._most if name == DATABASE else SMALL_BYTES
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(folder / name, flags, GROUP_READABLE), "wb") as file:
+
+                def write(piece: bytes, digest: Any = digest, file: BinaryIO = file) -> None:
+                    digest.update(piece)
+                    file.write(piece)
+
+                try:
+                    unzip_to(self._zip, self._infos[name], limit, write)
+                except InputError as error:
+                    self._refuse(str(error))
+                file.flush()
+                os.fsync(file.fileno())
+                if (file.tell(), digest.hexdigest()) != self._sums[name]:
+                    self._refuse(f"{name} fails its checksum, or has the wrong length")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._zip.close()
+
+    def _content(self, name: str, limit: int) -> bytes:
+        info = self._infos.get(name)
+        if info is None:
+            self._refuse(f"{name!r} is missing: it is not a backup of edge-app")
+        try:
+            return unzip(self._zip, info, limit)
+        except InputError as error:
+            self._refuse(str(error))
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise InputError(f"{self.path} cannot be restored: {what}; nothing was changed")
