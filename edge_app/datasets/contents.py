@@ -55,4 +55,5 @@ class DatasetLayout(NamedTuple):
 
 def is_split(name: str) -> bool:
     """Whether a folder is called like a split."""
+    # "Train Set" and "train-set" are written as well
     return re.sub(r"[ -]", "_", name.lower()) in SPLIT_NAMES

@@ -66,6 +66,7 @@ class Dataset(Closing):
     def _find_empty(self, depth: int | None) -> tuple[str, ...]:
         if depth is None:
             return ()
+        # folders beside the splits are no classes
         tops = {item.name.split("/")[0] for item in self.items} if depth > 1 else None
         found = set()
         for folder in self._source.folders():
@@ -79,14 +80,16 @@ def list_files(source: Source, title: str) -> tuple[Listing, list[LeftOut]]:
     """Return the files of a data set sorted by what they are, and those that are left out. Raises InputError."""
     pictures, others, left_out = [], [], []
     for count, name in enumerate(source.names()):
+        # counted while they are listed: a wrong folder, such as /, is noticed before the memory is full
         if count >= MAX_FILES:
             raise InputError(f"data set {title}: more than {MAX_FILES:,} files; name a smaller folder")
         parts = name.split("/")
+        # archives may hold any name; files are named by these paths in messages and stored as sources
         if name.startswith("/") or ".." in parts or "" in parts or "\0" in name:
             left_out.append(LeftOut(name, "its name leads out of the data set"))
         elif any(is_clutter(part) for part in parts):
             left_out.append(LeftOut(name, "hidden, or made by the operating system"))
-        elif is_picture(parts[-1], partial(source.start, name)):
+        elif is_picture(parts[-1], partial(source.start, name)):  # read only if the suffix tells nothing
             pictures.append(name)
         else:
             others.append(name)

@@ -29,6 +29,7 @@ def refuse_detection(listing: Listing) -> None:
 def _coco(listing: Listing) -> str | None:
     for name in _some(listing, lambda name: name.endswith(".json")):
         text = _content(listing, name)
+        # three of five: exports leave some out, and the file may be cut at START
         if sum(mark in text for mark in _COCO) >= 3:
             return name
     return None
@@ -37,6 +38,7 @@ def _coco(listing: Listing) -> str | None:
 def _yolo(listing: Listing) -> str | None:
     """Boxes in a text file with the name of the picture, beside it or in labels/ beside images/."""
     pictures = {_stem(name).replace("/images/", "/labels/") for name in listing.pictures}
+    # a text file of another name may be a readme with numbers
     pictures |= {_stem(name) for name in listing.pictures}
     for name in _some(listing, lambda name: name.endswith(".txt") and _stem(name) in pictures):
         lines = [line for line in _content(listing, name).splitlines() if line.strip()]

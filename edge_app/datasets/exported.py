@@ -55,7 +55,9 @@ def folder_names(labels: Iterable[str]) -> dict[str, str]:
 
 
 def _folder_name(label: str) -> str:
+    # cut in bytes, which file systems count; Windows drops blanks and dots at the end of a name
     name = FORBIDDEN.sub("_", label).encode()[:MOST_BYTES].decode(errors="ignore").rstrip(" .")
+    # a name that begins with a dot or a dash would be hidden, or taken for an option
     if not name or not name[0].isalnum() or is_clutter(name) or DEVICES.match(name):
         name = "_" + name
     return name
@@ -72,6 +74,7 @@ def is_exported_table(name: str, data: bytes) -> bool:
 def read_exported(listing: Listing) -> DatasetLayout | None:
     """Return the classes of a folder that edge-app exported; None for any other data set. Raises InputError."""
     tables = [name for name in listing.others if name.rpartition("/")[2] == TABLE]
+    # several: a folder of exports, which is none itself
     if len(tables) != 1:
         return None
     base = tables[0].removesuffix(TABLE)
@@ -94,6 +97,7 @@ def read_exported(listing: Listing) -> DatasetLayout | None:
             items[base + path] = Item("", label, base + path)
     if not items:
         return None
+    # the table decides: a picture that was added to a folder by hand has no class there
     unnamed = [
         LeftOut(name, f"without a class in {TABLE}: add a row") for name in listing.pictures if name not in items
     ]

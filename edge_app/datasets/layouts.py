@@ -32,8 +32,10 @@ TEACHABLE = "-!-"
 
 def recognise(listing: Listing) -> DatasetLayout:
     """Return the classes of a data set. Raises InputError, with the reason and the way out."""
+    # those that say what they are come first: a guess from folders may be wrong
     found = read_exported(listing) or read_edge_impulse(listing)
     if found is None:
+        # before tables and folders, which such a set also has
         refuse_detection(listing)
         found = _teachable_machine(listing) or read_tables(listing) or _frigate(listing) or _folders(listing)
     if not found.explicit:
@@ -73,8 +75,10 @@ def _folders(listing: Listing) -> DatasetLayout:
     if not paths:
         raise InputError(f"data set {listing.title}: no picture in it; {EXPECTED}")
     depths = Counter(len(parts) for parts, _ in paths)
+    # most pictures decide; stray ones are left out
     usual = max(depths, key=lambda depth: (depths[depth], -depth))
     base = 0
+    # a wrapping folder, as archives have, is no level of its own
     while usual - base > 3 and len({parts[base] for parts, _ in paths if len(parts) > base}) == 1:
         base += 1
     has_splits = usual - base >= 3
@@ -108,6 +112,7 @@ def _check_splits(listing: Listing, items: Iterable[Item]) -> None:
     if len(classes) == 1 or all(is_split(name) for name in classes):
         return
     shared = Counter(label for labels in classes.values() for label in labels)
+    # the same classes below several folders: these are splits, whatever they are called
     if all(any(shared[label] > 1 for label in labels) for labels in classes.values()):
         return
     examples = ", ".join(f"{split}/{min(labels)}" for split, labels in sorted(classes.items())[:3])

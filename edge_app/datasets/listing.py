@@ -39,6 +39,7 @@ def is_clutter(name: str) -> bool:
 def is_picture(name: str, start: Callable[[], bytes]) -> bool:
     """Whether a file is a picture: by its suffix if that is known, else by the first START_BYTES that `start` reads."""
     suffix = suffix_of(name)
+    # by the name alone: opening every file of a large set would take minutes
     if suffix in PICTURE_SUFFIXES or suffix in OTHER_SUFFIXES:
         return suffix in PICTURE_SUFFIXES
     try:
@@ -64,6 +65,7 @@ def list_pictures(folder: Path) -> list[Path]:
 
 def natural(name: str) -> list[tuple[int, str]]:
     """Return a key that sorts names with numbers as people do."""
+    # pairs of equal types, because Python does not compare numbers with texts
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.lower())]
 
 

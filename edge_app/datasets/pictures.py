@@ -41,6 +41,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
 """Formats that are read, by Pillow's names; of an animation the first picture."""
 START_BYTES = 64
 """Bytes of a file that `picture_format` needs."""
+# two letters alone are too common: the header's length tells a BMP from a text that begins with BM
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 _OTHERS = {
     b"DDS ": "a DDS texture",
@@ -77,6 +78,7 @@ def picture_format(start: bytes) -> str | None:
     if start.startswith(b"BM") and len(start) >= 18 and struct.unpack("<I", start[14:18])[0] in _BMP_HEADERS:
         return "BMP"
     if start[4:8] == b"ftyp":
+        # the major brand, then the compatible ones; bytes 12 to 15 are a version
         brands = {start[at : at + 4] for at in (8, *range(16, len(start) - 3, 4))}
         if brands & {b"avif", b"avis"}:
             return "AVIF"
@@ -99,6 +101,7 @@ def _read(path: str | Path, most: int, *, whole: bool) -> bytes:
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
             status = os.fstat(file.fileno())
+            # after opening: between a check of the path and opening it, the file could be exchanged
             if not stat.S_ISREG(status.st_mode):
                 raise InputError(f"{path} is a {_kind(status.st_mode)}, expected a file: save the picture to one first")
             if whole and status.st_size > most:
@@ -155,6 +158,7 @@ def decode_thumbnail(jpeg: bytes) -> NDArray[np.uint8]:
             size = image.size
     except Exception as error:
         raise InputError(f"a thumbnail cannot be read as a JPEG: {error}") from error
+    # from the header, before memory is taken
     if max(size) > MAX_THUMBNAIL_SIDE:
         raise InputError(f"a thumbnail has {size[0]} x {size[1]} pixels, expected at most {MAX_THUMBNAIL_SIDE} a side")
     return decode_image(jpeg)
@@ -163,13 +167,16 @@ def decode_thumbnail(jpeg: bytes) -> NDArray[np.uint8]:
 def _decode(data: bytes, kind: str, name: str) -> NDArray[np.uint8]:
     from PIL import Image
 
+    # formats: Pillow must not try its other, less used decoders
     with Image.open(io.BytesIO(data), formats=[kind]) as image:
         _check_size(image, kind, data, name)
         profile = image.info.get("icc_profile")
         if kind == "JPEG":
             _draft(image)
         image.load()
+        # read before the picture is changed: the new ones have no metadata
         turn = _UPRIGHT.get(_orientation(image))
+        # before colours are converted: a quarter of the work
         picture = image.reduce(2) if image.width * image.height > LARGE else image
         if profile:
             picture = _to_srgb(picture, profile)
@@ -184,6 +191,7 @@ def _check_size(image: "Image", kind: str, data: bytes, name: str) -> None:
     if kind == "JPEG":
         progressive = bool(image.info.get("progressive"))
         most = MAX_PROGRESSIVE_PIXELS if progressive else MAX_JPEG_PIXELS
+        # FF DA starts a scan
         if progressive and data.count(b"\xff\xda") > MAX_SCANS:
             raise InputError(f"{name} has more than {MAX_SCANS} scans, which a picture does not need")
     if pixels > most:
@@ -221,12 +229,13 @@ def _to_srgb(image: "Image", profile: bytes) -> "Image":
         from PIL import ImageCms
 
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        # a conversion from sRGB to sRGB would still change some bits
         if "srgb" in ImageCms.getProfileDescription(source).lower():
             return image
         space = source.profile.xcolor_space.strip()
         if space == "RGB":
             image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-        elif (space, image.mode) not in (("GRAY", "L"), ("CMYK", "CMYK")):
+        elif (space, image.mode) not in (("GRAY", "L"), ("CMYK", "CMYK")):  # a profile for other pixels than these
             return image
         mode = image.mode if space == "RGB" else "RGB"
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
@@ -240,6 +249,7 @@ def _opaque(image: "Image", name: str) -> "Image":
     from PIL import Image
 
     if image.mode.startswith("I"):
+        # Pillow would clip 16-bit grey at 255 instead of scaling it
         grey = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
         return Image.fromarray(grey).convert("RGB")
     if image.mode == "F":
@@ -272,6 +282,7 @@ def _silence_libtiff() -> None:
 
     for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():
         if "/libtiff" in line:
+            # the copy that Pillow has loaded: the handlers belong to it
             library = ctypes.CDLL(line[line.index("/") :])
             library.TIFFSetErrorHandler(None)
             library.TIFFSetWarningHandler(None)

@@ -61,9 +61,11 @@ class FolderSource:
     def _walk(self) -> Iterator[tuple[str, list[str]]]:
         self.notes.clear()
         seen: dict[str, str] = {}
+        # followlinks: data sets are often made of links to one store of pictures
         for folder, folders, files in os.walk(self._top, followlinks=True, onerror=_refuse):
             prefix = Path(folder).relative_to(self._top).as_posix()
             prefix = "" if prefix == "." else prefix + "/"
+            # in place: os.walk goes on with this list. Sorted, because file systems have orders of their own
             folders[:] = sorted(
                 name for name in folders if not is_clutter(name) and self._follows(folder, name, prefix, seen)
             )
@@ -79,6 +81,7 @@ class FolderSource:
         if common == real:
             self.notes.append(f"{prefix}{name} is a link to a folder above it: not followed")
             return False
+        # a link into the data set is listed at its own place already
         same = os.path.relpath(real, top) if common == top else seen.setdefault(real, prefix + name)
         if same != prefix + name:
             self.notes.append(f"{prefix}{name} is the same folder as {same}: used once")
@@ -245,6 +248,7 @@ def open_source(path: Path, encoding: str | None = None) -> Source:
         if not path.exists():
             raise InputError(f"data set {path}: no such folder or archive")
         start = read_start(path)
+        # by content: a .zip may have any name
         if start.startswith(b"PK"):
             source = ZipSource(path, str(path), encoding)
         elif start.startswith(_COMPRESSED) or tarfile.is_tarfile(path):
@@ -253,6 +257,7 @@ def open_source(path: Path, encoding: str | None = None) -> Source:
             raise InputError(
                 f"data set {path}: neither a folder nor a zip or tar archive; unpack another kind of archive first"
             )
+    # at the top only: a zip deeper down is a file like any other
     samples = {match["label"]: name for name in source.names() if (match := _SAMPLES.fullmatch(name))}
     return SamplesSource(source, samples) if samples else source
 
@@ -281,11 +286,13 @@ def _uncompressed(path: Path) -> BinaryIO:
     import lzma
 
     openers: dict[bytes, Any] = {_COMPRESSED[0]: gzip.open, _COMPRESSED[1]: bz2.open, _COMPRESSED[2]: lzma.open}
+    # tar has no directory: reading an entry of a compressed one would unpack everything before it each time
     whole = tempfile.TemporaryFile()  # noqa: SIM115 closed by the source
     try:
         with next(function for magic, function in openers.items() if start.startswith(magic))(path) as packed:
             while piece := packed.read(1 << 20):
                 whole.write(piece)
+                # a small archive may unpack to any size
                 if whole.tell() > MAX_UNPACKED:
                     raise InputError(f"data set {path}: unpacks to more than {MAX_UNPACKED >> 30} GB")
     except InputError:

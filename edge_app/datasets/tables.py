@@ -37,6 +37,7 @@ def read_edge_impulse(listing: Listing) -> DatasetLayout | None:
     for picture in listing.pictures:
         inner = picture.removeprefix(base).split("/")
         first, dot, rest = inner[-1].partition(".")
+        # Edge Impulse names files CLASS.ID.jpg
         label = labels.get(picture, first if dot and "." in rest else None)
         if label:
             items.append(Item(inner[0] if is_split(inner[0]) else "", label, picture))
@@ -68,6 +69,7 @@ def read_tables(listing: Listing) -> DatasetLayout | None:
                 missing.append(LeftOut(path, f"named in {table}, and not there"))
             elif label:
                 items[picture] = Item(split, label, picture)
+    # a table that names few of the pictures is about something else
     if 2 * len(items) < len(listing.pictures) or not items:
         return None
     unnamed = [LeftOut(name, "in no table") for name in listing.pictures if name not in items]
@@ -86,6 +88,7 @@ def _rows(listing: Listing, table: str) -> Iterator[tuple[str, str, str]]:
     path = _column(head, PATH_COLUMNS)
     label, split = _column(head, LABEL_COLUMNS), _column(head, SPLIT_COLUMNS)
     for row in rows[1:]:
+        # a row that is cut off, or a comment
         if len(row) != len(head) or path is None:
             continue
         found = row[label].strip() if label is not None else _one_hot(rows[0], row, path, split)
@@ -97,9 +100,11 @@ def read_table(data: bytes) -> list[list[str]]:
 
     Raises ValueError for bytes that are no such table.
     """
+    # with a byte order mark, as spreadsheets write it
     text = data.decode("utf-8-sig")
     head = text.partition("\n")[0]
     try:
+        # newline="": csv has to see line ends inside quotes
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=head.count)))
     except csv.Error as error:
         raise ValueError(str(error)) from error
@@ -124,6 +129,7 @@ class _Places:
         self._by_end: dict[str, list[str]] = {}
         for name in pictures:
             file = name.rpartition("/")[2]
+            # tables often leave the suffix out
             for end in {file, file.rpartition(".")[0]}:
                 self._by_end.setdefault(end, []).append(name)
 
@@ -136,4 +142,5 @@ class _Places:
                 return name
         ends = self._by_end.get(path.rpartition("/")[2], [])
         same = [name for name in ends if name.endswith("/" + path)] or ends
+        # two pictures of that name: better none than the wrong one
         return same[0] if len(same) == 1 else None
