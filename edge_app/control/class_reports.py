@@ -33,6 +33,7 @@ def advice(
         return "Teach a second thing: with only one, everything looks like it."
     if accuracy.enough:
         return "Enough. Teach it again when it is named wrongly."
+    # the most frequent confusion: showing both in turn helps more than showing one again
     if confused and accuracy.right < accuracy.predicted:
         other = confused[0][0]
         return f"Often taken for {other}: show {label} and {other} in turn, from the sides on which they differ."

@@ -129,6 +129,7 @@ class Control:
         """Return the device's condition; cheap."""
         now = self._pipeline.status()
         silent = self._pipeline.life.overdue() if self._pipeline.running else []
+        # a camera that is being reopened is gone for certain
         settling = now.camera != "reopening" and self._pipeline.capture.lasted_s < SETTLED_S
         camera = "good" if settling else now.camera
         return DeviceStatus(
@@ -248,10 +249,12 @@ class Control:
         They are taught in the order in which they were seen, so the same ones give the same network in whatever order
         they are listed. If they cannot be stored none is taught, and the tray stays as it is. Raises NotInTray.
         """
+        # sorted: by time, and the same request in another order is the same
         ids, label = sorted(_checked(ids)), check_label(label)
 
         def work() -> list[Taught]:
             taught = self._teach(label, self._tray.frames(ids), source)
+            # after teaching: if it fails the entries stay
             self._tray.dismiss(ids)
             return taught
 
@@ -389,6 +392,7 @@ class Control:
     @contextmanager
     def _only_import(self) -> Iterator[None]:
         """Hold the right to import. Raises Busy while another import is running."""
+        # rejected, not queued: an import takes minutes
         if not self._importing.acquire(blocking=False):
             raise Busy("another import is running: wait until it is done")
         try:
@@ -415,6 +419,7 @@ class Control:
     def _ask(self, command: Command) -> Any:
         """Queue a command and return its outcome. Raises Busy, and what the teacher raises."""
         done: Future[Any] = Future()
+        # a copy with a future of its own
         if not self._pipeline.submit(replace(command, done=done)):
             raise Busy("too many commands wait, or the program is stopping; try again later")
         try:
@@ -422,8 +427,10 @@ class Control:
         except CancelledError as error:
             raise Busy("the program is stopping; nothing was changed") from error
         except TimeoutError as error:
+            # Busy is a TimeoutError too: then the teacher raised it
             if isinstance(error, Busy) or done.done():
                 raise
+            # only a command that has not begun can be cancelled
             if done.cancel():
                 raise Busy(f"it was not carried out within {WAIT_S:g} s; nothing was changed, try again") from error
             return done.result()  # it has begun, so its outcome must be reported
@@ -441,6 +448,7 @@ class Control:
 
 
 def _checked(ids: Sequence[int]) -> tuple[int, ...]:
+    # each once, in the order given
     found = tuple(dict.fromkeys(ids))
     if not 1 <= len(found) <= MAX_IDS:
         raise InputError(f"got {len(found)} ids, expected 1 to {MAX_IDS}")

@@ -20,6 +20,7 @@ class Hub:
         Returns a function that removes it again.
         """
         with self._lock:
+            # a new tuple: `tell` runs through the old one without a lock
             self._listeners = (*self._listeners, listener)
         return lambda: self._remove(listener)
 

@@ -42,6 +42,7 @@ class Requests:
         with self._lock:
             known = self._done.get(mark)
             if known is None:
+                # stored before the work: a repetition that comes meanwhile waits for it
                 mine: Future[Any] = Future()
                 self._done[mark] = _Done(content, mine)
                 while len(self._done) > self._remembered:
@@ -49,6 +50,7 @@ class Requests:
             else:
                 self._done.move_to_end(mark)
         if known is not None:
+            # two clients with one key, or a mistake in a program: not to be answered with the other's result
             if known.content != content:
                 raise RequestReused(f"the request {key[:60]!r} came before, with other content: use a new key")
             return known.answer.result()
@@ -56,6 +58,7 @@ class Requests:
             answer = work()
         except BaseException as error:
             with self._lock:
+                # before the error is handed on: a client that repeats at once must be served anew
                 self._done.pop(mark, None)
             mine.set_exception(error)
             raise

@@ -54,6 +54,7 @@ class Pictures:
         self.clock = clock
         """The clock of the frames' times."""
         self._period_ns = round(NS_PER_S / max_fps)
+        # one per size: whoever waits gets the picture that the other has made
         self._encoding = {side: threading.Lock() for side in SIDES}
         self._newest: dict[int, JpegFrame] = {}
         self._made_ns: dict[int, int] = {}
@@ -76,10 +77,12 @@ class Pictures:
             frame = self._recent.newer(-1, 0.0)
             if frame is None or now_ns - frame.time_ns > TOO_OLD_NS:
                 raise FrameGone("the camera delivers no picture at the moment; the device's state says why")
+            # no newer frame: the JPEG is still right
             if known is None or known.sequence != frame.sequence:
                 known = JpegFrame(frame.sequence, frame.time_ns, to_jpeg(self._crop(frame.image, side)))
                 self.encoded += 1
                 self._newest[side] = known
+                # whoever sees the picture may teach it
                 self._keep(frame)
             self._made_ns[side] = now_ns
             return known
@@ -109,6 +112,7 @@ class Pictures:
         with self._guard:
             seen = self._kept.get(sequence)
         if seen is not None:
+            # looked up now: it may have been encoded since the frame was kept
             return seen._replace(embedding=self._recent.embedding(seen.time_ns))
         frame = self._recent.numbered(sequence)
         if frame is None:
@@ -123,6 +127,7 @@ class Pictures:
             if frame.sequence in self._kept:
                 return
         seen = self._reduced(frame)
+        # looked at twice: two threads may have reduced the same frame, and the second replaces the first by its equal
         with self._guard:
             self._kept[frame.sequence] = seen
             oldest = next(iter(self._kept.values()))
@@ -132,6 +137,7 @@ class Pictures:
 
     def _reduced(self, frame: Frame) -> TeachableFrame:
         with self._guard:
+            # the preprocessor's buffer is shared with the next call
             picture = self._preprocess(frame.image).copy()
         return TeachableFrame(frame.sequence, frame.time_ns, picture, self._recent.embedding(frame.time_ns))
 

@@ -55,6 +55,7 @@ def open_export(folder: Path, labels: Sequence[str]) -> Exported:
     The file has no name, so closing it deletes it, and so does a power cut. Reads the state beside its writer, so
     teaching goes on. Raises UnknownLabel, InputError, StateCorrupt, StateNotWritable.
     """
+    # a reader of its own: the learner's connection stays free for teaching
     with Store.reader(database_path(folder)) as store, os_errors(folder, "write the export"):
         for label in labels:
             members(store, label)
@@ -128,6 +129,7 @@ def import_examples(
     Raises InputError, ModelMismatch, StateNotWritable.
     """
     most = learner.limits.import_examples
+    # within the memory of a running device, which a command may exceed
     with Archive(path, most) as archive:
         total = len(archive.examples)
         if total > most:

@@ -11,6 +11,7 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.pipeline.commands import TeachableFrame
 from edge_app.pipeline.events import Decided
 
+# bounded: each keeps a picture in memory
 KEPT = 24
 UNSURE = 0.6
 """Confidence below which a decision is uncertain."""
@@ -44,6 +45,7 @@ class Tray:
         self._pictures = pictures
         self._lock = threading.Lock()
         self._entries: OrderedDict[int, tuple[UncertainDecision, TeachableFrame]] = OrderedDict()
+        # so that the first decision may be an entry
         self._last_ns = -ALIKE_APART_NS
         self._alike_ns: dict[tuple[str | None, Why], int] = {}
         self._next = 1
@@ -51,6 +53,7 @@ class Tray:
     def consider(self, event: Decided) -> UncertainDecision | None:
         """Return the entry that a decision became, None if it did not. Called for every decision: quick."""
         why = _why(event)
+        # the same picture again would give the same entry
         if why is None or not event.fresh:
             return None
         now_ns = self._pictures.clock.monotonic_ns()
@@ -69,6 +72,7 @@ class Tray:
             self._entries[entry.id] = entry, frame
             while len(self._entries) > KEPT:
                 self._entries.popitem(last=False)
+            # classes come and go: the table must not grow for ever
             if len(self._alike_ns) > 4 * KEPT:
                 self._alike_ns.clear()
             self._last_ns = self._alike_ns[alike] = now_ns
@@ -98,4 +102,5 @@ class Tray:
 def _why(event: Decided) -> Why | None:
     if event.label is not None and event.confidence < UNSURE:
         return "uncertain"
+    # without classes every decision is "unknown", and nothing has changed
     return "changed" if event.changed and event.decision.labels else None

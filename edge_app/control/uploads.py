@@ -107,6 +107,7 @@ class Upload(Closing):
         """Monotonic clock, when it was used last; kept by `Uploads`."""
         self._most = learner.limits.import_examples
         self._outside = outside
+        # reentrant: `add` calls methods that take it too
         self._guard = threading.RLock()
         self._closed = False
         self._known = learner.pictures()
@@ -131,10 +132,12 @@ class Upload(Closing):
         with self._guard:
             self._check_open()
             self._files += 1
+            # files too: those that are left out cost a request each
             if len(self._pictures) >= self._most or self._files > FILES_EACH * self._most:
                 raise InputError(f"an upload holds at most {self._most} pictures (state.import_examples): {WAY_OUT}")
             if any(map(is_clutter, name.split("/"))):
                 return self._leave_out(name, "hidden, or made by the operating system")
+            # with a class named, no layout is needed, and tables tell nothing
             if label is None and suffix_of(name) in OTHER_SUFFIXES:
                 return self._add_table(name, data)
             if suffix_of(name) not in PICTURE_SUFFIXES and picture_format(data[:START_BYTES]) is None:
@@ -147,6 +150,7 @@ class Upload(Closing):
         `encoding` is that of names that are not UTF-8. Raises InputError for another file or an unknown layout.
         """
         with path.open("rb") as file:
+            # before the directory is read into memory
             check_count(file, FILES_EACH * self._most)
         source = _BoundedZip(path, TITLE, encoding)
         try:
@@ -184,6 +188,7 @@ class Upload(Closing):
                     continue
                 yield item.name, data, item.label
         finally:
+            # also when the client has gone: otherwise the upload would wait for ever
             self._expected = 0
             source.close()
 
@@ -338,6 +343,7 @@ class Uploads(Closing):
             left = [one for one in self._open.values() if now_ns - one.used_ns > IDLE_NS]
             for one in left:
                 del self._open[one.id]
+        # outside the guard: closing waits for a picture that is being added
         for one in left:
             one.close()
 
