@@ -25,6 +25,7 @@ def drive(layer: Layer, heard: Counts) -> NDArray[np.int64]:
     height, width = output_size(layer, heard.shape[0], heard.shape[1])
     fan_in = layer.weights[0].size if layer.kind == "conv" else layer.kernel[0] * layer.kernel[1]
     largest = int(np.abs(heard).max(initial=0)) * 128 * fan_in
+    # float: numpy multiplies matrices of integers without BLAS
     dtype = np.float32 if largest < 1 << 24 else np.float64
     total = np.zeros((height * width, layer.channels), dtype)
     values: Any = heard.astype(dtype)
@@ -32,6 +33,7 @@ def drive(layer: Layer, heard: Counts) -> NDArray[np.int64]:
         weights: Any = layer.weights[:, row, column, :].astype(dtype)
         flat = part.reshape(-1, part.shape[-1])
         total += flat * weights if layer.kind == "depthwise" else flat @ weights.T
+    # exact already: rint only changes the type safely
     return np.rint(total).astype(np.int64).reshape(height, width, layer.channels)
 
 

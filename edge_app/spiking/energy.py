@@ -115,6 +115,7 @@ def activity(network: SpikingNetwork, shown: Presentation) -> Activity:
     layers = []
     current = 0
     for node, counts in zip(network.nodes, shown.counts, strict=True):
+        # a sum only hands spikes on
         if isinstance(node, Sum):
             continue
         pictured = node.source == PICTURE
@@ -128,6 +129,7 @@ def activity(network: SpikingNetwork, shown: Presentation) -> Activity:
                 steps=node.high,
                 spikes=float(np.abs(counts).sum()),
                 macs=macs,
+                # the picture is a current: its macs are counted apart
                 dense=0 if pictured else macs * most_spikes(network, node.source),
                 effective=0.0 if pictured else float(convolution.operations(node, shown.counts[node.source])),
             )

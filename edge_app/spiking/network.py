@@ -106,6 +106,7 @@ class SpikingNetwork:
         for index, node in enumerate(self.nodes):
             sources = node.sources if isinstance(node, Sum) else (node.source,)
             lowest = 0 if isinstance(node, Sum) else PICTURE
+            # simulated in this order, without a search for what is ready
             if not all(lowest <= source < index for source in sources):
                 raise InputError(f"node {node.name} hears {sources}, expected nodes computed before it")
 

@@ -40,6 +40,7 @@ def graph_of(network: SpikingNetwork) -> Any:
     nodes: dict[str, Any] = {INPUT: nir.Input({"input": np.array([3, size, size])})}
     edges: list[tuple[str, str]] = []
     for index, node in enumerate(network.nodes):
+        # NIR adds what arrives by several edges
         if isinstance(node, Sum):
             continue
         heard = (size, size) if node.source == PICTURE else shapes[node.source][:2]
@@ -47,6 +48,7 @@ def graph_of(network: SpikingNetwork) -> Any:
         synapses = f"{population}.synapses"
         nodes[synapses] = _convolution(nir, network, node, heard)
         channels = node.channels * (2 if node.signed else 1)
+        # one threshold for each rail
         thresholds = np.tile(node.thresholds, channels // node.channels).astype(np.float32)
         spread = np.broadcast_to(thresholds[:, None, None], (channels, *shapes[index][:2])).copy()
         facts = {"reset": "subtract", "schedule": "phased", "steps": node.high, "rails": channels // node.channels}

@@ -64,8 +64,10 @@ def fire(layer: Layer, drive: NDArray[np.int64]) -> Counts:
 def steps(layer: Layer, drive: NDArray[np.int64]) -> list[NDArray[np.int8]]:
     """Return each step's spikes (-1, 0, 1), as many steps as a neuron may fire in."""
     thresholds = layer.thresholds.astype(np.int64)
+    # doubled, see above
     potential = 2 * drive + thresholds
     found = []
+    # further steps could fire nothing
     for _ in range(max(layer.high, -layer.low)):
         spikes = (potential >= 2 * thresholds).astype(np.int8)
         if layer.signed:

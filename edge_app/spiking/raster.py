@@ -63,5 +63,6 @@ def draw(axes: Any, raster: NDArray[np.int8], names: list[str]) -> None:
 
 def _drawn(spikes: NDArray[np.int8]) -> NDArray[np.int8]:
     flat = spikes.reshape(-1)
+    # evenly spread: neighbours of a map fire alike
     found: NDArray[np.int8] = flat[np.linspace(0, flat.size - 1, min(NEURONS, flat.size)).astype(int)]
     return found

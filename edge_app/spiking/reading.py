@@ -64,6 +64,7 @@ class _Reader:
                 raise self.no(f"it has an operator {kind}, expected CONV_2D, DEPTHWISE_CONV_2D and ADD")
         if self.made.get(int(graph.outputs[0])) != len(self.nodes) - 1:
             raise self.no("its output is not what its last operator makes")
+        # pixels are uint8 here, whatever the tensor's type
         offset = self.zero_point(picture) + (128 if graph.dtype(picture) == "int8" else 0)
         return SpikingNetwork(shape[1], offset, tuple(self.nodes))
 
@@ -100,6 +101,7 @@ class _Reader:
         self.put(output, layer)
 
     def thresholds(self, source: int, kernel: int, output: int) -> NDArray[np.int32]:
+        # float64: three float32 scales lose enough already
         scales = np.asarray(self.graph.quantisation(kernel).scale, np.float64)
         exact = self.scale(output) / (self.scale(source) * scales)
         whole = np.rint(exact)
@@ -114,6 +116,7 @@ class _Reader:
             return 0, round(6 / scale)
         if activation == 2 and zero == 0:  # RELU_N1_TO_1
             return -round(1 / scale), round(1 / scale)
+        # the pooling at the end is not clipped
         if activation == 0 and tensor == int(self.graph.outputs[0]):
             return -128 - zero, 127 - zero
         raise self.no(f"{self.graph.label(tensor)}: activation {activation} and zero point {zero} give no spike counts")

@@ -59,6 +59,7 @@ class Stream:
             else:
                 potential = self._integrate(index, node, spikes)
                 spikes.append(
+                    # the last layer's integrated input is the answer
                     np.zeros(potential.shape, np.int8) if index == last else self._fire(index, node, potential)
                 )
                 self.fired[index] += int(np.count_nonzero(spikes[index]))
@@ -72,6 +73,7 @@ class Stream:
         if potential is None:
             return np.zeros(layer.channels, np.uint8)
         scale = self.ticks * layer.thresholds.astype(np.int64)
+        # to nearest, in integers
         rounded = (2 * potential.reshape(-1) + scale) // (2 * scale)
         found: NDArray[np.uint8] = np.clip(rounded, layer.low, layer.high).astype(np.uint8)
         return found
