@@ -48,6 +48,7 @@ def play(options: Options, stream: TextIO) -> dict[str, Any]:
     script = write_script(
         photographs, seed=options.seed, shots=options.shots, frames=options.frames, start_ns=clock.monotonic_ns()
     )
+    # before anything is loaded: the picture is written at the end
     path = _writable(options.out) / PICTURE
     tally = Tally()
     transcript = Transcript(stream, tally, script.start_ns)
@@ -60,6 +61,7 @@ def play(options: Options, stream: TextIO) -> dict[str, Any]:
 
     with ExitStack() as stack:
         parts = _open_parts(stack, options, photographs, script, clock, transcript)
+        # inside the `with`: it closes what the run uses
         DemoRun(parts, clock, script, tell).play()
     transcript.summary()
     sheet.save(path, tally)

@@ -121,8 +121,10 @@ class DemoRun:
             parts,
             clock,
             lambda level, event, /, **fields: None,
+            # no sensor: a warm laptop must not change the run
             Config(buttons=ButtonsConfig(classes={NEW: ADDED}), temperature=TemperatureConfig(sensor="")),
             tell=self._events.append,
+            # the simulated time, so that events are the same with each run
             wall=clock.monotonic_ns,
         )
 
@@ -139,6 +141,7 @@ class DemoRun:
     def _carry_out(self) -> None:
         """Let the teacher carry out the next command, and wait until the network has followed."""
         ms = self._time(self.pipeline.teacher.step)
+        # a correction rebuilds in the background: the next decision must not depend on how long that takes
         self._learner.wait()
         for event in self._take_events():
             if isinstance(event, Taught):
@@ -175,6 +178,7 @@ class DemoRun:
         self._tell(DecidedShot(self._script.beat(frame.time_ns), frame, events[0], ms))
 
     def _take_events(self) -> list[Event]:
+        # copied: handling an event may add others
         events = self._events.copy()
         self._events.clear()
         return events

@@ -104,10 +104,12 @@ class _Writer:
         """Return `count` names: rounds of all names, each in a new order."""
         order: list[str] = []
         while len(order) < count:
+            # whole rounds: each object is shown equally often
             order += [names[index] for index in self._rng.permutation(len(names))]
         return order[:count]
 
     def add(self, chapter: str, name: str, use: Use, *, press: tuple[str, ...] = ()) -> None:
         view = int(self._rng.choice(self._photographs.views(name, use)))
         spread = TEACH_SPREAD if use == "teach" else 1.0
+        # a seed for each shot: a shot does not depend on how the ones before it are drawn
         self.beats.append(Beat(chapter, Shot(name, view, use, int(self._rng.integers(2**31)), spread), press))

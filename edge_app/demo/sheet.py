@@ -171,6 +171,7 @@ def _draw_bars(canvas: Canvas, area: tuple[float, float, float, float], tile: Ti
     labels, spikes = tile.decision.labels, tile.decision.spikes
     order = [name for name in (*TAUGHT, ADDED) if name in labels]
     slot = (right - left) / (len(TAUGHT) + 1)
+    # 1: no bar is drawn by dividing by zero
     highest = max(1, int(spikes.max(initial=0)))
     for place, name in enumerate(order):
         x = left + place * slot

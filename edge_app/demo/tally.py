@@ -65,6 +65,7 @@ class Tally:
         elif isinstance(event, TaughtShot):
             self._learn_ms.append(event.ms)
             self.examples += 1
+            # the first example of a class cannot be recognised
             if event.beat.chapter == "teach" and not event.new:
                 self.test_then_train = self.test_then_train.plus(event.before.label == event.event.label)
         elif isinstance(event, UndoneShot):
@@ -81,7 +82,7 @@ class Tally:
             self.lost += label is None and event.event.nearest == truth
             if not event.right:
                 self.confused[truth, label] += 1
-        elif event.beat.chapter == "add" and ADDED in decision.labels:
+        elif event.beat.chapter == "add" and ADDED in decision.labels:  # before the press the class does not exist
             if truth == ADDED:
                 self.added = self.added.plus(event.right)
             else:

@@ -28,12 +28,14 @@ class Transcript:
         self._stream = stream
         self._tally = tally
         self._start_ns = start_ns
+        # https://no-color.org
         self._colour = stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
         self._chapter = ""
 
     def say(self, text: str = "", style: str = "") -> None:
         """Write one line."""
         self._stream.write(self._styled(text, style) + "\n")
+        # a line is seen when it happens, also through a pipe
         self._stream.flush()
 
     def add(self, event: DemoEvent) -> None:
