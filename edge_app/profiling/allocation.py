@@ -23,6 +23,7 @@ def allocated(decide: Callable[[NDArray[np.uint8]], Any], frames: NDArray[np.uin
     peaks, kept = [], []
     for _ in range(REPETITIONS):
         gc.collect()
+        # only here: it makes every allocation slower
         tracemalloc.start()
         try:
             for _ in range(ROUNDS):  # fills the lists of freed objects that Python and numba keep
@@ -30,6 +31,7 @@ def allocated(decide: Callable[[NDArray[np.uint8]], Any], frames: NDArray[np.uin
                     decide(frame)
             before = tracemalloc.get_traced_memory()[0]
             peaks.append(max(_peak(decide, frame) for _ in range(ROUNDS) for frame in frames))
+            # cycles that nobody has collected yet are no leak
             gc.collect()
             kept.append((tracemalloc.get_traced_memory()[0] - before) / (ROUNDS * len(frames)))
         finally:

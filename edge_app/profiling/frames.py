@@ -52,6 +52,7 @@ def make_frames(classes: int, examples: int, folder: Path | None = None) -> Fram
     The same arguments give the same frames. Raises InputError when `folder` holds no picture of 200 pixels or more.
     """
     pictures, source = _pictures(folder)
+    # a fixed seed: figures of two runs are about the same frames
     random = np.random.default_rng(2)
     images = np.empty((classes, examples, HEIGHT, WIDTH, 3), np.uint8)
     for number in range(classes):

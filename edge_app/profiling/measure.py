@@ -150,6 +150,7 @@ def _teach(device: FrameParts, frames: Frames, setting: BenchSetting, progress: 
         for number, label in enumerate(labels):
             value = embeddings[number][example % FRAMES_PER_CLASS].astype(np.int16)
             if example >= FRAMES_PER_CLASS:
+                # values that are 0 stay 0: the share of active inputs is that of real embeddings
                 value += random.integers(-3, 4, value.shape, dtype=np.int16) * (value > 0)
             shown.append(device.rate_code(np.clip(value, 0, 255).astype(np.uint8)).copy())
             device.network.learn_one(shown[-1], label)
@@ -169,6 +170,7 @@ def _time_stages(
     order = np.random.default_rng(4).integers(0, len(flat), -(-rounds // BLOCK) * BLOCK + BLOCK)
     taken: dict[str, list[list[int]]] = {"encoder": [], "chain": [], "frame": [], "learn": []}
     for block in progress("timing", order.reshape(-1, BLOCK).tolist()):
+        # the preprocessor's buffer is overwritten by the chain
         picture = device.preprocess(flat[block[0]]).copy()
         taken["encoder"] += [_marks(picture, device.encoder.encode) for _ in block]
         chain = (device.preprocess, device.encoder.encode, device.rate_code, device.network.predict_one)

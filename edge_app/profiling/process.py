@@ -24,7 +24,9 @@ def look_at(pid: int) -> dict[str, Any]:
     `threads`, open `files`, `cpu_s` seconds of processor so far, and the machine's `load` of the last minute.
     """
     folder = Path("/proc") / str(pid)
+    # smaps_rollup: its Pss divides shared pages among their users
     kilobytes = dict(re.findall(r"^(\w+):\s+(\d+) kB", (folder / "smaps_rollup").read_text(), re.MULTILINE))
+    # after the last parenthesis: a program's name may hold blanks and parentheses
     fields = (folder / "stat").read_text().rpartition(")")[2].split()
     return {
         "rss_mb": int(kilobytes["Rss"]) / 1024,
@@ -67,6 +69,7 @@ class RunningDevice:
         self._words: list[str] = []
         self._ended = False
         self._changed = threading.Condition()
+        # a full pipe of messages would stop the process that is measured
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 

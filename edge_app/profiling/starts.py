@@ -37,8 +37,10 @@ def time_starts(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network"
         path.write_bytes(snapshot)
+        # not `edge-app classify`, whose options and state folder would be measured too
         code = "import sys; from edge_app.profiling.starts import first_decision; first_decision(*sys.argv[1:])"
         command = [sys.executable, "-c", code, str(path), str(manifest.manifest_path), str(threads)]
+        # the first fills the caches of the disk and of numba
         return [time_start(command) for _ in progress("starting", range(starts + 1))][1:]
 
 
@@ -47,6 +49,7 @@ def time_start(command: list[str]) -> dict[str, float]:
     begin = perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         assert process.stdout is not None
+        # the time ends here: what comes after is Python's clean-up
         line = process.stdout.readline()
         taken = perf_counter() - begin
         _, errors = process.communicate(timeout=START_TIMEOUT_S)
@@ -70,6 +73,7 @@ def first_decision(snapshot: str, model: str, threads: str) -> None:
         preprocess = Preprocessor(manifest.input_size, crop=manifest.crop)
         device = FrameParts(preprocess, encoder, RateCode.for_model(manifest), network)
         ramp = np.arange(480 * 640 * 3, dtype=np.uint32).reshape(480, 640, 3)
+        # a picture without a library to draw or read one
         device.decide((ramp * 2654435761 >> 13).astype(np.uint8))
         sys.stdout.write(json.dumps({"rss_mb": machine.memory_mb()["rss"] or 0.0}) + "\n")
         sys.stdout.flush()

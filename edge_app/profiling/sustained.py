@@ -153,11 +153,13 @@ def _run_live(parts: PipelineParts, clock: Clock, seconds: float) -> _LiveBlock:
     config = Config(
         camera=CameraConfig(stuck_after_s=0),
         consolidation=ConsolidationConfig(enabled=False),
+        # no pause and no lower rate that the encoder alone would not have
         temperature=TemperatureConfig(sensor=""),
     )
     with parts.camera, parts.buttons:
         pipeline = Pipeline(parts, clock, report, config, tell=tell)
         pipeline.start()
+        # the start is not part of the rate
         pipeline.first_decision.wait(60)
         clock.sleep(seconds / 2)
         parts.buttons.press(BUTTON)  # type: ignore[attr-defined]
