@@ -62,6 +62,7 @@ class Config:
             self,
             camera=self.camera.changed("uri", camera, "--camera"),
             buttons=self.buttons.changed("uri", buttons, "--buttons"),
+            # absolute: relative to the caller's folder, not to the service's
             state=self.state.changed("folder", state and str(expanded(state).absolute()), "--state"),
             web=self.web.changed("enabled", web, "--web"),
         )
@@ -93,7 +94,9 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
         config = _config(table)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    # the file has precedence over the environment, and the command line over both
     if not config.state.folder:
+        # systemd separates several folders by colons
         given = environ.get("STATE_DIRECTORY", "").split(":")[0] or environ.get("EDGE_APP_STATE", "")
         if given:
             config = config.overridden(state=Path(given))
@@ -145,6 +148,7 @@ def _config(table: Mapping[str, Any]) -> Config:
     for name in table:
         if name not in known:
             raise InputError(f"unknown section [{name}]{_suggestion(name, known)}")
+    # every section is made, so that its checks also see the defaults together
     return Config(**{name: _section(name, kind, table.get(name, {})) for name, kind in known.items()})
 
 

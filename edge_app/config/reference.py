@@ -15,6 +15,7 @@ from edge_app.config.sections import Section
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WIDTH = 120
+# textwrap breaks at blanks only: a range stays on one line
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 EXAMPLE_HEAD = """\

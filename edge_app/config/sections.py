@@ -33,6 +33,7 @@ _TOPIC = r"[^/$+#\s\x00-\x1f][^+#\s\x00-\x1f]{0,98}(?<!/)"
 def _key(default: T, check: Check[T], description: str) -> T:
     about = {"check": check, "description": description}
     if isinstance(default, Mapping):
+        # a mapping as a default would be shared, and dataclasses reject it
         found: T = field(default_factory=lambda: check.convert(default), metadata=about)
         return found
     return field(default=default, metadata=about)
@@ -47,6 +48,7 @@ class Section:
         """Check and convert every value. Raises InputError."""
         for entry in fields(self):  # type: ignore[arg-type]
             value = _checked(f"{self.name_of()}.{entry.name}", getattr(self, entry.name), entry.metadata["check"])
+            # the dataclass is frozen
             object.__setattr__(self, entry.name, value)
         self._check_together()
 
@@ -68,7 +70,11 @@ class Section:
 
 def _checked(name: str, value: Any, check: Check[T]) -> T:
     return checked(
-        name, value, check, shown=lambda one: SHORT.repr(without_password(one) if isinstance(one, str) else one)
+        # a camera's URI may hold a password, and errors go to the log
+        name,
+        value,
+        check,
+        shown=lambda one: SHORT.repr(without_password(one) if isinstance(one, str) else one),
     )
 
 

@@ -25,6 +25,7 @@ def device(registry: Mapping[str, str], *, needed: bool = True) -> Check[str]:
             scheme, _ = split_scheme(value)
         except InputError:
             scheme = ""
+        # options are not checked here: that would import the driver
         if scheme not in registry:
             raise ValueError
         return value
@@ -57,6 +58,7 @@ def _region(value: Any) -> tuple[float, float, float, float]:
     if not isinstance(value, list | tuple) or len(value) != 4:
         raise ValueError
     x, y, width, height = (_FRACTION.convert(part) for part in value)
+    # 1e-9: sums of fractions such as 0.7 + 0.3 are not exact
     if not (width > 0 and height > 0 and x + width <= 1 + 1e-9 and y + height <= 1 + 1e-9):
         raise ValueError
     return x, y, width, height
