@@ -98,6 +98,7 @@ def _raspberry_pi(system: System) -> Iterator[Finding]:
     flags = _firmware_flags(system)
     if flags is None:
         return
+    # bits: see the module's text
     if flags & 0x1:
         yield Finding("power supply", "failed", "under-voltage now: the processor is throttled and may fail", SUPPLY)
     elif flags & 0x10000:
@@ -126,6 +127,7 @@ def _firmware_flags(system: System) -> int | None:
             flags = int(answer.partition("=")[2], 0)
         except ValueError:
             flags = None
+    # readable by every user, where vcgencmd needs the group video
     for alarm in system.root.glob("sys/class/hwmon/hwmon*/in0_lcrit_alarm"):
         folder = str(alarm.parent.relative_to(system.root))
         if system.text(f"{folder}/name") == "rpi_volt":

@@ -40,6 +40,7 @@ class System(NamedTuple):
     def number(self, path: str) -> int | None:
         """Return the whole number in a file; None if there is none."""
         try:
+            # base 0: some files of the kernel are hexadecimal
             return int(self.text(path) or "", 0)
         except ValueError:
             return None
@@ -51,6 +52,7 @@ def run_program(command: Sequence[str], timeout_s: float = 60.0) -> str | None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return None
+    # what a program prints when it fails is no answer
     return done.stdout.strip() if done.returncode == 0 else None
 
 

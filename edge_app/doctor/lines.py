@@ -59,7 +59,7 @@ def _check_each(what: str, chip: Any, wanted: dict[str, str]) -> Iterator[Findin
         shown = f"{role}: line {offset} of {info.label}" + (f" ({found.name})" if found.name else "")
         if not found.used:
             yield Finding(what, "ok", f"{shown}, free")
-        elif found.consumer == CONSUMER:
+        elif found.consumer == CONSUMER:  # the service runs: no fault
             yield Finding(what, "ok", f"{shown}, in use by edge-app")
         else:
             advice = (

@@ -27,6 +27,7 @@ def check_model(
             start = now()
             encoder.encode(picture)
             times.append((now() - start) * 1000)
+    # the median: the first call also allocates
     yield _speed(statistics.median(times), manifest, board, threads)
 
 
@@ -48,6 +49,7 @@ def _speed(ms: float, manifest: ModelManifest, board: str | None, threads: int) 
     detail = f"{ms:.1f} ms per frame, {threads} thread{'s' if threads > 1 else ''}"
     limit = next((limit for name, limit in SLOW_MS.items() if name and name in (board or "")), None)
     limit = SLOW_MS[""] if limit is None and board is None else limit
+    # the limits were estimated for the shipped model
     if limit is None or manifest.name != DEFAULT_MODEL:
         return Finding("speed", "ok", f"{detail}; no reference for this board")
     if ms <= limit:

@@ -95,6 +95,7 @@ def check_service(system: System) -> Iterator[Finding]:
         yield Finding("service", "warning", f"running, restarted {restarts} times", log)
     else:
         yield Finding("service", "ok", "running, starts at boot")
+    # .nbi: numba's index files
     if not any((system.root / SERVICE_CACHE).rglob("*.nbi")):
         yield Finding("service kernels", "warning", f"none cached in /{SERVICE_CACHE}", "sudo edge-app install-service")
 

@@ -24,6 +24,7 @@ def check_state(
         yield Finding("state", "ok", "no folder configured: --state DIR, or folder in [state]")
         return
     place = folder
+    # a folder that will be made: the nearest one above it decides
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir():

@@ -87,6 +87,7 @@ class SimulatedCamera(PacedCamera):
         super().__init__(uri, clock, fps)
         self._scene = scene
         self._faults = tuple(faults)
+        # faults begin at times of the scene, however often the camera is reopened
         self._made_ns = clock.monotonic_ns()
         self._last: NDArray[np.uint8] | None = None
 
@@ -119,6 +120,7 @@ class SimulatedCamera(PacedCamera):
         if fault == "black":
             return np.zeros_like(image)
         if fault == "garbage":
+            # seeded by the time: the same run has the same garbage
             return np.random.default_rng(time_ns).integers(0, 256, image.shape, np.uint8)
         self._last = image
         return image
@@ -160,6 +162,7 @@ class SimulatedButtons(Closing):
                 ButtonEdge(name, True, start_ns),
                 ButtonEdge(name, False, start_ns + round(seconds * NS_PER_S)),
             ]
+            # presses may be scheduled in any order
             self._edges.sort(key=lambda edge: edge.time_ns)
 
     def read(self, timeout_s: float) -> list[ButtonEdge]:
@@ -175,6 +178,7 @@ class SimulatedButtons(Closing):
                 next_ns = min([until_ns, *(edge.time_ns for edge in self._edges[:1])])
             if seen or now_ns >= until_ns:
                 return seen
+            # in short steps: another thread may press meanwhile
             self._clock.sleep(min((next_ns - now_ns) / NS_PER_S, LOOK_S))
 
     def close(self) -> None:

@@ -105,6 +105,7 @@ def _cut_out(picture: NDArray[np.uint8], view: dict[str, Any]) -> Cutout:
     import cv2
 
     height, width = picture.shape[:2]
+    # another release may bring the picture in another size, and the outline would cut out something else
     if [width, height] != view["size"]:
         raise DeviceError(
             f"scikit-image's {view['picture']} has {width} x {height} pixels, its outline was drawn for "

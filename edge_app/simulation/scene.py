@@ -82,6 +82,7 @@ class PhotographScene:
         self._shot_ns = round(shot_s * NS_PER_S)
         self._size = size
         self._hands = [Cutout(*draw_hand(tone), "both") for tone in TONES]
+        # patches
         noise = np.random.default_rng(20_240_901).normal(0.0, 1.0, (size[1] + 64, size[0] + 64, 3))
         self._noise = [np.rint(noise * sigma).astype(np.int16) for sigma in (2.5, 5.0, 8.0)]
 
@@ -107,6 +108,7 @@ class PhotographScene:
         speed = math.hypot(
             look.x.at(seconds + 0.02) - look.x.at(seconds), look.y.at(seconds + 0.02) - look.y.at(seconds)
         )
+        # motion blur, for an exposure of a fiftieth of a second
         smear = round(speed * self._size[0])
         if smear >= 2:
             image = cv2.blur(image, (min(smear, 12), 1))
@@ -162,6 +164,7 @@ def endless_shots(photographs: Photographs, seed: int) -> Callable[[int], Shot]:
 
     def shot(index: int) -> Shot:
         turn, place = divmod(index, len(names))
+        # from the turn's number, not from the turn before: a view is a function of the time
         name = names[np.random.default_rng((seed, turn)).permutation(len(names))[place]]
         rng = np.random.default_rng((seed, turn, place))
         use: Use = "teach" if turn % 2 == 0 else "test"
@@ -171,6 +174,7 @@ def endless_shots(photographs: Photographs, seed: int) -> Callable[[int], Shot]:
 
 
 def _draw_look(shot: Shot, backgrounds: int) -> _Look:
+    # in a fixed order of draws: another order would change every scene, and the figures that rest on it
     rng = np.random.default_rng(shot.seed)
     spread = shot.spread
 
@@ -221,6 +225,7 @@ def _paste(image: Picture, thing: Cutout, corners: NDArray[np.float32]) -> None:
     height, width = image.shape[:2]
     left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
     right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, (width, height))
+    # outside the frame
     if left >= right or top >= bottom:
         return
     tall, wide = thing.mask.shape
