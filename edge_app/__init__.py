@@ -49,6 +49,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
+    # kept in globals(): the next use does not come here
     value = globals()[name] = getattr(importlib.import_module(PUBLIC[name]), name)
     return value
 

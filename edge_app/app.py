@@ -83,6 +83,7 @@ def _run_once(source: ConfigSource, listener: Listener, seconds: float | None) -
     config = source.load()
     clock = MonotonicClock()
     started_ns = time.monotonic_ns()
+    # before any thread starts: an arena that exists is not taken back
     malloc.share_arenas()
     sys.setswitchinterval(SWITCH_S)
     watchdog = watchdog_s(source.environ, os.getpid())
@@ -90,12 +91,15 @@ def _run_once(source: ConfigSource, listener: Listener, seconds: float | None) -
         notifier.send(STATUS="starting")
         settings = prepare_clients(config)  # before the slow steps
         device = open_device(stack, config, clock, _ServiceStart(notifier, signals), listener)
+        # a stack of its own: requests end before the stages stop, events are published until after that
         clients = stack.enter_context(ExitStack())
         web, bridge = open_clients(stack, clients, config, settings, device.control)
+        # a watchdog that is too short would restart a healthy device again and again
         check_waits(longest_waits(device.pipeline.stages), watchdog)
         reload = partial(_reload, source, config, device.pipeline)
         supervisor = Supervisor(device.pipeline, notifier, clock, logs.report, watchdog=watchdog, reload=reload)
         _report_start(config, device.learner, started_ns)
+        # replaying and loading used much memory that the live loop does not need
         malloc.give_back()
         restart = _offer_restart(device, signals)
         _start(device.pipeline, web, bridge, signals)
@@ -103,6 +107,7 @@ def _run_once(source: ConfigSource, listener: Listener, seconds: float | None) -
         stopping = {} if reason == RESTORED else {"STOPPING": 1}
         notifier.send(**stopping, STATUS=f"stopping: {reason}")
         device.learner.refuse_imports()  # the teacher would wait for the one that is being stored
+        # before the stages: no request may wait for a teacher that has ended
         clients.close()
         status = _finish(stack, device, reason)
         if web is not None and web.failure is not None:
@@ -154,6 +159,7 @@ def _watch(
 ) -> str:
     """Run the supervisor until it is time to stop; return the reason."""
     end = None if seconds is None else time.monotonic() + seconds
+    # the first step at once: the condition is reported before the first wait
     wait_s = 0.0
     while True:
         requests = signals.wait(wait_s)
@@ -181,6 +187,7 @@ def _finish(stack: ExitStack, device: OpenedDevice, reason: str) -> PipelineStat
         logging.INFO, "stopped", reason=reason, decided=status.decided, dropped=status.dropped, learnt=status.learnt
     )
     if pipeline.failure is not None:
+        # a mistake in the program: its traceback belongs to the log
         if isinstance(pipeline.failure, StageFailed):
             logging.getLogger(__name__).critical("%s", pipeline.failure, exc_info=pipeline.failure.__cause__)
         raise pipeline.failure
@@ -194,6 +201,7 @@ def _reload(source: ConfigSource, running: Config, pipeline: Pipeline) -> None:
     try:
         config = source.load()
     except EdgeAppError as error:
+        # the running configuration stays: a typing error must not stop the device
         logs.report(logging.ERROR, "reload_refused", reason=str(error))
         return
     logs.set_level(config.log.level)

@@ -68,6 +68,7 @@ class Table:
         """
         value = self.values
         for part in key.split("."):
+            # a part that is no table has no such key: reported as missing
             value = value.get(part) if isinstance(value, Mapping) else None
         if value is not None:
             return checked(f"{self.where}{key}", value, check)
@@ -80,6 +81,7 @@ def number(low: float, high: float, unit: str = "", *, above: bool = False, zero
     """Accept a number in a range, without its lower end if `above`; with `zero`, which says what it means, 0 too."""
 
     def convert(value: Any) -> float:
+        # bool is an int in Python: true is no number in TOML or JSON
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise ValueError
         if not (low <= value <= high and not (above and value == low)) and not (zero and value == 0):
@@ -112,6 +114,7 @@ def one_of(*choices: T, unit: str = "") -> Check[T]:
     def convert(value: Any) -> T:
         if isinstance(value, bool) or value not in choices:
             raise ValueError
+        # the choice, not the value: 1.0 equals 1
         return choices[choices.index(value)]
 
     named = ", ".join(repr(choice) for choice in choices)

@@ -74,10 +74,13 @@ class Classifier(Closing):
         folder = expanded(state)
         if read_only:
             require_state(folder)
+        # before the learner takes the lock of the folder
         manifest = find_manifest(folder, model)
+        # the encoder and its buffers serve one thread
         self._encoding = threading.Lock()
         self._calibrator = DecisionCalibrator()
         self._closed = False
+        # before the learner: a missing model must not create a state folder
         self._encoder = PictureEncoder(manifest, threads=threads)
         try:
             self._learner = Learner.open(folder, manifest, threads=threads, read_only=read_only)
@@ -102,11 +105,13 @@ class Classifier(Closing):
         learnt.
         """
         learner, label = self._use(), check_label(label)
+        # all before the first is stored: an unreadable picture leaves nothing taught
         samples = [self._encode(picture) for picture in pictures]
         new = label not in learner.classes()
         found = learner.teach_many(samples, label, source=source)
         events = []
         for index, one in enumerate(found):
+            # before its outcome is counted: it must not vouch for itself
             confidence = self._calibrator.confidence(one.before)
             first = new and index == 0  # its class could not be decided yet
             self._calibrator.taught(ScoredExample(label, one.before.label, None if first else one.prediction))
@@ -146,6 +151,7 @@ class Classifier(Closing):
     def close(self) -> None:
         """Save the network and release the folder; what was taught is on the disk already."""
         self._closed = True
+        # waits for a picture that is being encoded
         with self._encoding:
             self._encoder.close()
         self._learner.close()

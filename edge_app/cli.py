@@ -103,6 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=PrintVersion, help="print version and commit, and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    # every command's module, of which none imports its libraries at the top: --help must be quick
     for name in COMMANDS:
         module = importlib.import_module(f"edge_app.commands.{name}")
         module.add_parser(subparsers).set_defaults(run=module.run)
@@ -115,12 +116,14 @@ def run(argv: Sequence[str] | None = None) -> int:
     if args.command != "demo":  # which writes colours
         _write_safely()
     try:
+        # before the command reads or writes anything below these folders
         _leave_root(args)
         status: int = args.run(args)
     except EdgeAppError as error:
         print(f"edge-app {args.command}: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
+        # 128 + SIGINT, as shells have it
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader is gone (`| head`): keeps the interpreter from complaining at exit

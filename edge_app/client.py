@@ -16,6 +16,7 @@ from edge_app.files import read_text
 
 URL = "http://127.0.0.1:8765"
 ROOT = "/api/v1"
+# longer than the device waits for a command to be carried out (control.WAIT_S)
 TIMEOUT_S = 40.0
 SILENT_S = 30.0
 """A stream that sends nothing for three heartbeats is lost."""
@@ -44,6 +45,7 @@ class DeviceClient:
         """
         parts = urllib.parse.urlsplit(url)
         try:
+            # urlsplit checks the port only here
             port = parts.port
         except ValueError as error:
             raise InputError(f"--url {url}: {error}") from error
@@ -73,6 +75,7 @@ class DeviceClient:
         try:
             return self._ask("POST", path, body, headers)
         except DeviceUnreachable as error:
+            # nothing was sent: no use to try again at once
             if isinstance(error.__cause__, ConnectionRefusedError):
                 raise
             return self._ask("POST", path, body, headers)
@@ -96,7 +99,9 @@ class DeviceClient:
             if answer.status != 200:
                 raise _refusal(answer.status, answer.read())
             name = "message"
+            # bounded: a line of another server may have no end
             while line := answer.readline(1 << 20):
+                # a line that begins with ":" is a heartbeat, and matches no field
                 field, _, value = line.decode().rstrip("\n").partition(": ")
                 if field == "event":
                     name = value
@@ -116,6 +121,7 @@ class DeviceClient:
             raise self._unreachable(error) from error
         finally:
             connection.close()
+        # /health answers 503 with the reasons, which are the answer
         if answer.status >= 400 and not (answer.status == 503 and path == "/health"):
             raise _refusal(answer.status, data)
         try:
@@ -136,6 +142,7 @@ class DeviceClient:
         body: Mapping[str, Any] | bytes | None,
         headers: Mapping[str, str],
     ) -> http.client.HTTPResponse:
+        # without a token a change needs this header, which no other site's page can send
         sent = {"X-Edge-App": "1", **headers}
         if self._token is not None:
             sent["Authorization"] = f"Bearer {self._token}"
@@ -165,6 +172,7 @@ def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> st
         text = read_text(file).strip()
     except (OSError, ValueError) as error:
         raise InputError(f"--token-file {file}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    # it goes into a header: a line end would begin another one
     if not text or not text.isascii() or any(character.isspace() for character in text):
         raise InputError(f"--token-file {file}: expected one token and nothing else")
     return text

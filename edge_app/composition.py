@@ -95,8 +95,10 @@ def open_device(
     from edge_app.learner.manifest import find_manifest
 
     folder = expanded(config.state.folder)
+    # without a name the state's own: a device keeps its encoder when the default changes
     manifest = find_manifest(folder, config.encoder.model or None)
     startup.say("loading the state")
+    # first, so that the stack closes it last: stages may teach until they have stopped
     learner = _open_learner(stack, config, folder, manifest, startup)
     startup.say("loading the encoder")
     encoder = _open_encoder(stack, config, manifest, learner)
@@ -106,6 +108,7 @@ def open_device(
     parts = _open_devices(stack, config, clock, encoder, manifest, learner, own or OwnDevices())
     references = ClassReferences(folder / REFERENCES_FILE, learner.history())
     pipeline = Pipeline(parts, clock, logs.report, config, tell=hub.tell, references=references)
+    # without clients nobody would look at pictures or keep them
     if not _has_clients(config) and own is None:
         return OpenedDevice(pipeline, learner, None)
     control = make_control(config, folder, manifest, encoder, pipeline, learner, hub, clock)
@@ -168,6 +171,7 @@ def _open_devices(
         camera = make_camera(config.camera.uri, clock, view, stall_after_s=config.camera.stall_after_s)
     else:
         camera = own.camera if view == View() else ViewedCamera(own.camera, view)
+    # not enter_context: a camera that is absent is opened later, by the capture stage
     stack.callback(camera.close)
     opened = _open_camera(camera, config)
     buttons = stack.enter_context(open_buttons(config.buttons.uri, clock) if own.buttons is None else own.buttons)
@@ -250,6 +254,7 @@ def open_clients(
     if control is not None and settings is not None:
         from edge_app.mqtt.bridge import Bridge
 
+        # on the outer stack: it publishes "offline", and what happens while the stages stop
         bridge = stack.enter_context(Bridge(control, settings, control.identity.folder, logs.report))
         clients.callback(bridge.stop_commands)
     return web, bridge
@@ -266,6 +271,7 @@ def close_device(stack: ExitStack, device: OpenedDevice, timeout_s: float) -> tu
         # the stage that hangs may be using encoder, camera or buttons: only the state is closed
         stack.pop_all()
         logs.report(logging.ERROR, "stages_stuck", stages=",".join(stuck))
+        # the teacher may hold the store: closing would wait for it
         if "teacher" not in stuck:
             device.learner.close()
     else:

@@ -47,6 +47,7 @@ LEAST_CHANCE = 0.01
 SURPRISE = 6.0
 """Log likelihood that a record must gain to be half believed: chance alone hardly gains two."""
 NEWTON_STEPS = 30
+# beyond it exp() gains nothing, and would overflow at 709
 STEEPEST = 40.0
 
 
@@ -100,6 +101,7 @@ class Calibration(NamedTuple):
     def of(self, evidence: Evidence, named: str) -> float:
         """Return the probability in 0..1 that class `named` is right, with this evidence for it."""
         chance = float(_logistic(_inputs([evidence]) @ np.array(self.weights))[0])
+        # the class's bound first, then that of all: the lower one counts
         own = self.of_class.get(named)
         return self.record.bounds(chance if own is None else own.bounds(chance))
 
@@ -117,6 +119,7 @@ def outcome(before: Decision, label: str) -> Outcome | None:
     None where there is nothing to learn from: the class was not known yet, or the decision was "unknown".
     """
     found = evidence(before)
+    # a class that was not known could not be named: that is the rejection's business
     if found is None or before.label is None or label not in before.labels:
         return None
     return Outcome(found, before.label == label, before.label)
@@ -133,6 +136,7 @@ def calibrate(outcomes: Sequence[Outcome]) -> Calibration:
     fluency = rank / (rank + FLUENT * np.array([one.evidence.classes for one in used]))
     count = (rank / len(used)) ** RECENCY * fluency**2
     weights = prior.copy()
+    # a fixed number, without a test for convergence: equal outcomes give equal weights
     for _ in range(NEWTON_STEPS):
         weights = _newton_step(weights, inputs, right, count, prior, precision)
     chance = _logistic(inputs @ weights)
@@ -145,7 +149,9 @@ def _record(chance: NDArray[np.float64], right: NDArray[np.float64]) -> Record:
     """Return the record of the newest outcomes: chance (m,) as they are stated now, right (m,)."""
     chance, right = np.clip(chance[-RECORD:], LEAST_CHANCE, 1 - LEAST_CHANCE), right[-RECORD:]
     count = RECORD_DECAY ** np.arange(len(right))[::-1]
+    # Laplace's rule: one right and one wrong more, so that few outcomes claim little
     share = (float(count @ right) + 1) / (float(count.sum()) + 2)
+    # as good as stated, or better: nothing to bound
     if share >= float(count @ chance) / float(count.sum()):
         return Record(1.0, 0.0)
     stated = float(count @ np.log(np.where(right > 0, chance, 1 - chance)))
@@ -186,6 +192,7 @@ def _newton_step(
     slope = inputs.T @ (count * (chance - right)) + precision * (weights - prior)
     curvature = (inputs * (count * chance * (1 - chance))[:, None]).T @ inputs + np.diag(precision)
     step = np.linalg.solve(curvature, slope)
+    # steps of at most 4: Newton's method may overshoot far from the solution
     found: NDArray[np.float64] = weights - step * min(1.0, 4 / max(float(np.abs(step).max()), 1e-12))
     found[1:3] = np.maximum(found[1:3], 0)  # more evidence never makes a decision less sure
     return found

@@ -62,24 +62,24 @@ class Device(Closing):
             state=None if state is None else Path(state),
             web=web,
         )
-        self._streams: tuple[EventStream, ...] = ()
+        self._streams: tuple[EventStream, ...] = ()  # replaced as a whole: read without the lock
         self._closing = threading.Lock()
         self._closed = self._ended = False
         with ExitStack() as stack:
-            mqtt = prepare_clients(settings)
+            mqtt = prepare_clients(settings)  # before the slow steps: a missing extra is reported at once
             device = open_device(stack, settings, clock, _Quiet(), listener or (lambda _: None), own)
             assert device.control is not None  # there is one with devices of one's own
             self._opened, self._control = device, device.control
             self._clients = stack.enter_context(ExitStack())
             page, bridge = open_clients(stack, self._clients, settings, mqtt, device.control)
             device.pipeline.start(self._changed)
-            stack.callback(device.pipeline.stop, STOP_S)
+            stack.callback(device.pipeline.stop, STOP_S)  # if a client cannot start
             for client in (page, bridge):
                 if client is not None:
                     client.start()
             self.url: str | None = page.url if page is not None else None
             """Address of the page; None without one."""
-            self._stack = stack.pop_all()
+            self._stack = stack.pop_all()  # last: until here an error closes everything
 
     # Deciding
 
@@ -180,6 +180,7 @@ class Device(Closing):
             if self._closed:
                 return
             self._closed = True
+        # the teacher would wait for one that is being stored
         self._opened.learner.refuse_imports()
         self._clients.close()
         close_device(self._stack, self._opened, STOP_S)
@@ -222,6 +223,7 @@ class EventStream(Closing):
             return
         with self._came:
             if len(self._waiting) >= MOST_WAITING:
+                # decisions come many times a second, and the next is as good
                 oldest = next((one for one in self._waiting if isinstance(one, Decided)), self._waiting[0])
                 self._waiting.remove(oldest)
             self._waiting.append(event)
@@ -237,6 +239,7 @@ class EventStream(Closing):
 
     def __next__(self) -> Event:
         with self._came:
+            # what waits is handed out before the end is told
             while not self._waiting:
                 if self._closed:
                     raise StopIteration

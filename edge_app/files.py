@@ -26,6 +26,7 @@ READABLE = 0o644
 """Mode of a file that other accounts read too: models for the service's account, units for systemd."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 DRAFT_END = ".part"
+# flock has no timeout: it is tried again and again
 LOCK_POLL_S = 0.02
 MAX_LINKS = 40
 """Links on the way of one path, as the kernel allows."""
@@ -56,6 +57,7 @@ def read_text(path: Path) -> str:
     Raises OSError, and ValueError for another encoding.
     """
     content = path.read_bytes()
+    # editors on Windows save so: decoding would fail with a message about byte 0xff
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ValueError("it is encoded as UTF-16: save it as UTF-8")
     return content.decode("utf-8-sig")
@@ -70,6 +72,7 @@ def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[BinaryIO]:
     """
     folder = open_folder(path.parent)
     try:
+        # first: on a full disk they may take the room that is needed
         _remove_abandoned(folder, path.name)
         draft, descriptor = _new_draft(folder, path.name)
         try:
@@ -79,12 +82,15 @@ def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[BinaryIO]:
                     os.fchmod(descriptor, mode)
                 yield file
                 file.flush()
+                # before the rename: otherwise a power cut may leave the name with an empty file
                 os.fsync(descriptor)
+                # while the draft is open, and so locked: nobody takes it for abandoned
                 os.rename(draft, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             with suppress(OSError):
                 os.unlink(draft, dir_fd=folder)
             raise
+        # the name is content of the folder
         os.fsync(folder)
     finally:
         os.close(folder)
@@ -97,6 +103,7 @@ def open_folder(path: Path) -> int:
     it: that account could point it anywhere.
     """
     if os.geteuid() != 0:
+        # as a user links do no harm: they reach what the user may reach anyway
         return os.open(path, _FOLDER & ~os.O_NOFOLLOW)
     owners: set[int] = set()
 
@@ -130,6 +137,7 @@ def _walk(path: Path, check: Callable[[os.stat_result], None]) -> int:
 
     `check` is called with each component, also with links, before it is entered; it may raise.
     """
+    # not resolve(): it would follow links without a look at who owns them
     names = list(path.absolute().parts[1:])
     folder, links = os.open("/", _FOLDER), 0
     try:
@@ -144,6 +152,7 @@ def _walk(path: Path, check: Callable[[os.stat_result], None]) -> int:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
                 target = Path(os.readlink(name, dir_fd=folder))
                 inner = "/" if target.is_absolute() else "."
+                # what the link names comes before the rest of the path
                 names[:0] = [part for part in target.parts if part != "/"]
             folder = os.open(inner, _FOLDER, dir_fd=start)
             os.close(start)
@@ -187,6 +196,7 @@ def locked(folder: Path, wait_s: float = 5.0) -> Iterator[None]:
 
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file to read. Raises OSError, also for a symbolic link, a folder, a pipe or a device."""
+    # O_NONBLOCK: opening a named pipe would wait for a writer
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -224,6 +234,7 @@ def _remove_abandoned(folder: int, name: str) -> None:
         with suppress(OSError):
             descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
             try:
+                # fails for a draft that is being written: its writer holds the lock
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.unlink(entry, dir_fd=folder)
             finally:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from edge_app.colanet.params import Params
     from edge_app.encoder.model import ModelManifest
 
-MODULES = ("edge_app.colanet.kernels", "edge_app.encoder.ratecode")
-"""Modules with compiled functions."""
+# one module, because numba identifies a cached kernel by its own file (colanet/compiling.py)
+KERNELS = "edge_app.colanet.kernels"
+"""The module of the compiled functions."""
 
 
 class CacheState(NamedTuple):
@@ -33,11 +34,9 @@ def kernels() -> Iterator[tuple[str, Any]]:
     """Yield (module.name, dispatcher) of each compiled function."""
     from edge_app.colanet.compiling import is_compiled
 
-    for module_name in MODULES:
-        module = importlib.import_module(module_name)
-        for name, value in sorted(vars(module).items()):
-            if is_compiled(value) and value.py_func.__module__ == module_name:
-                yield f"{module_name}.{name}", value
+    for name, value in sorted(vars(importlib.import_module(KERNELS)).items()):
+        if is_compiled(value):
+            yield f"{KERNELS}.{name}", value
 
 
 def cache_state() -> CacheState:
@@ -78,9 +77,9 @@ def compile_all(manifest: "ModelManifest", params: "Params | None" = None, threa
     from edge_app.encoder.ratecode import RateCode
 
     rate_code = RateCode.for_model(manifest)
+    # any values: only types and shapes decide what is compiled
     embeddings = np.random.default_rng(0).integers(0, 60, (4, manifest.embedding_size), dtype=np.uint8)
     counts = rate_code(embeddings)
-    rate_code(embeddings[0])
     rules = [Params.preset(name) for name in ("default", "paper")] if params is None else [params]
     for rule in rules:
         for number in threads:
@@ -93,6 +92,7 @@ def compile_all(manifest: "ModelManifest", params: "Params | None" = None, threa
 
 
 def _use(network: "CoLaNET", counts: NDArray[np.uint8]) -> None:
+    # two classes, each taught twice: the first example of a class and later ones take different kernels
     labels = ["a", "b", "a", "b"]
     for label in ("a", "b"):
         network.add_class(label)

@@ -16,6 +16,7 @@ def check_label(label: str) -> str:
     """
     if not isinstance(label, str):
         raise InputError(f"class name {label!r} is {type(label).__name__}, expected text")
+    # macOS types accents as characters of their own
     name = unicodedata.normalize("NFC", label)
     if not 1 <= len(name) <= MAX_LENGTH:
         raise InputError(f"class name {name[:20]!r} has {len(name)} characters, expected 1..{MAX_LENGTH}")

@@ -48,6 +48,7 @@ def set_up(level: str, stream: TextIO, environ: Mapping[str, str]) -> None:
     handler.setFormatter(LineFormatter(journal=is_journal(stream, environ)))
     logger = logging.getLogger(LOGGER)
     logger.handlers = [handler]
+    # other programs' handlers on the root logger would write each line once more
     logger.propagate = False
     set_level(level)
 
@@ -63,6 +64,7 @@ def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
         found = os.fstat(stream.fileno())
     except (OSError, ValueError):
         return False
+    # compared: the variable is inherited by programs whose stderr is something else
     return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
@@ -76,6 +78,7 @@ def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = str(value)
+    # quoted only where a reader could not tell where the value ends
     plain = text.isprintable() and text and not set(text) & set(' "=\\')
     return text if plain else printable(json.dumps(text, ensure_ascii=False))
 

@@ -46,6 +46,7 @@ def describe() -> dict[str, Any]:
     return {
         "cpu": cpu_name(),
         "simd": simd(),
+        # those that this process may use: a container may have fewer than the machine
         "cores": len(os.sched_getaffinity(0)),
         "memory_mb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20),
         "board": board(),
@@ -73,6 +74,7 @@ def cpu_name() -> str:
     except OSError:
         return platform.machine()
     fields = dict(re.findall(r"^([^\n:]*?)\s*:[ \t]*(.*)$", text, re.MULTILINE))
+    # kernels for ARM have no such line
     if fields.get("model name"):
         return str(fields["model name"])
     part, maker = fields.get("CPU part", ""), fields.get("CPU implementer", "")

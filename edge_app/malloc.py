@@ -15,6 +15,7 @@ limit to the largest block freed so far, so that a network's inhibition, 6 MB, w
 def share_arenas() -> None:
     """Let threads share a few memory pools from now on: for a program with many threads that allocate little."""
     with contextlib.suppress(OSError, AttributeError):
+        # the process's own C library; musl has no mallopt
         libc = ctypes.CDLL(None)
         libc.mallopt(M_ARENA_MAX, ARENAS)
         libc.mallopt(M_MMAP_THRESHOLD, MAPPED)

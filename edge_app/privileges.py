@@ -38,9 +38,12 @@ def become_owner(folder: Path) -> str | None:
     name, group, groups = _account(found.st_uid, found.st_gid)
     libc = ctypes.CDLL(None, use_errno=True)
     try:
+        # capabilities are dropped with root's user id unless this is set
         libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        # groups first: after the user id has changed they may not be set any more
         os.setgroups(groups)
         os.setresgid(group, group, group)
+        # all three ids: with the saved one, root could be taken back
         os.setresuid(found.st_uid, found.st_uid, found.st_uid)
     except OSError as error:
         raise InputError(
@@ -58,10 +61,12 @@ def as_owner(folder: Path, work: Callable[[], int]) -> int:
     if os.geteuid() != 0 or foreign_owner(folder) is None:
         return work()
     reader, writer = os.pipe()
+    # a child, because an account that was taken cannot be given back
     child = os.fork()
     if child == 0:
         os.close(reader)
         _tell(writer, folder, work)
+    # otherwise the pipe would never end for the reader
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         answer = pipe.read(1 << 16)
@@ -86,12 +91,14 @@ def _tell(writer: int, folder: Path, work: Callable[[], int]) -> None:
     except BaseException as error:  # noqa: BLE001 the parent reports it
         answer = ["EdgeAppError", repr(error)]
     os.write(writer, json.dumps(answer).encode()[: 1 << 16])
+    # not sys.exit: the child must not run the parent's clean-up
     os._exit(status)
 
 
 def _account(uid: int, gid: int) -> tuple[str, int, list[int]]:
     """Return name, group and groups of an account, and set the variables that name its home instead of root's."""
     for variable in OF_ROOT:
+        # they name folders of root's, which the owner may not write
         os.environ.pop(variable, None)
     with suppress(KeyError):
         account = pwd.getpwuid(uid)
@@ -113,6 +120,7 @@ def _keep_reading(libc: ctypes.CDLL) -> None:
     """Drop all capabilities but that to read; a container that never had it keeps none."""
     header = _Header(CAPABILITY_VERSION_3, 0)
     for kept in (CAP_DAC_READ_SEARCH, 0):
+        # two sets of 32 bits each in version 3 of the call
         data = (_Data * 2)(_Data(kept, kept, 0), _Data(0, 0, 0))
         if libc.capset(ctypes.byref(header), data) == 0:
             return

@@ -71,6 +71,7 @@ def check_strictness(value: float) -> float:
 
 def spread_of(seen: Sequence[Seen]) -> Spread:
     """Return the spread that the decisions, oldest first, and the prior give."""
+    # bounded: this runs with every press
     used = seen[-NEWEST:]
     right = np.array([one.right for one in used], bool)
     novelty = np.array([one.novelty for one in used], float)
@@ -81,6 +82,7 @@ def spread_of(seen: Sequence[Seen]) -> Spread:
 def preview(seen: Sequence[Seen], strictness: Sequence[float]) -> list[RejectionPreview]:
     """Replay the last PREVIEWED decisions at each strictness."""
     first = max(len(seen) - PREVIEWED, 0)
+    # once, not for every strictness: what was known before each decision is the same
     spreads = [spread_of(seen[:index]) for index in range(first, len(seen))]
     found = []
     for value in strictness:
@@ -101,6 +103,7 @@ def preview(seen: Sequence[Seen], strictness: Sequence[float]) -> list[Rejection
 
 def _blend(novelty: NDArray[np.float64], count: NDArray[np.float64]) -> Spread:
     weight = float(count.sum())
+    # nothing was decided rightly yet
     if weight == 0:
         return Spread(PRIOR_MEDIAN, PRIOR_SPREAD)
     median = _quantile(novelty, count, 0.5)

@@ -36,7 +36,9 @@ class Notifier(Closing):
             return
         if address[0] not in "/@":
             raise InputError(f"NOTIFY_SOCKET = {address!r}, expected an absolute path or a name that begins with @")
+        # SOCK_CLOEXEC: camera processes must not notify in the service's name
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        # an abstract socket, which has no file
         self._address = "\0" + address[1:] if address[0] == "@" else address
 
     def send(self, **fields: object) -> None:
@@ -45,6 +47,7 @@ class Notifier(Closing):
             return
         message = "\n".join(f"{name}={value}" for name, value in fields.items())
         try:
+            # MSG_DONTWAIT: a manager that is busy must not stop the device
             self._socket.sendto(message.encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL, self._address)
         except OSError as error:
             logging.getLogger(__name__).debug("the service manager does not listen: %s", error)
@@ -65,6 +68,7 @@ def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:
 
     Raises InputError.
     """
+    # the variables are inherited, and may be meant for a parent
     if environ.get("WATCHDOG_PID", str(pid)) != str(pid) or not environ.get("WATCHDOG_USEC"):
         return None
     text = environ["WATCHDOG_USEC"]
@@ -104,6 +108,7 @@ class Signals:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
+        # a list, because appending is safe in a signal handler and a lock is not
         self._caught: list[int] = []
         self._before: dict[int, Any] = {}
         self._wakeup = -1
@@ -119,6 +124,7 @@ class Signals:
 
     def wait(self, timeout_s: float) -> SignalRequests:
         """Wait up to `timeout_s` seconds for a signal or for `wake`, and return the signals received."""
+        # a signal that came between two waits
         if not self._caught:
             select.select([self._reader], [], [], max(0.0, timeout_s))
         try:
@@ -137,6 +143,7 @@ class Signals:
 
     def __enter__(self) -> Self:
         """Install the handlers."""
+        # a signal makes the socket readable, and so ends select(): no time-out has to be short for it
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._before[number] = signal.signal(number, self._catch)
@@ -215,6 +222,7 @@ class Supervisor:
         if requests.reload:
             self._notifier.reloading()
             self._reload()
+            # also after a failed reload, or systemd would wait for its end
             self._notifier.send(READY=1)
         if not self.ready and (self._pipeline.first_decision.is_set() or self._pipeline.camera_absent):
             self.ready = True
@@ -232,6 +240,7 @@ class Supervisor:
             if name not in self._silent:
                 self._report(logging.ERROR, "stage_silent", stage=name)
         self._silent = silent
+        # no WATCHDOG=1: systemd restarts the service when a stage stays silent
         if silent:
             self._notifier.send(STATUS=f"silent: {', '.join(silent)}")
             return

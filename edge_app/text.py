@@ -7,8 +7,10 @@ direction of writing, and half characters, which nothing can encode.
 import re
 from typing import Any, TextIO
 
+# C0 and C1 controls, marks of direction and of line ends, surrogates
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 LAYOUT = "\n\r\t"
+# also the full-width forms of = + - @, which some spreadsheets read alike
 FORMULA = re.compile("\\s*['=+\\-@\uff1d\uff0b\uff0d\uff20]")
 """Beginning of a text that a spreadsheet would calculate, or that looks as if it had been escaped."""
 

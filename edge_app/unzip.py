@@ -28,6 +28,7 @@ def check_count(file: BinaryIO, most: int) -> None:
     while piece := file.read(PIECE):
         piece = tail + piece
         count += piece.count(RECORD)
+        # a record may begin in one piece and end in the next
         tail = piece[-len(RECORD) + 1 :]
     if count > most:
         raise InputError(f"it holds {count} entries, at most {most} are read here")
@@ -49,6 +50,7 @@ def unzip_to(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, write:
     name, claimed = info.filename, info.file_size
     if claimed > limit:
         raise InputError(f"{name!r} unpacks to {claimed} bytes, at most {limit} are expected")
+    # a copy: the archive's own entry stays as it is
     one_more = copy.copy(info)
     one_more.file_size = claimed + 1  # zipfile stops at the claimed size: without this the extra byte would not be seen
     found = 0

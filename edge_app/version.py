@@ -32,6 +32,7 @@ def commit(package: Path = PACKAGE) -> str | None:
 def git_commit(checkout: Path) -> str | None:
     """Return the commit of a checkout; None if it is none, or git is missing or refuses it."""
     git = shutil.which("git")
+    # git would look further up, and may find the repository of something else
     if git is None or not (checkout / ".git").exists():
         return None
     try:
