@@ -117,8 +117,8 @@ class Control:
         self._started_ns = clock.monotonic_ns()
         self._tray = Tray(pictures)
         self._requests = Requests()
-        self.restart: Callable[[], None] = lambda: None
-        """Asks for a restart of the device in this process; set by its owner."""
+        self.restart: Callable[[], None] | None = None
+        """Asks for a restart of the device in this process; its owner sets it. None: it cannot be restarted."""
         self._importing = threading.Lock()
         hub.listen(self._consider)
         self._recall()
@@ -380,11 +380,14 @@ class Control:
 
         Raises ModelMismatch too.
         """
+        restart = self.restart
+        if restart is None and not dry_run:
+            raise InputError("this program cannot restart the device: stop it, and use `edge-app restore`")
         with self._only_import(), transfer.stage_restore(self._learner, self.identity.folder, path) as staged:
             replaced = self._learner.classes()
-            if not dry_run:
+            if restart is not None and not dry_run:
                 staged.commit()
-                self.restart()
+                restart()
         return transfer.Restored(staged.state, replaced, not dry_run)
 
     # Inside

@@ -38,6 +38,10 @@ def test_a_backup_is_looked_at_then_restored_and_the_device_asks_for_a_restart(
         assert (found.state.classes, found.replaced, found.restarting) == ({"cup": 2, "pen": 1}, {"mine": 1}, False)
         assert "port = 8765" in found.state.config
         assert (learner.classes(), asked) == ({"mine": 1}, [])
+        other.control.restart = None
+        with pytest.raises(InputError, match="cannot restart the device"):
+            other.control.restore(file, dry_run=False)
+        other.control.restart = lambda: asked.append(True)
         assert other.control.restore(file, dry_run=False).restarting
         assert asked == [True]
         assert learner.classes() == {"mine": 1}  # until it has restarted
@@ -51,6 +55,7 @@ def test_a_backup_is_looked_at_then_restored_and_the_device_asks_for_a_restart(
 
 def test_a_backup_of_another_encoder_is_refused(device: Device, tmp_path: Path, folder: Path) -> None:
     device.control.teach("mine")
+    device.control.restart = lambda: None
     for bound, words in ((binding(encoder="b"), "edge-app restore"), (binding(rate="q"), "edge-app rebuild")):
         shutil.rmtree(folder / "s", ignore_errors=True)
         with open_learner(folder / "s", bound=bound) as learner, Device(folder / "s", learner) as other:

@@ -10,6 +10,7 @@ import random
 import re
 import struct
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -34,7 +35,12 @@ from edge_app.labels import check_label
 from edge_app.mqtt import commands, offers
 from edge_app.simulation.devices import SimulatedClock
 from edge_app.storage import snapshots
+from edge_app.storage.backup import Backup
 from edge_app.storage.exchange import Archive
+from edge_app.storage.folder import DATABASE
+from edge_app.storage.records import Binding, NewExample
+from edge_app.storage.restore import StagedRestore
+from edge_app.storage.store import Store
 from edge_app.web.tokens import Tokens
 
 ROOT = Path(__file__).parents[2]
@@ -168,6 +174,42 @@ def _manifest_json() -> bytes:
         return archive.read("manifest.json")
 
 
+@cache
+def _database() -> bytes:
+    """The database of a state with two examples of two values each."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / DATABASE
+        with Store.create(path, Binding("e", "0" * 64, 2, "1" * 64, "2" * 64, {})) as store:
+            store.commit("teach", 1, add=[NewExample(values, "a", 1, "s", b"jpeg") for values in (b"ab", b"cd")])
+        return path.read_bytes()
+
+
+def _backup_of(database: bytes, manifest: bytes | None = None) -> bytes:
+    """A backup with right checksums around a database, or around a manifest."""
+    sums = {DATABASE: {"bytes": len(database), "sha256": hashlib.sha256(database).hexdigest()}}
+    told = {"format": "edge-app backup", "version": 1, "program": "1", "created_ns": 1, "classes": {"a": 2}}
+    text = manifest or json.dumps(told | {"encoder": {"name": "e", "sha256": "0" * 64}, "files": sums}).encode()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("backup.json", text)
+        made.writestr("backup.sha256", hashlib.sha256(text).hexdigest())
+        made.writestr(DATABASE, database)
+    return file.getvalue()
+
+
+def _backup_manifest() -> bytes:
+    with zipfile.ZipFile(io.BytesIO(_backup_of(_database()))) as made:
+        return made.read("backup.json")
+
+
+def backup(data: bytes, folder: Path) -> None:
+    """Unpack and check a backup."""
+    path = folder / "backup.zip"
+    path.write_bytes(data)
+    with Backup(path, 1 << 20) as found, StagedRestore(folder, found):
+        pass
+
+
 def offer(data: bytes, folder: Path) -> None:
     """Unpack an offer, and one with a sound head around the same bytes."""
     with suppress(EdgeAppError):
@@ -289,6 +331,11 @@ READERS: dict[str, Reader] = {
     "motion JPEG": Reader(lambda: [_multipart()], multipart),
     "export": Reader(lambda: [export()], archive),
     "export's manifest": Reader(lambda: [_manifest_json()], manifest_in_export),
+    "backup": Reader(lambda: [_backup_of(_database())], backup),
+    "backup's database": Reader(lambda: [_database()], lambda data, folder: backup(_backup_of(data), folder)),
+    "backup's manifest": Reader(
+        lambda: [_backup_manifest()], lambda data, folder: backup(_backup_of(_database(), data), folder)
+    ),
     "offer": Reader(lambda: [export(), offers.pack("one", "a", 2, 1, export(), None)], offer),
     "MQTT command": Reader(
         lambda: [b'{"label": "cup", "request": "1"}', b'{"examples": [1, 2], "label": "\xc3\xa4", "to": "x"}', b"{}"],
