@@ -103,7 +103,8 @@ def device(folder: Path, fps: int) -> Iterator[tuple[Pipeline, Hub, Control]]:
             Config(consolidation=ConsolidationConfig(enabled=False)),
             tell=hub.tell,
         )
-        yield pipeline, hub, composition.make_control(Config(), folder, manifest, encoder, pipeline, learner, hub, clock)
+        control = composition.make_control(Config(), folder, manifest, encoder, pipeline, learner, hub, clock)
+        yield pipeline, hub, control
 
 
 def decided(number: int) -> Decided:

@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 PUBLIC = {
     "Action": "edge_app.storage.records",
+    "Advice": "edge_app.pipeline.coach",
     "ButtonEdge": "edge_app.devices.ports",
     "Buttons": "edge_app.devices.ports",
     "Camera": "edge_app.devices.ports",
@@ -32,6 +33,7 @@ PUBLIC = {
     "ModelNotFound": "edge_app.errors",
     "Rejected": "edge_app.pipeline.events",
     "RuntimeMissing": "edge_app.errors",
+    "SimilarExample": "edge_app.pipeline.coach",
     "StateBusy": "edge_app.errors",
     "StateCorrupt": "edge_app.errors",
     "StateNotWritable": "edge_app.errors",

@@ -21,6 +21,8 @@ from edge_app.errors import StateNotWritable as StateNotWritable
 from edge_app.errors import UnknownLabel as UnknownLabel
 from edge_app.messages import Decision as Decision
 from edge_app.messages import Frame as Frame
+from edge_app.pipeline.coach import Advice as Advice
+from edge_app.pipeline.coach import SimilarExample as SimilarExample
 from edge_app.pipeline.events import Corrected as Corrected
 from edge_app.pipeline.events import Decided as Decided
 from edge_app.pipeline.events import Event as Event

@@ -12,11 +12,12 @@ from edge_app.files import expanded
 from edge_app.labels import check_label
 from edge_app.learner import Learner
 from edge_app.learner.manifest import find_manifest
-from edge_app.learner.pictures import Picture, PictureEncoder
+from edge_app.learner.pictures import EncodedPicture, Picture, PictureEncoder
 from edge_app.learner.samples import Sample
 from edge_app.messages import Decision
 from edge_app.pipeline.accuracy import ScoredExample, judge
 from edge_app.pipeline.calibrator import DecisionCalibrator, Verdict
+from edge_app.pipeline.coach import Coach, SimilarExample
 from edge_app.pipeline.events import Taught
 from edge_app.rejection import DEFAULT, check_strictness
 from edge_app.storage.folder import require_state
@@ -87,7 +88,8 @@ class Classifier(Closing):
         except BaseException:
             self._encoder.close()
             raise
-        self._calibrator.follow(judge(self._learner.examples()))
+        self._coach = Coach(self._learner.spike_counts_of)
+        self._follow()
 
     # Deciding
 
@@ -95,6 +97,10 @@ class Classifier(Closing):
         """Return the decision on a picture: a file's path or bytes, or RGB values, (height, width, 3) uint8."""
         decision = self._use().classify(self._encode(picture).embedding)
         return Classified.of(decision, self._calibrator.verdict(decision, self._strictness))
+
+    def most_similar(self, picture: Picture, limit: int = 3) -> list[SimilarExample]:
+        """Return the taught examples that a picture resembles most, the most similar first: why it is decided so."""
+        return self._coach.most_similar(self._use().spike_counts(self._encode(picture).embedding), limit)
 
     # Teaching and correcting
 
@@ -105,17 +111,20 @@ class Classifier(Closing):
         learnt.
         """
         learner, label = self._use(), check_label(label)
+        self._coach.load(None)
         # all before the first is stored: an unreadable picture leaves nothing taught
-        samples = [self._encode(picture) for picture in pictures]
+        shown = [self._encode(picture) for picture in pictures]
         new = label not in learner.classes()
-        found = learner.teach_many(samples, label, source=source)
+        found = learner.teach_many([Sample(one.embedding, one.thumbnail) for one in shown], label, source=source)
         events = []
-        for index, one in enumerate(found):
+        for index, (one, picture) in enumerate(zip(found, shown, strict=True)):
             # before its outcome is counted: it must not vouch for itself
-            confidence = self._calibrator.confidence(one.before)
+            confidence, now = self._calibrator.confidence(one.before), time.time_ns()
             first = new and index == 0  # its class could not be decided yet
             self._calibrator.taught(ScoredExample(label, one.before.label, None if first else one.prediction))
-            events.append(Taught(one.example_id, label, one.before.label, confidence, source, None, time.time_ns()))
+            counts = learner.spike_counts(picture.embedding)
+            advice = self._coach.taught(one.example_id, label, now, counts, picture.image, alone=len(shown) == 1)
+            events.append(Taught(one.example_id, label, one.before.label, confidence, source, None, now, advice))
         return events
 
     def undo(self) -> Action:
@@ -163,11 +172,16 @@ class Classifier(Closing):
             raise InputError("the classifier is closed: open another one")
         return self._learner
 
-    def _encode(self, picture: Picture) -> Sample:
+    def _encode(self, picture: Picture) -> EncodedPicture:
         with self._encoding:
             self._use()
-            return Sample(*self._encoder.read(picture))
+            return self._encoder.read(picture)
 
     def _corrected(self, action: Action) -> Action:
-        self._calibrator.follow(judge(self._learner.examples()))
+        self._follow()
         return action
+
+    def _follow(self) -> None:
+        stored = self._learner.examples()
+        self._calibrator.follow(judge(stored))
+        self._coach.follow(stored)

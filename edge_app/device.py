@@ -17,6 +17,7 @@ from edge_app.devices.functions import FunctionCamera, ReadFrame
 from edge_app.devices.ports import Buttons, Camera
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.learner.pictures import Picture
+from edge_app.pipeline.coach import SimilarExample
 from edge_app.pipeline.events import Decided, Event, Listener, Taught
 from edge_app.storage.records import Action, Example
 
@@ -92,6 +93,14 @@ class Device(Closing):
         """Return the decision on a picture that the camera has not seen; see `Classifier.classify`."""
         self._use()
         return Classified.of(*self._control.classify(picture))
+
+    def most_similar(self, *, frame: int | None = None, limit: int = 3) -> list[SimilarExample]:
+        """Return the taught examples that a frame resembles most, the most similar first: why it is decided so.
+
+        `frame`: the number of one of the last half second, as in an event; None: the newest.
+        """
+        self._use()
+        return self._control.similar(frame=frame, limit=limit)[1]
 
     # Events
 

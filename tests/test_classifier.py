@@ -59,6 +59,19 @@ def test_one_picture_that_cannot_be_read_teaches_none(state: Path, tmp_path: Pat
         assert classifier.classes() == {"red": 3, "green": 3}
 
 
+def test_a_picture_that_is_worth_a_warning_has_it_and_its_like(state: Path) -> None:
+    with Classifier(state) as classifier:
+        (first,) = classifier.teach("red", shown("red", 50))
+        assert "same" not in [one.kind for one in first.advice]
+        (again,) = classifier.teach("red", shown("red", 50))
+        assert [(one.kind, one.example) for one in again.advice if one.kind == "same"] == [("same", first.example)]
+        assert [one.example for one in classifier.most_similar(shown("red", 50), 2)] == [again.example, first.example]
+        assert classifier.most_similar(shown("green", 1))[0] == (5, "green", pytest.approx(1))
+        (dark,) = classifier.teach("red", np.zeros((64, 64, 3), np.uint8))
+        assert [one.kind for one in dark.advice] == ["dark"]
+        assert all(event.advice == () for event in classifier.teach("red", shown("red", 50), shown("red", 50)))
+
+
 def test_corrections_are_as_if_it_had_been_taught_that_way(state: Path) -> None:
     with Classifier(state) as classifier:
         classifier.rename("red", "ruby")

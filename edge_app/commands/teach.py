@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 from edge_app.commands.live_options import add_live_options, open_device
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.errors import InputError
     from edge_app.labels import check_label
     from edge_app.learner.pictures import PictureEncoder
+    from edge_app.pipeline.coach import Coach
 
     if args.folder is not None:
         return teach_folder(args)
@@ -70,6 +72,9 @@ def run(args: argparse.Namespace) -> int:
     manifest = find_manifest(args.state, args.model)
     taught, failed = [], []
     with PictureEncoder(manifest, threads=args.threads) as encoder, open_learner(args, manifest=manifest) as learner:
+        coach = Coach(learner.spike_counts_of)
+        coach.follow(learner.examples())
+        coach.load(None)
         for file in args.files:
             try:
                 picture = encoder.read(file)
@@ -78,14 +83,14 @@ def run(args: argparse.Namespace) -> int:
                 print(f"edge-app teach: {error}", file=sys.stderr)
                 continue
             done = learner.teach(picture.embedding, label, source=str(file), thumbnail=picture.thumbnail)
-            taught.append({"file": str(file), "example": done.example_id, "before": done.before.label})
+            counts, before = learner.spike_counts(picture.embedding), done.before.label
+            advice = [one.text for one in coach.taught(done.example_id, label, time.time_ns(), counts, picture.image)]
+            taught.append({"file": str(file), "example": done.example_id, "before": before, "advice": advice})
             if not args.json:
+                said = "".join(f"; {text}" for text in advice)
                 # flushed: a line says that the example is on disk, also to a reader of a pipe when this process is
                 # killed
-                print(
-                    f"example {done.example_id}: {file} is {label} (before: {done.before.label or 'unknown'})",
-                    flush=True,
-                )
+                print(f"example {done.example_id}: {file} is {label} (before: {before or 'unknown'}){said}", flush=True)
         learner.wait()  # a full class is rebuilt in the background; its error belongs to this command
         classes = learner.classes()
     if args.json:
@@ -106,5 +111,6 @@ def _teach_live(args: argparse.Namespace, label: str) -> int:
         print(json.dumps(taught, ensure_ascii=False))
     else:
         before = taught["before"]["label"] or "unknown"
-        print(f"example {taught['example']}: frame {taught['frame']} is {taught['label']} (before: {before})")
+        said = "".join(f"; {one['text']}" for one in taught["advice"])
+        print(f"example {taught['example']}: frame {taught['frame']} is {taught['label']} (before: {before}){said}")
     return 0

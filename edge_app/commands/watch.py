@@ -61,9 +61,9 @@ def line(name: str, value: dict[str, Any]) -> str | None:
         sure = f"{value['confidence']:.0%} sure, " if value["label"] else ""
         return f"{value['label'] or 'unknown'} ({sure}frame {value['sequence']})"
     if name == "taught":
-        return (
-            f"taught: example {value['example']} is {value['label']} (before: {value['before']['label'] or 'unknown'})"
-        )
+        before = value["before"]["label"] or "unknown"
+        advice = "".join(f"; {one['text']}" for one in value["advice"])
+        return f"taught: example {value['example']} is {value['label']} (before: {before}){advice}"
     if name == "corrected":
         return f"{value['kind']}: {', '.join(value['labels'])} ({len(value['examples'])} examples)"
     if name == "refused":

@@ -10,9 +10,11 @@ from edge_app.control.transfer import Restored
 from edge_app.control.tray import UncertainDecision
 from edge_app.control.uploads import ReceivedFile, TaughtUpload, Upload, UploadPlan
 from edge_app.learner.heat_map import HeatMap
+from edge_app.pipeline.coach import Advice, SimilarExample
 from edge_app.pipeline.events import Corrected, Decided, Event, Health, Rejected, Taught
 
 __all__ = [
+    "Advice",
     "Busy",
     "ClassReport",
     "Classification",
@@ -32,6 +34,7 @@ __all__ = [
     "Rejected",
     "RequestReused",
     "Restored",
+    "SimilarExample",
     "StrictnessReport",
     "Taught",
     "TaughtUpload",

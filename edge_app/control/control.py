@@ -28,6 +28,7 @@ from edge_app.learner.heat_map import HeatMap, HeatMapper
 from edge_app.learner.pictures import Picture
 from edge_app.messages import Decision
 from edge_app.pipeline.calibrator import Verdict
+from edge_app.pipeline.coach import SimilarExample
 from edge_app.pipeline.commands import (
     Command,
     FollowImport,
@@ -181,6 +182,16 @@ class Control:
         """
         seen = self._pictures.find(frame)
         return seen.sequence, self._heat_maps.of(seen.picture, label)
+
+    def similar(self, *, frame: int | None = None, limit: int = 3) -> tuple[int, list[SimilarExample]]:
+        """Return a frame's number, and the taught examples that it resembles most: why it is decided as it is.
+
+        Of each class the newest are compared. `frame`: its number, as in `teach`; None: the newest. Raises FrameGone.
+        """
+        seen = self._pictures.find(frame)
+        embedding = self._outside.encode(seen.picture) if seen.embedding is None else seen.embedding
+        counts = self._learner.spike_counts(embedding)
+        return seen.sequence, self._pipeline.teacher.coach.most_similar(counts, limit)
 
     def classify(self, picture: Picture) -> Classification:
         """Decide on a picture by itself, and teach nothing; takes as long as decoding and encoding it.

@@ -184,6 +184,17 @@ class Learner(Closing):
         self._check_embedding(embedding)
         return self._live.evidence(embedding, label)
 
+    def spike_counts(self, embedding: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the spike counts, (n_inputs,) uint8, of an embedding, (n,) uint8. Raises InputError."""
+        self._check_embedding(embedding)
+        return self._rate_code(embedding)
+
+    def spike_counts_of(self, example: int) -> NDArray[np.uint8]:
+        """Return the spike counts, (n_inputs,) uint8, of a stored example. Raises InputError, StateCorrupt."""
+        with self._writing:
+            embedding = self._store.embedding(example)
+        return self._rate_code(np.frombuffer(embedding, np.uint8))
+
     # Teaching
 
     def teach(

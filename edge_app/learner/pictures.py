@@ -28,6 +28,8 @@ class EncodedPicture(NamedTuple):
     """(n,)"""
     thumbnail: bytes
     """JPEG of the encoder's input."""
+    image: NDArray[np.uint8]
+    """The encoder's input, (side, side, 3)."""
 
 
 class PreparedPicture(NamedTuple):
@@ -114,7 +116,7 @@ class PictureEncoder(Closing):
     def read(self, picture: Picture) -> EncodedPicture:
         """Return a picture, encoded. Raises InputError, naming its file, when it cannot be read."""
         prepared = prepare_picture(picture, self._preprocess)
-        return EncodedPicture(self._encoder.encode(prepared.image).copy(), prepared.thumbnail)
+        return EncodedPicture(self._encoder.encode(prepared.image).copy(), prepared.thumbnail, prepared.image)
 
     def encode_thumbnail(self, jpeg: bytes) -> NDArray[np.uint8]:
         """Return the embedding, (n,) uint8, of a thumbnail of any size. Raises InputError when it is damaged."""

@@ -55,6 +55,7 @@ def event_fields(event: Taught | Corrected | Rejected) -> tuple[str, dict[str, A
             "source": event.source,
             "frame": event.sequence,
             "time_ms": time_ms,
+            "advice": [{"kind": one.kind, "text": one.text} for one in event.advice],
         }
     if isinstance(event, Corrected):
         return "undone" if event.kind == "undone" else "corrected", {

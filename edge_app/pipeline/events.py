@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from edge_app.messages import Decision
+from edge_app.pipeline.coach import Advice
 from edge_app.storage.records import Action
 
 
@@ -65,6 +66,8 @@ class Taught(NamedTuple):
     sequence: int | None
     """Number of the frame; None after a restart, which does not keep it."""
     time_ns: int
+    advice: tuple[Advice, ...] = ()
+    """Warnings that the example is worth (coach.py)."""
 
 
 class Corrected(NamedTuple):

@@ -6,6 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_app.devices.ports import Clock
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.learner.learner import Learner
@@ -14,6 +17,7 @@ from edge_app.learner.samples import LearntExample, Sample
 from edge_app.messages import Frame, Report
 from edge_app.pipeline.accuracy import AccuracyTracker, ScoredExample, judge
 from edge_app.pipeline.calibrator import DecisionCalibrator
+from edge_app.pipeline.coach import Advice, Coach
 from edge_app.pipeline.commands import (
     Command,
     CommandQueue,
@@ -76,6 +80,7 @@ class Teacher:
         self._reported_failure: Exception | None = None
         self.accuracy = AccuracyTracker()
         self.calibrator = DecisionCalibrator()
+        self.coach = Coach(learner.spike_counts_of)
         self.learnt = 0
         """Examples taught since the start."""
         # at the start, from the predictions that are stored: accuracy survives a restart
@@ -87,6 +92,7 @@ class Teacher:
         # here: a rebuild fails in a thread that nobody waits for
         self._report_failed_rebuild()
         if command is None:
+            self.coach.load()
             return not self._commands.over
         if command.done is None:
             try:
@@ -182,7 +188,9 @@ class Teacher:
                 **fields,
                 ms=(self._clock.monotonic_ns() - asked_ns) / 1e6,
             )
-            event = Taught(example.example_id, label, before, confidence, source, shown.sequence, self._wall())
+            advice = self._advise(example, shown.picture, samples[index].embedding, alone=len(pictures) == 1)
+            now = self._wall()
+            event = Taught(example.example_id, label, before, confidence, source, shown.sequence, now, advice)
             self._tell(event)
             events.append(event)
         return events
@@ -197,6 +205,16 @@ class Teacher:
         self.accuracy.taught(scored)
         self.calibrator.taught(scored)
         return confidence
+
+    def _advise(
+        self, example: LearntExample, picture: NDArray[np.uint8], embedding: NDArray[np.uint8], *, alone: bool
+    ) -> tuple[Advice, ...]:
+        """Return the coach's warnings about an example that is stored; none if several were taught at once."""
+        counts, number = self._learner.spike_counts(embedding), example.example_id
+        advice = self.coach.taught(number, example.label, self._wall(), counts, picture, alone=alone)
+        for one in advice:
+            self._report(logging.INFO, "advice", example=number, kind=one.kind, text=one.text)
+        return advice
 
     def _undo(self, action: int | None) -> Action:
         """Take back the last action; with an id only that one, so that a retry never takes back another."""
@@ -221,9 +239,11 @@ class Teacher:
         return event
 
     def _score_stored(self) -> None:
-        scored = judge(self._learner.examples())
+        stored = self._learner.examples()
+        scored = judge(stored)
         self.accuracy.follow(scored)
         self.calibrator.follow(scored)
+        self.coach.follow(stored)
 
     def _report_failed_rebuild(self) -> None:
         failure = self._learner.failure

@@ -40,6 +40,11 @@ def heat_map(control: Control, call: Call) -> schema.HeatMap:
     return translate.heat_map(*control.heat_map(call.query.label, frame=call.query.frame))
 
 
+def similar(control: Control, call: Call) -> schema.SimilarTo:
+    """Return the taught examples that a frame resembles."""
+    return translate.similar(*control.similar(frame=call.query.frame, limit=call.query.limit))
+
+
 def classes(control: Control, call: Call) -> schema.Classes:
     """Return a report on each class."""
     return schema.Classes([translate.report(one) for one in control.classes()])

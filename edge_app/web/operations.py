@@ -89,6 +89,8 @@ _OPERATIONS = (
               schema.HeatMap, handlers.heat_map, query=schema.HeatMapQuery, cost=20,
               failures={404: "The class does not exist.",
                         409: "The frame is gone, no class was taught, or the encoder does not output its map."}),
+    Operation("getSimilar", "GET", "/picture/similar", "view", "The taught examples that a frame resembles most",
+              schema.SimilarTo, handlers.similar, query=schema.SimilarQuery, cost=10, failures=GONE),
     Operation("getClasses", "GET", "/classes", "view", "How well each class is recognised",
               schema.Classes, handlers.classes, cost=2),
     Operation("teach", "POST", "/classes/{label}/teach", "teach", "Teach a frame as an example of a class",

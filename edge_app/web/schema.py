@@ -101,6 +101,14 @@ class HeatMapQuery(Input, frozen=True):
     """Class name; by default the class of the leading column."""
 
 
+class SimilarQuery(Input, frozen=True):
+    """A frame, and how many examples are asked for."""
+
+    frame: Sequence | None = None
+    """Sequence number of a frame; the newest by default."""
+    limit: Annotated[int, Meta(ge=1, le=20)] = 3
+
+
 class ClassQuery(Input, frozen=True):
     """The name of a class, where it is not in the path."""
 
@@ -162,6 +170,22 @@ class Failure(Struct):
     """An error response."""
 
     error: Problem
+
+
+class Similar(Struct):
+    """A taught example that a frame resembles."""
+
+    id: int
+    label: str
+    similarity: float
+    """Cosine of the spike counts, 0 to 1."""
+
+
+class SimilarTo(Struct):
+    """The taught examples that a frame resembles most, the most similar first."""
+
+    frame: int
+    examples: list[Similar]
 
 
 class HeatMap(Struct):
@@ -297,6 +321,17 @@ class Before(Struct):
     confidence: float
 
 
+class TeachingAdvice(Struct):
+    """A warning about an example that was taught."""
+
+    kind: Literal["dark", "blurred", "same", "resembles", "one-sided"]
+    text: str
+    example: int | None
+    """The stored example that it is about."""
+    label: str | None
+    """The class of that example."""
+
+
 class Taught(Struct):
     """An example that was stored and learnt."""
 
@@ -305,6 +340,7 @@ class Taught(Struct):
     before: Before
     frame: int | None
     source: str
+    advice: list[TeachingAdvice]
 
 
 class TaughtMany(Struct):

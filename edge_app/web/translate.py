@@ -103,10 +103,16 @@ def heat_map(sequence: int, one: control.HeatMap) -> schema.HeatMap:
     return schema.HeatMap(sequence, one.label, one.cells.round(4).tolist())
 
 
+def similar(sequence: int, found: Sequence[control.SimilarExample]) -> schema.SimilarTo:
+    """Return the examples that a frame resembles."""
+    return schema.SimilarTo(sequence, [schema.Similar(*one[:2], round(one.similarity, 4)) for one in found])
+
+
 def taught(one: control.Taught) -> schema.Taught:
     """Return an example that was taught."""
     before = schema.Before(one.before, round(one.confidence, 4))
-    return schema.Taught(one.example, one.label, before, one.sequence, one.source)
+    advice = [schema.TeachingAdvice(*found) for found in one.advice]
+    return schema.Taught(one.example, one.label, before, one.sequence, one.source, advice)
 
 
 def sent_file(one: control.ReceivedFile) -> schema.SentFile:

@@ -47,6 +47,22 @@ def test_what_was_learnt_is_printed(
     assert said["classes"] == {"cat": 2, "cup": 1}
 
 
+def test_a_warning_is_printed_beside_the_example(
+    photos: dict[str, list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dark = tmp_path / "dark.png"
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(dark)
+    assert _teach(tmp_path / "state", "cat", [photos["cat"][0], photos["cat"][0], dark]) == 0
+    first, again, black, _ = capsys.readouterr().out.splitlines()
+    assert first.endswith("(before: unknown)")
+    assert again.endswith("; the same picture as example 1: turn it, or show it from another side")
+    assert black.endswith("; nearly black: is the lens covered, or the light off?")
+    assert _teach(tmp_path / "state", "cat", [dark], "--json") == 0
+    assert json.loads(capsys.readouterr().out)["taught"][0]["advice"] == [
+        "nearly black: is the lens covered, or the light off?"
+    ]
+
+
 def test_the_table_names_file_decision_margin_and_columns(
     taught: Path, photos: dict[str, list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:

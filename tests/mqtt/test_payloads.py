@@ -2,7 +2,7 @@
 
 import json
 
-from edge_app.control import ClassReport, Condition, Corrected, DeviceStatus, Rejected, Taught
+from edge_app.control import Advice, ClassReport, Condition, Corrected, DeviceStatus, Rejected, Taught
 from edge_app.mqtt import payloads
 from edge_app.pipeline.accuracy import ClassAccuracy
 from edge_app.storage.records import Action, ExampleChange
@@ -23,9 +23,11 @@ def test_a_decision_of_nothing_known_says_null() -> None:
 
 
 def test_events_have_a_type_and_say_what_happened() -> None:
-    assert payloads.event_fields(Taught(4, "cup", "key", 0.5, "button cup", 17, 5 * MS)) == (
+    advice = (Advice("dark", "nearly black"),)
+    told = {"label": "cup", "example": 4, "before": "key", "source": "button cup", "frame": 17, "time_ms": 5}
+    assert payloads.event_fields(Taught(4, "cup", "key", 0.5, "button cup", 17, 5 * MS, advice)) == (
         "taught",
-        {"label": "cup", "example": 4, "before": "key", "source": "button cup", "frame": 17, "time_ms": 5},
+        told | {"advice": [{"kind": "dark", "text": "nearly black"}]},
     )
     action = Action(9, 1, "merge", (ExampleChange(1, "cup", "mug"), ExampleChange(2, "cup", "mug")))
     kind, fields = payloads.event_fields(Corrected("merged", action, "page", 5 * MS))

@@ -245,6 +245,33 @@ def test_a_rebuild_that_fails_in_the_background_is_told_once(rig: Rig) -> None:
     assert rig.reports.events == ["rebuild_failed"]
 
 
+def test_a_press_that_is_worth_a_warning_has_it_and_is_learnt_all_the_same(rig: Rig) -> None:
+    rig.show("red", 10.0, 3)
+    for at, name in ((10.05, "red"), (10.15, "red"), (10.25, "undo")):
+        rig.pressed.press(name, at_ns=seconds(at))
+    rig.clock.advance(0.6)
+    rig.settle()
+    first, again, undone = rig.events
+    assert isinstance(first, Taught)
+    assert isinstance(again, Taught)
+    assert isinstance(undone, Corrected)
+    assert first.advice == ()
+    assert [(one.kind, one.example, one.label) for one in again.advice] == [("same", 1, "red")]
+    assert rig.reports.last("advice") == {"example": 2, "kind": "same", "text": again.advice[0].text}
+    assert [one.example for one in rig.teacher.coach.most_similar(rig.learner.spike_counts_of(1))] == [1]
+
+
+def test_several_at_once_are_remembered_without_warnings(rig: Rig) -> None:
+    pictures = tuple(
+        TeachableFrame(number, seconds(10), make_preprocess()(colour("red")).copy(), None) for number in (1, 2)
+    )
+    done: Future[list[Taught]] = Future()
+    rig.commands.put(TeachPictures("red", pictures, seconds(10), source="page", done=done))
+    rig.settle()
+    assert [event.advice for event in done.result(0)] == [(), ()]
+    assert len(rig.teacher.coach.most_similar(rig.learner.spike_counts_of(1))) == 2
+
+
 def test_presses_become_events(rig: Rig) -> None:
     rig.show("red", 10.0, 3)
     rig.pressed.press("red", at_ns=seconds(10.05))

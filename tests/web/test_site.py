@@ -51,6 +51,7 @@ def test_the_picture_that_was_seen_is_taught(served: Served) -> None:
         "before": {"label": None, "confidence": 0.0},
         "frame": number,
         "source": "API",
+        "advice": [],
     }
     (example,) = served.http.get(api("/examples")).json()["examples"]
     assert (example["id"], example["label"], example["thumbnail"], example["before"]) == (1, "cup", True, None)
@@ -72,6 +73,28 @@ def test_a_heat_map_tells_which_parts_drove_a_column(served: Served) -> None:
     unknown = served.http.get(api("/picture/heat-map"), params={"label": "pen"})
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_class")
     gone = served.http.get(api("/picture/heat-map"), params={"frame": 10**9})
+    assert (gone.status_code, gone.json()["error"]["code"]) == (409, "frame_gone")
+
+
+def test_a_press_that_is_worth_a_warning_has_it(served: Served) -> None:
+    frame = int(served.http.get(api("/picture.jpg")).headers["X-Frame-Sequence"])
+    assert teach(served, "cup", json={"frame": frame})["advice"] == []
+    (again,) = teach(served, "cup", json={"frame": frame})["advice"]
+    assert (again["kind"], again["example"], again["label"]) == ("same", 1, "cup")
+    assert again["text"].startswith("the same picture as example 1")
+
+
+def test_a_frame_has_the_examples_that_it_resembles(served: Served) -> None:
+    frame = int(served.http.get(api("/picture.jpg")).headers["X-Frame-Sequence"])
+    nothing = served.http.get(api("/picture/similar"), params={"frame": frame}).json()
+    assert nothing == {"frame": frame, "examples": []}
+    teach(served, "cup", json={"frame": frame})
+    teach(served, "cup", json={"frame": frame})
+    found = served.http.get(api("/picture/similar"), params={"frame": frame}).json()["examples"]
+    assert [(one["id"], one["label"], one["similarity"]) for one in found] == [(2, "cup", 1.0), (1, "cup", 1.0)]
+    assert len(served.http.get(api("/picture/similar"), params={"limit": 1}).json()["examples"]) == 1
+    assert served.http.get(api("/picture/similar"), params={"limit": 0}).status_code == 422
+    gone = served.http.get(api("/picture/similar"), params={"frame": 10**9})
     assert (gone.status_code, gone.json()["error"]["code"]) == (409, "frame_gone")
 
 

@@ -166,6 +166,13 @@ export const getState = () => call("GET", "state");
 export const getHeatMap = (frame) => call("GET", "picture/heat-map", { query: { frame } });
 
 /**
+ * Fetch the taught examples that a frame resembles most.
+ * @param {number} frame
+ * @returns {Promise<{frame: number, examples: {id: number, label: string, similarity: number}[]}>}
+ */
+export const getSimilar = (frame) => call("GET", "picture/similar", { query: { frame } });
+
+/**
  * Ask for the decision on a picture; nothing is taught.
  * @param {File} file
  * @returns {Promise<Classification>}
@@ -186,7 +193,7 @@ export const signOut = () => call("DELETE", "session");
  * Teach the frame with that sequence number, or the newest for null.
  * @param {string} label
  * @param {number | null} frame
- * @returns {Promise<{example: number, label: string, before: {label: string | null}, frame: number}>}
+ * @returns {Promise<{example: number, label: string, before: {label: string | null}, frame: number, advice: {kind: string, text: string}[]}>}
  */
 export const teach = (label, frame) => change("POST", "classes/teach", { frame }, { label });
 

@@ -150,9 +150,11 @@ export class Classes {
   }
 
   /** Teach one example; return false when no more should follow. */
-  async #teach(/** @type {string} */ label, /** @type {number | null} */ frame) {
+  async #teach(/** @type {string} */ label, /** @type {number | null} */ frame, said = "") {
     const done = await this.#toast.attempt(() => teach(label, frame));
     if (done) this.#count(label);
+    const advice = (done?.advice ?? []).map(({ text }) => `${label}: ${text}`);
+    if (done && (said || advice.length)) this.#toast.show([said, ...advice].filter(Boolean).join("; "), { undo: true });
     return done !== null;
   }
 
@@ -175,10 +177,7 @@ export class Classes {
     const input = byId("new-class-name");
     const label = input.value.trim();
     if (!label || this.#paused()) return;
-    if (await this.#teach(label, this.#picture.sequence)) {
-      input.value = "";
-      this.#toast.show(`Taught ${label}: 1 example`, { undo: true });
-    }
+    if (await this.#teach(label, this.#picture.sequence, `Taught ${label}: 1 example`)) input.value = "";
   }
 
   #useKeys(/** @type {() => void} */ undo) {

@@ -1,8 +1,8 @@
-/** The heat map over the live picture: the parts that drove the leading column. */
+/** Why it decides so: the parts that drove the leading column, over the live picture, and the examples it resembles. */
 
-import { getHeatMap } from "./api.js";
-import { byId, setText } from "./dom.js";
-import { strongestPart } from "./words.js";
+import { getHeatMap, getSimilar, thumbnailAddress } from "./api.js";
+import { byId, make, setText, syncChildren } from "./dom.js";
+import { percent, strongestPart } from "./words.js";
 
 const EVERY_MS = 1_000; // each heat map costs the device as much as a frame
 const OPAQUE = 0.7;
@@ -13,6 +13,7 @@ export class HeatMapView {
   #button = byId("heat-map-toggle");
   #canvas = byId("heat-map");
   #words = byId("heat-map-words");
+  #similar = byId("similar");
   #shown = false;
   /** @type {number | null} */
   #drawn = null;
@@ -42,9 +43,9 @@ export class HeatMapView {
 
   /** @param {number} frame */
   async #update(frame) {
-    let found;
+    let found, similar;
     try {
-      found = await getHeatMap(frame);
+      [found, similar] = await Promise.all([getHeatMap(frame), getSimilar(frame)]);
     } catch (error) {
       // the next frame may succeed, unless the encoder has no heat maps at all
       if (/** @type {any} */ (error).code === "refused") this.#hide(/** @type {Error} */ (error).message);
@@ -55,6 +56,19 @@ export class HeatMapView {
     this.#drawn = frame;
     this.#words.hidden = false;
     setText(this.#words, `${found.label}, strongest at the ${strongestPart(found.cells)}`);
+    this.#showSimilar(similar.examples);
+  }
+
+  /** @param {{id: number, label: string, similarity: number}[]} examples */
+  #showSimilar(examples) {
+    this.#similar.hidden = examples.length === 0;
+    syncChildren(
+      this.#similar,
+      examples,
+      ({ id }) => String(id),
+      ({ id }) => make("li", {}, make("img", { src: thumbnailAddress(id), alt: "" }), make("span")),
+      (item, { label, similarity }) => setText(item.children[1], `${label}, ${percent(similarity)} alike`),
+    );
   }
 
   /** @param {string} why the message to show instead; "" for none */
@@ -63,6 +77,7 @@ export class HeatMapView {
     this.#drawn = null;
     this.#button.setAttribute("aria-pressed", "false");
     this.#canvas.hidden = true;
+    this.#similar.hidden = true;
     this.#words.hidden = !why;
     setText(this.#words, why);
   }

@@ -65,8 +65,11 @@ def test_heat_map_shows_what_drove_the_leading_column(page, device):
         "return document.getElementById('heat-map').getContext('2d').getImageData(0, 0, 7, 7).data.some((x) => x > 150)"
     )
     assert page.run(opaque)
+    assert page.is_shown("#similar")
+    assert sorted(item.text.split(",")[0].strip() for item in page.all("#similar li")) == ["disc", "ring"]
     page.click("#heat-map-toggle")
     assert not page.is_shown("#heat-map")
+    assert not page.is_shown("#similar")
     assert not page.is_shown("#heat-map-words")
 
 
