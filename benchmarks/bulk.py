@@ -42,6 +42,7 @@ def make_pictures(top: Path, count: int) -> None:
         folder.mkdir(parents=True)
         coarse = random.integers(0, 256, (6, 8, 3))
         for number in range(count // CLASSES):
+            # small differences within a class: the classifier has something to learn, as with photographs of one thing
             varied = np.clip(coarse + random.integers(-40, 41, coarse.shape), 0, 255).astype(np.uint8)
             Image.fromarray(varied).resize((320, 240), Image.Resampling.BICUBIC).save(folder / f"{number}.jpg")
 
@@ -61,12 +62,14 @@ def bare_rate() -> float:
 
 def rate(photos: Path, state: Path) -> dict[str, Any]:
     """Teach the folder in this process; return the rate, its ratio to the encoder's, and the growth of memory."""
+    # the encoder alone before and after: their mean cancels a slow change of the machine's other load
     before, manifest = bare_rate(), load_manifest()
     with Dataset(photos) as dataset, Learner.open(state, manifest) as learner:
         items, result, memory = in_turns(dataset.items), BulkResult(), []
         with BulkTeacher(learner, manifest) as teacher:
             half = len(items) // 2
             start, processor = time.perf_counter(), time.process_time()
+            # in halves: a leak shows as growth from the first measurement of memory to the second
             for part in (items[:half], items[half:]):
                 teacher.teach(dataset, part, result)
                 memory.append(machine.memory_mb()["rss"] or 0.0)
@@ -90,6 +93,8 @@ def kills(photos: Path, state: Path, count: int, seed: int) -> dict[str, Any]:
     stored = []
     for _ in range(count):
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+            # killed after so many batches, not after a time: a fixed time would be before the first batch on a slow
+            # machine
             wanted = _batches(state) + int(random.integers(1, 6))
             while process.poll() is None and _batches(state) < wanted:
                 time.sleep(0.05)
@@ -97,6 +102,7 @@ def kills(photos: Path, state: Path, count: int, seed: int) -> dict[str, Any]:
         with Store.reader(database_path(state)) as store:
             sizes = {len(action.changes) for action in store.history()}
             stored.append(len(store.examples()))
+        # the last batch of a class has what is left
         last = {n % BATCH for n in Counter(path.parent for path in photos.rglob("*.jpg")).values()}
         if sizes - {BATCH} - last:
             raise SystemExit(f"batches of {sorted(sizes)} examples are stored, expected {BATCH}")

@@ -53,6 +53,7 @@ class Mosquitto:
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as probe:
+            # port 0: the system chooses one that is free
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self._config = folder / "mosquitto.conf"
@@ -132,6 +133,7 @@ def bridge_of(control: Control, port: int, folder: Path, hold_s: float, buffer: 
         ),
         folder,
         lambda *_, **__: None,
+        # far shorter than a device's, so that the broker's restarts are measured and not the waiting between attempts
         backoff=BackOff(random.Random(1), shortest_s=0.1, longest_s=0.2),
     )
 
@@ -140,12 +142,14 @@ def costs(folder: Path, broker: Mosquitto) -> dict[str, Any]:
     """Measure the cost of one decision for its stage: published or not, with a broker and without."""
     found: dict[str, Any] = {}
     with device(folder, 10) as (_, hub, control):
+        # a decision is published only when the label changes
         same, changing = [decided(0)] * 5000, [decided(number) for number in range(5000)]
         with bridge_of(control, broker.port, folder, 0.0, 20_000) as bridge:
             bridge.start()
             bridge.client.connected.wait(30)
             found["not_told"] = microseconds(hub.tell, same)
             found["told"] = microseconds(hub.tell, changing)
+        # nothing listens on port 1
         with bridge_of(control, 1, folder, 0.0) as bridge:
             bridge.start()
             found["told_without_a_broker_buffer_full"] = microseconds(hub.tell, changing)
@@ -155,6 +159,7 @@ def costs(folder: Path, broker: Mosquitto) -> dict[str, Any]:
 def busy_s() -> float:
     """Return the processor time of MQTT's threads so far, seconds."""
     clocks = [
+        # the threads' own clocks: the encoder uses most of the process's time, and would hide MQTT's share
         time.pthread_getcpuclockid(thread.ident)
         for thread in threading.enumerate()
         if thread.ident is not None and thread.name.startswith("mqtt")
@@ -173,6 +178,7 @@ def rates(folder: Path, broker: Mosquitto, rounds: int, seconds: float) -> dict[
         for label in ("first", "second", "third"):  # so that decisions change with the scene
             control.teach(label)
             pause.wait(2.0)
+        # in turns, so that other load on the machine affects both alike
         for _ in range(rounds):
             for kind, values in found.items():
                 with ExitStack() as stack:
@@ -206,6 +212,7 @@ class Observer:
         """Set with the event numbered `last`."""
         self._client = Client(CallbackAPIVersion.VERSION2, "bench-observer", protocol=MQTTProtocolVersion.MQTTv5)
         kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        # the broker keeps the session, and the messages for it, while the observer is away
         kept.SessionExpiryInterval = 3600
         self._client.on_message = self._received
         self._client.on_connect = lambda client, *_: client.subscribe(TOPICS.own("event"), 1)
@@ -236,6 +243,7 @@ def restarts(folder: Path, broker: Mosquitto, changes: int, away: int) -> dict[s
             hub.tell(decided(number))
             step, place = divmod(number, changes // (2 * away))
             if place == 0 and number < changes:
+                # half of the changes are made while the broker is away
                 broker.stop() if step % 2 else broker.start()
         broker.start() if broker._process.poll() is not None else None
         told_s = time.monotonic() - began
@@ -247,6 +255,7 @@ def restarts(folder: Path, broker: Mosquitto, changes: int, away: int) -> dict[s
         "changes": changes,
         "restarts": away,
         "arrived": len(set(numbers)),
+        # QoS 1 may deliver a message twice: only the first arrival counts for the order
         "in_order": list(dict.fromkeys(numbers)) == list(range(1, changes + 1)),
         "twice": len(numbers) - len(set(numbers)),
         "dropped": lost,

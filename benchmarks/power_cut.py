@@ -201,6 +201,7 @@ def fill(folder: Path, seed: int) -> list[int]:
             values = random.poisson(centres[number % len(NAMES)]).clip(0, 255).astype(np.uint8)
             learner.teach(values, NAMES[number % len(NAMES)], source="power cut")
         stored = [example.id for example in learner.examples()]
+    # closing the learner has written one
     Snapshots(snapshots_path(folder)).clear()
     return stored
 
@@ -210,6 +211,7 @@ def check_acknowledged(folder: Path, before: list[int], said: list[int | None]) 
     expected = list(before)
     for example in said:
         if example is None:
+            # an undo takes back the newest action, and each action here is one example
             expected.pop()
         else:
             expected.append(example)
@@ -222,6 +224,7 @@ def check_acknowledged(folder: Path, before: list[int], said: list[int | None]) 
         raise Loss(f"example {max(expected)} was acknowledged, and was never stored: the last one stored is {last}")
     if found == expected:
         return found, "nothing"
+    # stored before the kill, but its log line did not get out: at most one action can be in this state
     if found[:-1] == expected and found[-1] > max(expected):
         return found, "example"
     if found == expected[:-1]:

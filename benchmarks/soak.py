@@ -49,7 +49,7 @@ class Window:
         self.decided = 0
 
     def read(self, stream: Any) -> None:
-        """Take in decisions until the stream ends."""
+        """Collect decisions until the stream ends."""
         for line in stream:
             answer = json.loads(line)
             row = answer["time_ms"], answer["waited_ms"], answer["latency_ms"], answer["frame"]
@@ -60,8 +60,8 @@ class Window:
     def take(self) -> dict[str, Any]:
         """Return the figures of the window, and begin the next one.
 
-        Ages are told in periods of the loop, too: the time between two frames that the encoder took, each against the
-        one that ended with its own frame, and against the window's mean.
+        Ages are also given in periods of the loop. A period is the time between two frames that the encoder took; an age
+        is compared with the period that ended with its own frame, and with the window's mean period.
         """
         with self._lock:
             rows, self._rows = self._rows, []
@@ -69,7 +69,9 @@ class Window:
             return {"decisions": 0}
         captured, waited, latency = (np.array([row[part] for row in rows]) for part in range(3))
         frames = np.array([row[3] for row in rows])
+        # the moment at which the encoder took the frame: only the moment of capture and the age are printed
         taken = captured + waited
+        # the last frame of the window before is where the first period begins
         if self._last is not None:
             taken, frames = np.insert(taken, 0, self._last[0]), np.insert(frames, 0, self._last[1])
         self._last = float(taken[-1]), int(frames[-1])
@@ -95,19 +97,20 @@ class Window:
 
 
 class Events:
-    """The events that the device tells on its standard error; filled by a thread."""
+    """The events that the device logs on its standard error; filled by a thread."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.troubles: list[str] = []
 
     def read(self, stream: Any) -> None:
-        """Take in events until the stream ends."""
+        """Collect events until the stream ends."""
         for line in stream:
             found = re.match(r"\d\d:\d\d:\d\d (\w+) +(\w+)", line)
             if found is None:
                 continue
             self.counts[found[2]] = self.counts.get(found[2], 0) + 1
+            # a device that warns with each frame must not fill the result
             if found[1] in ("warning", "error", "critical") and len(self.troubles) < 200:
                 self.troubles.append(line.strip())
 
@@ -184,6 +187,7 @@ def _samples(
     """Yield a sample of the process every `every_s`, until it ends or `seconds` are over."""
     start = time.monotonic()
     while process.poll() is None and time.monotonic() - start < seconds:
+        # to the next multiple of every_s: sleeping every_s would add the time of each sample
         time.sleep(every_s - (time.monotonic() - start) % every_s)
         if process.poll() is None:
             sample = {"t_s": round(time.monotonic() - start, 1), **look_at(process.pid), **window.take()}
@@ -197,7 +201,9 @@ def plan(seconds: float, every_s: float) -> tuple[str, dict[str, int]]:
     """
     times: dict[str, list[float]] = {name: [] for name in (*NAMES, "undo")}
     count = 0
+    # no press in the last seconds, so that each one is learnt, and undone, before the device is stopped
     while (at := every_s * (count + 1)) < seconds - 10:
+        # the scene shows one shape a second in turn, so a shift by a second presses for each shape in turn
         at += count % len(NAMES)
         name = NAMES[int(at) % len(NAMES)]
         times[name].append(int(at) + 0.5)
@@ -313,6 +319,7 @@ def _spread(values: Any) -> dict[str, float]:
 def _write(path: Path, result: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
+    # one sample a line: thousands of them stay readable, and their differences too
     lines = [json.dumps(sample) for sample in result["samples"]]
     text = json.dumps(result | {"samples": []}, indent=1)
     draft.write_text(text.replace('"samples": []', '"samples": [\n' + ",\n".join(lines) + "\n]") + "\n")

@@ -71,6 +71,7 @@ def send_in_turns(device: DeviceClient, upload: str, count: int, blocks: int, si
     seconds = 2.0
     for block in range(blocks):
         numbers = range(block * count // blocks, (block + 1) * count // blocks)
+        # made before the clock starts: the making of pictures would use the same processors
         pictures = [make_picture(number % CLASSES, number, *size) for number in numbers]
         loop.start()
         time.sleep(seconds)
@@ -84,6 +85,7 @@ def send_in_turns(device: DeviceClient, upload: str, count: int, blocks: int, si
         without.append(alone)
         taken = time.perf_counter() - began
         per_s.append(len(numbers) / taken)
+        # the block alone is as long as the last one with pictures, so that both average the same length of other load
         seconds = min(taken, LONGEST_S)
     return {
         "decisions_per_s_without": round(statistics.median(without), 1),
@@ -125,6 +127,7 @@ def main() -> int:
     pids: list[int] = []
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), camera=args.camera, pids=pids) as url:
         device = DeviceClient(url.rstrip("/"))
+        # with two classes known, the loop decides and does not only report "unknown"
         for label in ("a", "b", "a", "b"):
             device.change(f"/classes/{label}/teach", {})
         time.sleep(WARM_UP_S)

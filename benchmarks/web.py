@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def teach(url: str) -> None:
-    """Teach two classes, so that decisions are decisions."""
+    """Teach two classes, so that the device decides between them instead of saying "unknown"."""
     with httpx.Client(base_url=url, headers={"X-Edge-App": "1"}, timeout=60) as http:
         for label in ("a", "b", "a", "b"):
             http.post(f"/api/v1/classes/{label}/teach").raise_for_status()
@@ -85,6 +85,7 @@ async def cost_of_pages(url: str, pid: int, pages: int, pairs: int, block_s: flo
     sent: Counter[str] = Counter()
     async with httpx.AsyncClient(base_url=url, timeout=60) as http:
         for pair in range(pairs):
+            # the order alternates, so that a slow change of the machine's load cancels out
             order = ("without", "with") if pair % 2 == 0 else ("with", "without")
             for kind in order:
                 tasks = [asyncio.create_task(page(url, sent)) for _ in range(pages if kind == "with" else 0)]
@@ -112,6 +113,7 @@ async def cost_of_pages(url: str, pid: int, pages: int, pairs: int, block_s: flo
 
 def processor_s(pid: int) -> float:
     """Return the processor time that a process has taken, seconds."""
+    # the second field is the program's name in brackets, which may hold spaces
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -152,6 +154,7 @@ async def read(url: str, path: str, headers: str, mark: bytes, sent: Counter[str
 async def load(url: str, rate: int, seconds: float) -> dict[str, Any]:
     """Return the answers to `rate` requests per second, each sent at its time whether or not the last was answered."""
     wheel = [(method, path) for method, path, share in MIX for _ in range(share)]
+    # 37 and 100 have no common factor: every request comes once, and equal ones are spread apart
     wheel = [wheel[index * 37 % len(wheel)] for index in range(len(wheel))]
     statuses: Counter[str] = Counter()
     latencies: list[float] = []
@@ -166,6 +169,7 @@ async def load(url: str, rate: int, seconds: float) -> dict[str, Any]:
                 statuses[f"{answer.status_code} {path}" if named else str(answer.status_code)] += 1
             except httpx.HTTPError as error:
                 statuses[type(error).__name__] += 1
+            # from the time at which it was due, not sent: a request that had to wait for a connection counts as late
             latencies.append((time.perf_counter() - due) * 1e3)
 
         began = time.perf_counter()

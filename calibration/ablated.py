@@ -26,6 +26,7 @@ class NoLoss(DecorrelatedColumns):
     """Inputs inhibit one another, but no neuron loses what the residual drives: V stays behind P m."""
 
     def _lose(self, scale: int) -> None:
+        # the parent's inhibition alone: its `kernels.lose` is left out
         kernels.scale_trace(self._trace, scale, self._scaled)
         self._inhibit()
 
@@ -47,6 +48,7 @@ class NoInputInhibition(DecorrelatedColumns):
             kernels.lose(self.drive, self._residual, self._trace, scale, 0, self.uses.size)
         kernels.reward(self.drive[winner], self.mean[winner], self._trace, counts, 1, 1, uses)
         self.uses[winner] = min(uses + 1, self._rule.stability_max)
+        # all neurons: loss has changed every drive, not only the winner's
         self._renew(slice(None))
 
 
@@ -127,6 +129,6 @@ class CoarseWeights(DecorrelatedColumns):
 
 
 class VeryCoarseWeights(CoarseWeights):
-    """4 bits."""
+    """The same with 4 bits."""
 
     bits: ClassVar = 4

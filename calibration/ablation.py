@@ -92,10 +92,12 @@ def lines() -> list[Line]:
         Line("3/4 of the noise taken off norms", Params(plasticity=Decorrelated(noise=0.75))),
         Line("all noise taken off norms", Params(plasticity=Decorrelated(noise=1))),
         Line("published: mnist (K = 20, E = 1)", Params.preset("mnist")),
+        # one draw of these takes minutes: 15 members with many microcolumns
         Line("published: paper (K = 7, E = 15)", Params.preset("paper"), draws=1),
         Line("published: paper-b (K = 13, E = 15)", Params.preset("paper-b"), draws=1),
     ]
     found += _searched()
+    # a copy of this folder without tests/ cannot run the float version
     return found if FLOAT_TWIN.is_file() else [line for line in found if not line.in_float]
 
 
@@ -120,6 +122,7 @@ def _searched() -> list[Line]:
 
 def _float_rows(material: ValidationData, counts: NDArray[np.uint8], seed: int, params: Params) -> Rows:
     """The rule without rounding, by its batch formula: the oracle that the tests keep."""
+    # loaded by its path: tests/ is no package that could be imported from here
     spec = importlib.util.spec_from_file_location("float_twin", FLOAT_TWIN)
     assert spec is not None
     assert spec.loader is not None
@@ -141,7 +144,7 @@ def _float_rows(material: ValidationData, counts: NDArray[np.uint8], seed: int, 
 
 
 def measure(line: Line, materials: Sequence[ValidationData], seeds: Sequence[int]) -> dict[str, Any]:
-    """Return what is kept of a line: accuracies by draw and "data set, row", and the seconds it took."""
+    """Return the results of a line: accuracies by draw and "data set, row", and the seconds it took."""
     start = time.perf_counter()
     used = list(seeds[: line.draws])
     by_draw = {
@@ -219,6 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in chosen:
         print(line.name, file=sys.stderr, flush=True)
         kept[line.name] = measure(line, materials, args.draws)
+        # after each line: a run over all lines takes long, and may be interrupted
         _write(kept, {}, args)
     _write(kept, reference_lines(materials, args.draws, args.cache), args)
     print((args.out / "ablation.md").read_text())
@@ -236,6 +240,7 @@ def _kept(path: Path, args: argparse.Namespace) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; measure all lines once before --only")
     values: dict[str, Any] = json.loads(path.read_text())
+    # lines of other draws or data sets would be compared with this default as if they were paired
     if (before := {key: values[key] for key in _setting(args)}) != _setting(args):
         raise InputError(f"{path} was measured with {before}, expected {_setting(args)}; measure all lines anew")
     lines_before: dict[str, Any] = values["lines"]

@@ -34,8 +34,9 @@ Matrix = NDArray[np.float64]
 def background(head: NDArray[np.floating], rate_code: RateCode, columns: int = COLUMNS) -> NDArray[np.uint8]:
     """Return counts (columns, n) uint8 of a head's weights (classes, n)."""
     rows = np.maximum(head.astype(np.float64), 0)
+    # the scale is free, because the rate code normalises; the whole range of uint8 loses least by rounding
     embeddings = np.rint(255 * rows / rows.max(axis=1, keepdims=True)).astype(np.uint8)
-    counts = rate_code(np.maximum(embeddings, np.uint8(rate_code.zero_point))).astype(np.float64)
+    counts = rate_code(embeddings).astype(np.float64)
     place = cluster(counts / np.linalg.norm(counts, axis=1, keepdims=True), columns)
     means = np.stack([counts[place == column].mean(axis=0) for column in np.unique(place)])
     return np.rint(means).astype(np.uint8)
@@ -51,6 +52,7 @@ def cluster(rows: Matrix, columns: int, seed: int = 0) -> NDArray[np.intp]:
     place = (rows @ centres.T).argmax(axis=1)
     for _ in range(ROUNDS):
         for column in range(columns):
+            # a cluster may lose all its rows; it keeps its centre then, instead of a mean of nothing
             if (place == column).any():
                 mean = rows[place == column].mean(axis=0)
                 centres[column] = mean / np.linalg.norm(mean)
@@ -81,6 +83,7 @@ def write(manifest: Path, counts: NDArray[np.uint8]) -> None:
     path = manifest.with_suffix(".background.npy")
     write_atomically(path, stream.getvalue(), mode=0o644)
     digest = hashlib.sha256(stream.getvalue()).hexdigest()
+    # [background] is the last table of a manifest, so everything behind its heading is replaced
     text = manifest.read_text(encoding="utf-8").split("\n[background]\n")[0].rstrip("\n")
     text += f'\n\n[background]\nfile = "{path.name}"\nsha256 = "{digest}"\n'
     write_atomically(manifest, text.encode(), mode=0o644)

@@ -4,7 +4,7 @@
 
 writes firmware_models/efficientnet_lite0_gaussian.tflite and its manifest. --samples is a zip of photographs, one of
 each ImageNet class, that sort into class order; some of them calibrate the activations' ranges, all of them measure
-what quantisation costs. The same command gives the same bytes (TensorFlow 2.18 on x86-64). See calibration/README.md.
+the loss by quantisation. The same command gives the same bytes (TensorFlow 2.18 on x86-64). See calibration/README.md.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def read_samples(path: Path, size: int, crop: float) -> Images:
     preprocess = Preprocessor(size, crop=crop)
     with zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if name.lower().endswith(".jpg"))
+        # the preprocessor reuses its buffer for the next picture, so each is copied
         return np.stack([preprocess(decode_image(archive.read(name))).copy() for name in names])
 
 
@@ -101,7 +102,7 @@ def outputs(content: bytes, images: Images) -> NDArray[np.float32]:
 
 
 def measure(quantised: bytes, twin: bytes, weights: efficientnet.Weights, images: Images) -> dict[str, float]:
-    """Return what quantisation costs: cosine similarities of the embeddings, and top-1 under the 1000-class head.
+    """Return the loss by quantisation: cosine similarities of the embeddings, and top-1 of the 1000-class head.
 
     The head was trained on the plain mean of the map: its top-1 compares int8 with float, not one pooling with another.
     """
@@ -168,7 +169,7 @@ def manifest(
 
 
 def self_check(made: Any, source: dict[str, Any], sink: dict[str, Any]) -> str:
-    """Return what the manifest's [self_check] holds: other machines compare their embedding with it."""
+    """Return the digest for the manifest's [self_check], with which other machines compare their embedding."""
     made.set_tensor(source["index"], picture(int(source["shape"][1]))[None])
     made.invoke()
     embedding = made.get_tensor(sink["index"]).view(np.uint8) ^ 0x80  # as the encoder hands it out
@@ -176,10 +177,11 @@ def self_check(made: Any, source: dict[str, Any], sink: dict[str, Any]) -> str:
 
 
 def kept(path: Path, table: dict[str, Any]) -> dict[str, Any]:
-    """Return what an earlier manifest says of the very same model: rate code, background, other runtimes' digests."""
+    """Return an earlier manifest's rate code, background and other runtimes' digests, if it is of the same model."""
     if not path.is_file():
         return {}
     earlier = load_manifest(path, check=False)
+    # they were measured on the earlier model's bytes, and say nothing about another one
     if earlier.sha256 != table["sha256"]:
         return {}
     tables = {"rate_code": dict(earlier.rate_code), "background": dict(earlier.background)}
@@ -198,6 +200,7 @@ def build(variant: str, samples: Path, every: int, out: Path) -> None:
     content = convert(model, calibration)
     twin = convert(model, None)
     measured: list[dict[str, float]] = []
+    # 0.875 for comparison: EfficientNet's own evaluation shows about this part (size / (size + 32))
     for crop in (1.0, 0.875):
         shown = images if crop == CROP else read_samples(samples, size, crop)
         measured.append({"crop": crop, **measure(content, twin, weights, shown)})
@@ -225,6 +228,7 @@ def main() -> None:
     import keras
     import tensorflow as tf
 
+    # without it and the seeds, two runs could differ in the last bits, and so in the model's SHA-256
     tf.config.experimental.enable_op_determinism()
     for variant in args.variants:
         keras.utils.clear_session()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# the models must have the same bytes on a machine with a GPU
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 OUT = Path(__file__).resolve().parent.parent / "tests" / "encoder" / "models"
@@ -89,6 +90,7 @@ def main() -> None:
     }
     OUT.mkdir(parents=True, exist_ok=True)
     for name, (options, kind) in models.items():
+        # otherwise Keras numbers the layers on from the model before, and the names are part of the file
         keras.utils.clear_session()
         keras.utils.set_random_seed(7)
         content = convert(network(**options), kind)

@@ -11,7 +11,7 @@ from edge_app.errors import InputError
 
 RULES = ("decorrelated", "published")
 MEMBERS = 1
-"""E while the published rule is searched; the papers' 15 cost fifteen times as much."""
+"""E while the published rule is searched: the papers' 15 would take fifteen times as long."""
 
 
 class Candidate(NamedTuple):
@@ -73,6 +73,7 @@ def _published(trial: optuna.trial.BaseTrial) -> Params:
     rule = Published(
         excess=trial.suggest_float("excess", 0, 0.25),
         tau=trial.suggest_float("tau", 2, 32, log=True),
+        # as a ratio, so that no trial combines a large loss with a small reward; w_min and w_max likewise
         loss=-reward * trial.suggest_float("loss_to_reward", 0.2, 1.1),
         reward=reward,
         stability_rate=trial.suggest_float("stability_rate", 0, 0.2),

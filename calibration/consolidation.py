@@ -56,6 +56,7 @@ def measure(source: TrainingSet, data: Path, cache: Path, seed: int, dreams: int
     shown: list[int] = []
     for stage in curve.stages:
         shown += stage.learn
+        # a fresh network for each row: dreams of the row before must not count
         network = CoLaNET(Params(), rate_code.n_inputs)
         for i in shown:
             if labels[i] not in network.labels:

@@ -54,6 +54,7 @@ def reference(material: ValidationData, seed: int, cache: Path) -> Reference:
             for name, options in SETTINGS.items()
         }
     cache.mkdir(parents=True, exist_ok=True)
+    # several workers share the cache: each writes a file of its own, and the rename replaces the whole file at once
     part = path.with_suffix(f".{os.getpid()}.part")
     part.write_text(json.dumps(result))
     part.replace(path)
@@ -67,6 +68,7 @@ def bar(rows: Reference) -> dict[str, float]:
 
 def _digest(material: ValidationData, seed: int) -> str:
     """Digest of everything that the figures depend on."""
+    # 2 is the version of this file's contents: raise it when the baselines are computed in another way
     digest = hashlib.sha256(f"2 {SETTINGS} {material.zero_point} {material.curves[seed]}".encode())
     digest.update(material.values.tobytes())
     digest.update(material.labels.astype(np.int64).tobytes())

@@ -3,12 +3,12 @@
     python -m calibration.search --data FOLDER
 
 Objective: the mean over the rows (data set x shots) of a candidate's accuracy divided by that of the better of nearest
-class mean and logistic regression on the same row and draw. Dividing keeps easy rows
-from dominating. A trial reports its mean after each data set, and is stopped
-early when it was tried on all of them once and lies below the median of the trials before it.
+class mean and logistic regression on the same row and draw. Without the division easy rows would dominate. A trial
+reports its mean after each data set; one that has seen each data set once is stopped if its mean is then below the
+median of the earlier trials.
 
-A study is resumed when its storage is there; --trials is the number of the whole study. Workers on other machines join
-with the same --storage: a file that all can write, or any URL that Optuna's RDBStorage takes.
+An existing study is continued; --trials is the number of trials of the whole study. Workers on other machines can share
+it by the same --storage: a file that all can write, or any URL that Optuna's RDBStorage takes.
 """
 
 import argparse
@@ -92,6 +92,7 @@ def objective(trial: optuna.Trial, bench: SearchBench, rule: str, seeds: Sequenc
                 by_row.setdefault(f"{name}, {row}", []).append(value)
             trial.report(fmean(values), step)
             step += 1
+            # stopping after the last step would save nothing, and lose the trial's result
             if trial.should_prune() and step < len(seeds) * len(bench.materials):
                 raise optuna.TrialPruned
     trial.set_user_attr("rows", {row: round(fmean(found), 5) for row, found in by_row.items()})
@@ -105,6 +106,7 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
             # no pool: a study makes few requests, and a pool's connections would stay open until they are collected
             return optuna.storages.RDBStorage(where, engine_kwargs={"poolclass": NullPool})
         except Exception as error:
+            # SQLAlchemy's message goes on with the statement and a link
             reason = str(error).splitlines()[0]
             raise InputError(f"storage {where.split('@')[-1]}: {reason}; expected a file or a database URL") from error
     from optuna.storages.journal import JournalFileBackend, JournalStorage
@@ -179,6 +181,7 @@ def compare(bench: SearchBench, best: Candidate, other: Candidate, seeds: Sequen
 
 def run_workers(args: argparse.Namespace) -> None:
     """Run args.jobs workers; one runs in this process."""
+    # not fork: the encoder of `make_bench` and numpy have threads, which a forked process would lack
     context = multiprocessing.get_context("spawn")
     others = [context.Process(target=work, args=(args, number)) for number in range(1, args.jobs)]
     for process in others:

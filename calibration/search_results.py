@@ -46,6 +46,7 @@ def write_results(
 
 def importances(study: optuna.Study) -> dict[str, float]:
     """Return each parameter's share of the variance of complete trials (fANOVA); empty where too few differ."""
+    # fANOVA divides by the variance of the values, and fits a forest: a few trials give no usable share
     if len({trial.value for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}) < 4:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
@@ -59,6 +60,7 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(inner) for inner in value]
     if isinstance(value, float):
+        # JSON has no NaN, and six digits are more than the draws can tell apart
         return None if math.isnan(value) else float(f"{value:.6g}")
     return value
 
@@ -105,4 +107,5 @@ def _plot(trials: list[FrozenTrial], importance: dict[str, float], rule: str, pa
     bars.barh(names, [importance[name] for name in names])
     bars.set_xlabel("share of the objective's variance (fANOVA)")
     figure.suptitle(f"Search of the {rule} rule's parameters")
+    # matplotlib writes its version into the file otherwise, and each update would change the picture's bytes
     figure.savefig(path, dpi=100, metadata={"Software": None})

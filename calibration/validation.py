@@ -1,8 +1,8 @@
 """Validation splits inside training data, and learning curves on them, for searching and comparing parameters.
 
-No image of a test split is read. A draw is nested: one network is shown the examples in stages, first one of each
-class, then more up to 5, 10 and 20 of each, then the rest, in seeded random order within a stage, and is tested after
-each. So one presentation of the data gives all few-shot rows and the `all` row.
+No image of a test split is read. One network learns the examples in stages, first one of each class, then more up to 5,
+10 and 20 of each, then the rest, in seeded random order within a stage, and is tested after each stage. So learning the
+data once gives all few-shot rows and the `all` row.
 
 sign_digits: the training part of the draw that `edge-app evaluate --seed 0` makes; a quarter of it is held out.
 grocery:     its `train` split. Neighbouring pictures of a class are near-duplicates, and a random split of them is too
@@ -127,6 +127,7 @@ def _pools(items: Sequence[Item], source: TrainingSet) -> list[list[int]]:
     """The images of each class that may be learnt or held out, sorted by name."""
     usable: Iterable[int] = range(len(items))
     if source.test_drawn:
+        # always seed 0, whatever the draw: the images that `evaluate --seed 0` tests stay unseen in every draw
         usable = draw(items, SplitChoice(source.split, None), seed=0).train
     pools: dict[str, list[int]] = defaultdict(list)
     for index in sorted(usable, key=lambda i: items[i].name):
@@ -134,6 +135,7 @@ def _pools(items: Sequence[Item], source: TrainingSet) -> list[list[int]]:
             pools[items[index].label].append(index)
     if source.limit is None:
         return [pools[label] for label in sorted(pools)]
+    # seed 0 here too: all draws share one pool, so that its embeddings are computed once
     return [_ordered(items, pools[label], 0, _POOL_ORDER)[: source.limit] for label in sorted(pools)]
 
 
@@ -141,6 +143,7 @@ def _third(pool: Sequence[int], seed: int) -> tuple[list[int], list[int]]:
     """Hold out a contiguous third, and leave out the picture on either side of it."""
     part = seed % THIRDS
     start, stop = len(pool) * part // THIRDS, len(pool) * (part + 1) // THIRDS
+    # the pictures next to the held-out third are near-duplicates of its first and last one
     return [*pool[: max(start - 1, 0)], *pool[stop + 1 :]], list(pool[start:stop])
 
 

@@ -28,6 +28,7 @@ def main() -> int:
     try:
         if not args.only_write:
             measured = measure_all(args.data, args.cache, ledger, sets, conventional_only=args.only_baselines)
+            # strangers to a data set are the pictures of all others, so all sets must have been measured
             if args.sets is None and not args.only_baselines:
                 measure_strangers(measured, photographs(args.data / PHOTOGRAPHS, args.cache))
                 measure_demo(ledger)
@@ -37,6 +38,7 @@ def main() -> int:
             from benchmarks.accuracy.pictures import draw_all
 
             write_page(ledger, args.docs / "results.md")
+            # a trial run into another folder leaves the repository's pages alone
             if args.docs == DOCS:
                 write_page(ledger, DOCS.parent / "README.md")
                 write_page(ledger, DOCS / "demo.md")

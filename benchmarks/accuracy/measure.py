@@ -138,6 +138,7 @@ class Measured:
     def _baselines(self, material: EmbeddedDraws, setting: EvaluationSettings, repeat: int) -> dict[str, float]:
         rows, train, test = material.rows, material.learnt(repeat), material.tested(repeat)
         ordered = train[presentation_order([rows.names[row] for row in train], setting.seed + repeat, 0)]
+        # the same images in another order: classifiers that ignore the order would only be measured again
         if setting.shots is None and self.set.official_split and repeat > 0:
             again = tuple(name for name in baselines.available() if name not in ORDERLESS)
             setting = dataclasses.replace(setting, baselines=again)
@@ -153,6 +154,7 @@ class Measured:
             values = evaluate(self.material(setting), lambda: self.network(params), setting, progress=show).to_dict()
             drop = {"ms", "skipped", "notes", "baselines", "baselines_std", "baseline_options"}
             n_classes = len(values["classes"])
+            # results.json is in the repository: matrices of many classes would fill it, and no page shows them
             drop |= {"confusion", "per_class"} if n_classes > 20 or shots or published else set()
             drop |= {"classes"} if "confusion" in drop else set()
             return {key: value for key, value in values.items() if key not in drop} | {"n_classes": n_classes}

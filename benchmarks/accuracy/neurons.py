@@ -51,7 +51,7 @@ def taught(path: Path, cache: Path, params: Params, shots: int) -> tuple[CoLaNET
 def trajectory(network: CoLaNET, counts: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return potentials in thresholds and spikes, each (neurons, ALL_STEPS), of a network without leak and K = 1.
 
-    The step's equation is `kernels.integrate`'s; a soft reset takes the threshold off.
+    The step's equation is `kernels.integrate`'s; a soft reset subtracts the threshold.
     """
     columns = network.columns
     weights = columns.weights.astype(np.int64)
@@ -62,6 +62,7 @@ def trajectory(network: CoLaNET, counts: NDArray[np.uint8]) -> tuple[NDArray[np.
         if step < INPUT_STEPS:
             now = np.array([spikes_at(int(count), step) for count in counts])
             tonic = columns.tonic.astype(np.int64)
+            # the tonic part is spread over the steps so that it adds up exactly, as `kernels.spread_evenly` does
             potential += weights[now].sum(axis=0) + step * tonic // INPUT_STEPS - (step + 1) * tonic // INPUT_STEPS
         shown[:, step] = potential / columns.threshold
         fired[:, step] = potential >= columns.threshold
@@ -148,6 +149,7 @@ def _montage(
             axes.set_axis_off()
         for axes, (name, caption) in zip(row, tiles, strict=False):
             axes.imshow(_tile(dataset.read(items[name])))
+            # in_layout=False: long names would push the photographs apart
             axes.text(0.5, -0.02, caption, fontsize=6, in_layout=False, ha="center", va="top", transform=axes.transAxes)
         row[0].text(0, 1.06, heading, fontsize=7, va="bottom", in_layout=False, transform=row[0].transAxes)
     figure.get_layout_engine().set(h_pad=0.09)

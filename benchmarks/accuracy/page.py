@@ -52,7 +52,7 @@ def accuracy(ledger: ResultsFile) -> Table:
 
 
 def summary(ledger: ResultsFile) -> Table:
-    """README's table: CoLaNET by examples of a class, and what others make of all examples."""
+    """README's table: CoLaNET by examples of a class, and other classifiers with all examples."""
     shown = (1, 5, 10, None)
     others = ("streaming_lda", "logistic_regression")
     rows = [["CoLaNET", *(_row_title(shots) for shots in shown), *(f"all, by {NAMES[name]}" for name in others)]]

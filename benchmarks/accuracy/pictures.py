@@ -53,6 +53,7 @@ def learning_curves(ledger: ResultsFile) -> Any:
 
 
 def _curves(ledger: ResultsFile, one: PlannedSet) -> dict[str, tuple[list[float], list[float]]]:
+    # None is all examples, and comes last
     rows = sorted(one.shots, key=lambda shots: shots or 10**9)
     whole = ledger.found(f"colanet/{one.name}/all")
     places = [float(shots) if shots else whole["n_train"] / whole["n_classes"] for shots in rows]

@@ -46,6 +46,7 @@ class ResultsFile:
 
     def _write(self) -> None:
         part = self.path.with_suffix(".part")
+        # one result a line, sorted: a new measurement changes one line in the repository
         lines = (f"{json.dumps(key)}: {json.dumps(self.entries[key])}" for key in sorted(self.entries))
         part.write_text("{\n" + ",\n".join(lines) + "\n}\n")
         os.replace(part, self.path)

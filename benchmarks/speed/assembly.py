@@ -54,6 +54,7 @@ def assembly(code: str, triple: str, cpu: str, features: str) -> str:
     llvm.initialize_all_asmprinters()
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features, opt=3)
     layout = LAYOUTS[triple.split("-")[0]]
+    # numba wrote the code for this processor; another one has other layouts of types in memory
     code = re.sub(r'target datalayout = ".*"', f'target datalayout = "{layout}"', code)
     code = re.sub(r'target triple = ".*"', f'target triple = "{triple}"', code)
     module = llvm.parse_assembly(code)

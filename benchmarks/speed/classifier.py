@@ -35,6 +35,7 @@ class Rotation:
         self._next = 0
 
     def __call__(self) -> Any:
+        # rows in turn: one row again and again would keep just its weights in the first cache
         self._next = (self._next + 1) % len(self._rows)
         return self._call(self._rows[self._next])
 
@@ -68,6 +69,7 @@ def measure_network(network: CoLaNET, counts: Counts, *, seconds: float = 1.0) -
 
 
 def _figures(times: dict[str, Times], neurons: int, active: float, active_first: int, n_bytes: int) -> dict[str, Any]:
+    # turn by turn, so that both sides of a ratio have the same other load
     a_byte = times["read"] / bytes_read(n_bytes)
     floor, floor_first = a_byte * active * neurons * 2, a_byte * active_first * neurons * 2
     return {

@@ -30,6 +30,7 @@ def spike_counts(manifest: "ModelManifest", classes: int = 64, examples: int = 2
     preprocess = Preprocessor(manifest.input_size, crop=manifest.crop)
     with TFLiteEncoder(manifest) as encoder:
         shown = np.array([encoder.encode(preprocess(frame)) for row in frames for frame in row]).astype(np.int16)
+    # only where there is activity: noise on silent inputs would make more of them active, and the decision slower
     noisy = [shown + random.integers(-3, 4, shown.shape, dtype=np.int16) * (shown > 0) for _ in range(changed)]
     embeddings = np.clip(np.concatenate([shown, *noisy]), 0, 255).astype(np.uint8)
     found: Counts = RateCode.for_model(manifest)(embeddings)

@@ -132,10 +132,12 @@ def measure(counts: Counts, *, seconds: float = 5.0) -> dict[str, Any]:
         for name, peer in _peers(rows).items():
             for number, row in enumerate(rows[: 2 * CLASSES]):
                 peer.learn(row, number % CLASSES)
+            # its learning is cheap only because the inverse is left for the next decision: that is timed by itself
             if isinstance(peer, StreamingLDA):
                 jobs[f"{name}: weights for the next decision"] = peer.solve
             jobs[f"{name}: decide"] = Rotation(peer.decide, rows[:SHOWN])  # type: ignore[arg-type]
             jobs[f"{name}: learn"] = Rotation(lambda row, peer=peer: peer.learn(row, 3), rows[:SHOWN])  # type: ignore[arg-type]
+        # few turns are enough: one solve of streaming LDA takes longer than thousands of decisions
         times = take_turns(jobs, seconds=seconds, fewest=10)
     found: dict[str, Any] = {"classes": CLASSES, "us": {name: microseconds(taken) for name, taken in times.items()}}
     found["to_colanet"] = {

@@ -44,6 +44,7 @@ def command_seconds(command: list[str], times: int) -> float:
         start = perf_counter()
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603
         taken.append(perf_counter() - start)
+    # the first start reads the files from the disk into the system's cache
     return float(np.median(taken[1:]))
 
 

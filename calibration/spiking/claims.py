@@ -1,4 +1,4 @@
-"""Small measurements of what the papers claim, each by one command, results in docs/spiking.json:
+"""Small measurements of claims of the papers, each by one command, results in docs/spiking.json:
 
     python -m calibration.spiking.claims losses --data FOLDER     hybrid, local, end-only losses at equal CPU time
     python -m calibration.spiking.claims rates --data FOLDER      rate-based backpropagation beside that through time

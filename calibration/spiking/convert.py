@@ -56,6 +56,7 @@ def choose_steps(source: SourceNetwork, target: SpikingTwin, pictures: Tensor) -
 def least_error_step(samples: Tensor, top: int, *, signed: bool) -> Tensor:
     """Return the step of each channel for drives (channels, samples)."""
     values = samples if signed else samples.clamp(0.0, LEVELS)
+    # a channel that is silent on these pictures would get a step of 0
     reach = values.abs().amax(1).clamp(min=0.05)
     low = -top if signed else 0
     best = reach / top
@@ -78,6 +79,7 @@ def correct(source: SourceNetwork, target: SpikingTwin, pictures: Tensor) -> Non
         for index in unit.layers:
             aims = [source.drive(x, index) for x in wanted]
             wanted = values = [source.fire(aim, index) for aim in aims]
+            # the last layer of a residual block also makes up for the error that the shortcut brings along
             if unit.shortcut and index == unit.layers[-1]:
                 aims = values = [aim + was - has for aim, was, has in zip(aims, before, heard, strict=True)]
             given = _balanced(target, index, given, aims, values)
@@ -110,6 +112,7 @@ def _sample(drives: list[Tensor], picked: torch.Generator) -> Tensor:
 
 
 def _mean(maps: list[Tensor]) -> Tensor:
+    # sums of millions of float32 values would lose the small shifts that are corrected here
     total = torch.stack([part.sum((0, 2, 3), dtype=torch.float64) for part in maps]).sum(0)
     count = sum(part.shape[0] * part.shape[2] * part.shape[3] for part in maps)
     return cast(Tensor, total / count).float()

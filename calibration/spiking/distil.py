@@ -7,8 +7,7 @@ whole network and one hybrid, drawn by (seed, step), with
     loss = |e - e*|^2 / |e*|^2 + kl * KL(head(e*) || head(e)) + rate * operations / MACs
 
 where e is the pooled embedding and e* the source's, and maps * the mean relative squared error of the maps after each
-unit. Learning rate: a short rise, constant, a straight fall to 0 in the
-last part of the steps.
+unit. The learning rate rises for a few steps, is constant, and falls linearly to 0 in the last part of the steps.
 
 A step is MICRO batches whose gradients are added in their order, whichever process computed them: two processes
 (torchrun) and one give the same bytes. All that a step draws depends on (seed, step), so a run that is resumed gives
@@ -37,7 +36,7 @@ MICRO = 2
 RISE = 30
 """Steps in which the learning rate rises."""
 FALL = 0.65
-"""Part of the steps in which it falls: without the fall the noise of the gradients costs more than is learnt."""
+"""Part of the steps in which it falls: at a constant rate the noise of the gradients outweighs what is learnt."""
 MAIN = (0, 2, 4, 7, 10, 14, 15)
 """Blocks of EfficientNet-Lite0 that branches leave after: the ends of its stages."""
 
@@ -108,8 +107,9 @@ class Distillation:
         self.state = DistillationState()
 
     def resume(self) -> None:
-        """Take up a checkpoint of this very run, if there is one."""
+        """Continue from the checkpoint of this run, if there is one."""
         if self.path.is_file():
+            # weights_only: a checkpoint is data, and must not run pickled code
             found = torch.load(self.path, weights_only=True)
             for parameter, value in zip(self.parameters, found["parameters"], strict=True):
                 parameter.data.copy_(value)
@@ -121,6 +121,7 @@ class Distillation:
         """Write the checkpoint, whole or not at all; one process does."""
         if rank() == 0:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            # renamed when it is complete: a run killed while it saves keeps its earlier checkpoint
             scratch = self.path.with_suffix(".new")
             found = {
                 "parameters": [parameter.data for parameter in self.parameters],
@@ -137,6 +138,7 @@ class Distillation:
         while self.state.step < self.recipe.steps:
             yield self.step()
             now = time.monotonic()
+            # the processes' clocks differ by a little; one that stopped a step early would leave the others waiting
             over = minutes is not None and agreed(now - start > 60 * minutes)
             if over or now - saved > save_every or self.state.step == self.recipe.steps:
                 self.save()
@@ -153,6 +155,7 @@ class Distillation:
         offset = 0
         for parameter in self.parameters:
             grad = total[offset : offset + parameter.numel()].view(parameter.shape) / MICRO
+            # a copy in the parameter's memory layout (channels last), which a view of the flat vector does not have
             parameter.grad = torch.empty_like(parameter).copy_(grad)
             offset += parameter.numel()
         self.optimiser.step()
@@ -180,6 +183,7 @@ class Distillation:
         given = maps(self.network, x, apart=recipe.apart)
         loss = self.difference(pooled(given[-1], architecture), wanted)
         if self.stops:
+            # not a generator that goes on from step to step: a resumed run could not continue it
             chosen = int(np.random.default_rng([recipe.seed, self.state.step]).integers(len(self.stops)))
             middle = F.conv2d(given[self.stops[chosen] - 1], self.maps[chosen])
             end = self.source.run(middle, self.stops[chosen])
@@ -257,7 +261,7 @@ def processes() -> int:
 
 
 def agreed(value: bool) -> bool:
-    """Return what the first process says, so that all stop at the same step."""
+    """Return the value of the first process, so that all stop at the same step."""
     if processes() == 1:
         return value
     said = torch.tensor([int(value)])
@@ -270,9 +274,11 @@ def added(found: list[Tensor]) -> Tensor:
     if processes() > 1:
         mine = torch.stack(found)
         parts = [torch.empty_like(mine) for _ in range(processes())]
+        # all_reduce would add in an order that depends on the number of processes
         dist.all_gather(parts, mine)
         found = [parts[i % processes()][i // processes()] for i in range(MICRO)]
     total = found[0]
+    # one after the other, not torch.sum: the order of float additions decides the last bits
     for one in found[1:]:
         total = total + one
     return total

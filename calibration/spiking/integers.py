@@ -87,6 +87,7 @@ def _pool(network: SpikingTwin, heard: HeardNode) -> tuple[tuple[Layer, Layer], 
     places = pooling_weights(network.architecture, side)
     top = network.counts[-1]
     middle = heard.step * top / ROWS_LEVELS
+    # float32, as the TFLite file holds it: the manifest must name the same number
     scale = float(np.float32(middle.max() * ROWS_LEVELS / EMBEDDING_LEVELS))
     rows = np.broadcast_to(places.sum(axis=1) * ROWS_LEVELS / top, (heard.step.size, side))
     columns = middle[:, None] / scale * places.sum(axis=0)
@@ -117,6 +118,7 @@ def quantised(exact: Floats, levels: int) -> tuple[NDArray[np.int8], NDArray[np.
 
     `levels`: how many counts the neurons can have, which bounds the thresholds (pack.RANGE).
     """
+    # 127.49 still rounds to 127, the largest weight
     largest = np.minimum(127.49 / np.maximum(np.abs(exact).max(axis=1), 1e-12), RANGE / levels)
     best = np.maximum(_odd(largest), 1)
     least = _error(exact, best)

@@ -1,4 +1,4 @@
-"""How good encoders are: cosine to the float network, top-1 of its head, CoLaNET on the validation draws.
+"""Measure encoders: cosine to the float network, top-1 of its head, CoLaNET on the validation draws.
 
     python -m calibration.spiking.measure --data FOLDER --models NAME ...
 
@@ -73,6 +73,7 @@ def held_out(manifest: ModelManifest, args: argparse.Namespace, network: FloatNe
     """Return the mean cosine on held-out pictures of each source."""
     found = {}
     for name, pool in zip(("imagenet64", "grocery"), pictures.load(args.data, args.cache), strict=True):
+        # every n-th, because the pool is sorted by class
         shown = pictures.whole(pool.validation[:: len(pool.validation) // args.pictures], manifest.input_size)
         found[f"cosine {name}"] = float(cosines(coded(manifest, shown), network.embeddings(shown)).mean())
     return found

@@ -136,6 +136,7 @@ def seeded_arrays(architecture: Architecture, seed: int) -> list[tuple[Tensor, T
 def normalised(pictures: NDArray[np.uint8]) -> Tensor:
     """Return pictures (n, side, side, 3) uint8 as the network's float input (n, 3, side, side), -1 to 1."""
     x = torch.from_numpy(pictures).permute(0, 3, 1, 2)
+    # channels_last: PyTorch's convolutions on a CPU are faster in this layout
     return ((x.float() - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
 
 
@@ -145,6 +146,7 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, layer: LayerSpec) -
     if layer.stride == 1:
         return F.conv2d(x, kernel, bias, padding=layer.kernel // 2, groups=groups)
     side = x.shape[-1]
+    # TensorFlow pads the odd cell behind; PyTorch's own padding is the same on both sides
     total = max((-(-side // layer.stride) - 1) * layer.stride + layer.kernel - side, 0)
     before = total // 2
     x = F.pad(x, (before, total - before, before, total - before))
@@ -205,6 +207,7 @@ class SpikingTwin(nn.Module):
         self.biases = nn.ParameterList([bias.clone() for _, bias in arrays])
         self.kernel_units = [torch.ones(()) for _ in arrays]
         self.bias_units = [torch.ones(()) for _ in arrays]
+        # logarithms, because a step must stay positive, whatever the optimiser does
         self.log_steps = nn.ParameterList([torch.full((layer.channels_out,), LEVELS).log() for layer in self.layers])
         self.spike: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = spike
         self.heard: Callable[[int, Tensor], None] | None = None

@@ -98,9 +98,8 @@ def decision(network: CoLaNET, counts: NDArray[np.uint8]) -> str:
         arrived += [float(step == clock) for clock in range(INPUT_STEPS)]
         spike, membrane = neuron(F.linear(torch.tensor(arrived), weight, bias), membrane)
         total += spike
-    left = (
-        membrane - torch.from_numpy(node.v_threshold) * spike
-    )  # the last spike's reset, which is due in the next step
+    # snnTorch resets in the step after the spike: the last one's reset is still due
+    left = membrane - torch.from_numpy(node.v_threshold) * spike
     best = max(range(len(network.labels)), key=lambda column: (float(total[column]), float(left[column])))
     return network.labels[best] if total[best] else ""
 

@@ -42,6 +42,7 @@ class _Writer:
         self.model.version = 3
         self.model.description = "spiking encoder: tensors are spike counts"
         self.model.subgraphs = [self.graph]
+        # Buffer 0 must be empty: it stands for "no constant data"
         self.model.buffers = [schema.BufferT()]
         self.model.operatorCodes = []
         self.kinds: dict[int, int] = {}
@@ -76,6 +77,7 @@ class _Writer:
         weight_scales = np.float64(scale) / (np.float64(heard_scale) * layer.thresholds)
         axis = 3 if layer.kind == "depthwise" else 0
         weights = self.constant(f"{layer.name}/weights", layer.weights, "INT8", weight_scales, axis)
+        # the file holds the weights' scales as float32; the runtime checks that the bias's scale is their product
         bias_scales = weight_scales.astype(np.float32).astype(np.float64) * heard_scale
         bias = self.constant(f"{layer.name}/bias", layer.bias.astype("<i4"), "INT32", bias_scales, 0)
         output = self.tensor(layer.name, (1, height, width, layer.channels), "INT8", [scale], [zero])
@@ -134,7 +136,9 @@ class _Writer:
         builtin = getattr(schema.BuiltinOperator, kind)
         if builtin not in self.kinds:
             code: Any = schema.OperatorCodeT()
+            # both fields: readers older than schema version 3a know only the deprecated one
             code.builtinCode = code.deprecatedBuiltinCode = builtin
+            # the first versions of these operators that take int8
             code.version = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "ADD": 2}[kind]
             self.kinds[builtin] = len(self.model.operatorCodes)
             self.model.operatorCodes.append(code)

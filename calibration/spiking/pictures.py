@@ -69,6 +69,7 @@ def distinct(hashes: NDArray[np.uint64], held_out: NDArray[np.uint64], near: int
     for index, one in enumerate(hashes):
         close = np.bitwise_count(held_out ^ one) <= near
         earlier = np.bitwise_count(hashes[:index] ^ one) <= near
+        # only earlier ones that were kept count: of a chain of near-duplicates every other one may stay
         kept[index] = not close.any() and not (earlier & kept[:index]).any()
     return kept
 
@@ -102,6 +103,7 @@ def _view(pools: tuple[PicturePool, ...], size: int, rng: np.random.Generator) -
 
 
 def _pool(path: Path, source: TrainingSplit, cache: Path) -> PicturePool:
+    # the zip's size stands for its content, which need not be read then to find the cache
     facts = f"{VERSION} {source} {EVERY} {THIRD} {NEAR} {path.stat().st_size}"
     stem = f"{path.stem}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
     files = [cache / f"{stem}-{part}.npy" for part in ("train", "validation")]
@@ -123,6 +125,7 @@ def _decoded(path: Path, source: TrainingSplit) -> PicturePool:
             pictures = np.stack([scale(decode_image(archive.read(name))).copy() for name in names])
             return pictures, np.array([difference_hash(picture) for picture in pictures], np.uint64)
 
+        # the held-out pictures first: a training picture that is too near to one of them is dropped, never the reverse
         validation, apart = read(held_out)
         pictures, hashes = read(train)
     return PicturePool(pictures[distinct(hashes, apart)], validation)

@@ -29,6 +29,7 @@ def write(network: SpikingTwin, folder: Path, name: str, facts: Mapping[str, Any
     """
     whole, scale = integers(network)
     content = pack(whole, scale)
+    # read back from the file: what is measured is what the device will run
     read = read_network(content, name)
     path = folder / f"{name}.toml"
     table = (
@@ -39,6 +40,7 @@ def write(network: SpikingTwin, folder: Path, name: str, facts: Mapping[str, Any
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / table["file"], content, mode=READABLE)
     write_manifest(path, table)
+    # the self-check needs an encoder, which needs a manifest: so the manifest is written twice
     with TFLiteEncoder(load_manifest(path)) as encoder:
         table["self_check"] = {distribution(encoder): embedding_digest(encoder)}
     write_manifest(path, table)

@@ -42,7 +42,7 @@ class SmallNetwork(nn.Module):
         self.head = nn.Parameter(torch.randn((classes, CHANNELS[-1][1]), generator=made) * 0.05)
 
     def current(self, x: Tensor, index: int) -> Tensor:
-        """Return what the synapses of layer `index` make of `x`."""
+        """Return the currents into layer `index`, whose input is `x`."""
         return F.conv2d(x, self.kernels[index], self.biases[index], stride=CHANNELS[index][2], padding=1)
 
     def read(self, rates: Tensor) -> Tensor:
