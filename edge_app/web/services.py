@@ -32,7 +32,7 @@ BODY_S = 15.0
 UPLOAD_S = 600.0
 """Longest time for an upload: only one runs at a time."""
 # so that the live loop keeps its rate
-SHARE = 0.2
+SHARE = 0.15
 """Share of one core that decodes and encodes pictures from outside."""
 SWEEP_S = 15.0
 """Time between two looks for uploads that were left alone."""
