@@ -60,8 +60,8 @@ class Window:
     def take(self) -> dict[str, Any]:
         """Return the figures of the window, and begin the next one.
 
-        Ages are also given in periods of the loop. A period is the time between two frames that the encoder took; an age
-        is compared with the period that ended with its own frame, and with the window's mean period.
+        Ages are also given in periods of the loop. A period is the time between two frames that the encoder took; an
+        age is compared with the period that ended with its own frame, and with the window's mean period.
         """
         with self._lock:
             rows, self._rows = self._rows, []

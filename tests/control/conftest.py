@@ -1,4 +1,4 @@
-"""What the tests of the seam share."""
+"""Fixtures of the tests of `edge_app.control`."""
 
 from collections.abc import Iterator
 from pathlib import Path

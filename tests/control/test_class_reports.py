@@ -1,4 +1,4 @@
-"""What to show next, in plain words."""
+"""The advice on what to show next, in plain words."""
 
 import pytest
 

@@ -118,7 +118,7 @@ def test_a_request_that_failed_can_be_tried_again(device: Device) -> None:
 
 
 def fill_tray(device: Device, count: int) -> list[int]:
-    """Let the device be uncertain `count` times, without the seconds between; return the entries, the oldest first."""
+    """Make the device uncertain `count` times, without waiting in between; return the entries, the oldest first."""
     tray, entries = device.control._tray, []
     while len(entries) < count:
         answer = device.control.status().last_decision
@@ -171,7 +171,7 @@ def test_a_disk_that_fills_up_half_way_teaches_none_and_a_retry_all(device: Devi
 
 
 def room_for(device: Device, pages: int) -> None:
-    """Let SQLite meet a full disk after some pages of 4 kB; an example of these tests has about 1 kB."""
+    """Limit SQLite's file to some more pages of 4 kB, as on a full disk; an example of these tests has about 1 kB."""
     with device.learner._writing:
         db = device.learner._store._db
         (used,) = db.execute("PRAGMA page_count").fetchone()
@@ -269,7 +269,7 @@ def test_export_and_import_carry_classes(device: Device, tmp_path: Path) -> None
 
 
 class HeldNetwork(SimpleNetwork):
-    """Waits in the middle of a replay until the test has looked."""
+    """A network that waits in the middle of a replay until the test lets it continue."""
 
     reached, go_on = threading.Event(), threading.Event()
 

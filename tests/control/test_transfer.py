@@ -1,4 +1,4 @@
-"""What is exported goes to the state's own disk, once, and leaves nothing behind."""
+"""An export is written once, on the state's own disk, and leaves no file behind."""
 
 import os
 import resource
@@ -26,7 +26,7 @@ def learner(tmp_path: Path) -> Iterator[Learner]:
 
 
 def left(folder: Path) -> list[Path]:
-    """What an export wrote beside the state, and did not remove."""
+    """Return the files that an export wrote beside the state and did not remove."""
     return list(folder.glob(".export-*"))
 
 

@@ -1,4 +1,4 @@
-"""The tray keeps uncertain and changed decisions: few, and with their pictures."""
+"""The tray keeps a few uncertain and changed decisions, with their pictures."""
 
 import pytest
 
@@ -79,6 +79,6 @@ def test_a_wall_clock_that_is_set_back_or_forward_changes_only_the_time_shown(ye
 
 
 def test_the_first_decision_after_the_machine_s_start_is_kept() -> None:
-    """The monotonic clock begins near zero then."""
+    """The monotonic clock is near zero then."""
     rig = Rig(start_ns=0)
     assert rig.decide("a", 0.3, after_s=0.1)

@@ -1,4 +1,4 @@
-"""Who wants no page pays nothing for it, and who lacks its libraries is told what to install."""
+"""Without the page none of its libraries is loaded, and if they are missing, the error says what to install."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What the tests of the message bus share."""
+"""Fixtures of the MQTT tests."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> "Iterator[Mosquitto]":
-    """A running broker that keeps what is retained over a restart."""
+    """A running broker that keeps retained messages over a restart."""
     from support.mosquitto import Mosquitto
 
     broker = Mosquitto(tmp_path, "persistence true", f"persistence_location {tmp_path}/", "max_queued_messages 10000")

@@ -1,4 +1,4 @@
-"""A device at a real Mosquitto: what it tells, when the broker goes and comes, and how it ends."""
+"""A device at a real Mosquitto: its messages, restarts of the broker, and its end."""
 
 import json
 import socket
@@ -133,7 +133,7 @@ def test_beyond_its_bound_the_oldest_events_go_and_are_counted(tmp_path: Path, b
 
 
 def test_a_broker_that_never_answers_keeps_neither_the_loop_nor_the_stop_waiting(tmp_path: Path) -> None:
-    """It accepts the connection and then says nothing, for good."""
+    """It accepts the connection and never sends anything."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began_s = time.monotonic()
         with House(tmp_path / "state", silent.getsockname()[1], run=True) as house:

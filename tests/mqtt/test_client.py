@@ -1,4 +1,4 @@
-"""The thread that keeps a connection: brokers that misbehave are played by a bare socket."""
+"""The thread that keeps a connection; brokers that misbehave are simulated by a plain socket."""
 
 import logging
 import random
@@ -20,7 +20,7 @@ TOO_LARGE = b"\xe0\x01\x95"
 
 
 class Listener:
-    """Keeps what came; fails when the test says so."""
+    """Keeps the messages received; fails when the test asks for it."""
 
     def __init__(self) -> None:
         self.fails = 0
@@ -64,7 +64,7 @@ def server() -> Iterator[socket.socket]:
 
 
 def welcome(server: socket.socket) -> socket.socket:
-    """Let a client in."""
+    """Accept a client's connection."""
     line, _ = server.accept()
     line.settimeout(30)
     assert line.recv(4096)[0] == 0x10

@@ -1,4 +1,4 @@
-"""One connection at a real broker, driven by hand; what the whole bridge does with it is in test_bridge.py."""
+"""One connection to a real broker, stepped by hand; test_bridge.py tests the whole bridge."""
 
 import socket
 import sys
@@ -16,7 +16,7 @@ from support.mosquitto import WAIT_S, Mosquitto, Observer, free_port
 
 
 class Line:
-    """A connection that keeps what it is told."""
+    """A connection whose handlers keep what they are called with."""
 
     def __init__(self, port: int, client_id: str = "one", max_packet: int = 1 << 20) -> None:
         self.received: list[Incoming] = []

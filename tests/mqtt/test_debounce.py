@@ -1,4 +1,4 @@
-"""Which decisions are told: only what holds."""
+"""Only decisions that last are published."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""What is announced to Home Assistant, checked against its documentation.
+"""The announcements to Home Assistant, checked against its documentation.
 
 https://www.home-assistant.io/integrations/mqtt/#discovery-messages and the pages of the components, as of 2026.
 """
@@ -167,7 +167,7 @@ def test_it_follows_the_classes_and_removes_what_is_gone(
 def test_a_first_class_is_begun_by_its_name(
     tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
 ) -> None:
-    """As Home Assistant does it: from what is announced alone."""
+    """As Home Assistant does it, using only the announcement."""
     jinja2 = pytest.importorskip("jinja2", reason="jinja2, which Home Assistant renders templates with, is missing")
     seen = observe("#")
     with House(tmp_path / "state", broker.port, run=True, commands="teach") as house:
@@ -197,7 +197,7 @@ def test_what_an_earlier_run_announced_and_is_gone_is_removed_and_nobody_else_s(
 
 
 def left(observe: Callable[..., Observer], *topics: str) -> list[str]:
-    """The retained topics that a new client finds; a last message of its own shows that there are no more."""
+    """Return the retained topics that a new client receives; a message of its own marks the end of them."""
     seen = observe(*topics, "end")
     seen.send("end", b"x")
     seen.wait_for(lambda heard: heard and heard[-1].topic == "end")

@@ -1,4 +1,4 @@
-"""Devices at one broker that offer one another classes."""
+"""Devices at one broker offer classes to one another."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""Offers that wait, bounded, and the memory of those that were settled."""
+"""Waiting offers, their limit, and the record of offers that were answered."""
 
 import json
 from pathlib import Path

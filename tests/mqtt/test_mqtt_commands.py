@@ -1,4 +1,4 @@
-"""Commands over a real broker: who may do what, what is answered, and that nothing malformed does anything."""
+"""Commands over a real broker: permissions, answers, and malformed messages, which change nothing."""
 
 import json
 import random
@@ -171,7 +171,7 @@ def test_roles(tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observe
 
 
 def test_a_flood_is_refused_and_what_was_taken_is_carried_out(house: House, observe: Callable[..., Observer]) -> None:
-    """300 commands at once, of a QoS that the broker does not hold back: each is answered or the answer gives way."""
+    """300 commands at once, of a QoS that the broker does not hold back: each is answered, or its answer is dropped."""
     seen = observe("edge-app/one/response", "edge-app/one/error")
     house.wait_connected()
     for number in range(300):

@@ -1,4 +1,4 @@
-"""Offers as messages: what is packed comes out again, and nothing else does."""
+"""Offers as messages: unpacking gives what was packed, and anything else is refused."""
 
 import io
 import json
@@ -52,7 +52,7 @@ def test_a_signature_is_that_of_the_key_or_refused(content: bytes) -> None:
 
 
 def test_where_only_signed_ones_count_another_is_refused_before_anything_in_it_is_read() -> None:
-    """Its zip file is none, which nobody finds out."""
+    """Its zip file is invalid, which would give another error if it were read."""
     with pytest.raises(InputError, match="the offer is not signed"):
         unpack(pack("one", "cup", 3, 1, b"no zip", None), KEY, only_signed=True)
     with pytest.raises(InputError, match="the offer is not signed"):
@@ -130,7 +130,7 @@ def test_a_zip_file_that_is_none_or_a_bomb_is_refused(inner: bytes, reason: str)
 
 @pytest.mark.parametrize("claim", [0, 1000, 60_000])
 def test_a_bomb_that_claims_to_be_small_takes_no_memory(claim: int) -> None:
-    """A message of 65 kB took 130 MB: the directory says what is allowed, what is there unpacks to 64 MB."""
+    """A message of 65 kB once took 130 MB: its directory named an allowed size, but the data unpacked to 64 MB."""
     message = pack("one", "cup", 1, 1, claiming(bomb("manifest.json"), "manifest.json", claim), None)
     assert len(message) < 70_000
     with within(1 << 20), pytest.raises(InputError, match=r"the offer cannot be imported: 'manifest\.json'"):

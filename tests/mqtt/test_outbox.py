@@ -1,4 +1,4 @@
-"""What is to be published: events in order and bounded, states collapsed, nothing lost with a connection."""
+"""Messages to publish: events in order and limited, only the newest of each state, none lost with a connection."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""What is told, as JSON."""
+"""The JSON of published messages."""
 
 import json
 

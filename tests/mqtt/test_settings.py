@@ -39,7 +39,7 @@ def works(house: House) -> None:
 
 
 def refused(house: House, reason: str) -> None:
-    """It says why, once, and keeps trying; the device goes on."""
+    """Check that the device logs the reason once, keeps trying, and keeps running."""
     with house:
         house.wait_for_report("broker_lost", lambda fields: reason in str(fields["reason"]))
         house.decide("cup")
@@ -105,7 +105,7 @@ def set_password(file: Path, user: str, password: str) -> None:
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker that wants a user and a password."""
+    """A broker that requires a user and a password."""
     passwords = tmp_path / "passwords"
     set_password(passwords, "camera", "s3cret word")
     broker = Mosquitto(tmp_path, "allow_anonymous false", f"password_file {passwords}").start()
@@ -122,7 +122,7 @@ def test_the_right_password_lets_it_in_and_the_wrong_one_is_told(tmp_path: Path,
 
 
 def test_a_password_that_becomes_right_needs_no_restart_of_ours(tmp_path: Path, locked: Mosquitto) -> None:
-    """The broker learns the user later: the device, which kept trying, gets in and delivers what waited."""
+    """The user is added to the broker later: the device, which kept trying, connects and delivers what waited."""
     mqtt = MqttConfig(
         device="one", host="127.0.0.1", port=locked.port, user="late", password_file=secret(tmp_path / "p", "later")
     )
@@ -226,7 +226,7 @@ def test_a_client_s_certificate_lets_it_in_where_the_broker_wants_one(
 def test_over_tls_large_messages_pass_both_ways(
     tmp_path: Path, certificates: Certificates, secured: Callable[..., Mosquitto]
 ) -> None:
-    """More than one TLS record at a time: what the library holds back in its buffer must be read too."""
+    """They take more than one TLS record: data that the library keeps in its buffer must be read too."""
     broker = secured()
     mqtt = MqttConfig(
         device="one", host="localhost", port=broker.port, tls=True, ca_file=str(certificates.ca), commands="teach"

@@ -1,4 +1,4 @@
-"""The names of topics."""
+"""Names of topics."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`edge-app run` at a real broker: processes with the real encoder and classifier, their cameras simulated."""
+"""`edge-app run` with a real broker: processes with the real encoder and classifier and simulated cameras."""
 
 import json
 import os
@@ -18,7 +18,7 @@ KEY = "a key that the whole house shares, and nobody else"
 
 
 class Process:
-    """`edge-app run`, with a configuration file of its own."""
+    """A process of `edge-app run` with its own configuration file."""
 
     def __init__(self, folder: Path, name: str, port: int, mqtt: str = "") -> None:
         folder.mkdir(exist_ok=True)

@@ -18,7 +18,7 @@ from edge_app.mqtt.worker import CommandWorker
 
 
 class Desk:
-    """A worker whose commands do what the test says."""
+    """A worker whose commands do what the test chooses."""
 
     def __init__(self, bound: int = 1000) -> None:
         self.outbox = Outbox(bound)

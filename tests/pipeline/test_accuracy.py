@@ -1,4 +1,4 @@
-"""Have I shown it enough?"""
+"""The test-then-train accuracy of each class."""
 
 from edge_app.pipeline.accuracy import OVER, AccuracyTracker, ClassAccuracy, ScoredExample, judge
 from edge_app.storage.records import Example, Prediction

@@ -1,4 +1,4 @@
-"""Confidence and limit follow from the presses, those that are stored too."""
+"""Confidence and limit are computed from the presses, including those that are stored."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The camera's faults, on a simulated clock: seen, mended with back-off, or the end."""
+"""Faults of the camera on a simulated clock: noticed, then recovered from with back-off, or given up."""
 
 import threading
 from pathlib import Path
@@ -255,7 +255,7 @@ def test_a_slow_camera_is_reopened_after_three_periods_of_silence() -> None:
 
 
 class _GivenUp(SimulatedCamera):
-    """A camera whose driver has given the connection up: every read fails at once until it is reopened."""
+    """A camera whose driver has dropped the connection: every read fails at once until it is reopened."""
 
     broken = False
 

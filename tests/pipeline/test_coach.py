@@ -1,4 +1,4 @@
-"""The teaching coach: each warning comes where it is right, and not beside that; and the examples most alike."""
+"""The teaching coach: each warning is given where it applies and nowhere else; and the most similar examples."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def smoothed(image: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 def counts(seed: int, near: NDArray[np.uint8] | None = None, share: float = 0.9) -> NDArray[np.uint8]:
-    """Spike counts (64,); with `near` those, but for a part."""
+    """Return random spike counts (64,); with `near`, a copy of those with a part changed."""
     random = np.random.default_rng(seed)
     found = random.integers(0, 11, 64).astype(np.uint8) * (random.random(64) < 0.4).astype(np.uint8)
     return found if near is None else np.where(random.random(64) < share, near, found).astype(np.uint8)
@@ -136,7 +136,7 @@ def stored(number: int, label: str) -> Example:
 
 
 class Asked:
-    """Spike counts of stored examples; knows what it was asked."""
+    """Spike counts of stored examples; remembers which ones were asked for."""
 
     def __init__(self) -> None:
         self.numbers: list[int] = []

@@ -1,4 +1,4 @@
-"""Dreaming beside the loop, stepped by hand on a simulated clock; and in its thread, in a whole pipeline."""
+"""Dreams beside the loop, stepped by hand on a simulated clock, and in their thread in a whole pipeline."""
 
 import threading
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ class Rig:
         self.clock.advance(IDLE_S)
 
     def step(self, times: int = 1) -> int:
-        """Step so often, and return the dreams of that."""
+        """Step so often, and return the number of dreams learnt."""
         before = self.stage.dreamt
         for _ in range(times):
             assert self.stage.step()
@@ -220,7 +220,7 @@ def test_it_ends_with_the_recording(learner: Learner) -> None:
 
 
 class StillScene:
-    """Shows one colour for ever."""
+    """Shows one colour all the time."""
 
     def image(self, time_ns: int) -> np.ndarray:
         return colour("green", time_ns // 1_000_000)

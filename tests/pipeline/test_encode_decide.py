@@ -48,7 +48,7 @@ class Rig:
         )
 
     def classify(self, embedding: np.ndarray) -> Decision:
-        """Names the strongest colour of the first patch, or what a test has it say."""
+        """Names the strongest colour of the first patch, or the label that a test has set."""
         label = self.said.pop(0) if self.said else ("red", "green", "blue")[int(embedding[:3].argmax())]
         return decision(label)._replace(novelty=self.novelty)
 

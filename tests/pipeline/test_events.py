@@ -1,4 +1,4 @@
-"""Events carry their facts; what clients need beyond them is derived, not stored twice."""
+"""Events hold facts; other values that clients need are derived from them, not stored twice."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Which pictures can be believed."""
+"""Black pictures, noise and repeated pictures are told from good ones."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Newest wins."""
+"""A reader gets the newest value, and older ones are dropped."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""How often: the cap, the temperature, and pictures that do not change."""
+"""The rate of decisions: its limit, the temperature, and pictures that do not change."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from support.pipeline_parts import Reports, colour
 
 
 def frames_in(pace: Pace, clock: SimulatedClock, seconds: int, step_s: float = 0.01) -> int:
-    """How many frames a camera of 100 a second gets through."""
+    """Return how many frames of a camera with 100 a second are taken."""
     count = 0
     for _ in range(round(seconds / step_s)):
         if pace.wait_s() <= 0:

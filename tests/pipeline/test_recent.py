@@ -1,4 +1,4 @@
-"""Which frame was shown when."""
+"""The frame that was shown at a given time."""
 
 import threading
 

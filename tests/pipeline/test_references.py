@@ -1,4 +1,4 @@
-"""References to classes follow renaming, merging and undo, also those that happened while nobody listened."""
+"""References to classes follow renaming, merging and undo, also of changes made while the device did not run."""
 
 import errno
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Commands, from a press or from a client, are carried out in turn; what fails is shown, and decisions go on."""
+"""Commands from buttons and clients are carried out in turn; a failure is shown, and decisions continue."""
 
 import errno
 import os
@@ -87,7 +87,7 @@ class Rig:
         self.recent.add(frame(name, time_s, sequence))
 
     def settle(self) -> None:
-        """Let presses and commands be carried out to the last."""
+        """Wait until all presses and commands have been carried out."""
         self.ended.set()
         while self.watch.step():
             pass
