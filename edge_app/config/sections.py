@@ -180,7 +180,9 @@ class StateConfig(Section):
         "Raspberry Pi 4, 5000 a quarter of an hour.",
     )
     import_examples: int = _key(
-        5000, whole(1, 32_768), "Examples of one import while the device runs; each takes up to 9 kB of memory."
+        5000,
+        whole(1, 32_768),
+        "Examples of one import or upload while the device runs; each takes up to 9 kB of memory.",
     )
     disk_mb: int = _key(1024, whole(1, 1_000_000, "MB"), "Space on disk that the folder may use.")
     when_full: str = _key(
@@ -423,7 +425,7 @@ class WebConfig(Section):
     )
     max_clients: int = _key(16, whole(1, 1000), "Pages open at a time.")
     picture_fps: float = _key(10.0, number(0.1, 60, "fps"), "Pictures per second sent to a page at most.")
-    max_upload_mb: int = _key(64, whole(1, 4096, "MB"), "Size of an imported file at most.")
+    max_upload_mb: int = _key(64, whole(1, 4096, "MB"), "Size of an imported file, or of a zip of pictures, at most.")
     session_days: int = _key(30, whole(1, 3650, "days"), "A browser has to sign in again after this time.")
     hsts_days: int = _key(
         0,

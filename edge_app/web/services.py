@@ -32,8 +32,8 @@ BODY_S = 15.0
 UPLOAD_S = 600.0
 """Longest time for an upload: only one runs at a time."""
 # so that the live loop keeps its rate
-SHARE = 0.15
-"""Share of one core that decodes and encodes pictures from outside."""
+SHARE = 0.2
+"""Share of the time in which pictures from outside are decoded and encoded."""
 SWEEP_S = 15.0
 """Time between two looks for uploads that were left alone."""
 READ_AT_ONCE, WAITING = 3, 24
