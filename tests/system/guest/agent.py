@@ -11,9 +11,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import aftermath
 import cuts
 import day
-import faults
 from bench import Bench, HostLine, run
 from scenario import Scenario
+
+import faults
 
 PLANS: dict[str, tuple[Scenario, ...]] = {
     "day": day.SCENARIOS,
