@@ -43,7 +43,7 @@ RECORD = 24
 """Outcomes that a record goes back to."""
 RECORD_DECAY = 0.9
 LEAST_CHANCE = 0.01
-"""How surely an outcome may have been stated, or ruled out, where it is held against the record."""
+"""Probabilities nearer to 0 or 1 are taken as this: one certain outcome that is wrong would outweigh all others."""
 SURPRISE = 6.0
 """Log likelihood that a record must gain to be half believed: chance alone hardly gains two."""
 NEWTON_STEPS = 30
@@ -78,7 +78,7 @@ class Record(NamedTuple):
     share: float
     """Of right ones."""
     weight: float
-    """How far it is to be believed, 0..1."""
+    """Trust in the record, 0..1."""
 
     def bounds(self, chance: float) -> float:
         """Return a probability, no higher than the record allows."""

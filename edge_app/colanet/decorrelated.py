@@ -51,7 +51,7 @@ from edge_app.colanet.params import INPUT_STEPS, Decorrelated, Params
 VARIATIONS = 4
 """Variations that together weigh as much as one example."""
 REHEARSED = 4
-"""How much more strongly a rehearsed example corrects than a new one."""
+"""Factor by which a rehearsed example corrects more strongly than a new one."""
 NOISE_OVER = 64
 """Examples over which the noise is averaged: few, for P changes."""
 NOISE_MAX = 1 << 47

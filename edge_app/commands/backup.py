@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     config = ""
     if args.config is not None:
         config = tomli_w.dumps(load_config(args.config, os.environ).without_passwords())
+    # `replacing`: an interrupted backup leaves an earlier file as it was
     with os_errors(args.file.parent, f"write {args.file.name}"), replacing(args.file) as file:
 
         def work() -> int:

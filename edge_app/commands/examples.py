@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
             _print_history(args, store)
             return 0
         if args.label is not None:
+            # for its error: an empty list would look like a class without examples
             members(store, args.label)
         found = store.examples(args.label)
         if args.json:

@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
 
         as_owner(args.state, work)
+    # not as the state's owner: /etc/edge-app belongs to root
     if args.config is not None and not args.dry_run:
         _write_config(args.config, text)
     return 0
@@ -71,6 +72,7 @@ def _restore(args: argparse.Namespace, backup: "Backup", text: str, left_out: li
 
     with ExitStack() as stack:
         if args.dry_run:
+            # not in the state folder: a dry run needs no right to write there, and no lock
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-app-restore-")))
         else:
             folder = args.state

@@ -33,6 +33,7 @@ def send_dataset(
     upload, sent = "", 0
     try:
         for item in progress("teaching", items):
+            # opened with its first picture: a batch that has none needs no upload
             upload = upload or f"/uploads/{device.change('/uploads', {})['id']}"
             sent += _send(device, upload, dataset, item, result)
             if sent == BATCH:
@@ -42,6 +43,7 @@ def send_dataset(
             _teach(device, upload, result)
             upload = ""
     finally:
+        # the device allows few open uploads, and would keep this one for minutes
         if upload:
             device.drop(upload)
 
@@ -55,6 +57,7 @@ def _send(device: DeviceClient, upload: str, dataset: "Dataset", item: "Item", r
         result.failed.append(LeftOut(item.name, str(error)))
         return False
     except RequestRejected as error:
+        # too large is the fault of one picture; anything else would fail for the next one too
         if error.status != TOO_LARGE:
             raise
         result.failed.append(LeftOut(item.name, str(error)))

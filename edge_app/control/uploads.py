@@ -214,6 +214,7 @@ class Upload(Closing):
         if label not in classes:  # else it is not encoded in vain
             embedding = self._outside.encode(picture.image).tobytes()
             self._pictures.append(self._file.add(name, label, mark, embedding, picture.thumbnail))
+        # without a class it cannot be told yet whether the picture is a duplicate: `plan` decides
         if label is None or is_new(Item("", label, name), classes, self._result):
             return ReceivedFile(name, "kept")
         return ReceivedFile(name, "duplicate", "stored already, or sent twice")
@@ -258,6 +259,7 @@ class Upload(Closing):
     def _new(self, dataset: Dataset, result: BulkResult) -> list[StagedPicture]:
         """Return the pictures with the classes of their layout, without duplicates."""
         pictures = {one.name: one for one in self._pictures if one.label is None}
+        # a copy, because `plan` may be called often, and `is_new` notes each picture
         known: dict[bytes, set[str]] = {}
         found = []
         for item in in_turns(dataset.items):
@@ -314,6 +316,7 @@ class Uploads(Closing):
         with self._guard:
             if len(self._open) >= MOST_OPEN:
                 raise InputError(f"{MOST_OPEN} uploads are open: wait until one of them is taught or closed")
+            # random: a client cannot guess another client's upload; 48 bits are exact in JavaScript's numbers
             upload = Upload(secrets.randbits(48) + 1, self._folder, self._learner, self._outside)
             upload.used_ns = self._clock.monotonic_ns()
             self._open[upload.id] = upload

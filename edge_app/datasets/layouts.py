@@ -1,4 +1,4 @@
-"""How a data set is laid out, recognised by what is in it.
+"""Recognises the layout of a data set by its files.
 
 | layout | recognised by |
 |---|---|

@@ -1,4 +1,4 @@
-"""Which files are pictures, and which are left out."""
+"""Finds the pictures among files, and gives the reasons for leaving out the others."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -10,7 +10,7 @@ from typing import TypeVar
 from edge_app.errors import EdgeAppError, InputError
 
 TRY_S = 120.0
-"""How long a model may take until it has run twice; a large one on a small board needs half a minute."""
+"""Longest time until a model has run twice; a large one on a small board needs half a minute."""
 T = TypeVar("T")
 
 

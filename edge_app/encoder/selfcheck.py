@@ -1,4 +1,4 @@
-"""Whether this machine's encoder computes the bits that others compute: one built-in picture, compared by digest.
+"""Checks that this machine's encoder computes the same bits as others: one built-in picture, compared by digest.
 
 A manifest may hold, for each TFLite runtime, the SHA-256 of the model's embedding of `picture`. Equal digests are a
 strong hint and no proof; docs/platforms.md names the combinations that were compared over many frames.
@@ -37,6 +37,7 @@ class SelfCheck(NamedTuple):
 def picture(size: int) -> NDArray[np.uint8]:
     """Return a picture (size, size, 3) uint8 made of integers only: three chirps, of all frequencies and levels."""
     ramp = np.arange(size, dtype=np.uint32)
+    # no file and no random numbers: every machine, and every version of numpy, makes the same picture
     waves = (ramp[:, None, None] * ramp[None, :, None] // np.array([7, 61, 503], np.uint32)) & 255
     return waves.astype(np.uint8)
 
@@ -48,6 +49,7 @@ def embedding_digest(encoder: TFLiteEncoder) -> str:
 
 def distribution(encoder: TFLiteEncoder) -> str:
     """Return the runtime's name without its version: the key under which a manifest keeps the digest."""
+    # without the version: a new one that computes other bits should be noticed, not left out
     return encoder.runtime.split()[0]
 
 

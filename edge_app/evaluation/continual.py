@@ -77,6 +77,7 @@ def forgetting(matrix: Matrix) -> float:
     """Return Chaudhry's forgetting of a (K, K) matrix a_kj, nan above the diagonal; 0 for a single task."""
     if len(matrix) < 2:
         return 0.0
+    # without the last row: the definition's maximum is over l < K
     best = np.nanmax(matrix[:-1, :-1], axis=0)
     return float(np.mean(best - matrix[-1, :-1]))
 
@@ -106,6 +107,7 @@ class Rehearsal:
         for rank, label in enumerate(sorted(self._kept)):
             places = self.size // len(self._kept) + (rank < self.size % len(self._kept))
             kept = self._kept[label]
+            # one seeded order for all tasks, so that a class that gives up places keeps some of the same examples
             order = presentation_order([rows.names[row] for row in kept], self.seed, _KEPT)
             self._kept[label] = [kept[i] for i in order[:places]]
 
@@ -151,6 +153,7 @@ class TaskStream:
         whole, within = np.full(width, np.nan), np.full(width, np.nan)
         hits: list[bool] = []
         for number, task in enumerate(tasks):
+            # with few shots a class of the task may have no example, and no column then
             own = [name for label in task if (name := self.rows.classes[label]) in learner.network.labels]
             right, right_within = [], []
             for row in self.test[np.isin(self.rows.labels[self.test], task)]:
@@ -222,6 +225,7 @@ def _incremental(stream: TaskStream, tasks: list[list[int]], rehearse: int, prog
             stream.teach(learner, memory.replay(stream.rows, number))
         matrix[number], within[number], overall = stream.score(learner, tasks[: number + 1], len(tasks))
         steps.append(overall)
+    # a task without test images has no accuracy
     tested = ~np.isnan(np.diag(matrix))
     return {
         "steps": steps,

@@ -42,6 +42,7 @@ class PreparedPicture(NamedTuple):
 
 def prepare_picture(picture: Picture, preprocess: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> PreparedPicture:
     """Make the encoder's input of a picture. Raises InputError."""
+    # a Preprocessor reuses its buffer for the next picture
     image = preprocess(read_picture(picture)).copy()
     return PreparedPicture(image, thumbnail_of(image))
 
@@ -116,7 +117,7 @@ class PictureEncoder(Closing):
     def read(self, picture: Picture) -> EncodedPicture:
         """Return a picture, encoded. Raises InputError, naming its file, when it cannot be read."""
         prepared = prepare_picture(picture, self._preprocess)
-        return EncodedPicture(self._encoder.encode(prepared.image).copy(), prepared.thumbnail, prepared.image)
+        return EncodedPicture(self._encoder.encode(prepared.image), prepared.thumbnail, prepared.image)
 
     def encode_thumbnail(self, jpeg: bytes) -> NDArray[np.uint8]:
         """Return the embedding, (n,) uint8, of a thumbnail of any size. Raises InputError when it is damaged."""

@@ -25,6 +25,7 @@ SAME = 0.95
 """Correlation of two mosaics from which pictures are called the same."""
 RESEMBLES, RESEMBLES_BY = 0.6, 0.14
 """Similarity to an example of another class, and its lead over the most similar example of its own class."""
+# one minute
 ONE_SIDED_NS = 60_000_000_000
 ONE_SIDED_AT = (5, 10)
 """Numbers of examples of a class at which one-sided teaching is worth a warning."""
@@ -82,12 +83,14 @@ def advise(
     picture: the encoder's input, (side, side, 3) uint8; counts: its spike counts, (n,) uint8; time_ns: wall clock;
     taught: the examples before it.
     """
+    # alone: in a dark picture the other measures see nothing but noise
     if np.quantile(brightness_of(picture), 0.9) < DARK:
         return (Advice("dark", "nearly black: is the lens covered, or the light off?"),)
     found = []
     if blur_of(picture) >= BLURRED:
         found.append(Advice("blurred", "blurred: hold it still, or further from the camera"))
     own = [at for at, name in enumerate(taught.labels) if name == label]
+    # the same picture under another class is worth both warnings: one is enough
     found += _same(picture, label, own, taught) or _resembling(counts, label, own, taught)
     times = [taught.times_ns[at] for at in own]
     if len(times) + 1 in ONE_SIDED_AT and all(abs(time_ns - time) < ONE_SIDED_NS for time in times):
@@ -100,6 +103,7 @@ def _same(picture: NDArray[np.uint8], label: str, own: Sequence[int], taught: Ta
     """Return a warning if a picture is the same as the last one that was taught, or the last one of its class."""
     shown = mosaic_of(picture)
     last = [len(taught.ids) - 1] if taught.ids else []
+    # a dict keeps the order and drops the one that is both
     for at in dict.fromkeys([*last, *own[-1:]]):
         mosaic = taught.mosaics.get(taught.ids[at])
         if mosaic is None or correlation(shown, mosaic) < SAME:
@@ -130,6 +134,7 @@ def _resembling(counts: Counts, label: str, own: Sequence[int], taught: TaughtEx
 def most_similar(counts: Counts, taught: TaughtExamples, limit: int = 3) -> list[SimilarExample]:
     """Return the examples that spike counts (n,) uint8 resemble most, at most `limit`; of equal ones the newest."""
     similarity = similarities(counts, taught.counts)
+    # lexsort sorts by its last key first
     order = np.lexsort((-np.arange(len(similarity)), -similarity))[:limit]
     return [SimilarExample(taught.ids[i], taught.labels[i], float(similarity[i])) for i in order]
 
@@ -149,6 +154,7 @@ def similarities(counts: Counts, rows: Counts) -> NDArray[np.float64]:
 def brightness_of(picture: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Return the luma (height, width), 0..255, of an RGB picture."""
     red, green, blue = (picture[:, :, channel].astype(np.int32) for channel in range(3))
+    # the usual weights of luma, in 256ths: integers give the same result on every machine
     found: NDArray[np.int32] = (77 * red + 150 * green + 29 * blue) >> 8
     return found
 
@@ -157,6 +163,7 @@ def mosaic_of(picture: NDArray[np.uint8]) -> Mosaic:
     """Return the brightness of MOSAIC x MOSAIC cells of an RGB picture, less their mean."""
     brightness = brightness_of(picture)
     height, width = (max(side // MOSAIC, 1) for side in brightness.shape)
+    # a rest of less than a cell at the right and lower edge is left out
     cells = brightness[: height * MOSAIC, : width * MOSAIC]
     sums = np.add.reduceat(np.add.reduceat(cells, range(0, cells.shape[0], height)), range(0, cells.shape[1], width), 1)
     found: Mosaic = sums - sums.mean()
@@ -215,6 +222,7 @@ class Coach:
     def load(self, most: int | None = LOADED_AT_ONCE) -> None:
         """Read the counts of at most so many examples that are not read yet, None: of all; in idle time."""
         with self._lock:
+            # only listed under the lock: reading from the store may take long, and teaching waits for the lock
             missing = [example for example in self._wanted if example not in self._counts][:most]
         for example in missing:
             try:

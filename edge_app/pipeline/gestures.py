@@ -17,7 +17,7 @@ POLL_S = 0.1
 QUICK_POLL_S = 0.02
 """While a chord or a hold is undecided: its time limits are tens of milliseconds."""
 LATER_FRAME_S = 0.25
-"""How long a press waits for a later frame, which proves which frame was shown at the press."""
+"""Longest time that a press waits for a later frame, which proves which frame was shown at the press."""
 MAX_AGE_NS = 2 * NS_PER_S
 """A frame older than this at the press is not what the person saw."""
 NOT_LOOKED_UP = NoFrame("no frame was looked up")

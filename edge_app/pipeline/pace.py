@@ -1,4 +1,4 @@
-"""How often a frame is encoded: a rate cap, a lower one while the processor is hot, and no encoding while idle."""
+"""The rate of encoding: a limit, a lower one while the processor is hot, and no encoding while idle."""
 
 import logging
 from pathlib import Path

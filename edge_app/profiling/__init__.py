@@ -1,1 +1,1 @@
-"""How long each step takes on this machine."""
+"""Measures the time of each step on this machine."""

@@ -101,6 +101,7 @@ def _window(picture: NDArray[np.uint8], spot: NDArray[np.float64], zoom: float, 
     import cv2
 
     height, width = picture.shape[:2]
+    # the largest window of 4:3 that fits, then made smaller
     tall = min(height, width * HEIGHT / WIDTH) * min(zoom, 1.0)
     wide = tall * WIDTH / HEIGHT
     top = int(np.clip(spot[0] * height - tall / 2, 0, height - tall))

@@ -59,12 +59,12 @@ def running(*options: str) -> Iterator["RunningDevice"]:
 
 
 class RunningDevice:
-    """The process, and the events that it tells."""
+    """The process, and the events that it logs."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.pid = process.pid
         self.events: dict[str, int] = {}
-        """How often each event was told."""
+        """Number of log lines of each event."""
         self._stream = process.stderr
         self._words: list[str] = []
         self._ended = False

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WHOLE = 0.05
-"""How far a threshold, of three float32 scales, may be from an integer."""
+"""Largest distance from an integer of a threshold, which is computed from three float32 scales."""
 
 
 def read_network(content: bytes, name: str = "model") -> SpikingNetwork:

@@ -46,6 +46,7 @@ class Reference:
 
     def _layer(self, layer: Layer, train: Train, heard: Place) -> None:
         shape, before = _geometry(layer, heard)
+        # all doubled: the start at half of an odd threshold is then a whole number
         potential = {place: 2 * int(layer.bias[place[2]]) + int(layer.thresholds[place[2]]) for place in _places(shape)}
         self.operations[layer.name] = 0
         for spikes in train:

@@ -59,6 +59,7 @@ def write_backup(folder: Path, file: BinaryIO, config: str, created_ns: int, *, 
             zipfile.ZipFile(file, "w") as archive,
         ):
             copy = Path(name) / DATABASE
+            # a copy first: the database may be written meanwhile, and copying it by SQLite gives one whole moment
             store.backup(copy)
             files = {DATABASE: _pack(archive, copy)}
             for companion in COMPANIONS:
@@ -84,6 +85,7 @@ def write_backup(folder: Path, file: BinaryIO, config: str, created_ns: int, *, 
 
 def _pack(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     digest, size = hashlib.sha256(), 0
+    # force_zip64: the size is not known to zipfile beforehand, and 2 GiB may be exceeded
     with path.open("rb") as source, archive.open(_entry(path.name), "w", force_zip64=True) as entry:
         while piece := source.read(PIECE):
             digest.update(piece)
@@ -93,6 +95,7 @@ def _pack(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
+    # a ZipInfo of our own has a fixed date and fixed permissions, whatever the file on this device has
     info = zipfile.ZipInfo(name)
     info.compress_type = zipfile.ZIP_DEFLATED
     info.external_attr = 0o644 << 16
@@ -119,13 +122,14 @@ class Backup(Closing):
         try:
             self._infos = self._entries()
             self._read()
-        except BaseException:
+        except BaseException:  # also on KeyboardInterrupt: no caller has this object yet that could close it
             self._zip.close()
             raise
 
     def _entries(self) -> dict[str, zipfile.ZipInfo]:
         infos: dict[str, zipfile.ZipInfo] = {}
         for info in self._zip.infolist():
+            # a zip may name a file twice, and programs differ in which one they take
             if info.filename in infos or len(infos) >= MOST_ENTRIES:
                 self._refuse(f"it holds {info.filename!r} twice, or more than {MOST_ENTRIES} files")
             if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -135,6 +139,7 @@ class Backup(Closing):
 
     def _read(self) -> None:
         manifest = self._content(MANIFEST, MANIFEST_BYTES)
+        # errors="replace": a wrong byte only makes the comparison fail
         if self._content(MANIFEST_SUM, 100).decode("ascii", "replace").strip() != hashlib.sha256(manifest).hexdigest():
             self._refuse(f"{MANIFEST} fails its checksum")
         try:
@@ -174,6 +179,7 @@ class Backup(Closing):
         """Write the database and what belongs to it into `folder`, and check them. Raises InputError, OSError."""
         for name in (DATABASE, *(one for one in COMPANIONS if one in self._sums)):
             digest, limit = hashlib.sha256(), self._most if name == DATABASE else SMALL_BYTES
+            # O_EXCL and O_NOFOLLOW: never through a file or link that is there already
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(folder / name, flags, GROUP_READABLE), "wb") as file:
 

@@ -58,9 +58,11 @@ class StagedRestore(Closing):
         with os_errors(folder, DOING):
             self._path = Path(tempfile.mkdtemp(dir=folder, prefix=RESTORE_PREFIX))
             try:
+                # mkdtemp allows the owner alone; `next_database` lets the group read here until the end of the restore
                 self._path.chmod(GROUP_FOLDER)
                 backup.unpack(self._path)
                 self.state = _checked(self._path / DATABASE, backup)
+                # before the folder is renamed to READY: a power cut must not leave it with empty files
                 for path in self._path.iterdir():
                     _sync_file(path)
                 sync_folder(self._path)
@@ -72,6 +74,7 @@ class StagedRestore(Closing):
         """Have the restore carried out by `complete_restore`; only while the state's lock is held."""
         with os_errors(self._folder, DOING):
             shutil.rmtree(self._folder / READY, ignore_errors=True)  # of a restore that nobody carried out
+            # one step decides: before it nothing has changed, after it any program completes the restore
             self._path.rename(self._folder / READY)
             sync_folder(self._folder)
 
@@ -89,11 +92,13 @@ def complete_restore(folder: Path) -> Path | None:
     if not any(path.is_dir() for path in (ready, moving, old)):
         return None
     with os_errors(folder, DOING):
+        # in this order, so that an interrupted restore continues with the step that it had reached
         if ready.is_dir():
             old.mkdir(mode=GROUP_FOLDER, exist_ok=True)
             for name in STATE:
                 if os.path.lexists(folder / name):
                     (folder / name).rename(old / name)
+            # both folders: a move between them is one entry less here and one more there
             sync_folder(old)
             sync_folder(folder)
             ready.rename(moving)
@@ -113,6 +118,7 @@ def next_database(folder: Path) -> Path:
 
 
 def _keep_aside(old: Path) -> Path | None:
+    # there was no state before: nothing to keep
     if not any(old.iterdir()):
         old.rmdir()
         return None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 # bounded, because an attacker chooses how many addresses he uses
 CLIENTS = 1024
-"""How many clients are remembered; the one that was silent longest is dropped for a new one."""
+"""Clients that are remembered; the one that was silent longest is dropped for a new one."""
 FREE_FAILURES = 5
 """Wrong tokens before a client is locked out."""
 # a person who mistyped waits half a minute; a program gets 24 guesses a day

@@ -71,5 +71,6 @@ def _add_next(upload: Upload, contents: Contents) -> bool:
 
 def _check_picture(request: Request) -> None:
     media = media_type(request)
+    # a form on another site can send only form types and text/plain without asking first
     if media != BYTES and not media.startswith("image/"):
         raise wrong_media_type(media, f"{ANY_PICTURE} or {BYTES}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge_app.web.site import Site
 
 CONNECTIONS, CONNECTIONS_PER_PAGE = 32, 6
-"""How many connections may be open: a browser opens up to six to one host."""
+"""Connections that may be open: a browser opens up to six to one host."""
 MESSAGE_BYTES = 4 << 10
 """Longest message accepted from a WebSocket client; the protocol expects none."""
 LISTENING = "0A"

@@ -141,6 +141,7 @@ class Services:
             raise wrong_media_type(media, ZIP)
         check_announced(request, limit)
         async with self.only_import():
+            # on the state's disk: /tmp is memory on many systems
             with tempfile.NamedTemporaryFile(dir=self.control.identity.folder, prefix=IMPORT_PREFIX) as file:
                 await self.receive_file(request, call, file, "administer", limit)
                 yield Path(file.name)
@@ -153,6 +154,7 @@ class Services:
     @asynccontextmanager
     async def only_import(self) -> AsyncIterator[None]:
         """Hold the right to receive a file. Raises ApiError while another one is received or imported."""
+        # rejected, not queued: the client of a waiting request could not tell why nothing happens
         if self._importing.available_tokens < 1:
             raise ApiError(503, "busy", "another import is running: wait for it", headers={"Retry-After": "5"})
         async with self._importing:
@@ -165,6 +167,7 @@ class Services:
         """
         async with deadline(UPLOAD_S):
             await _receive(request, file, limit)
+        # an upload takes minutes, in which the token may have been removed
         if not self._policy.still_allows(call.client, role):
             raise SIGNED_OUT
 

@@ -23,7 +23,7 @@ from edge_app.roles import ROLES, Role
 from edge_app.storage.errors import not_writable
 
 SESSIONS = 64
-"""How many browsers may be signed in; one more, and the oldest session ends."""
+"""Browsers that may be signed in; with one more the oldest session ends."""
 PREFIX = "edge-"
 MAX_FILE = 1 << 20
 """Bytes of the file."""

@@ -43,6 +43,7 @@ def classification(one: control.Classification) -> schema.Classification:
         nearest=decided.label,
         novelty=round(decided.novelty / OCTAVE, 3),
         novelty_limit=None if verdict.limit is None else round(verdict.limit / OCTAVE, 3),
+        # a numpy integer is no integer to msgspec
         margin=int(decided.margin),
         spikes=dict(zip(decided.labels, map(int, decided.spikes), strict=True)),
         first_spike=dict(zip(decided.labels, map(int, decided.first_spike), strict=True)),
