@@ -1,4 +1,4 @@
-"""How often the teaching coach's warnings are right: `python calibration/coach.py DATA [--choose] [--json FILE]`.
+"""Measures how often the coach's warnings are right: `python calibration/coach.py DATA [--choose] [--json FILE]`.
 
 For each data set, from its pictures:
 

@@ -1,4 +1,4 @@
-"""What the service manager is told, over a real socket; signals; the watchdog."""
+"""Messages to the service manager over a real socket; signals; the watchdog."""
 
 import os
 import signal

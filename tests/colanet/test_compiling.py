@@ -57,7 +57,7 @@ def test_without_a_folder_that_can_be_written_it_compiles_every_time(tmp_path: P
 
 @pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
 def test_damaged_cache_is_replaced(tmp_path: Path, pattern: str) -> None:
-    """What a power cut leaves: a file of the right name with nothing in it."""
+    """As after a power cut: a file of the right name with nothing in it."""
     cache = tmp_path / "cache"
     run(tmp_path, NUMBA_CACHE_DIR=str(cache))
     (file,) = cache.rglob(pattern)

@@ -342,7 +342,7 @@ def test_a_constant_input_moves_nothing_for_ever() -> None:
 
 
 def test_a_spike_takes_the_threshold_off_and_no_more() -> None:
-    """What a column was excited by is all there at the end: spikes times threshold, and the potential left over."""
+    """The whole excitation of a column is there at the end: spikes times threshold, and the potential left over."""
     net, _ = taught(threshold=0.25)
     columns = net.columns
     for shown in prototypes(4, 3, N):

@@ -1,4 +1,4 @@
-"""What the networks did when the golden files were written, they do now: here, and on every other architecture."""
+"""The networks do the same as when the golden files were written, here and on every other architecture."""
 
 import json
 from typing import Any

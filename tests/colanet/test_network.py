@@ -1,4 +1,4 @@
-"""What a user of the network relies on: decisions, classes that come and go, clear errors, snapshots that continue."""
+"""The network's interface: decisions, adding and removing classes, clear errors, snapshots that continue."""
 
 import dataclasses
 from collections.abc import Callable

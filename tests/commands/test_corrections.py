@@ -1,4 +1,4 @@
-"""What a person does with what was taught: examples, undo, relabel, forget, rename, merge."""
+"""The commands that list and correct examples: examples, undo, relabel, forget, rename, merge."""
 
 import json
 from pathlib import Path

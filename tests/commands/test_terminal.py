@@ -1,4 +1,4 @@
-"""What commands print: whatever a file is called, nothing commands the terminal, and nothing ends in a traceback."""
+"""The output of commands: no file name can control the terminal, and none causes a traceback."""
 
 import os
 import subprocess

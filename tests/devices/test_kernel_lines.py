@@ -21,7 +21,7 @@ QUIET_S = 2.5
 
 
 class Finger:
-    """What pulls a line of gpio-sim up and down."""
+    """Pulls a line of gpio-sim up and down."""
 
     def __init__(self, folder: Path, line: int) -> None:
         self._line = folder / f"sim_gpio{line}"

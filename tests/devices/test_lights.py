@@ -1,4 +1,4 @@
-"""Which lights are on, by the time."""
+"""The lights that are on, by the time."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""What of a device's URI may be shown."""
+"""Secrets in a device's URI are never shown."""
 
 import pytest
 

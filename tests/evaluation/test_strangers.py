@@ -1,4 +1,4 @@
-"""What was never taught, shown to a network that was taught something quite different."""
+"""Pictures that were never taught, shown to a network that was taught something quite different."""
 
 import json
 

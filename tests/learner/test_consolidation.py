@@ -32,7 +32,7 @@ def teach(learner: Learner, seed: int, label: str, thumbnail: bytes | None = JPE
 
 
 def dreamt(task: ReplayTask) -> NDArray[np.uint8]:
-    """What the encoder would make of a dream."""
+    """Return a stand-in for the encoder's embedding of a dream."""
     return embedding(1000 * task.example + task.number, 9)
 
 

@@ -41,7 +41,7 @@ def _embedding(number: int, size: int = 1280) -> np.ndarray:
 
 
 def _clean(folder: Path, manifest: ModelManifest, params: Params) -> bytes:
-    """What CoLaNET is that learns the stored journal one example at a time."""
+    """Return the snapshot of a CoLaNET that has learnt the stored journal one example at a time."""
     rate_code = RateCode.for_model(manifest)
     network = CoLaNET(params, rate_code.n_inputs, background=load_background(manifest))
     with Store.reader(database_path(folder)) as store:

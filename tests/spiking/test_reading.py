@@ -1,4 +1,4 @@
-"""What is written is read back; what is no graph of spike counts is refused, with the reason."""
+"""A written network is read back; a graph that is not one of spike counts is refused, with the reason."""
 
 import dataclasses
 from pathlib import Path

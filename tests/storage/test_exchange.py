@@ -238,7 +238,7 @@ def test_a_crowded_directory_is_refused_before_it_is_read(tmp_path: Path) -> Non
 
 
 def test_a_manifest_may_be_as_large_as_the_examples_that_there_is_room_for(exported: Path) -> None:
-    """What is honest in size, and becomes thirty times as much as objects, is not read at all."""
+    """A file of an allowed size that would take thirty times as much memory as objects is not read at all."""
     limit = exchange.manifest_limit(exchange.ROOM_LIVE)
     nested = b'{"examples": [' + b"".join(b"[[%d]]," % (i * 7919 % 99991) for i in range(limit // 9)) + b"0]}"
     assert len(nested) > limit

@@ -82,7 +82,7 @@ def _survives(teachers: subprocess.Popen[str], folder: Path, what: str, kills: i
 
 
 def _clean_colanet(folder: Path) -> bytes:
-    """What CoLaNET is that learns the stored journal from the beginning, one example at a time."""
+    """Return the snapshot of a CoLaNET that has learnt the stored journal from the beginning, one example at a time."""
     from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params
     from edge_app.encoder.background import load_background

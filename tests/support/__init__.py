@@ -1,1 +1,1 @@
-"""What tests of several folders share; `tests` is on the path."""
+"""Helpers that tests of several folders share; `tests` is on the path."""

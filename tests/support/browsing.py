@@ -153,7 +153,7 @@ class Page:
 
     @property
     def shape(self) -> str | None:
-        """What the picture on the screen shows."""
+        """Return the object in the picture on the screen."""
         return self.run(SHAPE)
 
     @property

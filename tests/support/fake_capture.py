@@ -1,4 +1,4 @@
-"""What stands for OpenCV's capture of a V4L2 device: frames in real time, kernel time stamps, faults on request."""
+"""Replaces OpenCV's capture of a V4L2 device: frames in real time, kernel time stamps, faults on request."""
 
 import threading
 import time

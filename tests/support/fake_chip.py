@@ -87,7 +87,7 @@ class FakeChip:
 
 
 def library_of(chip: FakeChip) -> SimpleNamespace:
-    """What stands for the module gpiod: its own settings and constants, but this chip."""
+    """Replaces the module gpiod: the module's own settings and constants, but this chip."""
     return SimpleNamespace(
         Chip=lambda path: chip, LineSettings=gpiod.LineSettings, line=gpiod.line, EdgeEvent=gpiod.EdgeEvent
     )

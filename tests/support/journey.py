@@ -1,4 +1,4 @@
-"""What a device makes of a fixed stream of frames and presses, as digests that another machine must equal.
+"""The results of a device for a fixed stream of frames and presses, as digests that another machine must equal.
 
 Pictures are decoded, cut and enlarged by whole pixels only, so that the frames do not depend on the machine; from there
 on everything is the program's own: preprocessing, encoder, rate code, learning, undo, relabelling, dreams, journal,

@@ -1,4 +1,4 @@
-"""What the pipeline's tests are made of: an encoder that needs no model, reports that are kept, scenes to look at."""
+"""Parts of the pipeline's tests: an encoder without a model, a list of reports, scenes."""
 
 import logging
 import threading

@@ -121,7 +121,7 @@ def rate_code(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def binding(encoder: str = "a", params: str = "1", rate: str = "r") -> Binding:
-    """What a state of these tests is bound to."""
+    """The binding of a state in these tests."""
     return Binding(f"encoder-{encoder}", encoder * 64, SIZE, rate * 64, params * 64, {"params": params})
 
 
@@ -158,7 +158,7 @@ def open_learner(
 
 
 def clean_replay(folder: Path) -> bytes:
-    """What a network is that learns the stored journal from the beginning, one example at a time."""
+    """Return the snapshot of a network that has learnt the stored journal from the beginning, one example at a time."""
     network = SimpleNetwork()
     with Store.reader(database_path(folder)) as store:
         for entry in store.journal():
@@ -170,7 +170,7 @@ def clean_replay(folder: Path) -> bytes:
 
 
 def taught_only(examples: Sequence[tuple[NDArray[np.uint8], str] | tuple[NDArray[np.uint8], str, Kind]]) -> bytes:
-    """What a network is that was shown these examples, as what a third value says, and nothing else."""
+    """Return the snapshot of a network that learnt only these examples, each of the kind that a third value names."""
     network = SimpleNetwork()
     for values, label, *kind in examples:
         if label not in network.labels:

@@ -1,4 +1,4 @@
-"""What a tiny spiking network and the shipped encoder compute, as digests that another machine must equal.
+"""The results of a tiny spiking network and the shipped encoder, as digests that another machine must equal.
 
 PYTHONPATH=tests:. python -m support.spiking_golden      writes tiny.tflite and golden.json anew (on x86-64)
 """

@@ -13,7 +13,7 @@ STATE_SIZE = "48M"
 
 
 class Device(NamedTuple):
-    """What it takes to boot."""
+    """The files to boot from."""
 
     qemu: Qemu
     kernel: Path

@@ -8,7 +8,7 @@ from virtual_device.modules import Modules
 from virtual_device.packages import download, run, unpack, versions
 
 ROOT_MODULES = ("crc32c_generic", "virtio_pci", "virtio_blk", "ext4")
-"""What mounts the root disk."""
+"""The drivers needed to mount the root disk."""
 GUEST_MODULES = (*ROOT_MODULES, "virtio_rng", "vivid", "configfs", "autofs4", "dummy")
 
 INIT = """\

@@ -21,7 +21,7 @@ class GuestSilent(Exception):
 
 
 class Qemu(NamedTuple):
-    """How QEMU is called."""
+    """The program QEMU, its options and its environment."""
 
     program: str
     options: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a virtual device needs of the machine that builds and runs it, and how to get it."""
+"""Programs that the machine needs which builds and runs a virtual device, and how to install them."""
 
 import os
 import platform

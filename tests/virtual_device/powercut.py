@@ -1,4 +1,4 @@
-"""What is left on a disk after a power cut: all that was flushed, and any part of what was not.
+"""The content of a disk after a power cut: all that was flushed, and any part of the rest.
 
 A killed QEMU leaves every write in the host's memory, which a pulled plug would not. So the disk's writes are logged
 (QEMU's blklogwrites, the format of the kernel's dm-log-writes), and the disk is made again from the log.
@@ -29,7 +29,7 @@ class Write(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """What a power cut did."""
+    """The effect of a power cut."""
 
     flushes: int
     durable: int

@@ -1,4 +1,4 @@
-"""What came of a run: a table for people, JSON for machines."""
+"""The results of a run: a table for people, JSON for programs."""
 
 import json
 import re
@@ -11,7 +11,7 @@ MARKS = r"(<!-- scenarios, by make test-system KEEP=1 -->\n).*?(\n<!-- end -->)"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one scenario went."""
+    """The result of one scenario."""
 
     plan: str
     scenario: str
@@ -71,7 +71,7 @@ class Report:
 
 
 def _numbers(figures: dict[str, Any]) -> str:
-    """What is short enough for a table: numbers, and lists of them."""
+    """Return the figures that are short enough for a table: numbers, and lists of them."""
     kept = {name: value for name, value in figures.items() if not isinstance(value, str)}
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in kept.items())
 

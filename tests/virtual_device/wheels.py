@@ -9,7 +9,7 @@ from virtual_device import REPOSITORY
 from virtual_device.packages import run
 
 EXTRAS = ("gpio", "web", "mqtt")
-"""What a device may use; the guest has it all."""
+"""The optional dependencies that a device may use; the guest has all of them."""
 TEST_TOOLS = ("pytest>=8",)
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64")
 

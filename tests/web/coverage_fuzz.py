@@ -58,7 +58,7 @@ def manifest(data: bytes) -> None:
 
 
 def offer(data: bytes) -> None:
-    """What another device sends, with a right header around the zip file."""
+    """A message of another device, with a right header around the zip file."""
     with suppress(EdgeAppError):
         unpack(data, None)
     unpack(pack("one", "a", 1, 1, data, None), None)

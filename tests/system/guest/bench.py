@@ -1,4 +1,4 @@
-"""What a scenario works with: the service, its journal, the device's hands and eyes, and the line to the host."""
+"""The tools of a scenario: the service, its journal, the device's buttons, lights and camera, the line to the host."""
 
 import functools
 import json
@@ -18,11 +18,11 @@ GUEST = "/opt/material/guest"
 STATE, CACHE = "/var/lib/edge-app", "/var/cache/edge-app"
 UNIT = "edge-app"
 LIMIT_S = 240.0
-"""How long a scenario waits for what must come, on a machine at rest."""
+"""Longest wait of a scenario for an expected event, on a machine without other load."""
 
 
 class NotSo(AssertionError):
-    """What a scenario expects did not happen."""
+    """An event that a scenario expects did not happen."""
 
 
 def require(condition: object, what: str) -> None:
@@ -113,7 +113,7 @@ def uptime_s() -> float:
 
 
 class Journal:
-    """What the service and systemd say of it, from now on."""
+    """The log lines of the service, and systemd's about it, from now on."""
 
     def __init__(self) -> None:
         command = ["journalctl", "-f", "-n", "0", "-o", "cat", "-u", UNIT]

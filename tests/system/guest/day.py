@@ -19,12 +19,12 @@ SETTINGS = {
     "lights": {"uri": '"gpio:bench?cup=3,cat=4,status=5"'},
     "web": {"enabled": "true", "loopback_role": '"none"'},
 }
-"""What a person would set in the file that install-service left."""
+"""Settings that a person would write into the file that install-service made."""
 LEARNT, UNDONE = 1, 2
 """Flashes of the status light; docs/buttons.md."""
 PAGE = "http://127.0.0.1:8765"
 TAUGHT = Path("/root/taught.json")
-"""What was stored at the end of the day, for the days after."""
+"""The examples stored at the end of the day, for the days after."""
 STOP_S = 10.0
 """TimeoutStopSec of the unit: systemd would kill what takes longer."""
 

@@ -20,7 +20,7 @@ OWN = (
     "[Install]",
     "WantedBy",
 )
-"""What makes the unit a service that lives, and what the probe, a program that ends, has otherwise."""
+"""Settings that differ between the service, which keeps running, and the probe, a program that ends."""
 COMPARED = (
     "User", "SupplementaryGroups", "NoNewPrivileges", "CapabilityBoundingSet", "ProtectSystem", "ProtectHome",
     "PrivateTmp", "PrivateNetwork", "PrivateIPC", "IPAddressDeny", "IPAddressAllow", "ProtectClock",
@@ -30,7 +30,7 @@ COMPARED = (
     "StateDirectory", "CacheDirectory", "UMask", "TasksMax",
 )  # fmt: skip
 NEEDED = "needed: "
-"""What the service must be able to do begins so in the probe's answer; all else must be denied."""
+"""Prefix, in the probe's answer, of an operation that the service needs; all others must be denied."""
 
 
 def sandbox(bench: Bench) -> Figures:

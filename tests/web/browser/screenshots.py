@@ -26,7 +26,7 @@ SETTLED = (0.6, 2.6)
 
 
 class Show:
-    """What the scene shows at the frame on the screen."""
+    """The scene at the frame on the screen."""
 
     def __init__(self, page: Page) -> None:
         self._page = page

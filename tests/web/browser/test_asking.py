@@ -1,4 +1,4 @@
-"""What is this picture? A picture is chosen or dropped; the decision is shown and nothing is taught."""
+"""A picture is chosen or dropped on the page; the decision is shown and nothing is taught."""
 
 import base64
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the page shows before anyone teaches."""
+"""The page before anyone teaches."""
 
 import pytest
 
