@@ -1,7 +1,7 @@
 """The interface between the live device and its clients: web page, API and MQTT."""
 
 from edge_app.control.class_reports import ClassReport
-from edge_app.control.control import Classification, Control, StrictnessReport
+from edge_app.control.control import Control, DecidedPicture, StrictnessReport
 from edge_app.control.errors import Busy, FrameGone, NotInTray, RequestReused, UnreadablePicture, UploadGone
 from edge_app.control.hub import Hub
 from edge_app.control.pictures import JpegFrame
@@ -17,11 +17,11 @@ __all__ = [
     "Advice",
     "Busy",
     "ClassReport",
-    "Classification",
     "Condition",
     "Control",
     "Corrected",
     "Decided",
+    "DecidedPicture",
     "DeviceStatus",
     "Event",
     "FrameGone",

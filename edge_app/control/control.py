@@ -67,7 +67,7 @@ class Identity(NamedTuple):
     """The configuration as a table of sections. It holds no secrets: they are in files."""
 
 
-class Classification(NamedTuple):
+class DecidedPicture(NamedTuple):
     """The decision on a picture that a client sent."""
 
     decision: Decision
@@ -193,13 +193,13 @@ class Control:
         counts = self._learner.spike_counts(embedding)
         return seen.sequence, self._pipeline.teacher.coach.most_similar(counts, limit)
 
-    def classify(self, picture: Picture) -> Classification:
+    def classify(self, picture: Picture) -> DecidedPicture:
         """Decide on a picture by itself, and teach nothing; takes as long as decoding and encoding it.
 
         Raises UnreadablePicture.
         """
         decision = self._learner.classify(self._outside.encode(self._outside.prepare(picture).image))
-        return Classification(decision, self._pipeline.teacher.calibrator.verdict(decision, self._pipeline.strictness))
+        return DecidedPicture(decision, self._pipeline.teacher.calibrator.verdict(decision, self._pipeline.strictness))
 
     def await_picture(self, sequence: int, timeout_s: float) -> bool:
         """Wait up to `timeout_s` for a frame other than `sequence`; return whether there is one."""

@@ -34,7 +34,7 @@ def decision(event: control.Decided) -> schema.Decision:
     )
 
 
-def classification(one: control.Classification) -> schema.Classification:
+def classification(one: control.DecidedPicture) -> schema.Classification:
     """Return the decision on a picture that was sent."""
     decided, verdict = one
     return schema.Classification(
