@@ -17,6 +17,8 @@ from edge_app.devices.view import Region, View, ViewedCamera
 from edge_app.errors import DeviceError, EdgeAppError, InputError
 from edge_app.files import expanded
 from edge_app.pipeline.events import Listener
+from edge_app.pipeline.kept_strictness import FILE as STRICTNESS_FILE
+from edge_app.pipeline.kept_strictness import KeptStrictness
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts, PipelineStatus
 from edge_app.pipeline.references import FILE as REFERENCES_FILE
 from edge_app.pipeline.references import ClassReferences
@@ -107,7 +109,8 @@ def open_device(
     hub.listen(listener)
     parts = _open_devices(stack, config, clock, encoder, manifest, learner, own or OwnDevices())
     references = ClassReferences(folder / REFERENCES_FILE, learner.history())
-    pipeline = Pipeline(parts, clock, logs.report, config, tell=hub.tell, references=references)
+    kept = KeptStrictness(folder / STRICTNESS_FILE)
+    pipeline = Pipeline(parts, clock, logs.report, config, tell=hub.tell, references=references, kept_strictness=kept)
     # without clients nobody would look at pictures or keep them
     if not _has_clients(config) and own is None:
         return OpenedDevice(pipeline, learner, None)

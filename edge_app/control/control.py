@@ -229,7 +229,7 @@ class Control:
         return StrictnessReport(strictness, calibrator.limit(strictness), calibrator.preview(PREVIEWED_AT))
 
     def set_strictness(self, value: float) -> StrictnessReport:
-        """Use another strictness from the next frame on, until the configuration is read again. Raises InputError."""
+        """Use another strictness from the next frame on, also after a restart. Raises InputError."""
         self._pipeline.strictness = value
         return self.strictness()
 

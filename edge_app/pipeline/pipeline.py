@@ -19,6 +19,7 @@ from edge_app.pipeline.decide import Decide, SharedIndicator
 from edge_app.pipeline.encode import Encode, EncodedFrame, FrameEncoder, Prepare, PreparedFrame, Preprocess
 from edge_app.pipeline.events import HEALTH_REPORTS, Corrected, Decided, Event, Health, Listener
 from edge_app.pipeline.gestures import ButtonWatch
+from edge_app.pipeline.kept_strictness import KeptStrictness
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.recent import RecentFrames
@@ -88,16 +89,16 @@ class Pipeline:
         *,
         tell: Listener = lambda _: None,
         references: ClassReferences | None = None,
+        kept_strictness: KeptStrictness | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Without `references` those of buttons and lights last until the program ends.
+        """Without `references` those of buttons and lights last until the program ends, as a strictness that is set.
 
         `wall` stamps the events, nanoseconds since 1970.
         """
         self.references = references or ClassReferences()
-        self._log = report
-        self._listener = tell
-        self._wall = wall
+        self._kept_strictness = kept_strictness or KeptStrictness()
+        self._log, self._listener, self._wall = report, tell, wall
         self._learner = parts.learner
         self._stop, self._ended = threading.Event(), threading.Event()
         self._guard = threading.Lock()  # for `failure` and the set of working stages
@@ -112,7 +113,7 @@ class Pipeline:
         self.life = Heartbeats(clock)
         self.recent = RecentFrames()
         self._commands = CommandQueue()
-        self._pace = Pace(config, clock, self._report)
+        self._pace = Pace(self._with_strictness(config), clock, self._report)
         stages = self._build(parts, clock, config)
         self.stages: Mapping[str, Stage] = {stage.name: stage for stage in stages}
         # daemons: a stage that hangs in a driver must not keep the process alive
@@ -190,14 +191,15 @@ class Pipeline:
 
     @property
     def strictness(self) -> float:
-        """When a decision is "unknown", 0..1, as [decision] strictness."""
+        """When a decision is "unknown", 0..1, as [decision] strictness; set, it is kept until that is changed."""
         return self._pace.config.decision.strictness
 
     @strictness.setter
     def strictness(self, value: float) -> None:
-        """Change it from the next frame on, until the configuration is read again. Raises InputError."""
+        """Change it from the next frame on. Raises InputError."""
         config = self._pace.config
         value = check_strictness(value)
+        self._kept_strictness.set(value)
         # replaced as a whole: the stages read it without a lock
         self._pace.config = replace(config, decision=replace(config.decision, strictness=value))
         self._report(logging.INFO, "strictness_changed", strictness=value)
@@ -219,7 +221,12 @@ class Pipeline:
 
     def reconfigure(self, config: Config) -> None:
         """Apply [decision], [idle] and [temperature] from the next frame on."""
-        self._pace.config = config
+        self._pace.config = self._with_strictness(config)
+
+    def _with_strictness(self, config: Config) -> Config:
+        """Return the configuration as it was read, with the strictness in use."""
+        value = self._kept_strictness.in_use(config.decision.strictness)
+        return replace(config, decision=replace(config.decision, strictness=value))
 
     @property
     def commands_waiting(self) -> bool:

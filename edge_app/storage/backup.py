@@ -5,6 +5,7 @@
     examples.sqlite                the database: examples, journal, history of undo
     class-references.json          the classes that buttons and lights refer to, where there are any
     offers-seen.json               offers of other devices that were answered, where there are any
+    strictness.json                the strictness set on the page or over the API, where it was
     config.toml                    the configuration
 
 Tokens, passwords and keys are not part of it. Snapshots are not either: a start makes them from the journal.
@@ -24,14 +25,21 @@ from edge_app.closing import Closing
 from edge_app.errors import InputError
 from edge_app.files import GROUP_READABLE
 from edge_app.storage.errors import os_errors
-from edge_app.storage.folder import CLASS_REFERENCES, DATABASE, EXPORT_PREFIX, OFFERS_SEEN, database_path
+from edge_app.storage.folder import (
+    CLASS_REFERENCES,
+    DATABASE,
+    EXPORT_PREFIX,
+    OFFERS_SEEN,
+    STRICTNESS,
+    database_path,
+)
 from edge_app.storage.store import Store
 from edge_app.text import printable
 from edge_app.unzip import check_count, unzip, unzip_to
 
 FORMAT, VERSION = "edge-app backup", 1
 MANIFEST, MANIFEST_SUM, CONFIG = "backup.json", "backup.sha256", "config.toml"
-COMPANIONS: tuple[str, ...] = (CLASS_REFERENCES, OFFERS_SEEN)
+COMPANIONS: tuple[str, ...] = (CLASS_REFERENCES, OFFERS_SEEN, STRICTNESS)
 ALLOWED = {DATABASE, CONFIG, *COMPANIONS}
 MOST_ENTRIES = 16
 MANIFEST_BYTES, SMALL_BYTES = 1 << 20, 4 << 20

@@ -15,8 +15,8 @@ from edge_app.storage.errors import os_errors
 DATABASE = "examples.sqlite"
 SNAPSHOTS = "snapshots"
 LOCK = "lock"
-CLASS_REFERENCES, OFFERS_SEEN = "class-references.json", "offers-seen.json"
-"""Files that belong to the examples: names of classes kept by buttons and lights, offers that were answered."""
+CLASS_REFERENCES, OFFERS_SEEN, STRICTNESS = "class-references.json", "offers-seen.json", "strictness.json"
+"""Files that belong to the examples: classes of buttons and lights, answered offers, the strictness that was set."""
 EXPORT_PREFIX, IMPORT_PREFIX, RESTORE_PREFIX = ".export-", ".import-", ".restore-"
 """Of temporary files in the state folder during an export or a backup, an import, and a restore."""
 # .new*: databases that were being created; recovery.tmp: see recovery.py; before-rebuild: see learner/rebuild.py

@@ -131,7 +131,7 @@ _OPERATIONS = (
               "When a decision is unknown, and what other settings would have done to the newest examples",
               schema.Strictness, handlers.strictness),
     Operation("setStrictness", "PUT", "/strictness", "administer",
-              "Change when a decision is unknown, until the configuration is read again",
+              "Change when a decision is unknown; it is kept until [decision] strictness is changed",
               schema.Strictness, handlers.set_strictness, body=schema.SetStrictness),
     Operation("getConfig", "GET", "/config", "administer", "The configuration; it contains no secrets",
               dict, handlers.config),

@@ -256,6 +256,18 @@ def test_other_settings_are_taken_over_while_running(learner: Learner) -> None:
         rig.wait_for_decided(lambda decided: not decided[-1].fresh)
 
 
+def test_a_strictness_that_was_set_survives_a_reload_and_yields_to_another_configured_one(learner: Learner) -> None:
+    pipeline = Rig(learner).pipeline
+    pipeline.strictness = 0.8
+    pipeline.reconfigure(quiet_config(idle=IdleConfig(threshold=200)))
+    assert pipeline.strictness == 0.8
+    pipeline.reconfigure(quiet_config(decision=DecisionConfig(strictness=0.25)))
+    assert pipeline.strictness == 0.25
+    with pytest.raises(InputError, match="strictness = 2"):
+        pipeline.strictness = 2
+    assert pipeline.strictness == 0.25
+
+
 def test_signs_of_life() -> None:
     clock = SimulatedClock()
     life = Heartbeats(clock)
