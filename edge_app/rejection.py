@@ -4,10 +4,11 @@
 learnt, show how new a right one is: with the median m of the novelty of those that were right, and the spread u from
 there to the ninth tenth,
 
-    limit = m + 5.25 (1 - strictness) u       a decision with a higher novelty is "unknown"
+    limit = m + 4.5 (1 - strictness) u       a decision with a higher novelty is "unknown"
 
 At 1/2 the limit lies well above all that was taught: what is taught in a few poses is used in more. Novelty falls as
-more is learnt, so outcome i of n counts (i/n)^2. Until there are enough, a prior counts as PRIOR_WEIGHT outcomes.
+more is learnt, so outcome i of n counts (i/n)^2, and novelty above FURTHEST, by which a first or second example may lie
+off, counts as FURTHEST. Until there are enough, a prior counts as PRIOR_WEIGHT outcomes.
 """
 
 from collections.abc import Sequence
@@ -20,10 +21,12 @@ from edge_app.confidence import OCTAVE
 from edge_app.errors import InputError
 
 DEFAULT = 0.5
-SPREADS = 5.25
+SPREADS = 4.5
 """From the median to the limit at strictness 0, if that had one."""
 PRIOR_MEDIAN, PRIOR_SPREAD, PRIOR_WEIGHT = 1.0 * OCTAVE, 4.0 * OCTAVE, 2.0
 """Right decisions after one example of each class."""
+FURTHEST = 3 * OCTAVE
+"""Novelty beyond this says nothing more about how new right decisions are."""
 RECENCY = 2
 NEWEST = 2000
 """Outcomes that are used."""
@@ -74,7 +77,7 @@ def spread_of(seen: Sequence[Seen]) -> Spread:
     # bounded: this runs with every press
     used = seen[-NEWEST:]
     right = np.array([one.right for one in used], bool)
-    novelty = np.array([one.novelty for one in used], float)
+    novelty = np.array([min(one.novelty, FURTHEST) for one in used], float)
     count = (np.arange(1, len(used) + 1) / max(len(used), 1)) ** RECENCY
     return _blend(novelty[right], count[right])
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from edge_app.rejection import (
+    FURTHEST,
     PREVIEWED,
     PRIOR_MEDIAN,
     PRIOR_SPREAD,
@@ -65,3 +66,10 @@ def test_a_preview_judges_each_decision_by_what_was_known_before_it() -> None:
 def test_a_preview_goes_back_so_far_and_no_further() -> None:
     assert preview(seen(PREVIEWED + 100), [0.5])[0].right + preview(seen(PREVIEWED + 100), [0.5])[0].wrong == PREVIEWED
     assert preview([], [0.5]) == [RejectionPreview(0.5, 0, 0, 0, 0)]
+
+
+def test_how_far_off_a_right_decision_was_does_not_open_the_limit() -> None:
+    """A first or second example may be right by luck, and far below the bar."""
+    usual = [Seen(0, True)] * 6
+    near, far = ([*usual, Seen(novelty, True), Seen(novelty, True)] for novelty in (FURTHEST, 40 * FURTHEST))
+    assert spread_of(far) == spread_of(near)

@@ -155,8 +155,11 @@ class DecorrelatedColumns(Columns):
         With y the point that the drives of the winner and its nearest columns are the projections of, y_k the mean of
         class k, w the winner, r the nearest other class, and a = OWN_SPREAD, in mean norms:
 
-            novelty     log2(a + |y - y_w|^2) - log2(a + |y|^2) / 2, and 32 octaves more for each mean norm that the
-                        winner's drive stays below LEAST_DRIVE, or below the background's highest plus its lead
+            novelty     log2(a + |y - y_w|^2) - log2(a + |y|^2) / 2, more log2 of the norm of the winner's class, less
+                        twice the winner's lead over the other drives, more the highest drive of the background, and
+                        32 octaves more for each mean norm that the drive stays below what is needed: LEAST_DRIVE, or
+                        the background's highest plus its lead, and more where the example is nearer to the background
+                        than what was taught, or at a wide angle to the mean of the class; less for few examples
             separation  log2(a + |y - y_r|^2) - log2(a + |y - y_w|^2)
         """
         activity, background = self._activity, self._background
@@ -174,6 +177,8 @@ class DecorrelatedColumns(Columns):
             self._common,
             background.weights,
             background.tonic,
+            background.axis,
+            background.middle,
         )
         return Appraisal(novelty, separation, learnt)
 
@@ -370,6 +375,7 @@ class DecorrelatedColumns(Columns):
             self._rows,
         )
         kernels.refresh_background(self._background, self._common)
+        kernels.refresh_kinship(self._background, self._common, self.uses, self._rule.resting_classes)
 
 
 def _make_background(counts: NDArray[np.uint8] | None, n_inputs: int) -> Background:
@@ -383,4 +389,7 @@ def _make_background(counts: NDArray[np.uint8] | None, n_inputs: int) -> Backgro
         weights=np.zeros(counts.shape, np.int16),
         tonic=np.zeros(len(counts), np.int64),
         no_correction=np.zeros(n_inputs, np.int32),
+        centre=(counts.astype(np.int64).sum(axis=0) << 16) // max(len(counts), 1),
+        axis=np.zeros(n_inputs, np.int64),
+        middle=np.zeros(2, np.int64),
     )

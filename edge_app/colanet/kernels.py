@@ -56,6 +56,12 @@ LEAST_NORM = 64
 """Least mean norm, Q.16, that drives are told in."""
 LEAST_DRIVE = 7 << 12
 """Drive below which nothing is familiar, Q.16 in mean norms."""
+LEAST_KINSHIP = 6 << 12
+"""Kinship with what was taught below which more drive is needed, twice what is missing, Q.16."""
+FIRST_KINSHIP = 5 << 14
+"""Divided by the examples of the class: how much less kinship is enough while there are few, Q.16."""
+LIKENESS = 27
+"""In 64ths, the squared cosine of an example and its class's mean, after many, below which more drive is needed."""
 LEAST_ERROR = 1 << 6
 """Errors below a thousandth, Q0.16, correct nothing."""
 
@@ -117,6 +123,12 @@ class Background(NamedTuple):
     """(r,): tonic inhibition, as the weights."""
     no_correction: NDArray[np.int32]
     """(n,) zeros."""
+    centre: NDArray[np.int64]
+    """(n,) Q.16: the mean of what they stand for."""
+    axis: NDArray[np.int64]
+    """(n,) Q.20: the mean drive of what was taught, less their own."""
+    middle: NDArray[np.int64]
+    """(2,) Q.16: the point between the two means, and the distance of them, along the axis; 0 where there is none."""
 
 
 @compiled()
@@ -985,30 +997,75 @@ def distances(chosen, drives_, roots, mean, drive, common, mean_norm):  # type: 
 
 
 @compiled()
-def bar_of(counts, background_weights, background_tonic, mean_norm):  # type: ignore[no-untyped-def]
-    """Return the drive, Q.16 in mean norms, below which an example is new: counts (n,) uint8 also drive the background.
+def background_excitation(counts, weights, tonic, mean_norm):  # type: ignore[no-untyped-def]
+    """Return the highest drive of the background, Q.16 in mean norms; 0 where there is none.
 
-    background_weights (r, n) int16 and background_tonic (r,) int64, Q0.15.
+    counts (n,) uint8; weights (r, n) int16 and tonic (r,) int64 of the background, Q0.15.
     """
-    bar = np.int64(LEAST_DRIVE)
-    for r in range(background_tonic.shape[0]):
-        row = background_weights[r]
+    highest = np.int64(0)
+    for r in range(tonic.shape[0]):
+        row = weights[r]
         received = np.int64(0)
         for i in range(row.shape[0]):
             received += np.int64(row[i]) * np.int64(counts[i])
-        bar = max(bar, relative(received - background_tonic[r], mean_norm) + BACKGROUND_LEAD)
-    return bar
+        found = relative(received - tonic[r], mean_norm)
+        highest = found if r == 0 else max(highest, found)
+    return highest
+
+
+@compiled()
+def missing_kinship(counts, axis, middle, learnt):  # type: ignore[no-untyped-def]
+    """Return how much kinship, Q.16, counts (n,) uint8 lack with what was taught; 0 without a background.
+
+    Kinship is 1/2 at the mean of all taught classes, -1/2 at that of the background: axis and middle are its own.
+    """
+    if middle[1] == 0:
+        return np.int64(0)
+    along = np.int64(0)
+    for i in range(axis.shape[0]):
+        along += axis[i] * np.int64(counts[i])
+    kinship = cut((((along >> 4) - middle[0]) << 16) // middle[1], 22)
+    return max(LEAST_KINSHIP - FIRST_KINSHIP // learnt - kinship, 0)
+
+
+@compiled()
+def missing_likeness(counts, mean, learnt):  # type: ignore[no-untyped-def]
+    """Return by how much the cosine of counts (n,) uint8 and a mean (n,) int32 Q7.24 is too low, Q.16.
+
+    A mean of few examples is longer than what it stands for, so its cosines are lower: that is allowed for.
+    """
+    own, other, both = np.int64(0), np.int64(0), np.int64(0)
+    for i in range(mean.shape[0]):
+        count, expected = np.int64(counts[i]), np.int64(mean[i] >> 8)
+        own += count * count
+        other += expected * expected
+        both += count * expected
+    lengths = (isqrt(own << 32) * isqrt(other)) >> 16
+    least = (np.int64(LIKENESS) << 26) // isqrt(((LIKENESS * learnt + 64 - LIKENESS) << 32) // (64 * learnt))
+    return max(least - (both << 16) // max(lengths, 1), 0)
+
+
+@compiled()
+def bar_of(counts, mean, learnt, beside, axis, middle):  # type: ignore[no-untyped-def]
+    """Return the drive, Q.16 in mean norms, below which an example of the class with this mean is new.
+
+    learnt: its examples. beside: highest drive of the background, whose axis and middle follow.
+    """
+    bar = max(LEAST_DRIVE, beside + BACKGROUND_LEAD)
+    bar -= bar // (4 * learnt * learnt)
+    bar += 2 * missing_kinship(counts, axis, middle, learnt)
+    return bar + 6 * missing_likeness(counts, mean, learnt)
 
 
 @compiled()
 def appraise(  # type: ignore[no-untyped-def]
-    counts, spikes, potential, winner, best, mean, drive, uses, threshold, roots, common, weights, tonic
+    counts, spikes, potential, winner, best, mean, drive, uses, threshold, roots, common, weights, tonic, axis, middle
 ):
     """Return (novelty, separation, learnt) of a presentation: `Columns.appraise`.
 
     counts (n,) uint8; spikes, potential and winner as in `ColumnActivity`; best: the winning column. uses (neurons,)
-    int32. roots (neurons,) int64 Q.16: the norms. common (2, n) int64 as in `common_of`. weights and tonic are those of
-    the background, as in `bar_of`. Arrays one by one: numba keeps Python objects for the fields of a tuple.
+    int32. roots (neurons,) int64 Q.16: the norms. common (2, n) int64 as in `common_of`. weights, tonic, axis and
+    middle are those of the `Background`. Arrays one by one: numba keeps Python objects for the fields of a tuple.
     """
     used: Any = np.int64(0)
     total: Any = np.int64(0)
@@ -1029,12 +1086,17 @@ def appraise(  # type: ignore[no-untyped-def]
         near_drives[i] = relative(drives_[near[i]], mean_norm)
     found = distances(neurons[near], near_drives, roots, mean, drive, common, mean_norm)
     to_class = log2_of(OWN_SPREAD + found[1])
-    familiarity = (log2_of(OWN_SPREAD + found[0]) >> 1) - to_class
+    of_class = log2_of(max((own_roots[best] << 16) // mean_norm, 64))
+    familiarity = (log2_of(OWN_SPREAD + found[0]) >> 1) - to_class - of_class
+    beside: Any = background_excitation(counts, weights, tonic, mean_norm)
+    learnt: Any = max(np.int64(uses[neurons[best]]), 1)
+    bar: Any = bar_of(counts, mean[neurons[best]], learnt, beside, axis, middle)
     # a drive above the bar says nothing more about novelty
-    short = min(near_drives[0] - bar_of(counts, weights, tonic, mean_norm), 0)
+    short = min(near_drives[0] - bar, 0)
+    lead = max(near_drives[0] - max(near_drives[1], 0), 0) if near.shape[0] > 1 else near_drives[0]
     # np.int64, so that numba finds one type for both branches
     separation = log2_of(OWN_SPREAD + found[2:].min()) - to_class if near.shape[0] > 1 else np.int64(0)
-    return -(familiarity + (short >> 1)), separation, np.int64(uses[neurons[best]])
+    return (beside >> 6) - (familiarity + (lead >> 5) + (short >> 1)), separation, np.int64(uses[neurons[best]])
 
 
 @compiled()
@@ -1046,3 +1108,28 @@ def refresh_background(background, common):  # type: ignore[no-untyped-def]
         background.tonic[r] = scaled_weights(
             drive, background.no_correction, common[1], common[0], root, background.weights[r]
         )
+
+
+@compiled()
+def refresh_kinship(background, common, uses, resting):  # type: ignore[no-untyped-def]
+    """Recompute the background's axis and middle, with common (2, n) and resting as in `common_of`."""
+    used, columns = np.int64(0), background.tonic.shape[0]
+    for m in range(uses.shape[0]):
+        used += uses[m] > 0
+    background.axis[:] = 0
+    background.middle[:] = 0
+    if used == 0 or columns == 0:
+        return
+    for r in range(columns):
+        row = background.drive[r]
+        for i in range(row.shape[0]):
+            background.axis[i] += row[i]
+    middle, length = np.int64(0), np.int64(0)
+    for i in range(background.axis.shape[0]):
+        own, other = common[0, i] * (used + resting) // used, background.centre[i]
+        along = cut(common[1, i] * (used + resting) // used - background.axis[i] // columns, 30)
+        background.axis[i] = along
+        middle += ((own + other) >> 1) * along
+        length += (own - other) * along
+    background.middle[0] = middle >> 20
+    background.middle[1] = max(length >> 20, 64)

@@ -283,6 +283,7 @@ class DecorrelatedReference:
         self, params: Params, rule: Decorrelated, n_inputs: int, background: Sequence[Sequence[int]] = ()
     ) -> None:
         self.params, self.rule, self.n_inputs = params, rule, n_inputs
+        self.axis, self.middle, self.length = [0] * n_inputs, 0, 0
         self.background = [
             Neuron([0] * n_inputs, mean=[c << 24 for c in row], drive=[c << 20 for c in row], uses=1)
             for row in background
@@ -436,6 +437,22 @@ class DecorrelatedReference:
         for neuron in self.background:
             neuron.norm = self.norm(neuron, 0)
             self.scale(neuron)
+        self.tell_apart(used)
+
+    def tell_apart(self, used: Sequence[Neuron]) -> None:
+        """The axis from the mean of the background to that of the used neurons, the point between, their distance."""
+        self.length = 0
+        if not used or not self.background:
+            return
+        share = len(used) + self.rule.resting_classes
+        own = [common * share // len(used) for common in self.common_mean]  # Q.16
+        other = [(sum(b.mean[i] for b in self.background) >> 8) // len(self.background) for i in range(self.n_inputs)]
+        drive = [sum(b.drive[i] for b in self.background) // len(self.background) for i in range(self.n_inputs)]
+        self.axis = [
+            clip(common * share // len(used) - b, 2**30) for common, b in zip(self.common_drive, drive, strict=True)
+        ]  # Q.20
+        self.middle = dot([(a + b) >> 1 for a, b in zip(own, other, strict=True)], self.axis) >> 20
+        self.length = max(dot([a - b for a, b in zip(own, other, strict=True)], self.axis) >> 20, 64)
 
     def scale(self, neuron: Neuron) -> None:
         """Weights (V - mean V) / norm + U; tonic = mean m . weights."""
@@ -463,7 +480,8 @@ class DecorrelatedReference:
     def appraise(self, columns: Sequence[Column], counts: Sequence[int], best: int) -> tuple[int, int, int]:
         """Return novelty and separation, 1/1024 octave, and how often the winner was used.
 
-        novelty     log2(a + d_w) - log2(a + |y|^2) / 2, and 32 octaves for each mean norm that the drive is too low
+        novelty     log2(a + d_w) - log2(a + |y|^2) / 2 + log2(norm of the class) - 2 (drive - that of the next column)
+                    + that of the background + 32 max(0, bar - drive)
         separation  log2(a + least d_k of the others) - log2(a + d_w)
 
         y is the point whose projections on the 8 most driven columns are their drives u (L L' = their drives of one
@@ -488,13 +506,36 @@ class DecorrelatedReference:
             row[i] = max(row[i], 0) + 2**17
         factor = cholesky(shared)
         distance, *rest = (squared_length(factor, gap) for gap in gaps)
-        familiarity = (log2(2**11 + squared_length(factor, drive)) >> 1) - log2(2**11 + distance)
-        bar = 7 * 2**12  # Q.16
-        for neuron in self.background:
-            received = dot(neuron.weights, counts) - neuron.tonic
-            bar = max(bar, clip((received << 17) // unit, 2**22) + 3 * 2**12)
-        novelty = -(familiarity + (min(drive[0] - bar, 0) >> 1))
+        of_class = log2(max((near[0].norm << 16) // unit, 64))
+        familiarity = (log2(2**11 + squared_length(factor, drive)) >> 1) - log2(2**11 + distance) - of_class
+        lead = max(drive[0] - max(drive[1], 0), 0) if len(drive) > 1 else drive[0]
+        beside = max((self.background_drive(neuron, counts) for neuron in self.background), default=0)
+        short = min(drive[0] - self.bar(counts, near[0], beside), 0)
+        novelty = (beside >> 6) - (familiarity + (lead >> 5) + (short >> 1))
         return novelty, log2(2**11 + min(rest, default=distance)) - log2(2**11 + distance), near[0].uses
+
+    def background_drive(self, neuron: Neuron, counts: Sequence[int]) -> int:
+        """The drive of a column of the background, Q.16 in mean norms."""
+        received = dot(neuron.weights, counts) - neuron.tonic
+        return clip((received << 17) // max(self.mean_norm, 64), 2**22)
+
+    def bar(self, counts: Sequence[int], winner: Neuron, beside: int) -> int:
+        """The drive, Q.16 in mean norms, that an example of the winner's class has at least.
+
+        max(7/16, 3/16 + drive of the background) (1 - 1 / 4 n^2)
+        + 2 max(0, 3/8 - 5/4 / n - kinship)           1/2 at the mean of all taught, -1/2 at that of the background
+        + 6 max(0, k / sqrt(k + (1 - k) / n) - cos)   cosine of the counts and the mean of the class, k = 27/64
+        """
+        n = max(winner.uses, 1)
+        bar = max(7 * 2**12, beside + 3 * 2**12)
+        bar -= bar // (4 * n * n)
+        if self.length:
+            kinship = clip((((dot(self.axis, counts) >> 4) - self.middle) << 16) // self.length, 2**22)
+            bar += 2 * max(6 * 2**12 - 5 * 2**14 // n - kinship, 0)
+        mean = [m >> 8 for m in winner.mean]
+        lengths = math.isqrt(dot(counts, counts) << 32) * math.isqrt(dot(mean, mean)) >> 16
+        least = 27 * 2**26 // math.isqrt(((27 * n + 37) << 32) // (64 * n))
+        return bar + 6 * max(least - (dot(counts, mean) << 16) // max(lengths, 1), 0)
 
     def shared_drive(self, a: Neuron, b: Neuron) -> int:
         """The product of two neurons over both norms, Q.24, limited to +-4."""

@@ -1,5 +1,6 @@
 """Novelty: low for what was taught, high for what was not; and each of its parts does what it is there for."""
 
+import itertools
 from random import Random
 
 import numpy as np
@@ -47,6 +48,19 @@ def test_between_two_classes_is_newer_than_either_but_far_from_a_stranger() -> N
     assert novelty(network, patterns[0]) + OCTAVE < novelty(network, between) < novelty(network, patterns[3])
 
 
+def test_what_drives_a_second_class_as_well_is_newer_by_what_the_lead_lacks() -> None:
+    """Two octaves for each mean norm; beside the distances, which know of the second class too."""
+    network, patterns = taught()
+    shares = [(10 - share, share) for share in range(6)]
+    mixed = [[(a * p + b * q) // 10 for p, q in zip(*patterns[:2], strict=True)] for a, b in shares]
+    decisions = [network.predict_one(as_counts(one)) for one in mixed]
+    leads = [int(np.sort(one.excitation)[-1] - max(np.sort(one.excitation)[-2], 0)) for one in decisions]
+    assert leads == sorted(leads, reverse=True)
+    fraction = float(DEFAULT.plasticity.threshold)  # type: ignore[union-attr]
+    for one, other in itertools.pairwise(range(len(shares))):
+        assert decisions[other].novelty > decisions[one].novelty + 2 * fraction * (leads[one] - leads[other]) - 1
+
+
 def test_what_is_not_excited_enough_is_new_whatever_it_resembles_most() -> None:
     """A fifth of a class's pattern over what all classes have in common: nearest to its class, and still new."""
     network, patterns = taught()
@@ -64,7 +78,46 @@ def test_what_looks_like_the_background_is_new() -> None:
     mixed = [(2 * a + 3 * b) // 5 for a, b in zip(patterns[0], patterns[4], strict=True)]
     beside, _ = taught(np.array([patterns[4]], np.uint8))
     assert novelty(beside, mixed) > novelty(alone, mixed) + OCTAVE
-    assert novelty(beside, patterns[0]) == novelty(alone, patterns[0])
+    assert abs(novelty(beside, patterns[0]) - novelty(alone, patterns[0])) < OCTAVE
+
+
+def test_kinship_is_a_half_at_what_was_taught_and_minus_a_half_at_the_background() -> None:
+    columns = taught(np.array(prototypes(8, 2, N), np.uint8))[0].columns
+    background = columns._background  # type: ignore[attr-defined]
+    taught_mean = (columns.mean / 2**24).mean(axis=0)  # type: ignore[attr-defined]
+    for mean, expected in ((taught_mean, 0.5), (np.mean(prototypes(8, 2, N), axis=0), -0.5)):
+        along = mean @ (background.axis / 2**20) - background.middle[0] / 2**16
+        assert along / (background.middle[1] / 2**16) == pytest.approx(expected, abs=0.01)
+
+
+def test_what_lacks_kinship_or_likeness_needs_more_drive() -> None:
+    columns = taught(np.array(prototypes(8, 2, N), np.uint8))[0].columns
+    background, patterns = columns._background, prototypes(5, 5, N)  # type: ignore[attr-defined]
+    kinship = [
+        kernels.missing_kinship(as_counts(pattern), background.axis, background.middle, 6)
+        for pattern in (patterns[0], prototypes(8, 2, N)[0])
+    ]
+    assert kinship[0] == 0
+    assert kinship[1] > 2**14
+    likeness = [kernels.missing_likeness(as_counts(one), columns.mean[0], 6) for one in (patterns[0], [10] + [0] * 39)]  # type: ignore[attr-defined]
+    assert likeness[0] == 0
+    assert likeness[1] > 2**14
+    alone = taught()[0].columns._background  # type: ignore[attr-defined]
+    assert kernels.missing_kinship(as_counts(patterns[3]), alone.axis, alone.middle, 6) == 0
+
+
+def test_few_examples_need_less_of_each() -> None:
+    """A mean of few examples is longer than what it stands for, and excites less."""
+    columns = taught(np.array(prototypes(8, 2, N), np.uint8))[0].columns
+    background, far = columns._background, as_counts([10] + [0] * 39)  # type: ignore[attr-defined]
+    near = as_counts(prototypes(8, 2, N)[0])
+    for few, many in ((1, 2), (2, 8), (8, 100)):
+        assert kernels.missing_kinship(near, background.axis, background.middle, few) < kernels.missing_kinship(
+            near, background.axis, background.middle, many
+        )
+        assert kernels.missing_likeness(far, columns.mean[0], few) < kernels.missing_likeness(
+            far, columns.mean[0], many
+        )  # type: ignore[attr-defined]
 
 
 def test_the_background_changes_no_label_and_nothing_that_is_learnt() -> None:
