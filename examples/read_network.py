@@ -52,11 +52,27 @@ def novelty(network, counts, drives, best):
             value = (shared[i][j] << 24) - sum(shared[i][k] * shared[j][k] for k in range(j))
             shared[i][j] = cut(value // shared[j][j], 26)
     received = counts @ network["background_weights"].T.astype(np.int64) - network["background_tonic"]
-    bar = max([relative(value, norm) + int(network["background_lead"]) for value in received], default=0)
-    short = min(own[0] - max(bar, int(network["least_drive"])), 0)
+    beside = max((relative(value, norm) for value in received), default=0)
+    lead = max(own[0] - max(own[1], 0), 0) if n > 1 else own[0]
+    short = min(own[0] - least_drive(network, counts, best, beside), 0)
     spread = int(network["own_spread"])
     to_class, to_mean = (log2(spread + squared_length(shared, values)) for values in (gaps, own))
-    return to_class - (to_mean >> 1) - (short >> 1)
+    familiarity = (to_mean >> 1) - to_class - log2(max((int(norms[best]) << 16) // norm, 64))
+    return (beside >> 6) - (familiarity + (lead >> 5) + (short >> 1))
+
+
+def least_drive(network, counts, best, beside):
+    """Return the drive, Q.16, that an example of the class `best` has at least; beside: that of the background."""
+    bar = max(int(network["least_drive"]), beside + int(network["background_lead"]))
+    bar -= bar // int(network["few"][best])
+    middle, length = (int(value) for value in network["middle"])
+    if length:
+        kinship = cut(((int(counts @ network["axis"]) >> 4) - middle << 16) // length, 22)
+        bar += 2 * max(int(network["least_kinship"][best]) - kinship, 0)
+    mean, counts = network["means"][best].astype(np.int64), counts.astype(np.int64)
+    lengths = isqrt(int(counts @ counts) << 32) * isqrt(int(mean @ mean)) >> 16
+    cosine = (int(counts @ mean) << 16) // max(lengths, 1)
+    return bar + 6 * max(int(network["least_cosine"][best]) - cosine, 0)
 
 
 def cut(value, bits):

@@ -256,12 +256,19 @@ class DecorrelatedColumns(Columns):
         shared = np.zeros((self.uses.size, self.uses.size), np.int64)
         kernels.shared_drives(self.mean, self.drive, self._common, self._roots, shared)
         used = int(np.count_nonzero(self.uses))
+        learnt = [max(int(uses), 1) for uses in self.uses]
         return {
             "mean_norm": np.array(max(int(self._roots.sum()) // (used or 1), kernels.LEAST_NORM)),
             "norms": self._roots.copy(),
             "shared": shared,
             "background_weights": self._background.weights,
             "background_tonic": self._background.tonic,
+            "axis": self._background.axis,
+            "middle": self._background.middle,
+            "means": self.mean >> 8,
+            "few": np.array([4 * n * n for n in learnt]),
+            "least_kinship": np.array([kernels.least_kinship(n) for n in learnt]),
+            "least_cosine": np.array([kernels.least_cosine(n) for n in learnt]),
             "neighbours": np.array(kernels.NEIGHBOURS),
             "ridge": np.array(kernels.RIDGE),
             "own_spread": np.array(kernels.OWN_SPREAD),

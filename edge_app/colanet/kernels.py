@@ -1014,6 +1014,22 @@ def background_excitation(counts, weights, tonic, mean_norm):  # type: ignore[no
 
 
 @compiled()
+def least_kinship(learnt):  # type: ignore[no-untyped-def]
+    """Return the kinship, Q.16, that an example of a class of so many examples has at least."""
+    return LEAST_KINSHIP - FIRST_KINSHIP // np.int64(learnt)
+
+
+@compiled()
+def least_cosine(learnt):  # type: ignore[no-untyped-def]
+    """Return the cosine, Q.16, of an example and the mean of its class, of so many examples, that is expected.
+
+    A mean of few examples is longer than what it stands for, so its cosines are lower: that is allowed for.
+    """
+    learnt = np.int64(learnt)
+    return (np.int64(LIKENESS) << 26) // isqrt(((LIKENESS * learnt + 64 - LIKENESS) << 32) // (64 * learnt))
+
+
+@compiled()
 def missing_kinship(counts, axis, middle, learnt):  # type: ignore[no-untyped-def]
     """Return how much kinship, Q.16, counts (n,) uint8 lack with what was taught; 0 without a background.
 
@@ -1025,15 +1041,12 @@ def missing_kinship(counts, axis, middle, learnt):  # type: ignore[no-untyped-de
     for i in range(axis.shape[0]):
         along += axis[i] * np.int64(counts[i])
     kinship = cut((((along >> 4) - middle[0]) << 16) // middle[1], 22)
-    return max(LEAST_KINSHIP - FIRST_KINSHIP // learnt - kinship, 0)
+    return max(least_kinship(learnt) - kinship, 0)
 
 
 @compiled()
 def missing_likeness(counts, mean, learnt):  # type: ignore[no-untyped-def]
-    """Return by how much the cosine of counts (n,) uint8 and a mean (n,) int32 Q7.24 is too low, Q.16.
-
-    A mean of few examples is longer than what it stands for, so its cosines are lower: that is allowed for.
-    """
+    """Return by how much the cosine of counts (n,) uint8 and a mean (n,) int32 Q7.24 is too low, Q.16."""
     own, other, both = np.int64(0), np.int64(0), np.int64(0)
     for i in range(mean.shape[0]):
         count, expected = np.int64(counts[i]), np.int64(mean[i] >> 8)
@@ -1041,8 +1054,7 @@ def missing_likeness(counts, mean, learnt):  # type: ignore[no-untyped-def]
         other += expected * expected
         both += count * expected
     lengths = (isqrt(own << 32) * isqrt(other)) >> 16
-    least = (np.int64(LIKENESS) << 26) // isqrt(((LIKENESS * learnt + 64 - LIKENESS) << 32) // (64 * learnt))
-    return max(least - (both << 16) // max(lengths, 1), 0)
+    return max(least_cosine(learnt) - (both << 16) // max(lengths, 1), 0)
 
 
 @compiled()

@@ -63,7 +63,7 @@ def test_the_same_decision_on_many_embeddings(classes: int, examples: int, backg
     wanted = [None if decision.novelty > limit else decision.label for decision in decisions]
     assert [READER.decide(found, row) for row in shown] == wanted
     assert None in wanted
-    assert classes == 1 or len(set(wanted)) > 2
+    assert classes < 3 or len(set(wanted)) > 2
 
 
 def test_a_column_without_examples_is_no_neighbour() -> None:
