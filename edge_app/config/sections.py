@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self, TypeVar
 
 from edge_app.checks import FLAG, NAME, SHORT, Check, checked, list_of, matching, number, one_of, text, whole
-from edge_app.config.values import ADDRESS, CLASSES, NETWORKS, PATH, REGION, device
+from edge_app.config.values import ADDRESS, ANCESTORS, CLASSES, GATEWAY, NETWORKS, PATH, REGION, device
 from edge_app.devices import BUTTONS, CAMERAS, INDICATORS
 from edge_app.devices.uri import split_scheme, without_password
 from edge_app.errors import InputError
@@ -325,6 +325,11 @@ class MqttConfig(Section):
         matching(f"|{_TOPIC}", 'the prefix of a topic, or "" (off)'),
         'Home Assistant\'s discovery prefix; "": announce nothing, and remove earlier announcements.',
     )
+    page: str = _key(
+        "",
+        matching(r"|https?://[^\s?#\x00-\x1f]+", 'an address such as "https://shelf.local:8765", or ""'),
+        'Address of this device\'s page, for the link in Home Assistant, such as "https://shelf.local:8765"; "": none.',
+    )
     commands: str = _key(
         "none",
         one_of(*MQTT_ROLES),
@@ -423,6 +428,19 @@ class WebConfig(Section):
         NETWORKS,
         "Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted. Clients that come through one "
         "need a token.",
+    )
+    gateway: str = _key(
+        "",
+        GATEWAY,
+        "Address of a gateway that only signed-in people come through, such as the ingress of Home Assistant "
+        "(172.30.32.2); its clients need no token.",
+    )
+    gateway_role: str = _key("administer", one_of(*ROLES), "Role of those who come through the gateway.")
+    frame_ancestors: tuple[str, ...] = _key(
+        (),
+        ANCESTORS,
+        'Sites whose pages may show the page in a frame, such as ["https://home.example:8123"]; "self": a page of the '
+        "same site, as under ingress.",
     )
     max_clients: int = _key(16, whole(1, 1000), "Pages open at a time.")
     picture_fps: float = _key(10.0, number(0.1, 60, "fps"), "Pictures per second sent to a page at most.")

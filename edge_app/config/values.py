@@ -1,6 +1,7 @@
 """Checks of values that only the configuration has: devices, addresses, paths, the part of a picture."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +49,16 @@ def _address(value: Any) -> str:
         raise ValueError from None  # what is expected says it better
 
 
+_SITE = re.compile(r"self|https?://(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
+"""It goes into a header: nothing that could end the directive, or begin another header."""
+
+
+def _ancestor(value: Any) -> str:
+    if not isinstance(value, str) or not _SITE.fullmatch(value):
+        raise ValueError
+    return value
+
+
 def _network(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError
@@ -68,6 +79,10 @@ PATH = Check("an absolute path in quotes", _absolute)
 ADDRESS = Check(
     "an IP address of this machine in quotes: 127.0.0.1 for this machine only, 0.0.0.0 or :: for all",
     _address,
+)
+GATEWAY = Check('an IP address in quotes, or ""', lambda value: value if value == "" else _address(value))
+ANCESTORS = list_of(
+    Check("a site", _ancestor), 'a list of sites such as ["https://home.example:8123"], without a path, or "self"'
 )
 NETWORKS = list_of(
     Check("a network", _network), 'a list of IP addresses or networks, such as ["127.0.0.1", "10.0.0.0/24"]'

@@ -230,6 +230,9 @@ class Bridge(Closing):
         now = self._entities(labels)
         # before they are published: after a power cut in between nobody would know the topics
         self._retained.add((*now, *self._topics.states))
+        old = self._announced_singly() if before is None else []
+        for topic in old:
+            self.outbox.retain(topic, discovery.MIGRATE)
         for topic in (before or {}).keys() - now.keys():
             self.outbox.state(topic, b"")
         for topic, content in now.items():
@@ -239,17 +242,26 @@ class Bridge(Closing):
             self._remove_leftovers(now.keys())
         return now != before
 
+    def _announced_singly(self) -> list[str]:
+        """Return the topics of entities that an earlier version announced, and that the device takes over."""
+        prefix = self._config.discovery
+        if not prefix:
+            return []
+        device = self._topics.device
+        return sorted(topic for topic in self._retained.topics if discovery.earlier(topic, prefix, device))
+
     def _entities(self, labels: list[str]) -> dict[str, bytes]:
         if not self._config.discovery:
             return {}
-        return discovery.announcements(
-            self._config.discovery,
+        content = discovery.announcement(
             self._topics,
             self._settings.name,
             labels,
             commands=self._settings.takes_commands,
             pictures=bool(self._config.picture_side),
+            page=self._config.page,
         )
+        return {discovery.topic_of(self._config.discovery, self._topics.device): content}
 
     def _remove_leftovers(self, announced: Collection[str]) -> None:
         """Remove what earlier runs left under another prefix, base or name of the device, or have not removed."""
@@ -260,4 +272,4 @@ class Bridge(Closing):
                 self._fleet.remove(topic)
         # and what a run before this list was kept had announced
         prefix = self._config.discovery or MqttConfig().discovery
-        self.client.subscribe([discovery.pattern(prefix, self._topics.device)])
+        self.client.subscribe(discovery.patterns(prefix, self._topics.device))

@@ -1,12 +1,15 @@
 """Home Assistant's MQTT discovery, which makes the device appear there by itself.
 
-One retained message for each entity, PREFIX/COMPONENT/NODE/OBJECT/config; an empty one removes the entity. See
-https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery.
+One retained message for the whole device, PREFIX/device/NODE/config, in which each entity is a component; an empty one
+removes the device, and a component that has only its platform is removed. See
+https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery. Earlier versions sent one message for each entity,
+PREFIX/COMPONENT/NODE/OBJECT/config; `earlier` recognises their topics.
 
 Home Assistant reads the states "none", "unknown" and "unavailable" as "there is no state". A class with such a name is
 shown in quotation marks there (`shown`); the templates add and remove them.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +19,10 @@ from edge_app.mqtt.payloads import EVENT_TYPES, to_json
 from edge_app.mqtt.topics import Topics
 
 ORIGIN = {"name": "edge-app", "sw_version": __version__}
+MIGRATE = b'{"migrate_discovery":true}'
+"""Sent to the topic of an entity that was announced by itself, before the device that takes it over."""
+OPTIONAL = (("image", "picture"), ("button", "undo"), ("text", "new_class"), ("select", "choice"), ("button", "teach"))
+"""Entities that a device may not have. Where it does not, they are announced with their platform alone."""
 NO_STATES = ("none", "unknown", "unavailable")
 _IS_RESERVED = f"label.strip('\"') | lower in {list(NO_STATES)}"
 
@@ -43,26 +50,28 @@ def node_of(device: str) -> str:
     return f"edge-app-{device}"
 
 
-def pattern(prefix: str, device: str) -> str:
-    """Return the subscription for everything that this device ever announced."""
-    return f"{prefix}/+/{node_of(device)}/+/config"
+def topic_of(prefix: str, device: str) -> str:
+    """Return the topic of the device's announcement."""
+    return f"{prefix}/device/{node_of(device)}/config"
 
 
-def announcements(
-    prefix: str, topics: Topics, name: str, classes: Sequence[str], *, commands: bool, pictures: bool
-) -> dict[str, bytes]:
-    """Return {topic: content} of all entities of a device."""
+def patterns(prefix: str, device: str) -> list[str]:
+    """Return the subscriptions for everything that this device ever announced."""
+    return [topic_of(prefix, device), f"{prefix}/+/{node_of(device)}/+/config"]
+
+
+def earlier(topic: str, prefix: str, device: str) -> bool:
+    """Return whether a topic is that of an entity that an earlier version announced by itself."""
+    head, _, last = topic.rpartition("/")
+    parts = head.removeprefix(f"{prefix}/").split("/")
+    return topic.startswith(f"{prefix}/") and last == "config" and len(parts) == 3 and parts[1] == node_of(device)
+
+
+def announcement(
+    topics: Topics, name: str, classes: Sequence[str], *, commands: bool, pictures: bool, page: str = ""
+) -> bytes:
+    """Return the device with all its entities; `page`: the address of its web page, if others can reach it."""
     node = node_of(topics.device)
-    shared = {
-        "device": {
-            "identifiers": [node],
-            "name": name,
-            "manufacturer": "edge-app",
-            "model": "A camera that learns",
-            "sw_version": __version__,
-        },
-        "origin": ORIGIN,
-    }
     found = _readings(topics)
     if pictures:
         found["image", "picture"] = {
@@ -73,15 +82,30 @@ def announcements(
         }
     if commands:
         found |= _controls(topics, classes)
-    for (component, entity), values in found.items():
-        values |= shared | {"unique_id": f"{node}-{entity}"}
+    components: dict[str, dict[str, Any]] = {entity: {"platform": platform} for platform, entity in OPTIONAL}
+    for (platform, entity), values in found.items():
+        shared = {"platform": platform, "unique_id": f"{node}-{entity}"}
+        shared["default_entity_id"] = f"{platform}.{_slug(name)}_{entity}"
         if "availability" not in values:
-            values["availability_topic"] = topics.own("status")
-        if component != "image":  # the only component without a quality of service
+            shared["availability_topic"] = topics.own("status")
+        if platform != "image":  # the only component without a quality of service
             values["qos"] = 1
-    return {
-        f"{prefix}/{component}/{node}/{entity}/config": to_json(values) for (component, entity), values in found.items()
+        components[entity] = shared | values
+    device = {
+        "identifiers": [node],
+        "name": name,
+        "manufacturer": "edge-app",
+        "model": "A camera that learns",
+        "sw_version": __version__,
     }
+    if page:
+        device["configuration_url"] = page
+    return to_json({"device": device, "origin": ORIGIN, "components": components})
+
+
+def _slug(name: str) -> str:
+    """Return a name as a part of an entity's id."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "edge_app"
 
 
 def _readings(topics: Topics) -> dict[tuple[str, str], dict[str, Any]]:

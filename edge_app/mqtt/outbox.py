@@ -72,9 +72,13 @@ class Outbox:
 
     def remove(self, topic: str) -> None:
         """Remove a retained message that an earlier run left; skipped while crowded, because events come first."""
+        self.retain(topic, b"")
+
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Replace a retained message that an earlier run left, in order with events; skipped while crowded."""
         if not self.crowded:
             with self._lock:
-                message = self._numbered(topic, b"", True)
+                message = self._numbered(topic, payload, True)
                 self._events[message.number] = message
             self._wake()
 

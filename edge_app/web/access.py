@@ -32,15 +32,26 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": (
         # no inline code: a class name that reached the page as HTML could not run. blob: is for the live picture
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-        "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "
     ),
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+
+def security_headers(ancestors: Sequence[str]) -> dict[str, str]:
+    """Return the headers of every response; `ancestors`: sites that may show the page in a frame, or "self"."""
+    headers = dict(SECURITY_HEADERS)
+    allowed = ["'self'" if one == "self" else one for one in ancestors] or ["'none'"]
+    headers["Content-Security-Policy"] += " ".join(allowed)
+    if not ancestors:
+        headers["X-Frame-Options"] = "DENY"  # for browsers without frame-ancestors; it cannot name sites
+    return headers
+
+
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="edge-app"'}
 
 
@@ -58,7 +69,7 @@ class Client(NamedTuple):
     token: str | None = None
     """SHA-256 of its bearer token."""
     local: bool = False
-    """Whether its role is that of programs on this machine."""
+    """Whether its role is that of programs on this machine, or of those who come through the gateway."""
 
     def require(self, role: Role) -> None:
         """Raise ApiError unless the client has this role, or one that includes it."""
@@ -88,6 +99,7 @@ class AccessPolicy:
         self._limiter = RateLimiter(rate, burst, clock)
         self._config = config
         self.proxies = [ipaddress.ip_network(one) for one in config.proxies]
+        self._gateway = ipaddress.ip_address(config.gateway) if config.gateway else None
         own = machine_names() if names is None else names
         self._names = {*(name.lower() for name in (*own, *config.names)), "localhost"}
 
@@ -99,8 +111,11 @@ class AccessPolicy:
         if wait:
             raise too_many("too many requests", wait)
         host = headers.get("host", "")
-        # before the tokens: after DNS rebinding even the session cookie of a browser is sent
-        self._check_host(host)
+        through_gateway = self._is_gateway(peer)
+        # before the tokens: after DNS rebinding even the session cookie of a browser is sent. The gateway checks its
+        # own names, which are not this device's
+        if not through_gateway:
+            self._check_host(host)
         secure = scope["scheme"] in ("https", "wss")
         session = session_cookie(headers, secure)
         token = _bearer_token(headers)
@@ -113,6 +128,8 @@ class AccessPolicy:
         local = role is None and self._config.loopback_role != "none" and self._is_local(peer, host, headers)
         if local:
             role = cast(Role, self._config.loopback_role)
+        elif role is None and through_gateway:
+            role, local = cast(Role, self._config.gateway_role), True
         return Client(role, key, secure, session, local=local)
 
     def still_allows(self, client: Client, role: Role) -> bool:
@@ -159,6 +176,13 @@ class AccessPolicy:
                 message = f"{name[:80]!r} is not a name of this device: use its address, or add the name to [web] names"
                 raise ApiError(403, "host", message) from None
 
+    def _is_gateway(self, peer: str) -> bool:
+        """Whether a connection comes from the gateway; `peer` is its address, which no header sets."""
+        try:
+            return self._gateway is not None and ipaddress.ip_address(peer) == self._gateway
+        except ValueError:
+            return False
+
     def _is_local(self, peer: str, host: str, headers: Headers) -> bool:
         """Whether a request comes from a program on this machine, and not through a proxy on it."""
         try:
@@ -200,10 +224,12 @@ class AccessMiddleware:
         self._app = app
         self._hsts = f"max-age={config.hsts_days * 86400}" if config.hsts_days else ""
         self._policy = policy
+        self._headers = security_headers(config.frame_ancestors)
         inner: ASGIApp = self._check
-        if config.proxies:
+        trusted = [*config.proxies, *([config.gateway] if config.gateway else [])]
+        if trusted:
             # around the checks: they must see the client's address, not the proxy's
-            inner = ProxyHeadersMiddleware(inner, trusted_hosts=list(config.proxies))  # type: ignore[assignment, arg-type]
+            inner = ProxyHeadersMiddleware(inner, trusted_hosts=trusted)  # type: ignore[assignment, arg-type]
         self._inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -225,7 +251,7 @@ class AccessMiddleware:
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in self._headers.items():
                     # setdefault: a handler may have set its own value
                     own.setdefault(name, value)
                 if secure and self._hsts:

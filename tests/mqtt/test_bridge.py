@@ -200,10 +200,12 @@ def test_a_picture_goes_with_each_decision_when_it_is_wanted(
     with House(tmp_path / "state", broker.port, run=True, thumbnails=True) as house:
         picture = seen.last(house.topics.own("picture"), bool)
         assert picture.startswith(b"\xff\xd8\xff")
-    assert any(one.topic == "homeassistant/image/edge-app-one/picture/config" for one in seen.heard)
+    config = "homeassistant/device/edge-app-one/config"
+    assert "image_topic" in json.loads(seen.last(config, bool))["components"]["picture"]
     with House(tmp_path / "state", broker.port):
         seen.last("edge-app/one/picture", lambda payload: not payload)
-        seen.last("homeassistant/image/edge-app-one/picture/config", lambda payload: not payload)
+        without = seen.last(config, lambda payload: b"image_topic" not in payload)
+        assert json.loads(without)["components"]["picture"] == {"platform": "image"}
 
 
 def test_a_message_that_is_too_large_for_the_broker_costs_nothing_else(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edge_app.mqtt.discovery import announcements, pattern
+from edge_app.mqtt.discovery import MIGRATE, OPTIONAL, announcement, earlier, patterns, topic_of
 from edge_app.mqtt.payloads import EVENT_TYPES
 from edge_app.mqtt.topics import Topics
 from support.house import House
@@ -26,11 +26,10 @@ REQUIRED = {
     "select": {"command_topic", "options"},
     "text": {"command_topic"},
 }
-SHARED = {"name", "unique_id", "availability_topic", "availability", "availability_mode"} | {
-    "device",
-    "origin",
-    "icon",
-    "entity_category",
+SHARED = {"name", "platform", "unique_id", "default_entity_id", "icon", "entity_category"} | {
+    "availability_topic",
+    "availability",
+    "availability_mode",
 }
 KNOWN = {
     "sensor": {"qos", "state_topic", "value_template", "json_attributes_topic", "unit_of_measurement"}
@@ -42,25 +41,33 @@ KNOWN = {
     "select": {"qos", "command_topic", "command_template", "state_topic", "value_template", "options"},
     "text": {"qos", "command_topic", "command_template", "min", "max"},
 }
-DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version"}
-TOPIC = re.compile(r"homeassistant/([a-z_]+)/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)/config")
+DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version", "configuration_url"}
+CONFIG = "homeassistant/device/edge-app-one/config"
 
 
-def entities(device: str = "one", classes: tuple[str, ...] = ("cup", "key"), **how: Any) -> dict[str, dict[str, Any]]:
+def announced(device: str = "one", classes: tuple[str, ...] = ("cup", "key"), **how: Any) -> dict[str, Any]:
     wanted = {"commands": True, "pictures": True} | how
-    found = announcements("homeassistant", Topics("edge-app", device), "The kitchen", classes, **wanted)
-    return {topic: json.loads(content) for topic, content in found.items()}
+    found: dict[str, Any] = json.loads(announcement(Topics("edge-app", device), "The kitchen", classes, **wanted))
+    return found
 
 
-def check(topic: str, values: dict[str, Any]) -> str:
-    match = TOPIC.fullmatch(topic)
-    assert match, topic
-    component = match[1]
-    assert REQUIRED[component] <= values.keys()
-    assert values.keys() <= KNOWN[component] | SHARED, topic
-    assert values["device"]["identifiers"]
-    assert values["device"].keys() <= DEVICE
-    assert values["origin"]["name"]
+def entities(*args: Any, **how: Any) -> dict[str, dict[str, Any]]:
+    """Return the entities that the device has, by PLATFORM/NAME; without those that are to be removed."""
+    components = announced(*args, **how)["components"]
+    return {f"{one['platform']}/{name}": one for name, one in components.items() if len(one) > 1}
+
+
+def components_of(payload: bytes) -> dict[str, Any]:
+    """Return the components of an announcement; empty for an empty one."""
+    found: dict[str, Any] = json.loads(payload)["components"] if payload else {}
+    return found
+
+
+def check(name: str, values: dict[str, Any]) -> None:
+    platform = values["platform"]
+    assert REQUIRED[platform] <= values.keys()
+    assert values.keys() <= KNOWN[platform] | SHARED, name
+    assert re.fullmatch(rf"{platform}\.the_kitchen_[a-z_]+", values["default_entity_id"])
     assert ("availability" in values) != ("availability_topic" in values)
     for source in values.get("availability", []):
         assert source["topic"].startswith("edge-app/")
@@ -70,21 +77,37 @@ def check(topic: str, values: dict[str, Any]) -> str:
         if key.endswith("_topic"):
             assert value.startswith("edge-app/")
             assert not set(value) & set("+#")
-    return component
 
 
 def test_every_entity_has_what_is_required_and_a_unique_id() -> None:
-    found = entities() | entities("two")
-    components = [check(topic, values) for topic, values in found.items()]
-    assert {*components} == {*REQUIRED}
-    ids = [values["unique_id"] for values in found.values()]
+    found = [*entities().items(), *entities("two").items()]
+    for name, values in found:
+        check(name, values)
+    assert {values["platform"] for _, values in found} == {*REQUIRED}
+    ids = [values["unique_id"] for _, values in found]
     assert len(set(ids)) == len(ids) == 22
-    assert len({values["device"]["identifiers"][0] for values in found.values()}) == 2
+
+
+def test_the_device_is_named_with_its_origin_and_its_page() -> None:
+    found = announced(page="https://shelf.local:8765")
+    assert found.keys() == {"device", "origin", "components"}
+    assert found["device"].keys() == DEVICE
+    assert found["device"]["identifiers"] == ["edge-app-one"]
+    assert found["device"]["configuration_url"] == "https://shelf.local:8765"
+    assert found["origin"]["name"] == "edge-app"
+    assert "configuration_url" not in announced()["device"]
+
+
+def test_what_a_device_does_not_have_is_removed_by_its_platform_alone() -> None:
+    found = announced(classes=(), commands=False, pictures=False)["components"]
+    assert {(one["platform"], name) for name, one in found.items() if len(one) == 1} == {*OPTIONAL}
+    optional = {f"{platform}/{name}" for platform, name in OPTIONAL}
+    assert optional == entities().keys() - entities(classes=(), commands=False, pictures=False).keys()
 
 
 def test_the_templates_say_what_they_should() -> None:
     jinja2 = pytest.importorskip("jinja2", reason="jinja2, which Home Assistant renders templates with, is missing")
-    found = {topic.split("/")[1] + "/" + topic.split("/")[3]: values for topic, values in entities().items()}
+    found = entities()
 
     def rendered(entity: str, text: str | None = None, **values: Any) -> str:
         if text is None:
@@ -106,7 +129,7 @@ def test_the_templates_say_what_they_should() -> None:
 def test_a_class_is_shown_and_chosen_by_its_name_even_if_it_reads_as_no_state(label: str) -> None:
     """Home Assistant: `PAYLOAD_NONE` in components/mqtt/const.py, STATE_UNKNOWN and STATE_UNAVAILABLE in const.py."""
     jinja2 = pytest.importorskip("jinja2", reason="jinja2, which Home Assistant renders templates with, is missing")
-    found = {topic.split("/")[1] + "/" + topic.split("/")[3]: one for topic, one in entities(classes=(label,)).items()}
+    found = entities(classes=(label,))
 
     def rendered(entity: str, template: str, **values: Any) -> str:
         return str(jinja2.Environment().from_string(found[entity][template]).render(**values))
@@ -121,46 +144,83 @@ def test_a_class_is_shown_and_chosen_by_its_name_even_if_it_reads_as_no_state(la
 
 
 def test_without_classes_commands_or_pictures_what_needs_them_is_left_out() -> None:
-    assert not any("select" in topic or "/teach/" in topic for topic in entities(classes=()))
-    assert any("/undo/" in topic for topic in entities(classes=()))
-    assert any("/text/" in topic for topic in entities(classes=())), "or no first class could be begun"
-    assert not any(kind in topic for topic in entities(commands=False) for kind in ("button", "select", "text"))
-    assert not any("image" in topic for topic in entities(pictures=False))
+    assert not {"select/choice", "button/teach"} & entities(classes=()).keys()
+    assert {"button/undo", "text/new_class"} <= entities(classes=()).keys(), "or no first class could be begun"
+    assert not {name.partition("/")[0] for name in entities(commands=False)} & {"button", "select", "text"}
+    assert "image/picture" not in entities(pictures=False)
 
 
 def test_every_kind_of_event_is_announced() -> None:
-    event = next(values for topic, values in entities().items() if "/event/" in topic)
-    assert event["event_types"] == list(EVENT_TYPES)
+    assert entities()["event/event"]["event_types"] == list(EVENT_TYPES)
 
 
-def test_all_of_a_device_is_found_by_its_pattern() -> None:
-    prefix, *_, last = pattern("homeassistant", "one").split("+")
-    assert all(topic.startswith(prefix) and topic.endswith(last) for topic in entities())
-    assert pattern("homeassistant", "one") == "homeassistant/+/edge-app-one/+/config"
+@pytest.mark.parametrize(
+    ("topic", "old"),
+    [
+        ("homeassistant/sensor/edge-app-one/class/config", True),
+        ("homeassistant/device/edge-app-one/config", False),
+        ("homeassistant/sensor/edge-app-two/class/config", False),
+        ("house/sensor/edge-app-one/class/config", False),
+        ("edge-app/one/status", False),
+    ],
+)
+def test_topics_of_earlier_versions_are_told_from_the_device_s(topic: str, old: bool) -> None:
+    assert earlier(topic, "homeassistant", "one") == old
+
+
+def test_all_of_a_device_is_found_by_its_patterns() -> None:
+    device, single = patterns("homeassistant", "one")
+    assert device == topic_of("homeassistant", "one") == CONFIG
+    assert single == "homeassistant/+/edge-app-one/+/config"
+
+
+def test_entities_of_an_earlier_version_are_migrated_in_the_order_that_home_assistant_asks_for(
+    tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
+) -> None:
+    """https://www.home-assistant.io/integrations/mqtt/#migration-from-single-component-to-device-based-discovery."""
+    old = [f"homeassistant/{entity}/config" for entity in ("button/edge-app-one/undo", "sensor/edge-app-one/class")]
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "mqtt-retained.json").write_text(json.dumps({f"127.0.0.1:{broker.port}": old}))
+    seen = observe("#")
+    for topic in old:
+        seen.send(topic, b'{"unique_id": "x"}', retain=True)
+    with House(state, broker.port, commands="teach") as house:
+        for topic in old:
+            seen.last(topic, lambda payload: payload == b"")
+        house.wait_for_quiet()
+    heard = [(one.topic, one.payload) for one in seen.heard if one.topic.startswith("homeassistant/")][len(old) :]
+    device = next(number for number, (topic, payload) in enumerate(heard) if topic == CONFIG and payload)
+    for topic in old:
+        assert heard.index((topic, MIGRATE)) < device < heard.index((topic, b""))
+    assert components_of(heard[device][1])["class"]["unique_id"] == "edge-app-one-class"
+    assert left(observe, "homeassistant/#") == [CONFIG]
 
 
 def test_it_follows_the_classes_and_removes_what_is_gone(
     tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
 ) -> None:
     seen = observe("#")
-    options = "homeassistant/select/edge-app-one/choice/config"
-    teach = "homeassistant/button/edge-app-one/teach/config"
+
+    def options(payload: bytes) -> list[str] | None:
+        found: list[str] | None = components_of(payload).get("choice", {}).get("options")
+        return found
+
     with House(tmp_path / "state", broker.port, run=True, commands="teach") as house:
-        seen.last("homeassistant/button/edge-app-one/undo/config")
-        assert not seen.of(options)
+        seen.last(CONFIG, lambda payload: "name" in components_of(payload)["undo"] and options(payload) is None)
         house.device.control.teach("cup")
-        assert json.loads(seen.last(options))["options"] == ["cup"]
+        seen.last(CONFIG, lambda payload: options(payload) == ["cup"])
         assert seen.last("edge-app/one/choice", bool) == b"cup"
         house.device.control.teach("key")
-        seen.last(options, lambda payload: json.loads(payload)["options"] == ["cup", "key"])
+        seen.last(CONFIG, lambda payload: options(payload) == ["cup", "key"])
         house.device.control.forget_class("cup")
-        seen.last(options, lambda payload: json.loads(payload)["options"] == ["key"])
+        seen.last(CONFIG, lambda payload: options(payload) == ["key"])
         assert seen.last("edge-app/one/choice", lambda payload: payload == b"key")
         house.device.control.undo()
         house.device.control.forget_class("cup")
         house.device.control.forget_class("key")
-        seen.last(options, lambda payload: payload == b"")
-        seen.last(teach, lambda payload: payload == b"")
+        gone = {"choice": {"platform": "select"}, "teach": {"platform": "button"}}
+        seen.last(CONFIG, lambda payload: gone.items() <= components_of(payload).items())
         seen.last("edge-app/one/choice", lambda payload: payload == b"")
 
 
@@ -171,11 +231,11 @@ def test_a_first_class_is_begun_by_its_name(
     jinja2 = pytest.importorskip("jinja2", reason="jinja2, which Home Assistant renders templates with, is missing")
     seen = observe("#")
     with House(tmp_path / "state", broker.port, run=True, commands="teach") as house:
-        text = json.loads(seen.last("homeassistant/text/edge-app-one/new_class/config"))
+        text = components_of(seen.last(CONFIG, bool))["new_class"]
         template = jinja2.Environment().from_string(text["command_template"])
         seen.send(text["command_topic"], template.render(value="Täßchen 茶"))
-        choice = seen.last("homeassistant/select/edge-app-one/choice/config", bool)
-        assert json.loads(choice)["options"] == ["Täßchen 茶"]
+        taught = seen.last(CONFIG, lambda payload: "options" in components_of(payload)["choice"])
+        assert components_of(taught)["choice"]["options"] == ["Täßchen 茶"]
         assert house.device.learner.classes() == {"Täßchen 茶": 1}
 
 
@@ -189,7 +249,7 @@ def test_what_an_earlier_run_announced_and_is_gone_is_removed_and_nobody_else_s(
     with House(tmp_path / "state", broker.port, commands="none"):
         seen.last(ours, lambda payload: payload == b"")
     with House(tmp_path / "state", broker.port, discovery=""):
-        seen.last("homeassistant/sensor/edge-app-one/class/config", lambda payload: payload == b"")
+        seen.last(CONFIG, lambda payload: payload == b"")
     assert [one.payload for one in seen.heard if one.topic == theirs] == [b"{}"]
     late = observe("homeassistant/#")
     late.wait_for(lambda heard: heard)
@@ -216,7 +276,7 @@ def test_after_a_change_of_the_configuration_nothing_is_left_of_what_was_announc
     with House(tmp_path / "state", broker.port, run=True, **before) as house:
         house.device.control.teach("cup")
         seen = observe("house/#", "edge-app/one/#", "edge-app/offers/#")
-        seen.last("house/select/edge-app-one/choice/config", bool)
+        seen.last("house/device/edge-app-one/config", lambda payload: "options" in components_of(payload)["choice"])
         seen.send("edge-app/one/command/offer", b'{"label": "cup"}')
         seen.wait_for(lambda heard: any(one.topic.startswith("edge-app/offers/one/") for one in heard))
     after = before | now
@@ -229,7 +289,7 @@ def test_after_a_change_of_the_configuration_nothing_is_left_of_what_was_announc
     prefix = f"{after['discovery']}/"
     assert bool(after["discovery"]) == any(topic.startswith(prefix) for topic in found)
     for topic in found:
-        entity = bool(after["discovery"]) and topic.startswith(prefix) and f"/edge-app-{after['name']}/" in topic
+        entity = bool(after["discovery"]) and topic == f"{prefix}device/edge-app-{after['name']}/config"
         mine = topic.startswith((f"{after['base']}/{after['name']}/", f"{after['base']}/offers/{after['name']}/"))
         assert entity or mine, topic
     offers = [topic for topic in found if "/offers/" in topic]
@@ -240,7 +300,7 @@ def test_what_could_not_be_removed_because_the_broker_was_away_is_removed_later(
     tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
 ) -> None:
     with House(tmp_path / "state", broker.port, discovery="house"):
-        observe("house/#").last("house/sensor/edge-app-one/class/config", bool)
+        observe("house/#").last("house/device/edge-app-one/config", bool)
     broker.stop()
     with House(tmp_path / "state", broker.port, discovery="") as house:
         house.wait_for_report("broker_lost")
@@ -254,7 +314,7 @@ def test_what_could_not_be_removed_because_the_broker_was_away_is_removed_later(
 def test_the_choice_goes_with_its_class_and_is_published_after_the_options(
     tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
 ) -> None:
-    config, choice = "homeassistant/select/edge-app-one/choice/config", "edge-app/one/choice"
+    config, choice = CONFIG, "edge-app/one/choice"
     with House(tmp_path / "state", broker.port, run=True, commands="administer") as house:
         control = house.device.control
         for label in ("cup", "key"):
@@ -280,7 +340,7 @@ def test_the_choice_goes_with_its_class_and_is_published_after_the_options(
         options: list[str] = []
         for one in seen.heard:
             if one.topic == config:
-                options = json.loads(one.payload)["options"]
+                options = components_of(one.payload)["choice"].get("options", [])
             elif one.topic == choice and one.payload:
                 assert one.payload.decode() in options, "Home Assistant ignores a state that is no option"
         control.rename_class("key", "lock")

@@ -159,7 +159,7 @@ def test_the_documented_access_list_lets_home_assistant_teach_and_not_forget(tmp
         seen.send("edge-app/one/command/forget_class", b'{"label": "cup"}')
         seen.send("edge-app/one/command/choose", b'{"label": "key"}')
         seen.wait_for(lambda _: len(seen.of("edge-app/one/response")) == 3)
-        assert seen.last("homeassistant/select/edge-app-one/choice/config", bool)
+        assert seen.last("homeassistant/device/edge-app-one/config", bool)
         assert one.learner.classes() == {"cup": 1, "key": 1}
         assert "message_refused" not in one.reports.events
         seen.close()

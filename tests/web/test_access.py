@@ -9,7 +9,8 @@ import pytest
 from starlette.datastructures import Headers
 
 from edge_app.config import WebConfig
-from edge_app.web.access import AccessPolicy, Client
+from edge_app.errors import InputError
+from edge_app.web.access import AccessPolicy, Client, security_headers
 from edge_app.web.responses import ApiError
 from edge_app.web.tokens import Tokens
 
@@ -214,3 +215,54 @@ def test_a_websocket_of_another_site_is_refused(policy: Callable[..., Checks]) -
     checks.check({**HERE, "origin": "http://127.0.0.1:8765"}, kind="websocket", scheme="ws")
     checks.check({**HERE, "origin": "https://127.0.0.1:8765"}, kind="websocket", scheme="wss")
     checks.check(HERE, kind="websocket", scheme="ws")
+
+
+GATEWAY = {"gateway": "172.30.32.2"}
+THROUGH = {"host": "homeassistant.local:8123", "x-forwarded-for": "192.168.1.20"}
+
+
+def test_who_comes_through_the_gateway_needs_no_token_and_keeps_its_own_address(policy: Callable[..., Checks]) -> None:
+    client = policy(**GATEWAY).check(THROUGH, peer="172.30.32.2", client="192.168.1.20")
+    assert (client.role, client.key) == ("administer", "192.168.1.20")
+    assert policy(**GATEWAY, gateway_role="teach").check(THROUGH, peer="172.30.32.2").role == "teach"
+
+
+def test_the_gateway_is_known_by_its_connection_alone(policy: Callable[..., Checks]) -> None:
+    checks = policy(**GATEWAY)
+    assert checks.refused(THROUGH, peer="172.30.32.3") == "host"
+    claimed = {**HERE, "x-forwarded-for": "172.30.32.2"}
+    assert checks.check(claimed, peer="172.30.32.3", client="172.30.32.2").role is None
+    assert policy().refused(THROUGH, peer="172.30.32.2") == "host"
+
+
+def test_pages_of_other_sites_are_refused_through_the_gateway_too(policy: Callable[..., Checks]) -> None:
+    checks = policy(**GATEWAY)
+    other = {**THROUGH, "sec-fetch-site": "cross-site"}
+    assert checks.refused(other, peer="172.30.32.2") == "other_site"
+    change = {**THROUGH, "origin": "https://evil.example", "x-edge-app": "1"}
+    assert checks.refused(change, peer="172.30.32.2", method="POST") == "other_site"
+    assert checks.refused(THROUGH, peer="172.30.32.2", method="POST") == "header"
+
+
+@pytest.mark.parametrize(
+    ("ancestors", "directive", "frames"),
+    [
+        ((), "frame-ancestors 'none'", "DENY"),
+        (("self",), "frame-ancestors 'self'", None),
+        (("self", "https://home.example:8123"), "frame-ancestors 'self' https://home.example:8123", None),
+    ],
+)
+def test_the_page_is_shown_in_frames_of_named_sites_alone(
+    ancestors: tuple[str, ...], directive: str, frames: str | None
+) -> None:
+    headers = security_headers(ancestors)
+    assert headers["Content-Security-Policy"].endswith(f"; {directive}")
+    assert headers.get("X-Frame-Options") == frames
+
+
+@pytest.mark.parametrize(
+    "value", ["https://a/b", "none", "'self'", "https://a; script-src *", "https://a\r\nX: y", "*"]
+)
+def test_a_frame_ancestor_is_a_site_and_nothing_that_ends_the_directive(value: str) -> None:
+    with pytest.raises(InputError, match=r"web\.frame_ancestors"):
+        WebConfig(frame_ancestors=(value,))
