@@ -35,15 +35,18 @@ def decided(label: str | None, sequence: int = 1, confidence: float = 0.9) -> De
 
 
 class House:
-    """A device with a bridge; a context manager. `run`: with its loop, else only what the test says happens.
+    """A device with a bridge; a context manager. `run`: with its loop, at `fps` frames per second, else only what
+    the test says happens.
 
     `config` are keys of [mqtt], and `offers_key` and `broker`.
     """
 
-    def __init__(self, folder: Path, port: int, name: str = "one", *, run: bool = False, **config: Any) -> None:
+    def __init__(
+        self, folder: Path, port: int, name: str = "one", *, run: bool = False, fps: float = 50, **config: Any
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self.learner = open_learner(folder)
-        self.device = Device(folder, self.learner)
+        self.device = Device(folder, self.learner, fps=fps)
         self.run = run
         self.reports = Reports()
         self.topics = Topics(config.get("base", "edge-app"), name)
