@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: docs config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model models spiking-encoder spiking-results spiking-claims test-spiking screenshots clean help
+.PHONY: docs release test-ways-in config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model models spiking-encoder spiking-results spiking-claims test-spiking screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -48,8 +48,12 @@ test-tflite-runtime:  ## the tests of what the runtime touches, with tflite-runt
 test-system: $(VENV)/.has-dev  ## boot a virtual device with the service on it, and let it live through faults (root, 5 minutes); KEEP=1 puts the outcome into the docs
 	PYTHONPATH=tests $(BIN)/python -m virtual_device $(if $(KEEP),--keep)
 
+test-ways-in: $(VENV)/.has-dev  ## from an empty Debian to a decision: the Debian package and the image; transcripts in build/ways-in (root)
+	EDGE_APP_WAYS_IN=1 $(BIN)/python -m pytest tests/release -k way_in
+
 test-aarch64: $(VENV)/.has-dev  ## the same bits on ARM: the determinism tests on emulated Pi 4 and Pi 5 processors
 	tests/aarch64/run.sh $(BIN)/python
+	tests/aarch64/deb.sh $(BIN)/python
 
 golden: $(VENV)/.has-dev  ## write all golden files anew, after a change of the arithmetic that is meant (on x86-64)
 	PYTHONPATH=tests $(BIN)/python -m support.make_golden
@@ -62,6 +66,9 @@ config-docs: $(VENV)/.has-dev  ## write systemd/config.toml and docs/configurati
 docs: $(VENV)/.has-docs  ## build the documentation site, with search and references: build/site/index.html
 	$(BIN)/python -m release.site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+release: $(VENV)/.has-dev  ## dist/: sdist, wheel, Debian packages and image, checked, with sums and a bill of materials (root)
+	$(BIN)/python -m release
 
 build/terminal: $(VENV)/.has-dev  ## man page and shell completion, from the parsers
 	mkdir -p $@

@@ -6,7 +6,7 @@ PUBLIC are imported from their modules when they are first used; docs/python.md 
 
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 PUBLIC = {
     "Action": "edge_app.storage.records",

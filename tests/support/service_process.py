@@ -4,9 +4,12 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+READY_S = 180
+"""The longest that a device may take to its first decision, kernels compiled included."""
 
 
 @contextmanager
@@ -18,7 +21,16 @@ def running(
     file.write_text(f"[web]\nenabled = true\nport = 0\n{config}")
     (folder / "state").mkdir(exist_ok=True)
     command = [sys.executable, "-m", "edge_app", "run", "--config", str(file), "--state", str(folder / "state")]
-    process = subprocess.Popen([*command, "--camera", camera, "--buttons", "sim:"], stderr=subprocess.PIPE, text=True)
+    with serving([*command, "--camera", camera, "--buttons", "sim:"], pids=pids) as url:
+        yield url
+
+
+@contextmanager
+def serving(
+    command: Sequence[str | Path], *, pids: list[int] | None = None, environ: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Run a command that is `edge-app run` with a page; yield the page's address once the device decides."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ)
     assert process.stderr is not None
     if pids is not None:
         pids.append(process.pid)
@@ -39,7 +51,7 @@ def running(
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        assert ready.wait(120), "".join(lines)
+        assert ready.wait(READY_S), "".join(lines)
         assert url, "".join(lines)
         yield url[0]
         assert process.poll() is None, "".join(lines)

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The Debian package for arm64 on an emulated Pi 4: built, unpacked, and taken from nothing to a decision.
+# usage: tests/aarch64/deb.sh PYTHON-OF-THE-ENVIRONMENT
+# A program started by an emulated program would not be emulated, so that its scripts do not run here: tests/release has
+# them for amd64.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+python=$(realpath -s "$1")
+[ "$(id -u)" = 0 ] || { echo "this needs root, for chroot" >&2; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+. tests/aarch64/emulator.sh
+
+PYTHONPATH=. "$python" -m release.deb "$suite" arm64 --fast --out "$work" > /dev/null
+package=$(echo "$work"/edge-app_*_arm64.deb)
+system=$work/system
+cp -a "$root" "$system"
+dpkg-deb -x "$package" "$system"
+rm "$package"
+site=$system/opt/edge-app/lib/python$version/site-packages
+wrong=$(find "$site" -name '*.so*' -type f -exec sh -c 'file=$1; [ "$(od -An -tu2 -j18 -N2 "$file" | tr -d " ")" = 183 ] || echo "$file"' sh {} \;)
+[ -z "$wrong" ] || { echo "not for ARM (ELF machine 183): $wrong" >&2; exit 1; }
+mkdir -p "$system"/{proc,tmp,dev,srv}
+cp "$(prefix_of cortex-a72)/proc/cpuinfo" "$system/proc"
+cp "$(command -v qemu-aarch64-static)" "$system/qemu"
+"$python" - "$system/srv" <<'PYTHON'
+import sys, shutil
+from pathlib import Path
+from skimage import data_dir
+for name, file in (("cup", "coffee.png"), ("cat", "chelsea.png")):
+    shutil.copy(Path(data_dir) / file, Path(sys.argv[1]) / f"{name}.png")
+PYTHON
+
+app() {
+  echo "$ edge-app $*"
+  NUMBA_CACHE_DIR=/tmp/kernels chroot "$system" /qemu -cpu cortex-a72 /opt/edge-app/bin/python3 -m edge_app "$@"
+}
+start=$SECONDS
+app --version
+app models check
+app teach --state /srv/state cup /srv/cup.png
+app teach --state /srv/state cat /srv/cat.png
+app classify --state /srv/state --json /srv/cup.png /srv/cat.png | tee "$work/decisions.json"
+labels=$(grep -o '"label": "[a-z]*"' "$work/decisions.json" | tr '\n' ' ')
+[ "$labels" = '"label": "cup" "label": "cat" ' ] || { echo "decided $labels, expected cup and cat" >&2; exit 1; }
+echo "the arm64 package decides on an emulated Cortex-A72: $((SECONDS - start)) s"

@@ -1,0 +1,94 @@
+"""From an empty Debian to a decision by the Debian package: installed, used, upgraded, removed, purged."""
+
+import json
+import re
+import shutil
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from edge_app import __version__
+from support import chroot as roots
+from support.service_process import serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("way_in")]
+
+
+def test_it_installs_teaches_decides_upgrades_and_goes(
+    packages: dict[str, Path], photographs: dict[str, Path], tmp_path: Path
+) -> None:
+    with roots.chroot("bookworm", tmp_path) as system:
+        for package in packages.values():
+            shutil.copy(package, system.root / "srv")
+        (earlier, now) = [f"/srv/{package.name}" for package in packages.values()]
+        for name, picture in photographs.items():
+            shutil.copy(picture, system.root / "tmp" / f"{name}.png")
+        _install(system, earlier)
+        _teach_and_decide(system)
+        _serve_the_page(system)
+        _upgrade(system, now)
+        _remove(system)
+        system.write_transcript("deb")
+
+
+def _install(system: roots.Chroot, package: str) -> None:
+    system.run("apt-get", "install", "-y", "-qq", "-oDpkg::Use-Pty=0", "--no-install-recommends", package)
+    assert f"edge-app {__version__}" in system.run("edge-app", "--version")
+    system.run("systemd-analyze", "verify", "--recursive-errors=no", "/usr/lib/systemd/system/edge-app.service")
+    assert (system.root / "etc/systemd/system/multi-user.target.wants/edge-app.service").is_symlink()
+    assert system.run("stat", "-c", "%U %a", "/var/lib/edge-app", "/var/cache/edge-app").split("\n")[:2] == [
+        "edge-app 750",
+        "edge-app 755",
+    ]
+    system.run("edge-app", "check-config", "/etc/edge-app/config.toml")
+
+
+def _command(system: roots.Chroot, *arguments: str) -> str:
+    cache = {"NUMBA_CACHE_DIR": "/var/cache/edge-app"}
+    return system.run("edge-app", *arguments, user="edge-app", **cache)
+
+
+def _teach_and_decide(system: roots.Chroot) -> None:
+    for name in ("cup", "cat"):
+        _command(system, "teach", "--state", "/var/lib/edge-app", name, f"/tmp/{name}.png")
+    assert _decisions(system) == ["cup", "cat"]
+
+
+def _decisions(system: roots.Chroot) -> list[str]:
+    pictures = ("/tmp/cup.png", "/tmp/cat.png")
+    text = _command(system, "classify", "--state", "/var/lib/edge-app", "--json", *pictures)
+    return re.findall(r'"label": "(\w+)"', text)
+
+
+def _serve_the_page(system: roots.Chroot) -> None:
+    """Run what the unit runs, as its user, and ask the page for a decision."""
+    config = (system.root / "etc/edge-app/config.toml").read_text()
+    (system.root / "tmp/config.toml").write_text(config.replace("#port = 8765", "port = 0"))
+    environ = {"STATE_DIRECTORY": "/var/lib/edge-app", "NUMBA_CACHE_DIR": "/var/cache/edge-app"}
+    environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
+    command = ["/opt/edge-app/bin/python3", "-m", "edge_app", "run", "--config", "/tmp/config.toml"]
+    with (
+        serving(["chroot", "--userspec=edge-app", system.root, *command], environ=environ) as url,
+        urllib.request.urlopen(f"{url.rstrip('/')}/api/v1/state", timeout=10) as answer,
+    ):
+        state = json.load(answer)
+    system.transcript.append(f"$ {' '.join(command)}\n(the page at {url} tells: {state['health']})")
+    assert state["classes"] == ["cup", "cat"]
+
+
+def _upgrade(system: roots.Chroot, package: str) -> None:
+    (system.root / "etc/edge-app/config.toml").write_text("[web]\nenabled = true\n# of the owner\n")
+    system.run("apt-get", "install", "-y", "-qq", "-oDpkg::Use-Pty=0", package)
+    assert "# of the owner" in (system.root / "etc/edge-app/config.toml").read_text()
+    assert _decisions(system) == ["cup", "cat"]
+
+
+def _remove(system: roots.Chroot) -> None:
+    system.run("apt-get", "remove", "-y", "-qq", "-oDpkg::Use-Pty=0", "edge-app")
+    assert not (system.root / "opt/edge-app").exists()
+    assert not (system.root / "usr/bin/edge-app").is_symlink()
+    assert list((system.root / "var/lib/edge-app").iterdir())
+    system.run("apt-get", "purge", "-y", "-qq", "-oDpkg::Use-Pty=0", "edge-app")
+    for path in ("var/lib/edge-app", "var/cache/edge-app", "etc/edge-app"):
+        assert not (system.root / path).exists()

@@ -1,0 +1,86 @@
+"""A Debian root file system, in which packages are installed and used; what is run is kept as a transcript."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BASE = ("procps", "python3", "systemd", "udev")
+BOUND = ("proc", "dev", "sys")
+
+
+class Chroot:
+    """A root file system; `transcript` has every command with its output and seconds."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.transcript: list[str] = []
+
+    def run(self, *command: str, user: str = "root", **environ: str) -> str:
+        """Run a command without network, and return what it printed. Raises AssertionError if it fails."""
+        start = time.monotonic()
+        clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(
+            ["unshare", "--net", "chroot", f"--userspec={user}", str(self.root), *command],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=clean | environ,
+            timeout=400,
+        )
+        prompt = "#" if user == "root" else "$"
+        took = f"   [{time.monotonic() - start:.0f} s]"
+        self.transcript.append(f"{prompt} {' '.join(command)}{took}\n{done.stdout}".rstrip())
+        assert done.returncode == 0, self.transcript[-1]
+        return done.stdout
+
+    def write_transcript(self, name: str) -> None:
+        """Write the transcript to build/ways-in/NAME.txt of the checkout."""
+        path = REPOSITORY / "build" / "ways-in" / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(self.transcript) + "\n", encoding="utf-8")
+
+
+def base_root(suite: str, packages: tuple[str, ...] = BASE) -> Path:
+    """Return the folder of a Debian root file system that is kept in .cache; made by mmdebstrap where it is missing."""
+    folder = REPOSITORY / ".cache" / "chroot" / "-".join((suite, *packages))
+    if not folder.is_dir():
+        fresh = folder.with_name(f"{folder.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        command = ["mmdebstrap", "-q", "--mode=root", "--variant=minbase", "--dpkgopt=force-unsafe-io"]
+        subprocess.run([*command, f"--include={','.join(packages)}", suite, str(fresh)], check=True, timeout=400)
+        fresh.rename(folder)
+    return folder
+
+
+@contextmanager
+def chroot(suite: str, scratch: Path) -> Iterator[Chroot]:
+    """Yield a fresh copy of a root file system with /proc, /dev and /sys in it; unmounted and removed at the end."""
+    root = scratch / f"{suite}-root"
+    subprocess.run(["cp", "-a", "--reflink=auto", str(base_root(suite)), str(root)], check=True)
+    mounted = []
+    try:
+        for name in BOUND:
+            subprocess.run(["mount", "--rbind", f"/{name}", str(root / name)], check=True)
+            mounted.append(root / name)
+            subprocess.run(["mount", "--make-rslave", str(root / name)], check=True)
+        yield Chroot(root)
+    finally:
+        done = [subprocess.run(["umount", "-R", "-l", path], check=False).returncode for path in reversed(mounted)]
+        if not any(done):  # never remove what is still mounted
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def missing() -> str | None:
+    """Return what this machine lacks for a root file system, None if nothing."""
+    if os.geteuid() != 0:
+        return "needs root"
+    lacking = [name for name in ("mmdebstrap", "dpkg-deb") if shutil.which(name) is None]
+    return f"needs {', '.join(lacking)}" if lacking else None
