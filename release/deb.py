@@ -105,7 +105,7 @@ def pack(root: Path, target: Target, out: Path, version: str, *, compression: st
     out.mkdir(parents=True, exist_ok=True)
     package = out / f"edge-app_{version}_{target.architecture}.deb"
     level = ["-Znone"] if compression == "none" else [f"-Z{compression}", "-z6"]
-    command = ["dpkg-deb", "--root-owner-group", "--threads-max=1", *level, "--build", str(root), str(package)]
+    command = ["dpkg-deb", "--root-owner-group", "--threads-max=2", *level, "--build", str(root), str(package)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "SOURCE_DATE_EPOCH": str(when)})
     return package
 

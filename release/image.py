@@ -51,7 +51,9 @@ class Builder:
             os.link(package, Path(folder) / package.name)
             shutil.copy(HERE / "config.toml", folder)
             options = ["--isolation", "chroot", "--format", "docker", "--timestamp", str(epoch()), "--pull-never"]
-            arguments = ["--build-arg", f"BASE={base}", "--build-arg", f"PACKAGE={package.name}", "--tag", NAME]
+            values = {"SOURCE_DATE_EPOCH": epoch(), "BASE": base, "PACKAGE": package.name}
+            arguments = [part for name, value in values.items() for part in ("--build-arg", f"{name}={value}")]
+            arguments += ["--tag", NAME]
             self.run("build", "--quiet", *options, *arguments, "--file", HERE / "Containerfile", folder)
         return NAME
 

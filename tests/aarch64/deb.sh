@@ -22,6 +22,8 @@ wrong=$(find "$site" -name '*.so*' -type f -exec sh -c 'file=$1; [ "$(od -An -tu
 [ -z "$wrong" ] || { echo "not for ARM (ELF machine 183): $wrong" >&2; exit 1; }
 mkdir -p "$system"/{proc,tmp,dev,srv}
 cp "$(prefix_of cortex-a72)/proc/cpuinfo" "$system/proc"
+mkdir -p "$system/sys/devices/system/cpu"
+echo 0-3 | tee "$system/sys/devices/system/cpu/possible" > "$system/sys/devices/system/cpu/present"
 cp "$(command -v qemu-aarch64-static)" "$system/qemu"
 "$python" - "$system/srv" <<'PYTHON'
 import sys, shutil

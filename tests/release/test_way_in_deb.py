@@ -24,12 +24,24 @@ def test_it_installs_teaches_decides_upgrades_and_goes(
         (earlier, now) = [f"/srv/{package.name}" for package in packages.values()]
         for name, picture in photographs.items():
             shutil.copy(picture, system.root / "tmp" / f"{name}.png")
+        _not_over_another_environment(system, earlier)
+        system.transcript.clear()
         _install(system, earlier)
         _teach_and_decide(system)
         _serve_the_page(system)
         _upgrade(system, now)
         _remove(system)
         system.write_transcript("deb")
+
+
+def _not_over_another_environment(system: roots.Chroot, package: str) -> None:
+    other = system.root / "opt" / "edge-app"
+    other.mkdir()
+    (other / "pyvenv.cfg").touch()
+    with pytest.raises(AssertionError, match="was not installed by this package"):
+        system.run("dpkg", "--install", package)
+    system.run("dpkg", "--purge", "edge-app")
+    shutil.rmtree(other)
 
 
 def _install(system: roots.Chroot, package: str) -> None:
@@ -57,8 +69,8 @@ def _teach_and_decide(system: roots.Chroot) -> None:
 
 def _decisions(system: roots.Chroot) -> list[str]:
     pictures = ("/tmp/cup.png", "/tmp/cat.png")
-    text = _command(system, "classify", "--state", "/var/lib/edge-app", "--json", *pictures)
-    return re.findall(r'"label": "(\w+)"', text)
+    text = _command(system, "classify", "--state", "/var/lib/edge-app", *pictures)
+    return re.findall(r"^/tmp/\w+\.png +(\w+)", text, re.MULTILINE)
 
 
 def _serve_the_page(system: roots.Chroot) -> None:

@@ -1,6 +1,7 @@
 """From an empty Debian to a decision by the image: built by buildah, run as its user on a read-only root."""
 
 import json
+import re
 import shutil
 import subprocess
 import urllib.request
@@ -86,14 +87,15 @@ def test_it_runs_without_rights_on_a_read_only_root(
         done = subprocess.run(
             [*inside, "edge-app", *arguments], env=environ, capture_output=True, text=True, check=False, timeout=300
         )
-        transcript.transcript.append(f"$ edge-app {' '.join(arguments)}\n{done.stdout}{done.stderr}".rstrip())
+        told = re.sub(r"(?m)^edge-\S{40,}$", "(a token)", done.stdout)
+        transcript.transcript.append(f"$ edge-app {' '.join(arguments)}\n{told}{done.stderr}".rstrip())
         assert done.returncode == status, transcript.transcript[-1]
         return done.stdout
 
     for name in photographs:
         app("teach", name, f"/var/lib/edge-app/{name}.png")
-    decisions = app("classify", "--json", *(f"/var/lib/edge-app/{name}.png" for name in photographs))
-    assert [name for name in photographs if f'"label": "{name}"' in decisions] == list(photographs)
+    decisions = app("classify", *(f"/var/lib/edge-app/{name}.png" for name in photographs))
+    assert re.findall(r"/(\w+)\.png +(\w+)", decisions) == [(name, name) for name in photographs]
     token = app("token", "make", "view").split()[-1]
     config = (CONTAINER / "config.toml").read_text().replace("[web]\n", "[web]\nport = 0\n")
     (volumes[0] / "config.toml").write_text(config)

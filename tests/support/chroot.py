@@ -1,6 +1,7 @@
 """A Debian root file system, in which packages are installed and used; what is run is kept as a transcript."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BASE = ("procps", "python3", "systemd", "udev")
+NOISE = ("INFO: Created TensorFlow", "Selecting previously", "Preparing to unpack", "(Reading database", "debconf: ")
+"""Beginnings of lines that say nothing of edge-app."""
 BOUND = ("proc", "dev", "sys")
 
 
@@ -41,10 +44,20 @@ class Chroot:
         return done.stdout
 
     def write_transcript(self, name: str) -> None:
-        """Write the transcript to build/ways-in/NAME.txt of the checkout."""
+        """Write the transcript to build/ways-in/NAME.txt, and with KEEP=1 into its place in docs/ways-in.md."""
+        lines = "\n".join(self.transcript).splitlines()
+        text = "\n".join(line for line in lines if not line.startswith(NOISE)) + "\n"
         path = REPOSITORY / "build" / "ways-in" / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(self.transcript) + "\n", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
+        if os.environ.get("KEEP"):
+            page = REPOSITORY / "docs" / "ways-in.md"
+            marks = rf"(<!-- {name}, by make test-ways-in KEEP=1 -->\n).*?(<!-- end -->)"
+            filled, count = re.subn(
+                marks, lambda match: f"{match[1]}```\n{text}```\n{match[2]}", page.read_text(), flags=re.DOTALL
+            )
+            assert count == 1, f"{page} has lost the marks of {name}"
+            page.write_text(filled)
 
 
 def base_root(suite: str, packages: tuple[str, ...] = BASE) -> Path:
