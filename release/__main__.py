@@ -10,7 +10,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -40,9 +40,11 @@ def release(out: Path, *, packages: bool, image: bool) -> list[Path]:
             built.append(_timed(name, lambda target=target: deb.build(target, out, CACHE, built[1])))
             lint(built[-1])
     if image:
-        from release.image import build_image
+        from release.image import SUITE, build_image, own_architecture
 
-        built.append(_timed("image", lambda: build_image(out, built[1])))
+        target = next(one for one in TARGETS if (one.suite, one.architecture) == (SUITE, own_architecture()))
+        package = out / deb.file_name(target, deb.debian_version(target))
+        built.append(_timed("image", lambda: build_image(out, package)))
     built.append(write_sbom(out, built[1]))
     for path in built:
         check_contents(path)
@@ -113,9 +115,9 @@ def write_sums(out: Path, files: Iterable[Path]) -> None:
     (out / "SHA256SUMS").write_text("".join(lines), encoding="ascii")
 
 
-def _timed(name: str, build: "object") -> Path:
+def _timed(name: str, build: Callable[[], Path]) -> Path:
     start = time.monotonic()
-    path: Path = build()  # type: ignore[operator]
+    path = build()
     print(f"{name}: {path.name}, {path.stat().st_size / 1e6:.1f} MB, {time.monotonic() - start:.0f} s", flush=True)
     return path
 

@@ -59,6 +59,11 @@ def debian_version(target: Target, version: str = __version__) -> str:
     return f"{version}-1+deb{target.release}"
 
 
+def file_name(target: Target, version: str) -> str:
+    """Return the name of the package's file."""
+    return f"edge-app_{version}_{target.architecture}.deb"
+
+
 def build_tree(target: Target, wheels: list[Path], own: Path, root: Path) -> None:
     """Write the package's files below `root`, from the wheels of `target` and edge-app's own."""
     home = root / HOME
@@ -103,7 +108,7 @@ def pack(root: Path, target: Target, out: Path, version: str, *, compression: st
         os.utime(path, (when, when), follow_symlinks=False)
     os.utime(root, (when, when))
     out.mkdir(parents=True, exist_ok=True)
-    package = out / f"edge-app_{version}_{target.architecture}.deb"
+    package = out / file_name(target, version)
     level = ["-Znone"] if compression == "none" else [f"-Z{compression}", "-z6"]
     command = ["dpkg-deb", "--root-owner-group", "--threads-max=2", *level, "--build", str(root), str(package)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "SOURCE_DATE_EPOCH": str(when)})

@@ -58,6 +58,11 @@ class Builder:
         return NAME
 
 
+def own_architecture() -> str:
+    """Return this processor as Debian names it: an image is built for it alone."""
+    return MACHINES[platform.machine()]
+
+
 def base_archive(path: Path) -> Path:
     """Write a small Debian with Python to an archive, the same bytes for the same packages."""
     options = [part for pattern in TRIMMED for part in ("--dpkgopt", f"path-exclude={pattern}")]
@@ -69,7 +74,7 @@ def base_archive(path: Path) -> Path:
 
 def build_image(out: Path, package: Path) -> Path:
     """Build the image and write it as an archive, for `docker load` and `podman load`; return the archive."""
-    target = out / f"edge-app-{__version__}-{MACHINES[platform.machine()]}.docker.tar"
+    target = out / f"edge-app-{__version__}-{own_architecture()}.docker.tar"
     with tempfile.TemporaryDirectory(prefix="edge-app-image-", dir=out) as folder:
         builder = Builder(Path(folder))
         base = builder.base(base_archive(Path(folder) / "base.tar"))
