@@ -33,14 +33,17 @@ FIRST = (("camera", "uri", '"sim:scene=shapes"'), ("web", "enabled", "true"))
 """Section, key and value of the first configuration; the simulation of shapes needs no library more."""
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 MAINTAINER = "The edge-app authors <edge-app@localhost.invalid>"
+DEPENDS = (
+    "procps, python3, python{python}, libc6 (>= 2.34), libgcc-s1, libstdc++6, "
+    "systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles"
+)
 CONTROL = """\
 Package: edge-app
 Version: {version}
 Architecture: {architecture}
 Maintainer: {maintainer}
 Installed-Size: {size}
-Depends: procps, python3, python{python}, libc6 (>= 2.34), libgcc-s1, libstdc++6,
- systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles
+Depends: {depends}
 Suggests: gstreamer1.0-tools, python3-picamera2, gpiod, v4l-utils
 Section: science
 Priority: optional
@@ -98,7 +101,7 @@ def pack(root: Path, target: Target, out: Path, version: str, *, compression: st
     when = epoch()
     size = sum(path.lstat().st_size for path in root.rglob("*") if not path.is_dir()) // 1024
     fields = {"version": version, "architecture": target.architecture, "size": size, "python": target.python}
-    fields["maintainer"] = MAINTAINER
+    fields |= {"maintainer": MAINTAINER, "depends": DEPENDS.format(python=target.python)}
     control = root / "DEBIAN"
     shutil.rmtree(control, ignore_errors=True)
     _write(control / "control", CONTROL.format(**fields).encode())

@@ -204,11 +204,24 @@ class Page:
     # Doing
 
     def click(self, selector: str) -> None:
-        self.find(selector).click()
+        self._press(lambda: self.find(selector), selector)
 
     def click_text(self, selector: str, text: str) -> None:
         """Click the element with exactly that text."""
-        next(element for element in self.all(selector) if element.text == text).click()
+        self._press(lambda: next(element for element in self.all(selector) if element.text == text), text)
+
+    def _press(self, find: "Callable[[], WebElement]", what: str) -> None:
+        """Click an element as soon as no message lies over it."""
+        from selenium.common.exceptions import ElementClickInterceptedException
+
+        def clicked() -> bool:
+            try:
+                find().click()
+            except ElementClickInterceptedException:
+                return False
+            return True
+
+        self.wait(clicked, f"{what} to be uncovered")
 
     def type(self, selector: str, text: str) -> None:
         element = self.find(selector)
