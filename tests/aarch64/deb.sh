@@ -39,8 +39,8 @@ app() {
 start=$SECONDS
 app --version
 app models check
-# the example is decided on before it is learnt: encoder, kernels and journal, in one process. A second process that
-# opens the state hangs under this emulator
+# The example is decided on before it is learnt: encoder, kernels and journal in one process. A next process compiles
+# the kernels of a network with classes, and had not ended after minutes when this was tried
 app teach --state /srv/state cup /srv/cup.png | tee "$work/taught"
 grep -q '/srv/cup.png is cup (before: unknown)' "$work/taught" || { echo "cup.png was not taught" >&2; exit 1; }
 [ -s "$system/srv/state/examples.sqlite" ]
