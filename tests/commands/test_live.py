@@ -125,7 +125,8 @@ def test_an_export_comes_back_as_it_was(serve: Callable[..., Served], run: Run, 
         served.control.forget_class(label)
     assert run("teach", "--live", "--folder", str(folders), "--url", served.server.url)[0] == 0
     after = [served.device.learner.thumbnail(one.id) or b"" for one in served.device.learner.examples()]
-    assert sorted(after) == sorted(thumbnail_of(decode_image(one)) for one in before)
+    # sets: two presses may have had the same frame, which is then taught once
+    assert set(after) == {thumbnail_of(decode_image(one)) for one in before}
 
 
 def test_a_running_service_decides_on_files(serve: Callable[..., Served], run: Run, tmp_path: Path) -> None:
