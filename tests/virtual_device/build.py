@@ -73,10 +73,10 @@ def _material(scratch: Path) -> Path:
     folder.mkdir()
     wheels.build_own(folder)
     shutil.copytree(GUEST, folder / "guest", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(
-        REPOSITORY / "tests" / "devices", folder / "tests" / "devices", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    for name in ("pictures.py", "conftest.py"):
-        shutil.copy(REPOSITORY / "tests" / name, folder / "tests" / name)
+    for name in ("devices", "support"):
+        shutil.copytree(
+            REPOSITORY / "tests" / name, folder / "tests" / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(REPOSITORY / "tests" / "conftest.py", folder / "tests" / "conftest.py")
     shutil.copy(REPOSITORY / "pyproject.toml", folder / "pyproject.toml")
     return folder
