@@ -52,13 +52,15 @@ class ConfigSource(NamedTuple):
 class _ServiceStart:
     """Tells the service manager how the start goes on, and ends it at a signal."""
 
-    def __init__(self, notifier: Notifier, signals: Signals) -> None:
+    def __init__(self, notifier: Notifier, signals: Signals, *, again: bool) -> None:
         self._notifier = notifier
         self._signals = signals
+        # After a restart in this process the watchdog is running already. At the first start a ping would set it off,
+        # and compiling may take longer than its time.
+        self._ping = {"WATCHDOG": 1} if again else {}
 
     def say(self, status: str) -> None:
-        # after a restart in this process the watchdog is running already
-        self._notifier.send(WATCHDOG=1, STATUS=status)
+        self._notifier.send(**self._ping, STATUS=status)
 
     @property
     def stop_requested(self) -> bool:
@@ -71,15 +73,19 @@ def run(source: ConfigSource, *, listener: Listener = lambda _: None, seconds: f
     `listener` receives every event, from the stages' threads. Call it in the main thread. Raises EdgeAppError for
     whatever keeps the device from starting, or ends it.
     """
+    again = False
     while True:
-        status, reason = _run_once(source, listener, seconds)
+        status, reason = _run_once(source, listener, seconds, again=again)
         if reason != RESTORED:
             return status
+        again = True
         logs.report(logging.INFO, "restarting", reason=reason)
 
 
-def _run_once(source: ConfigSource, listener: Listener, seconds: float | None) -> tuple[PipelineStatus, str]:
-    """Run the device until it stops; return its condition at the end, and why it stopped."""
+def _run_once(
+    source: ConfigSource, listener: Listener, seconds: float | None, *, again: bool
+) -> tuple[PipelineStatus, str]:
+    """Run the device until it stops; return its condition at the end, and why it stopped. `again`: after a restart."""
     config = source.load()
     clock = MonotonicClock()
     started_ns = time.monotonic_ns()
@@ -90,7 +96,7 @@ def _run_once(source: ConfigSource, listener: Listener, seconds: float | None) -
     with Signals() as signals, Notifier(source.environ.get("NOTIFY_SOCKET"), clock) as notifier, ExitStack() as stack:
         notifier.send(STATUS="starting")
         settings = prepare_clients(config)  # before the slow steps
-        device = open_device(stack, config, clock, _ServiceStart(notifier, signals), listener)
+        device = open_device(stack, config, clock, _ServiceStart(notifier, signals, again=again), listener)
         # a stack of its own: requests end before the stages stop, events are published until after that
         clients = stack.enter_context(ExitStack())
         web, bridge = open_clients(stack, clients, config, settings, device.control)

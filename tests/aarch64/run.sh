@@ -12,7 +12,7 @@ shift
 cpus=("${@:-cortex-a72 cortex-a76}")
 read -r -a cpus <<< "${cpus[*]}"
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work" /tmp/edge-app-*-$$' EXIT
 
 . tests/aarch64/emulator.sh
 
@@ -37,13 +37,19 @@ site=$(kept site "$version $(cat "$work/requirements" "$work/constraints")" make
 find "$work/app" -exec touch --date=@1600000000 {} +
 kernels=$(cat "$work"/app/edge_app/colanet/*.py "$work/constraints" | sha256sum | cut -c 1-16)
 
+namespace=(--mount)
+[ "$(id -u)" = 0 ] || namespace+=(--map-root-user)
+
 run() {  # CPU PYTEST-ARGUMENTS...
   local cpu=$1 prefix
   prefix=$(prefix_of "$1")
   shift
+  # Where a program opens / itself and goes on from there, it is in the prefix: the folder of its files is mounted there.
+  mkdir -p "$prefix/tmp"
   PYTHONHOME=$root/usr PYTHONPATH=$work/app:$site PYTHONPYCACHEPREFIX=$cache/bytecode \
     NUMBA_CACHE_DIR=$cache/numba-$cpu-$kernels NUMBA_NUM_THREADS=4 \
-    qemu-aarch64-static -cpu "$cpu" -L "$prefix" "$interpreter" -P -m pytest -p no:cacheprovider -p no:xdist --quiet --tb=short --durations=5 "$@"
+    unshare "${namespace[@]}" sh -c 'mount --bind /tmp "$0/tmp" && exec "$@"' "$prefix" \
+    qemu-aarch64-static -cpu "$cpu" -L "$prefix" "$interpreter" -P -m pytest -p no:cacheprovider -p no:xdist --quiet --tb=short --durations=5 --basetemp "/tmp/edge-app-$cpu-$$" "$@"
 }
 
 golden=(tests/aarch64/test_same_bits.py tests/encoder/test_selfcheck.py tests/spiking/test_golden.py)
