@@ -171,9 +171,9 @@ def test_a_stage_that_hangs_stops_the_pings_and_the_stop_still_saves_the_state(
     listener.join(30)
     manager.close()
     released.set()
-    starting = heard[: next(i for i, message in enumerate(heard) if "READY" in message)]
-    assert len(starting) > 1
-    assert not any("WATCHDOG" in message for message in starting), "a ping would set the watchdog off before the start"
+    first = next(message for message in heard if "WATCHDOG" in message)
+    assert first["STATUS"] == "waiting for the first decision", "an earlier ping would set the watchdog off too soon"
+    assert heard.index(first) > 1
     assert "WATCHDOG" not in heard[-1]
     assert "stage_silent" in caplog.text
     with Store.open(database_path(tmp_path / "state")) as store:
