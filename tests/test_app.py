@@ -171,9 +171,11 @@ def test_a_stage_that_hangs_stops_the_pings_and_the_stop_still_saves_the_state(
     listener.join(30)
     manager.close()
     released.set()
-    first = next(message for message in heard if "WATCHDOG" in message)
-    assert first["STATUS"] == "waiting for the first decision", "an earlier ping would set the watchdog off too soon"
-    assert heard.index(first) > 1
+    slow_steps = [
+        message for message in heard if message.get("STATUS", "").startswith(("starting", "loading", "opening"))
+    ]
+    assert len(slow_steps) > 1
+    assert not any("WATCHDOG" in message for message in slow_steps), "a ping would set the watchdog off too soon"
     assert "WATCHDOG" not in heard[-1]
     assert "stage_silent" in caplog.text
     with Store.open(database_path(tmp_path / "state")) as store:
