@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ class CoLaNET:
             raise ParameterError(f"colanet: n_inputs = {n_inputs!r}, expected a whole number")
         self.params = params
         self.n_inputs = n_inputs
+        self._threads = threads
         self.n_learnt = 0
         self._labels: list[str] = []
         self.background = _check_background(background, n_inputs)
@@ -147,23 +149,35 @@ class CoLaNET:
     def snapshot(self) -> bytes:
         """Return the whole state as bytes for `from_snapshot`."""
         with self._lock:
-            head = {
-                "params": self.params.to_dict(),
-                "n_inputs": self.n_inputs,
-                "n_learnt": self.n_learnt,
-                "labels": self._labels,
-            }
             # under the lock: the arrays are not copied until they are packed
-            arrays = self._columns.arrays()
-            if self.background is not None:
-                arrays = {**arrays, "background": self.background}
-            return pack(head, arrays)
+            return pack(*self._state())
 
     @classmethod
-    def from_snapshot(cls, data: bytes, *, threads: int = 1) -> "CoLaNET":
+    def from_snapshot(cls, data: bytes, *, threads: int = 1) -> Self:
         """Return the network of a snapshot. Raises StateCorrupt unless every byte is as it was written."""
         _check_threads(threads)
-        head, arrays = unpack(data)
+        return cls._from_state(*unpack(data), threads)
+
+    def copy(self) -> Self:
+        """Return a network of the same state, which learns on its own."""
+        with self._lock:
+            head, arrays = self._state()
+            # copied one by one: loading takes over arrays as they are
+            return self._from_state(head, {name: array.copy() for name, array in arrays.items()}, self._threads)
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the state, with the arrays in use where they need no conversion."""
+        head = {
+            "params": self.params.to_dict(),
+            "n_inputs": self.n_inputs,
+            "n_learnt": self.n_learnt,
+            "labels": list(self._labels),
+        }
+        arrays = self._columns.arrays()
+        return head, arrays if self.background is None else {**arrays, "background": self.background}
+
+    @classmethod
+    def _from_state(cls, head: dict[str, Any], arrays: dict[str, NDArray[Any]], threads: int) -> Self:
         try:
             params, background = Params.from_dict(head["params"]), arrays.get("background")
             network = cls(params, head["n_inputs"], threads=threads, background=background)

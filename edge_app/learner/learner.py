@@ -40,6 +40,7 @@ from edge_app.storage.records import (
     Action,
     Binding,
     Example,
+    Kind,
     NewExample,
 )
 from edge_app.storage.snapshots import SnapshotKey, Snapshots
@@ -224,8 +225,8 @@ class Learner(Closing):
             # before the prediction: `newest` must not name an example that leaves
             leaving = make_room(self._store, self.limits, label, self._snapshots.used_bytes(), needed, len(shown))
             # a copy for several: predicting the second needs the first learnt, which is not stored yet
-            network = self._live if len(shown) == 1 else self._copy()
-            decided = predict_in_turn(network, self._store, shown, label, leaving)
+            ahead = self._live if len(shown) == 1 else self._live.copy()
+            decided = predict_in_turn(ahead, self._store, shown, label, leaving)
             time_ns = self._clock()
             examples = [
                 NewExample(
@@ -238,6 +239,8 @@ class Learner(Closing):
             if leaving:
                 # the oldest example cannot be unlearnt, only left out of a replay
                 self._rebuilder.outdate()
+            if ahead is not self._live:
+                self._take_over(ahead, examples)
             self._catch_up()
         if leaving:
             self._rebuilder.run(background=True)
@@ -505,11 +508,6 @@ class Learner(Closing):
                 except EdgeAppError as error:
                     logger.warning("%s; they may include deleted examples, until the next two are saved", error)
 
-    def _copy(self) -> LiveNetwork:
-        """Return a copy of the network in use."""
-        # by a snapshot: the exact state, without a second way to copy a network
-        return LiveNetwork(Trained(self._factory.load(self._live.state())), self._rate_code)
-
     def _correct(self, change: Callable[[], Action], background: bool) -> Action:
         with self._changing():
             action = change()
@@ -539,6 +537,16 @@ class Learner(Closing):
             self._rebuilder.outdate()  # possibly half learnt; rebuild from the journal
             self._rebuilder.run(background=True)
             raise
+
+    def _take_over(self, ahead: LiveNetwork, examples: Sequence[NewExample]) -> None:
+        """Use a network that has learnt new examples already, if nothing else is new in the journal."""
+        entries = self._store.journal(self._live.seq, len(examples))
+        # compared with the journal: what is learnt is what was stored, in its order
+        if [(one.label, one.embedding, one.kind) for one in entries] == [
+            (new.label, new.embedding, Kind.EXAMPLE) for new in examples
+        ]:
+            self._live.take_over(ahead, entries)
+            self._saver.learnt(len(entries))
 
     def _swap(self, trained: Trained, replayed: int) -> None:
         self._live.replace(trained)

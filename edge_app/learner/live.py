@@ -81,6 +81,17 @@ class LiveNetwork:
         with self._deciding:
             self._trained = trained
 
+    def copy(self) -> "LiveNetwork":
+        """Return a copy that learns on its own."""
+        with self._deciding:
+            return LiveNetwork(Trained(self._trained.network.copy()), self._rate_code)
+
+    def take_over(self, ahead: "LiveNetwork", entries: Sequence[Entry]) -> None:
+        """Decide with a copy from now on, which has learnt `entries`, the next of the journal."""
+        with self._deciding:
+            self._trained.network = ahead._trained.network
+            self._trained.note(entries)
+
     def key(self, binding: Binding) -> SnapshotKey:
         """Return the key of a snapshot of the network."""
         return self._trained.key(binding)

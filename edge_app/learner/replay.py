@@ -7,7 +7,7 @@ it made wrong do not match any more.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,9 @@ class Network(Protocol):
 
     def snapshot(self) -> bytes:
         """Return all that was learnt."""
+
+    def copy(self) -> Self:
+        """Return a network that knows the same, and learns on its own."""
 
 
 @runtime_checkable
@@ -131,6 +134,10 @@ class Trained:
             self.network.learn_one(counts[0], entries[0].label)
         elif entries:
             self.network.learn_many(counts, [entry.label for entry in entries])
+        self.note(entries)
+
+    def note(self, entries: Sequence[Entry]) -> None:
+        """Count entries as learnt."""
         for entry in entries:
             self.journal.add(entry.label, entry.embedding, entry.kind)
             self.seq = entry.seq

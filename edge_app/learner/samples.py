@@ -40,15 +40,12 @@ def predict_in_turn(
 ) -> list[tuple[Decision, Prediction]]:
     """Return the decision on each sample when those before it have been learnt, and that decision to be stored.
 
-    `leaving` are the examples that make room for them. If there are several, `network` learns all but the last, so it
-    must be a copy: nobody may decide with examples that are not stored yet.
+    `leaving` are the examples that make room for them. If there are several, `network` learns them, so it must be a
+    copy: nobody may decide with examples that are not stored yet.
     """
     first = store.next_example()
     decided = []
     for index, one in enumerate(shown):
-        if index:
-            # sequence number 0: the copy is thrown away
-            network.learn([Entry(0, label, shown[index - 1].embedding.tobytes())])
         before = network.predict(one.embedding)
         newest = None if before.label is None else store.newest(before.label)
         # its newest example is one of this call, which has no row yet but a number already
@@ -57,4 +54,7 @@ def predict_in_turn(
         elif newest in leaving:  # it will be gone when the prediction is stored
             newest = None
         decided.append((before, prediction_of(before, newest)))
+        if len(shown) > 1:
+            # sequence number 0: it has none before it is stored
+            network.learn([Entry(0, label, one.embedding.tobytes())])
     return decided

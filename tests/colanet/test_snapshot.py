@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ from support.twins import LABELS, RULES, N, stream, taught
 SNAPSHOTS = {name: taught(params, 12).snapshot() for name, params in RULES.items()}
 
 
+@pytest.mark.parametrize("again", [lambda it: CoLaNET.from_snapshot(it.snapshot(), threads=2), CoLaNET.copy])
 @pytest.mark.parametrize("name", RULES)
-def test_continues_to_the_bit(name: str) -> None:
+def test_continues_to_the_bit(name: str, again: Callable[[CoLaNET], CoLaNET]) -> None:
     original = taught(RULES[name])
-    network = CoLaNET.from_snapshot(original.snapshot(), threads=2)
+    network = again(original)
     assert network.snapshot() == original.snapshot()
     assert (network.labels, network.n_learnt, network.params) == (original.labels, 30, RULES[name])
     for attribute in ("weights", "threshold", "tonic", "keys"):
@@ -33,6 +35,17 @@ def test_continues_to_the_bit(name: str) -> None:
             net.learn_one(counts, "dog" if label == "ant" else label)
             net.predict_one(counts)
     assert network.snapshot() == original.snapshot()
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_copy_learns_on_its_own(name: str) -> None:
+    original = taught(RULES[name], 12)
+    copied = original.copy()
+    for counts, label in stream(8, 5):
+        copied.learn_one(counts, label)
+        copied.predict_one(counts)
+    copied.remove_class("ant")
+    assert original.snapshot() == SNAPSHOTS[name]
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -1,10 +1,12 @@
 """A small classifier that starts at once, for tests of memory; like CoLaNET it depends on the order of every call."""
 
+import copy
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -80,6 +82,9 @@ class SimpleNetwork:
         if label not in self.means:
             raise UnknownLabel(label)
         return counts * self.means[label] / 64
+
+    def copy(self) -> Self:
+        return copy.deepcopy(self)
 
     def snapshot(self) -> bytes:
         means = {label: mean.tolist() for label, mean in self.means.items()}
