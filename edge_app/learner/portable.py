@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge_app import __version__
 from edge_app.learner.learner import Learner
 from edge_app.learner.manifest import preprocessing_of
-from edge_app.storage.exchange import archive_entry
+from edge_app.storage.sealed import entry
 
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
@@ -47,5 +47,5 @@ def write_portable(learner: Learner, manifest: "ModelManifest", limit: int | Non
         for name, values in arrays.items():
             content = io.BytesIO()
             np.save(content, values, allow_pickle=False)
-            archive.writestr(archive_entry(f"{name}.npy", zipfile.ZIP_DEFLATED), content.getvalue())
+            archive.writestr(entry(f"{name}.npy", zipfile.ZIP_DEFLATED), content.getvalue())
     return len(network.labels)

@@ -17,11 +17,10 @@ import os
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, BinaryIO, NamedTuple
 
 from edge_app import __version__
 from edge_app.checks import ANYTHING, Table, table_of, text, whole
-from edge_app.closing import Closing
 from edge_app.errors import InputError
 from edge_app.files import GROUP_READABLE
 from edge_app.storage.errors import os_errors
@@ -33,9 +32,10 @@ from edge_app.storage.folder import (
     STRICTNESS,
     database_path,
 )
+from edge_app.storage.sealed import SealedZip, entry
 from edge_app.storage.store import Store
 from edge_app.text import printable
-from edge_app.unzip import check_count, unzip, unzip_to
+from edge_app.unzip import unzip_to
 
 FORMAT, VERSION = "edge-app backup", 1
 MANIFEST, MANIFEST_SUM, CONFIG = "backup.json", "backup.sha256", "config.toml"
@@ -74,7 +74,7 @@ def write_backup(folder: Path, file: BinaryIO, config: str, created_ns: int, *, 
                 if (folder / companion).is_file():
                     files[companion] = _pack(archive, folder / companion)
             data = config.encode()
-            archive.writestr(_entry(CONFIG), data)
+            archive.writestr(entry(CONFIG, zipfile.ZIP_DEFLATED), data)
             files[CONFIG] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             manifest = {
                 "format": FORMAT,
@@ -86,79 +86,40 @@ def write_backup(folder: Path, file: BinaryIO, config: str, created_ns: int, *, 
                 "files": files,
             }
             text_ = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
-            archive.writestr(_entry(MANIFEST), text_)
-            archive.writestr(_entry(MANIFEST_SUM), hashlib.sha256(text_).hexdigest() + "\n")
+            archive.writestr(entry(MANIFEST, zipfile.ZIP_DEFLATED), text_)
+            archive.writestr(entry(MANIFEST_SUM), hashlib.sha256(text_).hexdigest() + "\n")
     return BackedUp(sum(classes.values()), len(classes))
 
 
 def _pack(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
-    digest, size = hashlib.sha256(), 0
+    packed, digest, size = entry(path.name, zipfile.ZIP_DEFLATED), hashlib.sha256(), 0
     # force_zip64: the size is not known to zipfile beforehand, and 2 GiB may be exceeded
-    with path.open("rb") as source, archive.open(_entry(path.name), "w", force_zip64=True) as entry:
+    with path.open("rb") as source, archive.open(packed, "w", force_zip64=True) as target:
         while piece := source.read(PIECE):
             digest.update(piece)
-            entry.write(piece)
+            target.write(piece)
             size += len(piece)
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    # a ZipInfo of our own has a fixed date and fixed permissions, whatever the file on this device has
-    info = zipfile.ZipInfo(name)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.external_attr = 0o644 << 16
-    return info
-
-
-class Backup(Closing):
+class Backup(SealedZip):
     """A backup file whose contents were checked against its manifest's list; a context manager."""
+
+    FORMAT, VERSION, MANIFEST, MANIFEST_SUM = FORMAT, VERSION, MANIFEST, MANIFEST_SUM
+    KIND = "a backup"
+    REFUSAL = "{path} cannot be restored: {what}; nothing was changed"
 
     def __init__(self, path: Path, most_bytes: int) -> None:
         """Open the file; `most_bytes`: size of its database at most. Raises InputError, naming what is wrong."""
-        self.path = path
         self._most = most_bytes
-        try:
-            with path.open("rb") as file:
-                check_count(file, MOST_ENTRIES + most_bytes // PIECE)  # the bytes of a record also occur in pictures
-            self._zip = zipfile.ZipFile(path)
-        except FileNotFoundError as error:
-            raise InputError(f"{path} does not exist") from error
-        except InputError as error:
-            self._refuse(str(error))
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise InputError(f"{path} cannot be read as a zip file: {error}") from error
-        try:
-            self._infos = self._entries()
-            self._read()
-        except BaseException:  # also on KeyboardInterrupt: no caller has this object yet that could close it
-            self._zip.close()
-            raise
+        # the first bytes of an entry's record also occur in pictures
+        super().__init__(path, MOST_ENTRIES + most_bytes // PIECE)
 
-    def _entries(self) -> dict[str, zipfile.ZipInfo]:
-        infos: dict[str, zipfile.ZipInfo] = {}
-        for info in self._zip.infolist():
-            # a zip may name a file twice, and programs differ in which one they take
-            if info.filename in infos or len(infos) >= MOST_ENTRIES:
-                self._refuse(f"it holds {info.filename!r} twice, or more than {MOST_ENTRIES} files")
-            if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                self._refuse(f"{info.filename!r} is encrypted, or compressed in a way that a backup does not use")
-            infos[info.filename] = info
-        return infos
+    def _most_manifest_bytes(self) -> int:
+        return MANIFEST_BYTES
 
-    def _read(self) -> None:
-        manifest = self._content(MANIFEST, MANIFEST_BYTES)
-        # errors="replace": a wrong byte only makes the comparison fail
-        if self._content(MANIFEST_SUM, 100).decode("ascii", "replace").strip() != hashlib.sha256(manifest).hexdigest():
-            self._refuse(f"{MANIFEST} fails its checksum")
-        try:
-            values = json.loads(manifest)
-        except (ValueError, RecursionError) as error:
-            self._refuse(f"{MANIFEST} cannot be read ({error})")
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            self._refuse("it is not a backup of edge-app")
-        if values.get("version") != VERSION:
-            self._refuse(f"it has version {values.get('version')!r}, this edge-app reads {VERSION}: update edge-app")
-        table = Table(values, f"{MANIFEST}: ")
+    def _check(self, manifest: dict[str, Any]) -> None:
+        table = Table(manifest, f"{MANIFEST}: ")
         try:
             self.program = printable(table.read("program", text(100)))
             self.created_ns = table.read("created_ns", whole(0, (1 << 63) - 1))
@@ -169,9 +130,11 @@ class Backup(Closing):
                 self._sums[name] = (row.read("bytes", whole(0, self._most)), row.read("sha256", text(64)))
         except InputError as error:
             self._refuse(str(error))
-        expected = {MANIFEST, MANIFEST_SUM, *self._sums}
-        for name in sorted((expected ^ self._infos.keys()) | (self._sums.keys() - ALLOWED) | ({DATABASE} - expected)):
-            self._refuse(f"{name!r} {'is missing' if name not in self._infos else 'is not expected in it'}")
+        self._check_names(self._sums)
+        for name in sorted(self._sums.keys() - ALLOWED):
+            self._refuse(f"{name!r} is not expected in it")
+        if DATABASE not in self._sums:
+            self._refuse(f"{DATABASE!r} is missing")
 
     @property
     def config(self) -> str:
@@ -203,19 +166,3 @@ class Backup(Closing):
                 os.fsync(file.fileno())
                 if (file.tell(), digest.hexdigest()) != self._sums[name]:
                     self._refuse(f"{name} fails its checksum, or has the wrong length")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._zip.close()
-
-    def _content(self, name: str, limit: int) -> bytes:
-        info = self._infos.get(name)
-        if info is None:
-            self._refuse(f"{name!r} is missing: it is not a backup of edge-app")
-        try:
-            return unzip(self._zip, info, limit)
-        except InputError as error:
-            self._refuse(str(error))
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise InputError(f"{self.path} cannot be restored: {what}; nothing was changed")

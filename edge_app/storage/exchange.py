@@ -13,16 +13,15 @@ import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 from edge_app import __version__
 from edge_app.checks import ANYTHING, LABEL, Table, list_of, text, whole
-from edge_app.closing import Closing
 from edge_app.errors import InputError
 from edge_app.storage.records import Example, NewExample
+from edge_app.storage.sealed import SealedZip, entry
 from edge_app.storage.store import Store
 from edge_app.text import printable
-from edge_app.unzip import check_count, unzip
 
 FORMAT, VERSION = "edge-app examples", 1
 MANIFEST, MANIFEST_SUM, EMBEDDINGS = "manifest.json", "manifest.sha256", "embeddings.bin"
@@ -71,7 +70,7 @@ def _write(store: Store, examples: Sequence[Example], file: BinaryIO) -> None:
     rows, digest = [], hashlib.sha256()
     with zipfile.ZipFile(file, "w") as archive:
         # one after the other: together they may not fit the memory. Their size is not known beforehand: zip64
-        with archive.open(archive_entry(EMBEDDINGS, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as embeddings:
+        with archive.open(entry(EMBEDDINGS, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as embeddings:
             for example in examples:
                 data = store.embedding(example.id)
                 digest.update(data)
@@ -80,7 +79,7 @@ def _write(store: Store, examples: Sequence[Example], file: BinaryIO) -> None:
             picture = store.thumbnail(stored.id)
             if picture is not None:
                 # stored: JPEG does not compress
-                archive.writestr(archive_entry(thumbnail_name(index)), picture)
+                archive.writestr(entry(thumbnail_name(index)), picture)
             mark = hashlib.sha256(picture).hexdigest() if picture is not None else None
             row = {"label": stored.label, "time_ns": stored.time_ns, "source": stored.source, "thumbnail": mark}
             if stored.before is not None:
@@ -103,17 +102,8 @@ def _write(store: Store, examples: Sequence[Example], file: BinaryIO) -> None:
         }
         text = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
         # last, because it holds the checksums of what comes before
-        archive.writestr(archive_entry(MANIFEST, zipfile.ZIP_DEFLATED), text)
-        archive.writestr(archive_entry(MANIFEST_SUM), hashlib.sha256(text).hexdigest() + "\n")
-
-
-def archive_entry(name: str, compression: int = zipfile.ZIP_STORED) -> zipfile.ZipInfo:
-    """Return an entry without a time, so that equal content gives equal bytes."""
-    info = zipfile.ZipInfo(name)
-    info.compress_type = compression
-    # without it `unzip` extracts files that nobody may read
-    info.external_attr = 0o644 << 16
-    return info
+        archive.writestr(entry(MANIFEST, zipfile.ZIP_DEFLATED), text)
+        archive.writestr(entry(MANIFEST_SUM), hashlib.sha256(text).hexdigest() + "\n")
 
 
 def thumbnail_name(index: int) -> str:
@@ -126,41 +116,23 @@ def manifest_limit(examples: int) -> int:
     return max(MANIFEST_FLOOR, MANIFEST_EACH * examples)
 
 
-class Archive(Closing):
+class Archive(SealedZip):
     """An exported file that was checked from end to end; a context manager.
 
     `examples` lack their thumbnails, which `thumbnail(index)` reads (and checks) one at a time.
     """
+
+    FORMAT, VERSION, MANIFEST, MANIFEST_SUM = FORMAT, VERSION, MANIFEST, MANIFEST_SUM
+    KIND = "an export"
+    REFUSAL = "{path} cannot be imported: {what}; nothing was taken from it"
 
     def __init__(self, path: Path, room: int = ROOM_LIVE) -> None:
         """Open and check the file, within the memory that `room` examples may take: manifest and embeddings.
 
         Raises InputError, naming what is wrong with it.
         """
-        self.path = path
         self._room = room
-        try:
-            with path.open("rb") as file:
-                # before ZipFile reads the directory: a million entries take hundreds of megabytes
-                check_count(file, ENTRIES_EACH * room)
-                self._size = file.tell()
-            self._zip = zipfile.ZipFile(path)
-        except FileNotFoundError as error:
-            raise InputError(f"{path} does not exist") from error
-        except InputError as error:
-            self._refuse(f"{error} ({self._way_out()})")
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise InputError(f"{path} cannot be read as a zip file: {error}") from error
-        try:
-            self._infos = self._check_entries()
-            manifest = self._manifest()
-            self._read(manifest)
-            # all thumbnails are read once, so that nothing is imported of a file with a damaged one
-            for index in range(len(self.examples)):
-                self.thumbnail(index)
-        except BaseException:
-            self._zip.close()
-            raise
+        super().__init__(path, ENTRIES_EACH * room, way_out=f" ({self._way_out()})")
 
     def thumbnail(self, index: int) -> bytes | None:
         """Return the picture of an example, None when it has none. Raises InputError."""
@@ -186,22 +158,8 @@ class Archive(Closing):
         """Total size of the entries, unpacked."""
         return sum(info.file_size for info in self._infos.values())
 
-    def close(self) -> None:
-        """Close the file."""
-        self._zip.close()
-
-    def _check_entries(self) -> dict[str, zipfile.ZipInfo]:
-        infos: dict[str, zipfile.ZipInfo] = {}
-        for info in self._zip.infolist():
-            # ZipFile would read the last, other programs the first
-            if info.filename in infos:
-                self._refuse(f"it holds {info.filename!r} twice")
-            # bit 0 of the general purpose flags
-            if info.flag_bits & 1:
-                self._refuse(f"{info.filename!r} is encrypted")
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                self._refuse(f"{info.filename!r} is compressed in a way that export does not use")
-            infos[info.filename] = info
+    def _list_entries(self) -> dict[str, zipfile.ZipInfo]:
+        infos = super()._list_entries()
         total = sum(info.file_size for info in infos.values())
         # small files may grow more: a manifest of few examples compresses well
         most = min(MAX_TOTAL, max(MAX_GROWTH * self._size, GROWTH_FLOOR))
@@ -209,23 +167,17 @@ class Archive(Closing):
             self._refuse(f"it has {self._size} bytes and unpacks to {total}, at most {most} are expected")
         return infos
 
-    def _manifest(self) -> dict[str, Any]:
+    def _most_manifest_bytes(self) -> int:
         limit = manifest_limit(self._room)
         if MANIFEST in self._infos:
             self._check_room(MANIFEST, self._infos[MANIFEST].file_size, limit)
-        text = self._content(MANIFEST, limit)
-        # against damage on the way; a forger can write any checksum
-        if self._content(MANIFEST_SUM, 100).decode("ascii", "replace").strip() != hashlib.sha256(text).hexdigest():
-            self._refuse(f"{MANIFEST} fails its checksum")
-        try:
-            manifest = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            self._refuse(f"{MANIFEST} cannot be read ({error})")
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            self._refuse("it is not an export of edge-app")
-        if manifest.get("version") != VERSION:
-            self._refuse(f"it has version {manifest.get('version')!r}, this edge-app reads {VERSION}: update edge-app")
-        return manifest
+        return limit
+
+    def _check(self, manifest: dict[str, Any]) -> None:
+        self._read(manifest)
+        # all thumbnails are read once, so that nothing is imported of a file with a damaged one
+        for index in range(len(self.examples)):
+            self.thumbnail(index)
 
     def _read(self, manifest: dict[str, Any]) -> None:
         table = Table(manifest, f"{MANIFEST}: ")
@@ -251,7 +203,8 @@ class Archive(Closing):
                 f"{MANIFEST}: {len(rows)} examples are presented {len(self.order)} times, expected at most "
                 f"{ORDER_EACH * len(rows)}"
             )
-        self._check_names()
+        pictures = [thumbnail_name(index) for index, mark in enumerate(self._thumbnails) if mark is not None]
+        self._check_names([EMBEDDINGS, *pictures])
         size = self.embedding_size
         self._check_room(EMBEDDINGS, len(rows) * size, EMBEDDING_EACH * self._room)
         data = self._content(EMBEDDINGS, len(rows) * size)
@@ -262,22 +215,6 @@ class Archive(Closing):
             for index, (label, time_ns, source) in enumerate(heads)
         ]
 
-    def _check_names(self) -> None:
-        pictures = {thumbnail_name(index) for index, mark in enumerate(self._thumbnails) if mark is not None}
-        expected = {MANIFEST, MANIFEST_SUM, EMBEDDINGS} | pictures
-        # nothing that is not expected: it would be carried along unchecked
-        for name in sorted(expected ^ self._infos.keys()):
-            self._refuse(f"{name!r} {'is missing' if name in expected else 'is not expected in it'}")
-
-    def _content(self, name: str, limit: int) -> bytes:
-        info = self._infos.get(name)
-        if info is None:
-            self._refuse(f"{name!r} is missing: it is not an export of edge-app")
-        try:
-            return unzip(self._zip, info, limit)
-        except InputError as error:
-            self._refuse(str(error))
-
     def _check_room(self, name: str, size: int, limit: int) -> None:
         if size > limit:
             self._refuse(f"{name!r} unpacks to {size} bytes, at most {limit} are read here ({self._way_out()})")
@@ -286,9 +223,6 @@ class Archive(Closing):
         if self._room < ROOM:
             return "`edge-app import` reads more while the service is stopped"
         return "export fewer classes at a time"
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise InputError(f"{self.path} cannot be imported: {what}; nothing was taken from it")
 
 
 def _head(row: Table) -> tuple[str, int, str]:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
 from edge_app.datasets.exported import COLUMNS, TABLE, folder_names
-from edge_app.storage.exchange import archive_entry, examples_to_export
+from edge_app.storage.exchange import examples_to_export
 from edge_app.storage.records import Example
+from edge_app.storage.sealed import entry
 from edge_app.storage.store import Store
 from edge_app.text import spreadsheet_cell
 
@@ -36,10 +37,10 @@ def write_folders(store: Store, file: BinaryIO, labels: Sequence[str] | None = N
             if picture is not None:
                 # six digits, so that file managers sort by number
                 path = f"{folders[example.label]}/{example.id:06}.jpg"
-                archive.writestr(archive_entry(path), picture)
+                archive.writestr(entry(path), picture)
             table.writerow(_row(example, path, presented[example.id]))
         # with a byte order mark: without it spreadsheets take UTF-8 for the system's code page
-        archive.writestr(archive_entry(TABLE, zipfile.ZIP_DEFLATED), text.getvalue().encode("utf-8-sig"))
+        archive.writestr(entry(TABLE, zipfile.ZIP_DEFLATED), text.getvalue().encode("utf-8-sig"))
     return len(examples)
 
 
