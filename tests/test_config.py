@@ -5,8 +5,10 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
+import tomli_w
 
-from edge_app.config import Config, ConsolidationConfig, DecisionConfig, StateConfig, load_config, reference
+from edge_app.config import Config, ConsolidationConfig, DecisionConfig, StateConfig, load_config, portable, reference
+from edge_app.config.loading import defaults_of, lists, sections
 from edge_app.errors import InputError
 
 
@@ -100,6 +102,66 @@ def test_values_are_taken_and_checked(tmp_path: Path) -> None:
         ('[web]\ncertificate = "/x"', r"web\.key is missing: TLS needs"),
         ('[web]\nkey = "/x"', r"web\.certificate is missing: TLS needs"),
         ('[web]\nenabled = true\nhost = "0.0.0.0"', r"web\.host = '0\.0\.0\.0' lets other machines in"),
+        ("rules = 3", r"rules = 3, expected sections \[\[rules\]\]"),
+        ("[[rules]]", r"rule number 1 has no name: expected name = "),
+        ('[[rules]]\nname = "door"\ncolour = 3', r"unknown key rule 'door': colour; known: name, label"),
+        ('[[rules]]\nname = "door"\nconfidence = 2', r"rule 'door': confidence = 2, expected a number from 0 to 1"),
+        ('[[rules]]\nname = "door"\nhours = "22-6"', r"rule 'door': hours = '22-6', expected a span such as "),
+        ('[[rules]]\nname = "door"\nhours = "22:00-22:00"', r"rule 'door': hours = .* expected an end other than"),
+        ('[[rules]]\nname = "door"\nweekdays = ["monday"]', r"rule 'door': weekdays = .* expected a list of days"),
+        ('[[rules]]\nname = "door"\nlabel = " x"', r"rule 'door': label = ' x', expected the name of a class"),
+        (
+            '[[rules]]\nname = "door"',
+            r"rule 'door': output and webhook, file, topic are missing: the rule does nothing",
+        ),
+        ('[[rules]]\nname = "a"\nwhen = "held"', r"rule 'a': for_s = 0\.0, expected above 0 with when = .held."),
+        ('[[rules]]\nname = "a"\nfor_s = 2', r"rule 'a': for_s = 2\.0, expected 0 with when = .entered."),
+        ('[[rules]]\nname = "a"\nwhen = "absent"\nfor_s = 2', r"rule 'a': label = '\*', expected a class or"),
+        ('[[rules]]\nname = "a"\nlabel = "unknown"\nconfidence = 1', r"rule 'a': confidence = 1\.0, expected 0 with"),
+        ('[[rules]]\nname = "a"\noutput = "x"', r"rule 'a': output = 'x', expected one of .*uri: there are none"),
+        (
+            '[outputs]\nuri = "sim:x"\n[[rules]]\nname = "a"\noutput = "x"\nwhen = "left"',
+            r"rule 'a': pulse_ms = 0, expected above 0 with when = .left.",
+        ),
+        (
+            '[outputs]\nuri = "sim:x"\n[[rules]]\nname = "a"\noutput = "x"\npulse_ms = 50',
+            r"rule 'a': pulse_ms = 50, expected 100 or more: an output stays on for outputs\.min_on_s = 0\.1",
+        ),
+        ('[[rules]]\nname = "a"\nwebhook = "x"', r"rule 'a': webhook = 'x', expected one of the names of \[\[webhooks"),
+        ('[[rules]]\nname = "a"\ntopic = "x"', r"rule 'a': topic = 'x' needs a broker: set enabled"),
+        (
+            '[mqtt]\nenabled = true\n[[rules]]\nname = "a"\ntopic = "edge-app/x/command/undo"',
+            r"rule 'a': topic = .* expected one outside of edge-app/",
+        ),
+        ('[[rules]]\nname = "a"\nfile = "/f"\n' * 2, r"rule 'a' is there 2 times: give each another name"),
+        ('[outputs]\nuri = "sim:x"\non_at_stop = ["y"]', r"outputs\.on_at_stop = 'y', expected one of .*uri: x"),
+        (
+            '[lights]\nuri = "gpio:c?cup=5"\n[outputs]\nuri = "gpio:c?door=5"',
+            r"outputs\.uri: door = 5 of c is used by lights \(cup\): use another line",
+        ),
+        (
+            '[buttons]\nuri = "gpio:c?cup=5"\n[outputs]\nuri = "gpio:c?door=5"',
+            r"outputs\.uri: door = 5 of c is used by buttons \(cup\): use another line",
+        ),
+        ('[[webhooks]]\nname = "a"', r"webhook 'a': url, url_file: expected exactly one of them"),
+        ('[[webhooks]]\nname = "a"\nurl = "ftp://x/"', r"webhook 'a': url = 'ftp://x/', expected an address such as"),
+        ('[[webhooks]]\nname = "a"\nurl = "http://x:99999/"', r"webhook 'a': url = .* \(Port out of range"),
+        (
+            '[[webhooks]]\nname = "a"\nurl = "https://x/?token=s3cret"',
+            r"webhook 'a': url = 'https://x/\?token=\*\*\*', .*write the address into a file",
+        ),
+        (
+            '[[webhooks]]\nname = "a"\nurl = "https://x/"\nheaders = {Host = "y"}',
+            r"webhook 'a': headers = .* expected a table .* \(Host: set by the device\)",
+        ),
+        (
+            '[[webhooks]]\nname = "a"\nurl = "https://x/"\ntext = "$colour"',
+            r"webhook 'a': text = '\$colour', expected .* \(\$colour is unknown\)",
+        ),
+        (
+            '[[webhooks]]\nname = "a"\nurl = "https://x/"\nformat = "text"\npicture = true',
+            r"webhook 'a': picture = True, expected False with format = .text.",
+        ),
         ("[camera", r"config\.toml: is not valid TOML"),
     ],
 )
@@ -146,6 +208,34 @@ def test_the_command_line_overrides_and_is_checked_too() -> None:
         Config().overridden(camera="telepathy:")
 
 
+DOOR = """
+[outputs]
+uri = "sim:door"
+[[rules]]
+name = "door"
+label = "cat"
+output = "door"
+pulse_ms = 500
+webhook = "hub"
+hours = "22:00-06:30"
+[[webhooks]]
+name = "hub"
+url = "https://hub.example/cat"
+"""
+
+
+def test_rules_are_read_in_order_and_survive_a_backup(tmp_path: Path) -> None:
+    config = load(tmp_path, DOOR + '[[rules]]\nname = "log"\nfile = "/srv/log"\n')
+    assert [rule.name for rule in config.rules] == ["door", "log"]
+    assert config.rules[0].span == (22 * 60, 6 * 60 + 30)
+    assert config.rules[1].span is None
+    text, left_out = portable(tomli_w.dumps(config.without_passwords()))
+    assert left_out == []
+    assert load(tmp_path, text) == config
+    assert "pause_s" not in text, "defaults are not written"
+    assert Config().needs_restart(config) == ["outputs", "rules", "webhooks"]
+
+
 def test_what_a_reload_cannot_take_over_is_named(tmp_path: Path) -> None:
     other = load(tmp_path, "[camera]\nrotation = 90\n[decision]\nvote = 3\n[encoder]\nthreads = 2")
     assert Config().needs_restart(other) == ["camera", "encoder"]
@@ -157,11 +247,12 @@ def test_the_example_documents_every_key_with_its_default(tmp_path: Path) -> Non
     documented = set()
     section = ""
     for line in text.splitlines():
-        if header := re.fullmatch(r"\[(\w+)\]", line):
+        if (header := re.fullmatch(r"\[(\w+)\]", line)) or (header := re.fullmatch(r"#\[\[(\w+)\]\]", line)):
             section = header[1]
-        elif key := re.match(r"#(\w+) = ", line):
+        elif key := re.match(r"#(?:  )?(\w+) = ", line):
             documented.add((section, key[1]))
-    assert documented == {(name, key) for name, table in Config().to_table().items() for key in table}
+    keys = {name: defaults_of(kind) for name, kind in {**sections(), **lists()}.items()}
+    assert documented == {(name, key) for name, table in keys.items() for key in table}
     uncommented = re.sub(r"(?m)^#(\w+ = )", r"\1", text)
     assert load(tmp_path, uncommented) == Config(), "the example's values must be the defaults"
 

@@ -19,12 +19,14 @@ GROUND = {
     "labels",
     "messages",
     "roles",
+    "secret_files",
     "text",
 }
 MAY_IMPORT = {
     "closing": set(),
     "errors": set(),
     "files": {"errors"},
+    "secret_files": {"errors"},
     "text": set(),
     "version": set(),
     "unzip": {"errors"},
@@ -54,6 +56,7 @@ MAY_IMPORT = {
     | {"colanet", "config", "datasets", "encoder", "devices", "evaluation", "learner", "machine"}
     | {"pipeline", "simulation", "storage"},
     "demo": GROUND | {"config", "devices", "encoder", "kernel_cache", "learner", "pipeline", "simulation", "storage"},
+    "rules": GROUND | {"config", "devices", "pipeline", "storage"},
     "pipeline": GROUND | {"confidence", "rejection", "config", "devices", "learner", "storage"},
     "control": GROUND | {"datasets", "devices", "learner", "pipeline", "rejection", "storage", "unzip"},
     "mqtt": GROUND | {"config", "control", "storage", "unzip"},

@@ -104,7 +104,7 @@ def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "I
 
     heat, folder = config.temperature, config.state.folder
     # libraries and programs of drivers that are not configured are not required
-    uris = (config.camera.uri, config.buttons.uri, config.lights.uri)
+    uris = (config.camera.uri, config.buttons.uri, config.lights.uri, config.outputs.uri)
     schemes = tuple(split_scheme(uri)[0] for uri in uris if uri)
     yield from guarded("temperature", lambda: board.check_temperature(system, heat.sensor, heat.slow_at_c))
     yield from guarded("state", lambda: state.check_state(expanded(folder) if folder else None))
@@ -116,6 +116,7 @@ def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "I
     yield from guarded("model", lambda: _model(args, system, config))
     yield from guarded("buttons", lambda: _lines(system, "buttons", config.buttons.uri))
     yield from guarded("lights", lambda: _lines(system, "lights", config.lights.uri))
+    yield from guarded("outputs", lambda: _lines(system, "outputs", config.outputs.uri))
     # last: a camera may take seconds until its first frame, and an absent one until the timeout
     yield from guarded("camera", lambda: _camera(system, config))
 

@@ -1,5 +1,6 @@
 """The configuration: sections, and the file that they are read from."""
 
+from edge_app.config.acting import OutputsConfig, RuleConfig, WebhookConfig
 from edge_app.config.loading import Config, load_config, portable
 from edge_app.config.sections import (
     MOST_DREAMS,
@@ -29,9 +30,12 @@ __all__ = [
     "LightsConfig",
     "LogConfig",
     "MqttConfig",
+    "OutputsConfig",
+    "RuleConfig",
     "StateConfig",
     "TemperatureConfig",
     "WebConfig",
+    "WebhookConfig",
     "load_config",
     "portable",
 ]

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
+from edge_app.checks import SHORT
+from edge_app.config.acting import OutputsConfig, RuleConfig, WebhookConfig
+from edge_app.config.section import NamedSection, Section
 from edge_app.config.sections import (
     ButtonsConfig,
     CameraConfig,
@@ -17,18 +20,21 @@ from edge_app.config.sections import (
     LightsConfig,
     LogConfig,
     MqttConfig,
-    Section,
     StateConfig,
     TemperatureConfig,
     WebConfig,
 )
+from edge_app.config.together import check_together
 from edge_app.devices.uri import without_password
 from edge_app.errors import InputError
 from edge_app.files import expanded, read_text
 
 HIDDEN = "***"
 """In place of a password."""
-NEEDS_RESTART = ("camera", "buttons", "lights", "encoder", "state", "mqtt", "web", "consolidation")
+NEEDS_RESTART = (
+    *("camera", "buttons", "lights", "outputs", "encoder", "state", "mqtt", "web", "consolidation"),
+    *("rules", "webhooks"),
+)
 """Sections that a running program does not take over."""
 
 
@@ -39,6 +45,7 @@ class Config:
     camera: CameraConfig = field(default_factory=CameraConfig)
     buttons: ButtonsConfig = field(default_factory=ButtonsConfig)
     lights: LightsConfig = field(default_factory=LightsConfig)
+    outputs: OutputsConfig = field(default_factory=OutputsConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     state: StateConfig = field(default_factory=StateConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
@@ -48,6 +55,18 @@ class Config:
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     web: WebConfig = field(default_factory=WebConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    rules: tuple[RuleConfig, ...] = ()
+    webhooks: tuple[WebhookConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the sections against one another. Raises InputError."""
+        check_together(
+            {name: getattr(self, name).uri for name in ("buttons", "lights", "outputs")},
+            self.outputs,
+            self.mqtt,
+            self.rules,
+            self.webhooks,
+        )
 
     def overridden(
         self,
@@ -67,16 +86,14 @@ class Config:
             web=self.web.changed("enabled", web, "--web"),
         )
 
-    def to_table(self) -> dict[str, dict[str, Any]]:
-        """Return all values as a TOML table of sections."""
+    def to_table(self) -> dict[str, Any]:
+        """Return all values as a TOML table of sections, and of lists of them."""
         return {part.name: _plain(getattr(self, part.name)) for part in fields(self)}
 
-    def without_passwords(self) -> dict[str, dict[str, Any]]:
+    def without_passwords(self) -> dict[str, Any]:
         """Return the same with *** for the password in a camera's address, for clients of the API."""
-        return {
-            section: {key: without_password(value) if isinstance(value, str) else value for key, value in table.items()}
-            for section, table in self.to_table().items()
-        }
+        hidden: dict[str, Any] = _without_passwords(self.to_table())
+        return hidden
 
     def needs_restart(self, other: "Config") -> list[str]:
         """Return the sections that differ in `other` and that a running program does not take over."""
@@ -122,16 +139,31 @@ def portable(text: str) -> tuple[str, list[str]]:
                 left_out += [f"{section}.{key}"] if value else []
                 del values[key]
     found, defaults = _config(table).to_table(), Config().to_table()
-    changed = {
-        section: {key: value for key, value in values.items() if value != defaults[section][key]}
-        for section, values in found.items()
-    }
+    changed: dict[str, Any] = {}
+    for section, values in found.items():
+        if section in (known := lists()):
+            changed[section] = [_changed(one, defaults_of(known[section])) for one in values]
+        else:
+            changed[section] = _changed(values, defaults[section])
     return tomli_w.dumps({section: values for section, values in changed.items() if values}), left_out
 
 
 def sections() -> dict[str, type[Section]]:
     """Return the sections by their names in the file, in the order in which they are documented."""
-    return {entry.name: type(getattr(Config(), entry.name)) for entry in fields(Config)}
+    return {entry.name: type(getattr(Config(), entry.name)) for entry in fields(Config) if entry.name not in lists()}
+
+
+def lists() -> dict[str, type[NamedSection]]:
+    """Return the sections of which a file may have several, by their names in it."""
+    return {kind.name_of(): kind for kind in (RuleConfig, WebhookConfig)}
+
+
+def defaults_of(kind: type[Section]) -> dict[str, Any]:
+    """Return the defaults of a section's keys, as a TOML table has them."""
+    return {
+        entry.name: _plain_value(entry.default_factory() if callable(entry.default_factory) else entry.default)
+        for entry in fields(kind)  # type: ignore[arg-type]
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -144,12 +176,23 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _config(table: Mapping[str, Any]) -> Config:
-    known = sections()
+    known, several = sections(), lists()
     for name in table:
-        if name not in known:
-            raise InputError(f"unknown section [{name}]{_suggestion(name, known)}")
+        if name not in known and name not in several:
+            raise InputError(f"unknown section [{name}]{_suggestion(name, known | several)}")
     # every section is made, so that its checks also see the defaults together
-    return Config(**{name: _section(name, kind, table.get(name, {})) for name, kind in known.items()})
+    made: dict[str, Any] = {name: _section(name, kind, table.get(name, {})) for name, kind in known.items()}
+    made |= {name: _list(name, kind, table.get(name, ())) for name, kind in several.items()}
+    return Config(**made)
+
+
+def _list(name: str, kind: type[NamedSection], tables: Any) -> tuple[Any, ...]:
+    if not isinstance(tables, list | tuple) or not all(isinstance(one, Mapping) for one in tables):
+        raise InputError(f"{name} = {SHORT.repr(tables)}, expected sections [[{name}]]")
+    for number, one in enumerate(tables, 1):
+        if "name" not in one:
+            raise InputError(f'{kind.kind()} number {number} has no name: expected name = "..." in [[{name}]]')
+    return tuple(_section(f"{kind.kind()} {SHORT.repr(one['name'])}: ", kind, one) for one in tables)
 
 
 def _section(name: str, kind: type[Section], table: Any) -> Any:
@@ -158,16 +201,35 @@ def _section(name: str, kind: type[Section], table: Any) -> Any:
     known = {entry.name: None for entry in fields(kind)}  # type: ignore[arg-type]
     for key in table:
         if key not in known:
-            raise InputError(f"unknown key {name}.{key}{_suggestion(key, known)}")
+            where = name if name.endswith(": ") else f"{name}."
+            raise InputError(f"unknown key {where}{key}{_suggestion(key, known)}")
     return kind(**table)
 
 
-def _plain(section: Any) -> dict[str, Any]:
-    values = {entry.name: getattr(section, entry.name) for entry in fields(section)}
-    return {
-        key: dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
-        for key, value in values.items()
-    }
+def _without_passwords(value: Any) -> Any:
+    match value:
+        case str():
+            return without_password(value)
+        case dict():
+            return {key: _without_passwords(one) for key, one in value.items()}
+        case list():
+            return [_without_passwords(one) for one in value]
+        case _:
+            return value
+
+
+def _changed(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key == "name" or value != defaults[key]}
+
+
+def _plain(section: Any) -> Any:
+    if isinstance(section, tuple):
+        return [_plain(one) for one in section]
+    return {entry.name: _plain_value(getattr(section, entry.name)) for entry in fields(section)}
+
+
+def _plain_value(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
 
 
 def _suggestion(name: str, known: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_app.checks import Check
-from edge_app.config.loading import NEEDS_RESTART, sections
-from edge_app.config.sections import Section
+from edge_app.config.loading import NEEDS_RESTART, defaults_of, lists, sections
+from edge_app.config.section import Section
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WIDTH = 120
@@ -46,24 +46,41 @@ def example() -> str:
             about = f"{_description(entry)} {_range(entry)}".rstrip()
             wrapped = textwrap.wrap(about, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
             lines += [line.replace(NO_BREAK, " ") for line in wrapped]
-            lines.append(f"#{entry.name} = {_toml(getattr(section(), entry.name))}")
+            lines.append(f"#{entry.name} = {_toml(defaults_of(section)[entry.name])}")
         parts.append("\n".join(lines) + "\n")
-    return "\n".join(parts)
+    return "\n".join(parts + [_example_of_list(name, section) for name, section in lists().items()])
+
+
+def _example_of_list(name: str, section: type[Section]) -> str:
+    """Return the lines of sections of which there may be several; the header is commented out too."""
+    lines = textwrap.wrap(_summary(section), WIDTH, initial_indent="# ", subsequent_indent="# ")
+    lines.append(f"#[[{name}]]")
+    for entry in _keys(section):
+        about = f"{_description(entry)} {_range(entry)}".rstrip()
+        wrapped = textwrap.wrap(about, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+        lines += [line.replace(NO_BREAK, " ") for line in wrapped]
+        lines.append(f"#  {entry.name} = {_toml(defaults_of(section)[entry.name])}")
+    return "\n".join(lines) + "\n"
 
 
 def page() -> str:
     """Return the text of docs/configuration.md: a table for each section."""
     parts = [PAGE_HEAD.format(reloaded=_reloaded("`[{}]`"))]
-    for name, section in sections().items():
-        summary = (section.__doc__ or "").partition(": ")[2]
-        lines = [f"## [{name}]", "", summary[0].upper() + summary[1:], ""]
+    titles = {name: f"[{name}]" for name in sections()} | {name: f"[[{name}]]" for name in lists()}
+    for name, section in (sections() | lists()).items():
+        lines = [f"## {titles[name]}", "", _summary(section), ""]
         lines += ["| key | default | range | description |", "|---|---|---|---|"]
         for entry in _keys(section):
-            default = _toml(getattr(section(), entry.name))
+            default = _toml(defaults_of(section)[entry.name])
             about = re.sub(r"docs/([\w-]+)\.md", r"[\1](\1.md)", _description(entry))
             lines.append(f"| `{entry.name}` | `{default}` | {_check(entry).limits} | {about} |")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
+
+
+def _summary(section: type[Section]) -> str:
+    summary = (section.__doc__ or "").partition(": ")[2]
+    return summary[0].upper() + summary[1:]
 
 
 def _keys(section: type[Section]) -> tuple[Field[Any], ...]:
@@ -99,7 +116,7 @@ def _toml(value: object) -> str:
             return "true" if value else "false"
         case str():
             return f'"{value}"'
-        case tuple():
+        case tuple() | list():
             return f"[{', '.join(map(_toml, value))}]"
         case int() | float():
             return str(value)

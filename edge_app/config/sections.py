@@ -6,17 +6,16 @@ docs/configuration.md are written from these (`make config-docs`).
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self, TypeVar
+from dataclasses import dataclass
 
-from edge_app.checks import FLAG, NAME, SHORT, Check, checked, list_of, matching, number, one_of, text, whole
+from edge_app.checks import FLAG, NAME, list_of, matching, number, one_of, text, whole
+from edge_app.config.section import Section
+from edge_app.config.section import declared as _key
 from edge_app.config.values import ADDRESS, ANCESTORS, CLASSES, GATEWAY, NETWORKS, PATH, REGION, device
 from edge_app.devices import BUTTONS, CAMERAS, INDICATORS
-from edge_app.devices.uri import split_scheme, without_password
+from edge_app.devices.uri import split_scheme
 from edge_app.errors import InputError
 from edge_app.roles import ROLES
-
-T = TypeVar("T")
 
 RECORDINGS = ("dir", "file")
 """Schemes of cameras that play pictures or a video."""
@@ -28,54 +27,6 @@ MOST_DREAMS = 16
 MQTT_OFFERS = ("off", "by-hand", "signed")
 _TOPIC = r"[^/$+#\s\x00-\x1f][^+#\s\x00-\x1f]{0,98}(?<!/)"
 """Levels of an MQTT topic that others may follow."""
-
-
-def _key(default: T, check: Check[T], description: str) -> T:
-    about = {"check": check, "description": description}
-    if isinstance(default, Mapping):
-        # a mapping as a default would be shared, and dataclasses reject it
-        found: T = field(default_factory=lambda: check.convert(default), metadata=about)
-        return found
-    return field(default=default, metadata=about)
-
-
-class Section:
-    """Base of all sections: checks the values of a new one."""
-
-    __slots__ = ()
-
-    def __post_init__(self) -> None:
-        """Check and convert every value. Raises InputError."""
-        for entry in fields(self):  # type: ignore[arg-type]
-            value = _checked(f"{self.name_of()}.{entry.name}", getattr(self, entry.name), entry.metadata["check"])
-            # the dataclass is frozen
-            object.__setattr__(self, entry.name, value)
-        self._check_together()
-
-    def _check_together(self) -> None:
-        """Raise InputError for values that are valid, but not together."""
-
-    @classmethod
-    def name_of(cls) -> str:
-        """Return the section's name in the file."""
-        return cls.__name__.removesuffix("Config").lower()
-
-    def changed(self, key: str, value: object, option: str) -> Self:
-        """Return the section with the value of a command line option; None changes nothing. Raises InputError."""
-        if value is None:
-            return self
-        check = next(entry.metadata["check"] for entry in fields(self) if entry.name == key)  # type: ignore[arg-type]
-        return replace(self, **{key: _checked(option, value, check)})  # type: ignore[type-var]
-
-
-def _checked(name: str, value: Any, check: Check[T]) -> T:
-    return checked(
-        # a camera's URI may hold a password, and errors go to the log
-        name,
-        value,
-        check,
-        shown=lambda one: SHORT.repr(without_password(one) if isinstance(one, str) else one),
-    )
 
 
 @dataclass(frozen=True, slots=True)

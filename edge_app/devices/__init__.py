@@ -1,10 +1,11 @@
-"""Cameras, buttons, indicators and clocks, real and simulated; opened by URI, the driver imported when it is named."""
+"""Cameras, buttons, indicators, outputs and clocks; opened by URI, the driver imported when it is named."""
 
 import importlib
+from collections.abc import Collection
 from typing import Any, cast
 
 from edge_app.devices.live import LiveCamera
-from edge_app.devices.ports import Buttons, Camera, Clock, Indicator
+from edge_app.devices.ports import Buttons, Camera, Clock, Indicator, Outputs
 from edge_app.devices.uri import split_scheme, without_password
 from edge_app.devices.view import View, ViewedCamera
 from edge_app.errors import InputError
@@ -32,6 +33,12 @@ INDICATORS = {
     "gpio": "edge_app.devices.gpio:lights_from_uri",
 }
 """Scheme -> "module:factory"; a factory takes the URI and a clock and returns an indicator ready to be used."""
+
+OUTPUTS = {
+    "sim": "edge_app.simulation.devices:outputs_from_uri",
+    "gpio": "edge_app.devices.gpio:outputs_from_uri",
+}
+"""Scheme -> "module:factory"; a factory takes the URI, a clock and the names that are on at first."""
 
 
 def open_camera(uri: str, clock: Clock, view: View | None = None, *, stall_after_s: float | None = None) -> Camera:
@@ -66,6 +73,11 @@ def open_buttons(uri: str, clock: Clock) -> Buttons:
 def open_indicator(uri: str, clock: Clock) -> Indicator:
     """Open the indicator that `uri` names; errors as for `open_camera`."""
     return cast(Indicator, _factory("indicator", INDICATORS, uri)(uri, clock))
+
+
+def open_outputs(uri: str, clock: Clock, on: Collection[str] = ()) -> Outputs:
+    """Open the outputs that `uri` names, those in `on` switched on, the others off; errors as for `open_camera`."""
+    return cast(Outputs, _factory("outputs", OUTPUTS, uri)(uri, clock, on))
 
 
 def _factory(kind: str, registry: dict[str, str], uri: str) -> Any:

@@ -1,16 +1,15 @@
-"""Buttons and lights on GPIO lines: `gpio:/dev/gpiochip0?cup=17,undo=22`, `gpio:/dev/gpiochip0?cup=5,status=13`."""
+"""Buttons, lights and outputs on lines of a GPIO chip: `gpio:/dev/gpiochip0?cup=17,undo=22`."""
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from edge_app.closing import Closing
-from edge_app.devices.gpiolines import load_library, parse_lines, read_active, read_bias, request_lines
+from edge_app.devices.gpiolines import LINE_OPTIONS, load_library, parse_lines, request_lines
 from edge_app.devices.lights import STATUS, LightPlan
 from edge_app.devices.ports import NS_PER_S, ButtonEdge, Clock, Signal
-from edge_app.devices.uri import Reader, read_seconds
 from edge_app.errors import DeviceError, InputError
 from edge_app.messages import Decision
 
@@ -176,13 +175,66 @@ class GpioLights:
             self._request.release()
 
 
+class GpioOutputs(Closing):
+    """Outputs on lines of a GPIO chip, each with a level from the moment that the line is taken."""
+
+    def __init__(
+        self,
+        chip: str,
+        lines: Mapping[str, str],
+        *,
+        active_low: bool = False,
+        inverted: Collection[str] = (),
+        on: Collection[str] = (),
+        uri: str | None = None,
+        library: Any = None,
+    ) -> None:
+        """`inverted` outputs are active at the other level than `active_low` says; `on` are switched on at first."""
+        self._uri = uri or f"gpio:{chip}"
+        if not lines:
+            raise InputError(f"{self._uri!r} names no output: expected for example gpio:/dev/gpiochip0?door=23")
+        for name in inverted:
+            if name not in lines:
+                raise InputError(f"{self._uri!r}: inverted = {name!r}, expected one of {', '.join(lines)}")
+        library = library or load_library()
+        self._values = {True: library.line.Value.ACTIVE, False: library.line.Value.INACTIVE}
+        kinds = {
+            (low, level): library.LineSettings(
+                direction=library.line.Direction.OUTPUT, active_low=low, output_value=self._values[level]
+            )
+            for low in (False, True)
+            for level in (False, True)
+        }
+        own = {name: kinds[active_low != (name in inverted), name in on] for name in lines}
+        self._request, self._offsets = request_lines(self._uri, chip, lines, None, library, own)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the outputs' names."""
+        return tuple(self._offsets)
+
+    def set(self, levels: Mapping[str, bool]) -> None:
+        """Switch some outputs; see `Outputs.set`."""
+        if self._request is None:
+            raise DeviceError(f"{self._uri}: the outputs are closed")
+        try:
+            self._request.set_values({self._offsets[name]: self._values[on] for name, on in levels.items()})
+        except OSError as error:
+            raise DeviceError(f"{self._uri}: the outputs can no longer be set: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Release the lines."""
+        if self._request is not None:
+            self._request.release()
+            self._request = None
+
+
 def buttons_from_uri(uri: str, clock: Clock) -> GpioButtons:
     """Take the lines of `gpio:CHIP?NAME=LINE,...,bias=pull-up,active=low,debounce=10ms`.
 
     Raises InputError, DeviceError, RuntimeMissing.
     """
-    readers: dict[str, Reader] = {"bias": read_bias, "active": read_active, "debounce": read_seconds}
-    chip, lines, options = parse_lines(uri, readers)
+    chip, lines, options = parse_lines(uri, LINE_OPTIONS["buttons"])
     names = {"active": "active_low", "debounce": "debounce_s"}
     return GpioButtons(chip, lines, uri=uri, **{names.get(name, name): value for name, value in options.items()})
 
@@ -192,7 +244,16 @@ def lights_from_uri(uri: str, clock: Clock) -> GpioLights:
 
     Raises InputError, DeviceError, RuntimeMissing.
     """
-    readers: dict[str, Reader] = {"active": read_active, "code": lambda text: text.split("+")}
-    chip, lines, options = parse_lines(uri, readers)
+    chip, lines, options = parse_lines(uri, LINE_OPTIONS["lights"])
     code = options.get("code", ())
     return GpioLights(chip, lines, clock, code=code, active_low=options.get("active", False), uri=uri)
+
+
+def outputs_from_uri(uri: str, clock: Clock, on: Collection[str] = ()) -> GpioOutputs:
+    """Take the lines of `gpio:CHIP?NAME=LINE,...,active=high,inverted=NAME+NAME`; `on` are switched on at first.
+
+    Raises InputError, DeviceError, RuntimeMissing.
+    """
+    chip, lines, options = parse_lines(uri, LINE_OPTIONS["outputs"])
+    low, inverted = options.get("active", False), options.get("inverted", ())
+    return GpioOutputs(chip, lines, active_low=low, inverted=inverted, on=on, uri=uri)

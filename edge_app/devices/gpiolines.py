@@ -2,11 +2,11 @@
 
 import errno
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_app.devices.uri import Reader, read_options, split_path
+from edge_app.devices.uri import Reader, read_options, read_seconds, split_path
 from edge_app.errors import DeviceError, InputError, RuntimeMissing
 
 CONSUMER = "edge-app"
@@ -41,12 +41,18 @@ def find_chip(uri: str, chip: str, library: Any) -> str:
 
 
 def request_lines(
-    uri: str, chip: str, lines: Mapping[str, str], settings: Any, library: Any
+    uri: str,
+    chip: str,
+    lines: Mapping[str, str],
+    settings: Any,
+    library: Any,
+    own: Mapping[str, Any] | None = None,
 ) -> tuple[Any, dict[str, int]]:
     """Take lines of a chip; return gpiod's request and role -> offset.
 
-    `lines` gives each role a line's number or name. Raises InputError for a line that is not there or is given twice,
-    DeviceError for a chip that is not there, may not be used, or a line that is in use.
+    `lines` gives each role a line's number or name, `own` settings of its own to a role. Raises InputError for a line
+    that is not there or is given twice, DeviceError for a chip that is not there, may not be used, or a line that is in
+    use.
     """
     with open_chip(uri, find_chip(uri, chip, library), library) as opened:
         offsets = {role: _offset(uri, opened, role, line) for role, line in lines.items()}
@@ -58,14 +64,27 @@ def request_lines(
             info = opened.get_line_info(offset)
             # asked first: the kernel's EBUSY does not say who uses the line
             if info.used:
-                raise DeviceError(
-                    f"{uri}: {role} = {lines[role]}: the line is in use by {info.consumer or 'the kernel'}"
-                )
+                raise DeviceError(f"{uri}: {role} = {lines[role]}: the line is in use by {_user(info.consumer)}")
         try:
-            request = opened.request_lines(config={tuple(roles): settings}, consumer=CONSUMER)
+            request = opened.request_lines(config=_grouped(roles, settings, own or {}), consumer=CONSUMER)
         except OSError as error:
             raise _refusal(uri, error) from error
     return request, offsets
+
+
+def _grouped(roles: Mapping[int, str], settings: Any, own: Mapping[str, Any]) -> dict[tuple[int, ...], Any]:
+    """Return the lines of each kind of settings: the kernel takes few kinds in one request."""
+    kinds: dict[int, tuple[Any, list[int]]] = {}
+    for offset, role in roles.items():
+        wanted = own.get(role, settings)
+        kinds.setdefault(id(wanted), (wanted, []))[1].append(offset)
+    return {tuple(offsets): wanted for wanted, offsets in kinds.values()}
+
+
+def _user(consumer: str) -> str:
+    if consumer != CONSUMER:
+        return consumer or "the kernel"
+    return f"{CONSUMER}: give buttons, lights and outputs lines of their own, and run {CONSUMER} once"
 
 
 def open_chip(uri: str, path: str, library: Any) -> Any:
@@ -133,3 +152,19 @@ def read_bias(text: str) -> str:
     if text not in BIASES:
         raise ValueError(f"expected one of {', '.join(BIASES)}")
     return BIASES[text]
+
+
+def read_names(text: str) -> Sequence[str]:
+    """Read names or lines that are joined by "+"; raises ValueError."""
+    names = text.split("+")
+    if not all(names) or len(set(names)) != len(names):
+        raise ValueError("expected different names, joined by +")
+    return names
+
+
+LINE_OPTIONS: Mapping[str, Mapping[str, Reader]] = {
+    "buttons": {"bias": read_bias, "active": read_active, "debounce": read_seconds},
+    "lights": {"active": read_active, "code": read_names},
+    "outputs": {"active": read_active, "inverted": read_names},
+}
+"""The options of each kind of lines, in their URIs."""

@@ -1,6 +1,7 @@
-"""The interfaces of cameras, buttons, indicators and clocks, for drivers and simulations alike."""
+"""The interfaces of cameras, buttons, indicators, outputs and clocks, for drivers and simulations alike."""
 
 import threading
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
 
@@ -128,3 +129,18 @@ class Indicator(Protocol):
 
     def close(self) -> None:
         """Turn the lights off and release them; does nothing if that was done."""
+
+
+@runtime_checkable
+class Outputs(Protocol):
+    """Named lines that switch something: a relay, a lamp, a lock."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the outputs' names."""
+
+    def set(self, levels: Mapping[str, bool]) -> None:
+        """Switch some outputs on or off; the others keep their level. Raises DeviceError when the lines are gone."""
+
+    def close(self) -> None:
+        """Release the lines as they are; does nothing if that was done."""

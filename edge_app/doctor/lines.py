@@ -1,23 +1,18 @@
-"""Buttons and lights on GPIO lines: chip, permissions, and whether each line exists and is free. Requests none."""
+"""Buttons, lights and outputs on GPIO lines: chip, permissions, whether each line exists and is free. Takes none."""
 
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from edge_app.devices.gpiolines import CONSUMER, find_chip, open_chip, parse_lines, read_active, read_bias
-from edge_app.devices.uri import Reader, read_seconds, split_scheme
+from edge_app.devices.gpiolines import CONSUMER, LINE_OPTIONS, find_chip, open_chip, parse_lines
+from edge_app.devices.uri import split_scheme
 from edge_app.doctor.findings import Finding, System
 from edge_app.doctor.software import user_groups
 from edge_app.errors import DeviceError
 
-READERS: dict[str, dict[str, Reader]] = {
-    "buttons": {"bias": read_bias, "active": read_active, "debounce": read_seconds},
-    "lights": {"active": read_active, "code": lambda text: text.split("+")},
-}
-
 
 def check_lines(system: System, what: str, uri: str, load_library: Callable[[], Any]) -> Iterator[Finding]:
-    """Check the lines of `uri`; `what` is "buttons" or "lights", `load_library` returns gpiod."""
+    """Check the lines of `uri`; `what` is "buttons", "lights" or "outputs", `load_library` returns gpiod."""
     if not uri:
         yield Finding(what, "ok", "none configured")
         return
@@ -29,7 +24,7 @@ def check_lines(system: System, what: str, uri: str, load_library: Callable[[], 
         yield Finding(what, "ok", f"{uri}: nothing to check")
         return
     library = load_library()
-    name, lines, options = parse_lines(uri, READERS[what])
+    name, lines, options = parse_lines(uri, LINE_OPTIONS[what])
     wanted = lines | {f"bit {bit} of the code": line for bit, line in enumerate(options.get("code", ()))}
     for path in sorted(system.root.glob("dev/gpiochip*")):
         if not os.access(path, os.R_OK | os.W_OK):

@@ -9,8 +9,8 @@ from edge_app.config import MqttConfig
 from edge_app.errors import InputError
 from edge_app.mqtt.connection import Broker, needs_extra, tls_context
 from edge_app.mqtt.offers import MIN_KEY
-from edge_app.mqtt.secret_files import check_readable, read_secret
 from edge_app.mqtt.topics import OFFERS, Topics
+from edge_app.secret_files import check_readable, read_secret
 
 MAX_PACKET = 1 << 20
 """Bytes of the largest packet that the broker may send, without offers: commands are far smaller."""

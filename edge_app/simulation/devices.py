@@ -1,8 +1,8 @@
-"""Simulated clock, camera, buttons and indicator: for tests, the demo and a laptop."""
+"""Simulated clock, camera, buttons, indicator and outputs: for tests, the demo and a laptop."""
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, cast, get_args
 
 import numpy as np
@@ -212,6 +212,38 @@ class SimulatedIndicator:
         self.closed = True
 
 
+class SimulatedOutputs:
+    """Outputs that remember how they were switched."""
+
+    def __init__(self, names: Sequence[str], clock: Clock, on: Collection[str] = (), *, uri: str = "sim:") -> None:
+        """`on` are switched on at first. Raises InputError for names that repeat or are empty."""
+        if not names or len(set(names)) != len(names) or not all(names):
+            raise InputError(f"{uri!r}: output names {list(names)} must be unique and not empty, as in sim:door,lamp")
+        self.names = tuple(names)
+        self._clock = clock
+        self._uri = uri
+        self.levels = {name: name in on for name in names}
+        """Name -> on, now."""
+        self.switched: deque[tuple[int, str, bool]] = deque(maxlen=MOST_REMEMBERED)
+        """(monotonic ns, name, on) of every change."""
+        self.broken = False
+        """Set by a test: the lines are gone."""
+        self.closed = False
+
+    def set(self, levels: Mapping[str, bool]) -> None:
+        """Remember the changes."""
+        if self.closed or self.broken:
+            raise DeviceError(f"{self._uri}: the outputs {'are closed' if self.closed else 'can no longer be set'}")
+        for name, on in levels.items():
+            if self.levels[name] != on:
+                self.levels[name] = on
+                self.switched.append((self._clock.monotonic_ns(), name, on))
+
+    def close(self) -> None:
+        """Remember that they were closed."""
+        self.closed = True
+
+
 def camera_from_uri(uri: str, clock: Clock) -> SimulatedCamera:
     """Make the camera of `sim:OPTIONS`: seed, fps, size=WxH, scene=photographs|shapes|still, faults KIND=START+LENGTH.
 
@@ -260,6 +292,11 @@ def indicator_from_uri(uri: str, clock: Clock) -> SimulatedIndicator:
     """Make the indicator of `sim:`; raises InputError for anything after it."""
     read_options(uri, split_scheme(uri)[1], {})
     return SimulatedIndicator(clock)
+
+
+def outputs_from_uri(uri: str, clock: Clock, on: Collection[str] = ()) -> SimulatedOutputs:
+    """Make the outputs of `sim:NAME,NAME,...`; raises InputError for a repeated name, and for none."""
+    return SimulatedOutputs([name for name in split_scheme(uri)[1].split(",") if name], clock, on, uri=uri)
 
 
 def _read_seed(text: str) -> int:

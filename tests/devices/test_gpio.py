@@ -1,4 +1,4 @@
-"""Buttons and lights on GPIO lines: a fake chip where one is needed, the kernel's own answers where not."""
+"""Buttons, lights and outputs on GPIO lines: a fake chip where one is needed, the kernel's own answers where not."""
 
 import errno
 import importlib
@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_app.devices import open_buttons, open_indicator
+from edge_app.devices import open_buttons, open_indicator, open_outputs
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.gpiolines import find_chip, load_library
-from edge_app.devices.ports import NS_PER_S, ButtonEdge, Buttons, Indicator
+from edge_app.devices.ports import NS_PER_S, ButtonEdge, Buttons, Indicator, Outputs
 from edge_app.errors import DeviceError, InputError, RuntimeMissing
 from edge_app.messages import Decision
-from edge_app.simulation.devices import SimulatedClock, SimulatedIndicator
+from edge_app.simulation.devices import SimulatedClock, SimulatedIndicator, SimulatedOutputs
 
 gpiod = pytest.importorskip("gpiod", reason="needs gpiod: pip install 'edge-app[gpio]'")
 
@@ -263,3 +263,64 @@ def test_a_simulated_indicator_stands_among_equals() -> None:
         open_indicator("sim:cup", CLOCK)
     with pytest.raises(InputError, match="no indicator driver is called 'dir'; known: sim:, gpio:"):
         open_indicator("dir:a", CLOCK)
+
+
+def test_outputs_have_a_level_from_the_moment_they_are_taken(chip: FakeChip, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_app.devices.gpio.load_library", lambda: library_of(chip))
+    outputs = open_outputs(f"gpio:{CHIP}?door=23,lamp=24,bell=25,inverted=bell", CLOCK, {"lamp"})
+    assert isinstance(outputs, Outputs)
+    assert outputs.names == ("door", "lamp", "bell")
+    (request,) = chip.requests
+    found = {line: (settings.active_low, settings.output_value.name) for line, settings in request.of_line.items()}
+    assert found == {23: (False, "INACTIVE"), 24: (False, "ACTIVE"), 25: (True, "INACTIVE")}
+    outputs.set({"door": True, "bell": False})
+    assert request.written[-1][1] == {23: True, 25: False}
+    request.broken = True
+    with pytest.raises(DeviceError, match="the outputs can no longer be set: No such device"):
+        outputs.set({"door": False})
+    outputs.close()
+    outputs.close()
+    assert request.released
+    with pytest.raises(DeviceError, match="the outputs are closed"):
+        outputs.set({"door": True})
+
+
+def test_outputs_that_are_active_low_are_so_at_once(chip: FakeChip, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_app.devices.gpio.load_library", lambda: library_of(chip))
+    open_outputs(f"gpio:{CHIP}?door=23,lamp=24,active=low", CLOCK).close()
+    assert {settings.active_low for settings in chip.requests[0].of_line.values()} == {True}
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        (f"gpio:{CHIP}", "names no output: expected for example"),
+        (f"gpio:{CHIP}?door=23,inverted=lamp", "inverted = 'lamp', expected one of door"),
+        (f"gpio:{CHIP}?door=23,inverted=door+door", "inverted = 'door.door': expected different names"),
+        ("sim:", "output names .. must be unique and not empty, as in sim:door,lamp"),
+        ("keyboard:1=door", "no outputs driver is called 'keyboard'; known: sim:, gpio:"),
+    ],
+)
+def test_outputs_that_cannot_be_are_refused(uri: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_outputs(uri, CLOCK)
+
+
+def test_a_line_that_another_part_of_the_device_has_is_told(chip: FakeChip, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_app.devices.gpio.load_library", lambda: library_of(chip))
+    monkeypatch.setattr(chip, "get_line_info", lambda _: type("Info", (), {"used": True, "consumer": "edge-app"}))
+    with pytest.raises(DeviceError, match="in use by edge-app: give buttons, lights and outputs lines of their own"):
+        open_outputs(f"gpio:{CHIP}?door=23", CLOCK)
+
+
+def test_simulated_outputs_remember_their_changes() -> None:
+    clock = SimulatedClock(5)
+    outputs = open_outputs("sim:door,lamp", clock, {"lamp"})
+    assert isinstance(outputs, SimulatedOutputs)
+    outputs.set({"door": True, "lamp": True})
+    assert list(outputs.switched) == [(5, "door", True)]
+    outputs.broken = True
+    with pytest.raises(DeviceError, match="can no longer be set"):
+        outputs.set({"door": False})
+    outputs.close()
+    assert outputs.closed

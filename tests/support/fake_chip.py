@@ -14,7 +14,8 @@ class FakeRequest:
     """Lines that were taken; `pull` moves an input, `written` are the outputs with their times by `clock`."""
 
     def __init__(self, config: dict[tuple[int, ...], gpiod.LineSettings], chip: "FakeChip") -> None:
-        ((self.offsets, self.settings),) = config.items()
+        self.of_line = {line: settings for lines, settings in config.items() for line in lines}
+        self.offsets, self.settings = next(iter(config.items()))
         self.chip = chip
         self.released = False
         self.broken = False

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_app.errors import InputError
-from edge_app.mqtt.secret_files import check_readable, read_secret
+from edge_app.secret_files import check_readable, read_secret
 
 
 def test_the_content_is_taken_without_the_line_s_end(tmp_path: Path) -> None:
