@@ -58,6 +58,7 @@ MAY_IMPORT = {
     "demo": GROUND | {"config", "devices", "encoder", "kernel_cache", "learner", "pipeline", "simulation", "storage"},
     "rules": GROUND | {"config", "devices", "pipeline", "storage"},
     "pipeline": GROUND | {"confidence", "rejection", "config", "devices", "learner", "storage"},
+    "history": GROUND | {"config", "devices", "learner", "pipeline", "storage"},
     "control": GROUND | {"datasets", "devices", "learner", "pipeline", "rejection", "storage", "unzip"},
     "mqtt": GROUND | {"config", "control", "storage", "unzip"},
     "web": GROUND | {"config", "control", "storage"},

@@ -16,6 +16,7 @@ from edge_app.config.sections import (
     ConsolidationConfig,
     DecisionConfig,
     EncoderConfig,
+    HistoryConfig,
     IdleConfig,
     LightsConfig,
     LogConfig,
@@ -33,7 +34,7 @@ HIDDEN = "***"
 """In place of a password."""
 NEEDS_RESTART = (
     *("camera", "buttons", "lights", "outputs", "encoder", "state", "mqtt", "web", "consolidation"),
-    *("rules", "webhooks"),
+    *("history", "rules", "webhooks"),
 )
 """Sections that a running program does not take over."""
 
@@ -51,6 +52,7 @@ class Config:
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     idle: IdleConfig = field(default_factory=IdleConfig)
     consolidation: ConsolidationConfig = field(default_factory=ConsolidationConfig)
+    history: HistoryConfig = field(default_factory=HistoryConfig)
     temperature: TemperatureConfig = field(default_factory=TemperatureConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     web: WebConfig = field(default_factory=WebConfig)

@@ -39,6 +39,11 @@ class CameraConfig(Section):
         "Where frames come from: sim: (a simulation), v4l2:/dev/video0, picamera2:, gst:PIPELINE, rtsp://..., "
         "http://..., dir:FOLDER, file:VIDEO. docs/cameras.md describes each.",
     )
+    place: str = _key(
+        "camera",
+        text(100, least=1, printable=True),
+        "Name of the place that the camera sees, in the history, in rules and in messages.",
+    )
     region: tuple[float, float, float, float] = _key(
         (0.0, 0.0, 1.0, 1.0),
         REGION,
@@ -212,6 +217,35 @@ class ConsolidationConfig(Section):
     def active(self) -> bool:
         """Whether a running device replays examples at all."""
         return self.enabled and self.dreams > 0
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryConfig(Section):
+    """[history]: whether visits are stored, and how much of them is kept."""
+
+    enabled: bool = _key(
+        True,
+        FLAG,
+        "Store each visit: which class was seen, from when to when, how surely (docs/history.md). The oldest are "
+        "deleted at the limits below, and nothing is stored while the disk is nearly full.",
+    )
+    pictures: bool = _key(
+        True,
+        FLAG,
+        "Keep a picture of each visit, so that it can be looked at and taught later; false: store no pictures.",
+    )
+    days: int = _key(30, whole(1, 36_500, "days"), "A visit is deleted after this time.")
+    megabytes: int = _key(
+        256,
+        whole(8, 1_000_000, "MB"),
+        "Space on disk that the history may use, in addition to [state] disk_mb. The oldest pictures are deleted "
+        "first, then the oldest visits.",
+    )
+
+    @property
+    def most_bytes(self) -> int:
+        """Size of the database at most."""
+        return self.megabytes << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from edge_app.files import GROUP_FOLDER, GROUP_READABLE, foreign_owner
 from edge_app.storage.errors import os_errors
 
 DATABASE = "examples.sqlite"
+HISTORY = "history.sqlite"
+"""The database of visits: beside the examples, and independent of them."""
 SNAPSHOTS = "snapshots"
 LOCK = "lock"
 CLASS_REFERENCES, OFFERS_SEEN, STRICTNESS = "class-references.json", "offers-seen.json", "strictness.json"
@@ -34,6 +36,11 @@ LEFTOVERS = (
 def database_path(folder: Path) -> Path:
     """Return the path of the database of a state folder."""
     return folder / DATABASE
+
+
+def history_path(folder: Path) -> Path:
+    """Return the path of the database of visits of a state folder."""
+    return folder / HISTORY
 
 
 def snapshots_path(folder: Path) -> Path:
