@@ -234,6 +234,9 @@ class HistoryConfig(Section):
         FLAG,
         "Keep a picture of each visit, so that it can be looked at and taught later; false: store no pictures.",
     )
+    picture_role: str = _key(
+        "view", one_of(*ROLES), "Role of those who may see these pictures, over the page and the API."
+    )
     days: int = _key(30, whole(1, 36_500, "days"), "A visit is deleted after this time.")
     megabytes: int = _key(
         256,

@@ -24,6 +24,7 @@ from edge_app.history.records import (
     VisitPage,
     VisitRecord,
 )
+from edge_app.history.visits import UNSURE
 from edge_app.storage.database import transaction
 from edge_app.storage.records import ExampleChange
 
@@ -52,6 +53,8 @@ class HistoryStore(Closing):
         self._writer = writer
         self._reader = reader
         self._writing, self._reading = threading.RLock(), threading.RLock()
+        self.revision = 0
+        """Raised by each change that this object makes."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -293,11 +296,15 @@ class HistoryStore(Closing):
 
     # Correcting and deleting
 
-    def taught(self, visit: int, label: str, example: int) -> None:
-        """Record that a visit's picture was taught, and as which example. A visit that is gone is ignored."""
+    def taught(self, visits: Iterable[tuple[int, int]], label: str) -> None:
+        """Record that the pictures of visits were taught as `label`, and as which examples: (visit, example).
+
+        Visits that are gone are ignored.
+        """
         with self._changing("record what was taught") as db:
+            taught = _named(db, "labels", label)
             sql = "UPDATE visits SET taught = ?, example = ?, unsure = 0 WHERE id = ?"
-            db.execute(sql, (_named(db, "labels", label), example, visit))
+            db.executemany(sql, [(taught, example, visit) for visit, example in visits])
 
     def follow(self, changes: Iterable[ExampleChange]) -> None:
         """Follow what became of examples that visits were taught as: undone, forgotten or given another class."""
@@ -306,6 +313,10 @@ class HistoryStore(Closing):
                 label = None if change.after is None else _named(db, "labels", change.after)
                 # the example's number stays: redoing brings it back
                 db.execute("UPDATE visits SET taught = ? WHERE example = ?", (label, change.example))
+                if label is None:
+                    # nobody has told what it shows any more
+                    sql = "UPDATE visits SET unsure = (label IS NULL OR mean_confidence < ?) WHERE example = ?"
+                    db.execute(sql, (UNSURE, change.example))
 
     def dismiss(self, visits: Sequence[int]) -> int:
         """Make visits count as looked at: no longer unsure; return how many were unsure."""
@@ -364,6 +375,7 @@ class HistoryStore(Closing):
             raise StateNotWritable(f"cannot {doing}: {self.path} was opened to be read only")
         with self._writing, database.history_errors(self.path, doing), transaction(self._writer):
             yield self._writer
+        self.revision += 1
 
     def _read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._reading, database.history_errors(self.path, "read the history"):

@@ -172,15 +172,18 @@ def test_delete_by_label_leaves_the_others(path: Path) -> None:
 
 def test_what_was_taught_follows_the_example(path: Path) -> None:
     with filled(path) as store:
-        store.taught(2, "cup", 77)
+        store.taught([(2, 77)], "cup")
         one = store.visit(2)
         assert (one.taught, one.example, one.unsure, one.label) == ("cup", 77, False, None)
         store.follow([ExampleChange(77, "cup", "bowl")])
         assert store.visit(2).taught == "bowl"
         store.follow([ExampleChange(77, "bowl", None)])
-        assert store.visit(2).taught is None
+        assert store.visit(2)[-2:] == (None, 77)
+        assert store.visit(2).unsure
+        revision = store.revision
         assert store.dismiss([5, 5, 1]) == 1
-        assert [one.id for one in store.page(VisitFilter(unsure=True)).visits] == [8]
+        assert store.revision > revision
+        assert [one.id for one in store.page(VisitFilter(unsure=True)).visits] == [8, 2]
 
 
 def test_a_renamed_class_keeps_its_visits(path: Path) -> None:
@@ -197,7 +200,7 @@ def test_unknown_visits_are_grouped_until_they_are_taught(path: Path) -> None:
     with filled(path) as store:
         (group,) = store.groups()
         assert sorted(group.visits) == [2, 5, 8]
-        store.taught(2, "cup", 1)
+        store.taught([(2, 1)], "cup")
         (group,) = store.groups()
         assert sorted(group.visits) == [5, 8]
         assert store.groups("nowhere") == []
