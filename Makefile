@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: docs release test-ways-in config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation model models spiking-encoder spiking-results spiking-claims test-spiking screenshots clean help
+.PHONY: docs release test-ways-in config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation novelty model models spiking-encoder spiking-results spiking-claims test-spiking screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -117,6 +117,9 @@ search-published: $(VENV)/.has-calibration  ## the same for the published rule
 
 ablation: $(VENV)/.has-calibration  ## what each part of the classifier is worth (needs DATA)
 	$(BIN)/python -m calibration.ablation --data $(DATA)
+
+novelty: $(VENV)/.has-calibration  ## the contribution of each term of novelty to calibration/results (needs DATA)
+	$(BIN)/python -m calibration.novelty --data $(DATA)
 
 model:  ## build the default encoder from its float weights, the same bytes each time (needs imagenet_samples.zip in DATA)
 	$(MAKE) models VARIANTS=lite0

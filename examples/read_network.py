@@ -22,13 +22,19 @@ def decide(network, embedding):
     """Return the class of an embedding, (n,) uint8; None: unknown."""
     values = network["power"][embedding]
     counts = (values[:, None] * network["scale"] >= network["rungs"] * max(values.sum(), 1)).sum(1)
+    spikes, potential = present(network, counts)
+    best = np.lexsort((-potential, -spikes))[0]
+    new = novelty(network, counts, spikes * network["threshold"] + potential, best) > network["limit"]
+    return str(network["labels"][best]) if spikes[best] and not new else None
+
+
+def present(network, counts):
+    """Return the spikes of each column, and the potential that it has left."""
     potential = spikes = np.zeros_like(network["threshold"])
     for drive in network["spike_times"][counts].T @ network["weights"] + network["steady"]:
         fired = potential + drive >= network["threshold"]
         potential, spikes = potential + drive - fired * network["threshold"], spikes + fired
-    best = np.lexsort((-potential, -spikes))[0]
-    new = novelty(network, counts, spikes * network["threshold"] + potential, best) > network["limit"]
-    return str(network["labels"][best]) if spikes[best] and not new else None
+    return spikes, potential
 
 
 def novelty(network, counts, drives, best):
@@ -65,14 +71,21 @@ def least_drive(network, counts, best, beside):
     """Return the drive, Q.16, that an example of the class `best` has at least; beside: that of the background."""
     bar = max(int(network["least_drive"]), beside + int(network["background_lead"]))
     bar -= bar // int(network["few"][best])
+    bar += 2 * max(int(network["least_kinship"][best]) - kinship(network, counts), 0)
+    return bar + 6 * max(int(network["least_cosine"][best]) - cosine(network, counts, best), 0)
+
+
+def kinship(network, counts):
+    """Return the kinship of an example with what was taught, Q.16; without a background more than any that is asked."""
     middle, length = (int(value) for value in network["middle"])
-    if length:
-        kinship = cut(((int(counts @ network["axis"]) >> 4) - middle << 16) // length, 22)
-        bar += 2 * max(int(network["least_kinship"][best]) - kinship, 0)
+    return cut(((int(counts @ network["axis"]) >> 4) - middle << 16) // length, 22) if length else 1 << 22
+
+
+def cosine(network, counts, best):
+    """Return the cosine of an example and the mean of the class `best`, Q.16."""
     mean, counts = network["means"][best].astype(np.int64), counts.astype(np.int64)
     lengths = isqrt(int(counts @ counts) << 32) * isqrt(int(mean @ mean)) >> 16
-    cosine = (int(counts @ mean) << 16) // max(lengths, 1)
-    return bar + 6 * max(int(network["least_cosine"][best]) - cosine, 0)
+    return (int(counts @ mean) << 16) // max(lengths, 1)
 
 
 def cut(value, bits):
