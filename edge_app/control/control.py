@@ -455,10 +455,24 @@ class Control:
 
     def _recall(self) -> None:
         """Remember the requests of earlier runs, as far as the newest examples show them."""
-        for example in self._learner.examples()[-REMEMBERED:]:
-            if example.request is not None:
-                taught = Taught(example.id, example.label, None, 0.0, example.source, None, example.time_ns)
-                self._requests.recall(example.request, ("teach", example.label), taught)
+        recalled = [one for one in self._learner.examples()[-REMEMBERED:] if one.request is not None]
+        # under the class that the request named: it may have been renamed or corrected since
+        named = _taught_as(self._learner.history()) if recalled else {}
+        for example in recalled:
+            label = named.get(example.id, example.label)
+            taught = Taught(example.id, label, None, 0.0, example.source, None, example.time_ns)
+            self._requests.recall(str(example.request), ("teach", label), taught)
+
+
+def _taught_as(history: Sequence[Action]) -> dict[int, str]:
+    """Return the class under which each example was taught, as far as undo can take it back."""
+    return {
+        change.example: change.after
+        for action in history
+        if action.kind == "teach"
+        for change in action.changes
+        if change.after is not None
+    }
 
 
 def _checked(ids: Sequence[int]) -> tuple[int, ...]:

@@ -111,6 +111,25 @@ def test_a_retry_after_a_restart_is_known_by_its_example(tmp_path: Path) -> None
         assert len(learner.examples()) == 1
 
 
+@pytest.mark.parametrize("change", ["rename", "merge", "relabel"])
+def test_a_retry_after_a_correction_and_a_restart_has_its_first_answer(tmp_path: Path, change: str) -> None:
+    with open_learner(tmp_path) as learner, Device(tmp_path, learner) as device:
+        first = device.control.teach("red", request="abc")
+        device.control.teach("blue")
+        if change == "rename":
+            device.control.rename_class("red", "crimson")
+        elif change == "merge":
+            device.control.merge_classes("red", "blue")
+        else:
+            device.control.relabel([first.example], "blue")
+    with open_learner(tmp_path) as learner, Device(tmp_path, learner) as device:
+        again = device.control.teach("red", request="abc")
+        assert (again.example, again.label) == (first.example, "red")
+        assert len(learner.examples()) == 2
+        with pytest.raises(RequestReused):
+            device.control.teach("crimson", request="abc")
+
+
 def test_a_request_that_failed_can_be_tried_again(device: Device) -> None:
     with pytest.raises(FrameGone):
         device.control.teach("red", frame=10**9, request="abc")
