@@ -31,7 +31,9 @@ from edge_app.storage.records import ExampleChange
 MOST_OF_A_PAGE = 1_000
 AT_ONCE = 1_000
 """Visits deleted in one transaction: a batch of the recorder waits no longer than for that."""
-PICTURES_AT_ONCE = 100
+# by number, not by time: that is the order in which they came, whatever the clock said
+OLDEST_VISITS = "DELETE FROM visits WHERE id IN (SELECT id FROM visits ORDER BY id LIMIT ?)", (AT_ONCE,)
+OLDEST_PICTURES = "DELETE FROM pictures WHERE visit IN (SELECT visit FROM pictures ORDER BY visit LIMIT ?)", (100,)
 MOST_GROUPED = 400
 """Newest unknown visits that are compared with one another."""
 SPARE_BYTES = 2 << 20
@@ -232,7 +234,6 @@ class HistoryStore(Closing):
         values = (
             _named(db, "places", one.place),
             None if one.label is None else _named(db, "labels", one.label),
-            one.begin_ns,
             one.duration_ns,
             one.frames,
             one.confidence,
@@ -242,12 +243,13 @@ class HistoryStore(Closing):
             record.open,
         )
         if number is None:
-            sql = """INSERT INTO visits (place, label, begin_ns, duration_ns, frames, confidence, mean_confidence,
-                     runner_up, novelty, open, unsure, run, clock) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-            number = int(db.execute(sql, (*values, one.unsure, run, clock)).lastrowid or 0)
+            sql = """INSERT INTO visits (place, label, duration_ns, frames, confidence, mean_confidence,
+                     runner_up, novelty, open, unsure, begin_ns, run, clock)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+            number = int(db.execute(sql, (*values, one.unsure, one.begin_ns, run, clock)).lastrowid or 0)
         else:
-            # taught or dismissed meanwhile: it is not unsure any more
-            sql = """UPDATE visits SET place = ?, label = ?, begin_ns = ?, duration_ns = ?, frames = ?, confidence = ?,
+            # not begin_ns, which only `shift` changes; taught or dismissed meanwhile, it is not unsure any more
+            sql = """UPDATE visits SET place = ?, label = ?, duration_ns = ?, frames = ?, confidence = ?,
                      mean_confidence = ?, runner_up = ?, novelty = ?, open = ?, unsure = MIN(unsure, ?)
                      WHERE id = ?"""
             if db.execute(sql, (*values, one.unsure, number)).rowcount == 0:
@@ -276,22 +278,18 @@ class HistoryStore(Closing):
         oldest pictures go, and once visits without pictures take more than half of that, the oldest visits.
         """
         gone = 0 if before_ns is None else self.delete(VisitFilter(before_ns=before_ns))
-        while self.used_bytes() > most_bytes - SPARE_BYTES:
-            pictures = self._read("SELECT picture_bytes FROM totals")[0][0]
-            free = int(self._pragma("freelist_count"))
-            if not free:
-                rows_bytes = self.used_bytes() - pictures
+        while (used := self.used_bytes()) > most_bytes - SPARE_BYTES:
+            pictures = int(self._read("SELECT picture_bytes FROM totals")[0][0])
+            changed = 0
+            # pages that are free already may suffice
+            if not self._pragma("freelist_count"):
+                of_pictures = pictures > 0 and used - pictures < most_bytes // 2
                 with self._changing("delete the oldest") as db:
-                    if pictures and rows_bytes < most_bytes // 2:
-                        sql = "DELETE FROM pictures WHERE visit IN (SELECT visit FROM pictures ORDER BY visit LIMIT ?)"
-                        changed = db.execute(sql, (PICTURES_AT_ONCE,)).rowcount
-                    else:
-                        sql = "DELETE FROM visits WHERE id IN (SELECT id FROM visits ORDER BY id LIMIT ?)"
-                        changed = db.execute(sql, (AT_ONCE,)).rowcount
-                        gone += changed
-                if not changed:
-                    break
+                    changed = db.execute(*(OLDEST_PICTURES if of_pictures else OLDEST_VISITS)).rowcount
+                gone += 0 if of_pictures else changed
             self._vacuum()
+            if not changed and self.used_bytes() >= used:
+                break
         return gone
 
     # Correcting and deleting
@@ -307,16 +305,18 @@ class HistoryStore(Closing):
             db.executemany(sql, [(taught, example, visit) for visit, example in visits])
 
     def follow(self, changes: Iterable[ExampleChange]) -> None:
-        """Follow what became of examples that visits were taught as: undone, forgotten or given another class."""
+        """Follow what became of examples that visits were taught as: undone, forgotten or given another class.
+
+        A visit whose example is gone is unsure again if it was before.
+        """
         with self._changing("follow a correction") as db:
             for change in changes:
                 label = None if change.after is None else _named(db, "labels", change.after)
-                # the example's number stays: redoing brings it back
-                db.execute("UPDATE visits SET taught = ? WHERE example = ?", (label, change.example))
-                if label is None:
-                    # nobody has told what it shows any more
-                    sql = "UPDATE visits SET unsure = (label IS NULL OR mean_confidence < ?) WHERE example = ?"
-                    db.execute(sql, (UNSURE, change.example))
+                # the example's number stays: undoing a "forget" brings it back
+                sql = """UPDATE visits SET taught = ?,
+                         unsure = CASE WHEN ? IS NULL THEN label IS NULL OR mean_confidence < ? ELSE 0 END
+                         WHERE example = ?"""
+                db.execute(sql, (label, label, UNSURE, change.example))
 
     def dismiss(self, visits: Sequence[int]) -> int:
         """Make visits count as looked at: no longer unsure; return how many were unsure."""
@@ -388,7 +388,8 @@ class HistoryStore(Closing):
         """Give free pages back to the file system, and take deleted content out of the log."""
         assert self._writer is not None  # its callers have changed something
         with self._writing, database.history_errors(self.path, "give space back"):
-            self._writer.execute("PRAGMA incremental_vacuum").fetchall()
+            # not execute, which frees one page only: the statement has to be stepped without returning rows
+            self._writer.executescript("PRAGMA incremental_vacuum")
             # busy while somebody reads: the next one does it
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

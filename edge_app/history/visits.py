@@ -122,8 +122,8 @@ class VisitTracker:
         self._gap_ns = gap_ns
         self._hold_ns = hold_ns
         self._last_ns: int | None = None
-        self._next: OngoingVisit | None = None
-        """Decisions that may become the next visit."""
+        self.following: OngoingVisit | None = None
+        """Decisions that may become the next visit; None: the label is that of the visit that is going on."""
         self.current: OngoingVisit | None = None
         """The visit that is going on; None: no label holds."""
 
@@ -135,17 +135,17 @@ class VisitTracker:
         current = self.current
         if current is not None and event.label == current.label:
             current.add(event)
-            self._next = None
+            self.following = None
             return changes
-        following = self._next
+        following = self.following
         if following is not None and event.label == following.label:
             following.add(event)
         else:
-            following = self._next = OngoingVisit(event)
+            following = self.following = OngoingVisit(event)
         if current is not None and now_ns - current.last_ns >= self._hold_ns:
             changes = (*changes, *self._end())
         if self.current is None and following.duration_ns >= self._hold_ns:
-            self.current, self._next = following, None
+            self.current, self.following = following, None
             changes = (*changes, VisitChange("entered", following.snapshot(self.place)))
         return changes
 
@@ -157,7 +157,7 @@ class VisitTracker:
 
     def finish(self) -> tuple[VisitChange, ...]:
         """End the visit that is going on, if there is one: no more decisions follow, or the camera failed."""
-        self._next = self._last_ns = None
+        self.following = self._last_ns = None
         return self._end()
 
     def snapshot(self) -> Visit | None:

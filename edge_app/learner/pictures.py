@@ -65,12 +65,12 @@ def read_picture(picture: Picture) -> NDArray[np.uint8]:
     return np.ascontiguousarray(picture)
 
 
-def thumbnail_of(image: NDArray[np.uint8]) -> bytes:
-    """Return a model input, (side, side, 3) uint8 RGB, as JPEG (quality 90)."""
+def thumbnail_of(image: NDArray[np.uint8], quality: int = THUMBNAIL_QUALITY) -> bytes:
+    """Return a model input, (side, side, 3) uint8 RGB, as JPEG."""
     from PIL import Image
 
     stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=THUMBNAIL_QUALITY)
+    Image.fromarray(image).save(stream, "JPEG", quality=quality)
     return stream.getvalue()
 
 

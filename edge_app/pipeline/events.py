@@ -120,6 +120,8 @@ HEALTH_REPORTS = frozenset(
         "camera_absent",
         "camera_reopened",
         "camera_well",
+        "history_resumed",
+        "history_stopped",
         "rate_lowered",
         "rate_restored",
         "rebuild_failed",

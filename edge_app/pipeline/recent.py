@@ -74,6 +74,14 @@ class RecentFrames:
         with self._added:
             return next((values for time, values in reversed(self._embeddings) if time == time_ns), None)
 
+    def embedding_used(self, time_ns: int) -> NDArray[np.uint8] | None:
+        """Return the embedding that a frame captured at that time was decided on; None if it is not kept.
+
+        That is its own, or of the last frame before it that was encoded: a picture that has not changed is not.
+        """
+        with self._added:
+            return next((values for time, values in reversed(self._embeddings) if time <= time_ns), None)
+
     def at(self, time_ns: int, *, max_age_ns: int, wait_s: float) -> Frame | NoFrame:
         """Return the frame that was shown at a time: the newest that was captured no later.
 
