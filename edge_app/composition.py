@@ -1,6 +1,7 @@
 """Opens the parts of a live device as its configuration says, and connects them."""
 
 import logging
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -16,16 +17,18 @@ from edge_app.devices.ports import Buttons, Camera, Clock
 from edge_app.devices.view import Region, View, ViewedCamera
 from edge_app.errors import DeviceError, EdgeAppError, InputError
 from edge_app.files import expanded
-from edge_app.pipeline.events import Listener
+from edge_app.pipeline.events import HEALTH_REPORTS, Health, Listener
 from edge_app.pipeline.kept_strictness import FILE as STRICTNESS_FILE
 from edge_app.pipeline.kept_strictness import KeptStrictness
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts, PipelineStatus
 from edge_app.pipeline.references import FILE as REFERENCES_FILE
 from edge_app.pipeline.references import ClassReferences
+from edge_app.storage.folder import history_path
 
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
     from edge_app.encoder.tflite import TFLiteEncoder
+    from edge_app.history.recorder import HistoryRecorder
     from edge_app.learner import Learner
     from edge_app.mqtt.bridge import Bridge
     from edge_app.mqtt.settings import MqttSettings
@@ -45,6 +48,8 @@ class OpenedDevice(NamedTuple):
     learner: "Learner"
     control: Control | None
     """For the page, the API, MQTT and a program of one's own; None if there is none of them."""
+    history: "HistoryRecorder | None"
+    """Records the visits; None: [history] is off."""
 
 
 class OwnDevices(NamedTuple):
@@ -111,11 +116,44 @@ def open_device(
     references = ClassReferences(folder / REFERENCES_FILE, learner.history())
     kept = KeptStrictness(folder / STRICTNESS_FILE)
     pipeline = Pipeline(parts, clock, logs.report, config, tell=hub.tell, references=references, kept_strictness=kept)
+    recorder = _open_history(stack, config, folder, parts, pipeline, hub, clock) if config.history.enabled else None
     # without clients nobody would look at pictures or keep them
     if not _has_clients(config) and own is None:
-        return OpenedDevice(pipeline, learner, None)
+        return OpenedDevice(pipeline, learner, None, recorder)
     control = make_control(config, folder, manifest, encoder, pipeline, learner, hub, clock)
-    return OpenedDevice(pipeline, learner, control)
+    return OpenedDevice(pipeline, learner, control, recorder)
+
+
+def _open_history(
+    stack: ExitStack, config: Config, folder: Path, parts: PipelineParts, pipeline: Pipeline, hub: Hub, clock: Clock
+) -> "HistoryRecorder":
+    """Begin to record visits; a database that cannot be opened is reported, and does not keep the device from running.
+
+    The stack closes it after the stages have stopped.
+    """
+    from edge_app.history.frames import RecentFrameFinder
+    from edge_app.history.recorder import HistoryRecorder, Surroundings
+    from edge_app.history.visits import VisitTracker, gap_ns
+
+    def report(level: int, event: str, /, **fields: object) -> None:
+        logs.report(level, event, **fields)
+        if event in HEALTH_REPORTS:
+            hub.tell(Health(event, level, fields, time.time_ns()))
+
+    recorder = stack.enter_context(
+        HistoryRecorder(
+            history_path(folder),
+            config.history,
+            VisitTracker(config.camera.place, gap_ns=gap_ns(config)),
+            RecentFrameFinder(pipeline.recent, parts.make_preprocess()),
+            clock,
+            report,
+            Surroundings(busy=lambda: pipeline.commands_waiting),
+        )
+    )
+    hub.listen(recorder.listen)
+    recorder.start()
+    return recorder
 
 
 def _open_learner(

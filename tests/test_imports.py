@@ -65,7 +65,8 @@ MAY_IMPORT = {
     "service": GROUND | {"devices", "pipeline"},
     "doctor": GROUND | {"devices", "encoder", "storage"},
     "composition": GROUND
-    | {"config", "control", "devices", "encoder", "kernel_cache", "learner", "logs", "mqtt", "pipeline", "web"},
+    | {"config", "control", "devices", "encoder", "history", "kernel_cache", "learner", "logs", "mqtt", "pipeline"}
+    | {"storage", "web"},
     "app": GROUND
     | {"composition", "config", "devices", "malloc", "learner", "logs", "mqtt", "pipeline", "service", "web"},
     "classifier": GROUND | {"learner", "pipeline", "rejection", "storage"},

@@ -24,14 +24,14 @@ class GrabbedFrame(NamedTuple):
     """(n,): that the frame was decided on."""
 
 
-class FrameSource(Protocol):
+class FrameFinder(Protocol):
     """Finds the frames of decisions."""
 
     def grab(self, sequence: int, captured_ns: int) -> GrabbedFrame | None:
         """Return a frame by its number and time; None when it is not kept any more."""
 
 
-class RecentFrameSource:
+class RecentFrameFinder:
     """The frames of the last half second; for one thread."""
 
     def __init__(self, recent: RecentFrames, preprocess: Preprocess) -> None:

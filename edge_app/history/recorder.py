@@ -18,9 +18,9 @@ from typing import NamedTuple
 from edge_app.closing import Closing
 from edge_app.config import HistoryConfig
 from edge_app.devices.ports import NS_PER_S, Clock
-from edge_app.errors import EdgeAppError, InputError, StateNotWritable
+from edge_app.errors import EdgeAppError, StateNotWritable
 from edge_app.history.database import HistoryDamaged, set_aside
-from edge_app.history.frames import FrameSource, GrabbedFrame, to_bounded_jpeg
+from edge_app.history.frames import FrameFinder, GrabbedFrame, to_bounded_jpeg
 from edge_app.history.records import ClockState, VisitRecord
 from edge_app.history.store import HistoryStore
 from edge_app.history.visits import Visit, VisitChange, VisitTracker
@@ -60,6 +60,23 @@ class _Sight(NamedTuple):
     """Only to be used where there is no better one."""
 
 
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+class Surroundings(NamedTuple):
+    """What the recorder takes from outside, besides its clock."""
+
+    busy: Callable[[], bool] = lambda: False
+    """Whether commands wait for the disk."""
+    wall: Callable[[], int] = time.time_ns
+    """The wall clock, nanoseconds since 1970."""
+    synchronised: Callable[[], bool] = SYNCHRONISED_FILE.exists
+    """Whether a time server has set it."""
+    free_bytes: Callable[[Path], int] = _free_bytes
+    """Free space on the disk of a folder."""
+
+
 class HistoryRecorder(Closing):
     """Follows the events of a pipeline and stores the visits; `listen` may be called from any thread."""
 
@@ -68,23 +85,14 @@ class HistoryRecorder(Closing):
         path: Path,
         config: HistoryConfig,
         tracker: VisitTracker,
-        frames: FrameSource,
+        frames: FrameFinder,
         clock: Clock,
         report: Report,
-        *,
-        busy: Callable[[], bool] = lambda: False,
-        wall: Callable[[], int] = time.time_ns,
-        synchronised: Callable[[], bool] = SYNCHRONISED_FILE.exists,
-        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+        surroundings: Surroundings | None = None,
     ) -> None:
-        """Open the database where that is possible; where not, that is reported and tried again.
-
-        `busy` says whether commands wait for the disk, `wall` is the wall clock, `synchronised` says whether a time
-        server set it, and `free_bytes` measures the disk of a folder.
-        """
+        """Open the database where that is possible; where not, that is reported and tried again."""
         self._path, self._config, self._tracker, self._frames = path, config, tracker, frames
-        self._clock, self._report, self._busy, self._wall = clock, report, busy, wall
-        self._synchronised, self._free_bytes = synchronised, free_bytes
+        self._clock, self._report, self._around = clock, report, surroundings or Surroundings()
         # held for microseconds: the stages' threads take it for every decision
         self._lock = threading.Lock()
         self._last_sight_ns = -APART_NS
@@ -107,10 +115,8 @@ class HistoryRecorder(Closing):
         self._try(self._open_store)
 
     @property
-    def store(self) -> HistoryStore:
-        """The database. Raises InputError while there is none."""
-        if self._store is None:
-            raise InputError(f"the history cannot be read: {self.stopped}")
+    def store(self) -> HistoryStore | None:
+        """The database; None while it cannot be opened, which `stopped` explains."""
         return self._store
 
     def start(self) -> None:
@@ -185,7 +191,7 @@ class HistoryRecorder(Closing):
             self._batch_ns = now_ns if self._batch_ns is None else self._batch_ns
         if self._batch_ns is None or now_ns < max(self._batch_ns, self._retry_ns):
             return
-        if self._busy() and now_ns - self._batch_ns < YIELD_NS:
+        if self._around.busy() and now_ns - self._batch_ns < YIELD_NS:
             self._retry_ns = now_ns + NS_PER_S // 4
             return
         self._try(self._write)
@@ -242,7 +248,7 @@ class HistoryRecorder(Closing):
         for index in with_pictures[:-MOST_PICTURES]:
             self._batch[index] = self._batch[index]._replace(picture=None, embedding=None)
 
-    def _try(self, work: Callable[[], None]) -> None:
+    def _try(self, work: Callable[[], object]) -> None:
         """Do something with the database, and follow how it went."""
         try:
             try:
@@ -260,16 +266,17 @@ class HistoryRecorder(Closing):
                 self._report(logging.INFO, "history_resumed")
             self.stopped = None
 
-    def _open_store(self) -> None:
+    def _open_store(self) -> HistoryStore:
         store = HistoryStore.open(self._path)
         earliest_ns = store.newest_ns()
-        self._run_clock = RunClock(self._clock, self._wall, earliest_ns, self._synchronised)
+        self._run_clock = RunClock(self._clock, self._around.wall, earliest_ns, self._around.synchronised)
         self._run = store.begin_run()
         self._store = store
+        return store
 
     def _check_disk(self) -> None:
         """Raise StateNotWritable for a disk that is nearly full."""
-        free = self._free_bytes(self._path.parent)
+        free = self._around.free_bytes(self._path.parent)
         if free < FREE_BYTES:
             raise StateNotWritable(
                 f"{self._path.parent} has {free >> 20} MB free; below {FREE_BYTES >> 20} MB no visits are recorded, so "
@@ -289,9 +296,7 @@ class HistoryRecorder(Closing):
     def _write(self) -> None:
         """Store what waits, in one transaction; then keep the limits."""
         self._check_disk()
-        if self._store is None:
-            self._open_store()
-        store = self.store
+        store = self._store or self._open_store()
         changed = self._run_clock.look()
         if changed is not None:
             store.shift(self._run, changed.delta_ns, changed.state)

@@ -9,10 +9,9 @@ import pytest
 from edge_app.config import HistoryConfig
 from edge_app.datasets.pictures import decode_thumbnail
 from edge_app.devices.ports import NS_PER_S
-from edge_app.errors import InputError
 from edge_app.history.database import aside_path
-from edge_app.history.frames import MOST_BYTES, GrabbedFrame, RecentFrameSource, to_bounded_jpeg
-from edge_app.history.recorder import FREE_BYTES, MOST_PICTURES, HistoryRecorder
+from edge_app.history.frames import MOST_BYTES, GrabbedFrame, RecentFrameFinder, to_bounded_jpeg
+from edge_app.history.recorder import FREE_BYTES, MOST_PICTURES, HistoryRecorder, Surroundings
 from edge_app.history.records import ClockState, StoredVisit
 from edge_app.history.store import HistoryStore
 from edge_app.history.visits import VisitTracker
@@ -41,13 +40,15 @@ class Rig:
             self.path,
             HistoryConfig(**options),  # type: ignore[arg-type]
             VisitTracker("camera", gap_ns=5 * NS_PER_S),
-            RecentFrameSource(self.recent, make_preprocess()),
+            RecentFrameFinder(self.recent, make_preprocess()),
             self.clock,
             self.reports,
-            busy=lambda: self.busy,
-            wall=lambda: self.clock.monotonic_ns() + self.offset_ns,
-            synchronised=lambda: self.synchronised,
-            free_bytes=lambda folder: self.free,
+            Surroundings(
+                busy=lambda: self.busy,
+                wall=lambda: self.clock.monotonic_ns() + self.offset_ns,
+                synchronised=lambda: self.synchronised,
+                free_bytes=lambda folder: self.free,
+            ),
         )
 
     def see(self, label: str | None, seconds: float, confidence: float = 0.9, colour: str = "red") -> None:
@@ -60,6 +61,11 @@ class Rig:
             self.recent.add_embedding(taken.time_ns, embedding_of(make_preprocess()(taken.image)))
             self.recorder.listen(event)
             self.recorder.step()
+
+    @property
+    def store(self) -> HistoryStore:
+        assert self.recorder.store is not None
+        return self.recorder.store
 
     def visits(self) -> list[StoredVisit]:
         """As another process sees them, the oldest first."""
@@ -111,7 +117,7 @@ def test_the_picture_and_the_embedding_are_those_of_the_best_moment(rig: Rig) ->
     rig.see("mug", 8, 0.8, "blue")
     rig.see("pen", 3)
     mug, _ = rig.visits()
-    store = rig.recorder.store
+    store = rig.store
     jpeg, embedding = store.picture(mug.id), store.embedding(mug.id)
     assert jpeg is not None
     assert embedding is not None
@@ -237,7 +243,7 @@ def test_a_database_that_is_damaged_meanwhile_is_set_aside(rig: Rig) -> None:
     rig.see("mug", 5)
     rig.see("pen", 3)
     # into the file: a page is read from the log while it is there
-    rig.recorder.store._vacuum()
+    rig.store._vacuum()
     with rig.path.open("r+b") as file:
         for page in range(1, 30):
             file.seek(4096 * page)
@@ -254,15 +260,15 @@ def test_a_folder_that_cannot_be_written_is_reported_once(tmp_path: Path) -> Non
     rig = Rig(tmp_path / "missing")
     rig.see("mug", 100)
     assert rig.reports.events == ["history_stopped"]
-    with pytest.raises(InputError, match="the history cannot be read"):
-        _ = rig.recorder.store
+    assert rig.recorder.store is None
+    assert "missing" in str(rig.recorder.stopped)
     rig.recorder.close()
 
 
 def test_corrections_of_classes_and_examples_are_followed(rig: Rig) -> None:
     rig.see(None, 5)
     rig.see("mug", 3)
-    rig.recorder.store.taught([(1, 7)], "mug")
+    rig.store.taught([(1, 7)], "mug")
     renamed = Action(3, 0, "rename", (ExampleChange(7, "mug", "cup"),))
     rig.recorder.listen(Corrected("renamed", renamed, "page", 0))
     rig.see("mug", 3)
@@ -286,7 +292,7 @@ def test_a_picture_that_compresses_badly_is_bounded() -> None:
 
 def test_a_frame_is_found_with_the_embedding_that_it_was_decided_on() -> None:
     recent = RecentFrames()
-    source = RecentFrameSource(recent, make_preprocess())
+    source = RecentFrameFinder(recent, make_preprocess())
     assert source.grab(1, NS_PER_S) is None
     recent.add(frame("red", 1.0, 1))
     recent.add(frame("red", 1.1, 2))
