@@ -25,6 +25,7 @@ COMMANDS = (
     "teach",
     "classify",
     "examples",
+    "history",
     "undo",
     "relabel",
     "forget",

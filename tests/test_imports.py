@@ -77,6 +77,7 @@ MAY_IMPORT = {
         "doctor",
         "encoder",
         "evaluation",
+        "history",
         "kernel_cache",
         "learner",
         "logs",

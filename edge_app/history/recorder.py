@@ -65,7 +65,7 @@ def _free_bytes(folder: Path) -> int:
 
 
 class Surroundings(NamedTuple):
-    """What the recorder takes from outside, besides its clock."""
+    """The machine, as the recorder needs it besides its clock."""
 
     busy: Callable[[], bool] = lambda: False
     """Whether commands wait for the disk."""
