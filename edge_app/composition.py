@@ -12,17 +12,21 @@ from numpy.typing import NDArray
 from edge_app import logs
 from edge_app.config import Config
 from edge_app.control import Control, Hub
+from edge_app.control.pictures import Crop, to_jpeg
 from edge_app.devices import make_camera, open_buttons, open_indicator
 from edge_app.devices.ports import Buttons, Camera, Clock
 from edge_app.devices.view import Region, View, ViewedCamera
 from edge_app.errors import DeviceError, EdgeAppError, InputError
 from edge_app.files import expanded
+from edge_app.messages import Frame
 from edge_app.pipeline.events import HEALTH_REPORTS, Health, Listener
 from edge_app.pipeline.kept_strictness import FILE as STRICTNESS_FILE
 from edge_app.pipeline.kept_strictness import KeptStrictness
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts, PipelineStatus
 from edge_app.pipeline.references import FILE as REFERENCES_FILE
 from edge_app.pipeline.references import ClassReferences
+from edge_app.rules.opening import open_rules
+from edge_app.rules.service import Rules
 from edge_app.storage.folder import history_path
 
 if TYPE_CHECKING:
@@ -50,6 +54,8 @@ class OpenedDevice(NamedTuple):
     """For the page, the API, MQTT and a program of one's own; None if there is none of them."""
     history: "HistoryRecorder | None"
     """Records the visits; None: [history] is off."""
+    rules: Rules | None = None
+    """None: the configuration has neither rules nor outputs."""
 
 
 class OwnDevices(NamedTuple):
@@ -109,7 +115,7 @@ def open_device(
     learner = _open_learner(stack, config, folder, manifest, startup)
     startup.say("loading the encoder")
     encoder = _open_encoder(stack, config, manifest, learner)
-    startup.say("opening camera, buttons and lights")
+    startup.say("opening camera, buttons, lights and outputs")
     hub = Hub()
     hub.listen(listener)
     parts = _open_devices(stack, config, clock, encoder, manifest, learner, own or OwnDevices())
@@ -117,11 +123,13 @@ def open_device(
     kept = KeptStrictness(folder / STRICTNESS_FILE)
     pipeline = Pipeline(parts, clock, logs.report, config, tell=hub.tell, references=references, kept_strictness=kept)
     recorder = _open_history(stack, config, folder, parts, pipeline, hub, clock) if config.history.enabled else None
+    rules = _open_rules(stack, config, folder, manifest, pipeline, hub, clock)
     # without clients nobody would look at pictures or keep them
     if not _has_clients(config) and own is None:
-        return OpenedDevice(pipeline, learner, None, recorder)
+        return OpenedDevice(pipeline, learner, None, recorder, rules)
     control = make_control(config, folder, manifest, encoder, pipeline, learner, hub, clock)
-    return OpenedDevice(pipeline, learner, control, recorder)
+    control.rules = rules
+    return OpenedDevice(pipeline, learner, control, recorder, rules)
 
 
 def _open_history(
@@ -154,6 +162,29 @@ def _open_history(
     hub.listen(recorder.listen)
     recorder.start()
     return recorder
+
+
+def _open_rules(
+    stack: ExitStack,
+    config: Config,
+    folder: Path,
+    manifest: "ModelManifest",
+    pipeline: Pipeline,
+    hub: Hub,
+    clock: Clock,
+) -> Rules | None:
+    """Open and start the rules; they take the events of `hub`."""
+    view = _viewer(manifest)
+
+    def make_jpeg(frame: Frame, side: int) -> bytes:
+        return to_jpeg(view(frame.image, side))
+
+    rules = open_rules(config, folder, pipeline.recent, pipeline.references, make_jpeg, clock, logs.report)
+    if rules is not None:
+        stack.enter_context(rules)
+        rules.start()
+        hub.listen(rules.happened)
+    return rules
 
 
 def _open_learner(
@@ -263,6 +294,18 @@ def make_control(
     from edge_app.encoder.preprocess import Preprocessor
     from edge_app.learner.heat_map import HeatMapper
 
+    prepared = Preprocessor(manifest.input_size, crop=manifest.crop)
+    pictures = Pictures(pipeline.recent, _viewer(manifest), prepared, clock, max_fps=config.web.picture_fps)
+    identity = Identity(folder, manifest.name, manifest.sha256, config.without_passwords())
+    outside = OutsidePictures(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, manifest.input_size)
+    heat_maps = HeatMapper(encoder, manifest, learner)
+    return Control(pipeline, learner, hub, pictures, clock, identity, heat_maps, outside)
+
+
+def _viewer(manifest: "ModelManifest") -> Crop:
+    """Return a function that takes the part of a frame that the encoder sees."""
+    from edge_app.encoder.preprocess import Preprocessor
+
     made: dict[tuple[int, int], Preprocessor] = {}
 
     def view(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -274,12 +317,7 @@ def make_control(
             made[side, size] = Preprocessor(size, crop=manifest.crop)
         return made[side, size](image).copy()
 
-    prepared = Preprocessor(manifest.input_size, crop=manifest.crop)
-    pictures = Pictures(pipeline.recent, view, prepared, clock, max_fps=config.web.picture_fps)
-    identity = Identity(folder, manifest.name, manifest.sha256, config.without_passwords())
-    outside = OutsidePictures(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, manifest.input_size)
-    heat_maps = HeatMapper(encoder, manifest, learner)
-    return Control(pipeline, learner, hub, pictures, clock, identity, heat_maps, outside)
+    return view
 
 
 def open_clients(
@@ -298,6 +336,8 @@ def open_clients(
         # on the outer stack: it publishes "offline", and what happens while the stages stop
         bridge = stack.enter_context(Bridge(control, settings, control.identity.folder, logs.report))
         clients.callback(bridge.stop_commands)
+        if control.rules is not None:
+            control.rules.publish = bridge.outbox.event
     return web, bridge
 
 
@@ -308,6 +348,8 @@ def close_device(stack: ExitStack, device: OpenedDevice, timeout_s: float) -> tu
     """
     stuck = device.pipeline.stop(timeout_s)
     status = device.pipeline.status()
+    if device.rules is not None:  # also if a stage hangs: no output may stay on
+        device.rules.close()
     if stuck:
         # the stage that hangs may be using encoder, camera or buttons: only the state is closed
         stack.pop_all()

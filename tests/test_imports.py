@@ -56,17 +56,17 @@ MAY_IMPORT = {
     | {"colanet", "config", "datasets", "encoder", "devices", "evaluation", "learner", "machine"}
     | {"pipeline", "simulation", "storage"},
     "demo": GROUND | {"config", "devices", "encoder", "kernel_cache", "learner", "pipeline", "simulation", "storage"},
-    "rules": GROUND | {"config", "devices", "pipeline", "storage"},
+    "rules": GROUND | {"config", "devices", "history", "pipeline", "storage"},
     "pipeline": GROUND | {"confidence", "rejection", "config", "devices", "learner", "storage"},
     "history": GROUND | {"config", "devices", "learner", "pipeline", "storage"},
-    "control": GROUND | {"datasets", "devices", "learner", "pipeline", "rejection", "storage", "unzip"},
+    "control": GROUND | {"datasets", "devices", "learner", "pipeline", "rejection", "rules", "storage", "unzip"},
     "mqtt": GROUND | {"config", "control", "storage", "unzip"},
     "web": GROUND | {"config", "control", "storage"},
     "service": GROUND | {"devices", "pipeline"},
     "doctor": GROUND | {"devices", "encoder", "storage"},
     "composition": GROUND
     | {"config", "control", "devices", "encoder", "history", "kernel_cache", "learner", "logs", "mqtt", "pipeline"}
-    | {"storage", "web"},
+    | {"rules", "storage", "web"},
     "app": GROUND
     | {"composition", "config", "devices", "malloc", "learner", "logs", "mqtt", "pipeline", "service", "web"},
     "classifier": GROUND | {"learner", "pipeline", "rejection", "storage"},
@@ -84,6 +84,7 @@ MAY_IMPORT = {
         "machine",
         "pipeline",
         "rejection",
+        "rules",
         "spiking",
         "storage",
         "version",

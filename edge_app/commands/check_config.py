@@ -38,6 +38,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Check the file; return 0. Raises InputError."""
     from edge_app.config import load_config
+    from edge_app.rules.sentence import sentence
 
     config = load_config(args.file, os.environ)
     if args.show:
@@ -47,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
         print(tomli_w.dumps(config.to_table()), end="")
     else:
         print(f"{args.file}: valid")
+        for rule in config.rules:
+            print(f"{rule.name}: {sentence(rule)}{'' if rule.enabled else ' (It is switched off.)'}")
     for warning in warnings(config):
         print(f"warning: {warning}", file=sys.stderr)
     return 0
@@ -54,7 +57,31 @@ def run(args: argparse.Namespace) -> int:
 
 def warnings(config: "Config") -> list[str]:
     """Return the settings of a valid configuration that probably do not work on this machine."""
-    return _broker_warnings(config.mqtt) if config.mqtt.enabled else []
+    found = _broker_warnings(config.mqtt) if config.mqtt.enabled else []
+    return found + _rule_warnings(config)
+
+
+def _rule_warnings(config: "Config") -> list[str]:
+    from urllib.parse import urlsplit
+
+    place = config.camera.place
+    found = [
+        f"rule {rule.name!r} is for the place {rule.place!r}, and camera.place = {place!r}: it never fires here"
+        for rule in config.rules
+        if rule.place not in ("", place)
+    ]
+    far = [one for one in config.webhooks if not _is_loopback(urlsplit(one.url).hostname or "")]
+    found += [
+        f"webhook {one.name!r} sends a token unencrypted: use an https address"
+        for one in far
+        if one.token_file and one.url.startswith("http:")
+    ]
+    if far and UNIT.exists() and not _network_allowed(UNIT):
+        found.append(
+            f"webhook {far[0].name!r} is on another machine, and the installed service may only connect to this one: "
+            "allow its address by a drop-in (docs/rules.md), or all addresses by `edge-app install-service --network`"
+        )
+    return found
 
 
 def _broker_warnings(mqtt: "MqttConfig") -> list[str]:

@@ -24,6 +24,8 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FORMATS = ("cloudevents", "text")
 TEXT_FIELDS = ("rule", "label", "place", "percent", "time")
 """Fields that the text of a webhook may have."""
+URL = re.compile(r"https?://[^\s/?#@]+([/?][^\s#]*)?", re.ASCII)
+"""An address without a user's name."""
 OWN_HEADERS = ("authorization", "connection", "content-length", "content-type", "host", "transfer-encoding")
 """Headers that the device sets itself, besides those that begin with "webhook-"."""
 
@@ -51,11 +53,11 @@ def _url(value: Any) -> str:
     if value == "":
         return value
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not value.isascii() or set(value) & set(" #"):
-        raise ValueError
-    _ = parts.port  # raises ValueError, which says more
     if without_password(value) != value or parts.username is not None:
         raise ValueError("it holds a secret: write the address into a file, mode 0600, and name that in url_file")
+    if not URL.fullmatch(value) or not value.isascii() or not parts.hostname:
+        raise ValueError
+    _ = parts.port  # raises ValueError, which says more
     return value
 
 
@@ -203,7 +205,7 @@ class WebhookConfig(NamedSection):
     redirects: int = declared(0, whole(0, 5), "Redirects (307, 308) that are followed.")
     timeout_s: float = declared(10.0, number(0.5, 120, "s"), "Time for one attempt.")
     retry_hours: float = declared(24.0, number(0, 168, "hours"), "A message is given up this long after its first try.")
-    queue: int = declared(1000, whole(1, 100_000), "Messages kept on disk; beyond that the oldest are dropped.")
+    queue: int = declared(1000, whole(1, 10_000), "Messages kept on disk; beyond that the oldest are dropped.")
 
     def _check_together(self) -> None:
         if bool(self.url) == bool(self.url_file):

@@ -45,6 +45,7 @@ from edge_app.pipeline.events import Corrected, Decided, Event, Listener, Taught
 from edge_app.pipeline.pipeline import Pipeline
 from edge_app.pipeline.references import ClassReferences
 from edge_app.rejection import RejectionPreview
+from edge_app.rules.service import Rules
 from edge_app.storage.records import Action, Example
 
 WAIT_S = 30.0
@@ -120,6 +121,8 @@ class Control:
         self._requests = Requests()
         self.restart: Callable[[], None] | None = None
         """Asks for a restart of the device in this process; its owner sets it. None: it cannot be restarted."""
+        self.rules: Rules | None = None
+        """The rules of the device; its owner sets them. None: it has none."""
         self._importing = threading.Lock()
         hub.listen(self._consider)
         self._recall()

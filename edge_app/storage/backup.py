@@ -29,6 +29,7 @@ from edge_app.storage.folder import (
     DATABASE,
     EXPORT_PREFIX,
     OFFERS_SEEN,
+    RULES,
     STRICTNESS,
     database_path,
 )
@@ -39,7 +40,7 @@ from edge_app.unzip import unzip_to
 
 FORMAT, VERSION = "edge-app backup", 1
 MANIFEST, MANIFEST_SUM, CONFIG = "backup.json", "backup.sha256", "config.toml"
-COMPANIONS: tuple[str, ...] = (CLASS_REFERENCES, OFFERS_SEEN, STRICTNESS)
+COMPANIONS: tuple[str, ...] = (CLASS_REFERENCES, OFFERS_SEEN, STRICTNESS, RULES)
 ALLOWED = {DATABASE, CONFIG, *COMPANIONS}
 MOST_ENTRIES = 16
 MANIFEST_BYTES, SMALL_BYTES = 1 << 20, 4 << 20

@@ -76,3 +76,48 @@ def test_a_missing_library_is_warned_of(
     monkeypatch.setattr(check_config, "find_spec", lambda _: None)
     assert "paho-mqtt is not installed: pip install" in check(tmp_path, "enabled = true", capsys)
     assert check(tmp_path, "", capsys) == ""
+
+
+RULES = """
+[camera]
+place = "hall"
+[outputs]
+uri = "sim:door"
+[[rules]]
+name = "let the cat in"
+label = "cat"
+output = "door"
+pulse_ms = 500
+[[rules]]
+name = "elsewhere"
+place = "garden"
+webhook = "hub"
+enabled = false
+[[webhooks]]
+name = "hub"
+url = "http://hub.example/"
+token_file = "/etc/edge-app/token"
+"""
+
+
+def test_each_rule_is_told_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = tmp_path / "edge-app.service"
+    monkeypatch.setattr(check_config, "UNIT", unit)
+    path = tmp_path / "c.toml"
+    path.write_text(RULES, encoding="utf-8")
+    assert cli.run(["check-config", str(path)]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1:] == [
+        'let the cat in: When "cat" comes into view: switch "door" on for 500 ms; at most 60 times an hour.',
+        'elsewhere: When any class or something unknown comes into view in "garden": call the webhook "hub"; '
+        "at most 60 times an hour. (It is switched off.)",
+    ]
+    assert said.err.splitlines() == [
+        "warning: rule 'elsewhere' is for the place 'garden', and camera.place = 'hall': it never fires here",
+        "warning: webhook 'hub' sends a token unencrypted: use an https address",
+    ]
+    unit.touch()
+    assert cli.run(["check-config", str(path)]) == 0
+    assert "webhook 'hub' is on another machine, and the installed service may only" in capsys.readouterr().err
