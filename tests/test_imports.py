@@ -59,7 +59,8 @@ MAY_IMPORT = {
     "rules": GROUND | {"config", "devices", "history", "pipeline", "storage"},
     "pipeline": GROUND | {"confidence", "rejection", "config", "devices", "learner", "storage"},
     "history": GROUND | {"config", "devices", "learner", "pipeline", "storage"},
-    "control": GROUND | {"datasets", "devices", "learner", "pipeline", "rejection", "rules", "storage", "unzip"},
+    "control": GROUND
+    | {"datasets", "devices", "history", "learner", "pipeline", "rejection", "rules", "storage", "unzip"},
     "mqtt": GROUND | {"config", "control", "storage", "unzip"},
     "web": GROUND | {"config", "control", "storage"},
     "service": GROUND | {"devices", "pipeline"},

@@ -9,6 +9,7 @@ from edge_app.control.status import Condition, DeviceStatus
 from edge_app.control.transfer import Restored
 from edge_app.control.tray import UncertainDecision
 from edge_app.control.uploads import ReceivedFile, TaughtUpload, Upload, UploadPlan
+from edge_app.history.tally import LabelTally
 from edge_app.learner.heat_map import HeatMap
 from edge_app.pipeline.coach import Advice, SimilarExample
 from edge_app.pipeline.events import Corrected, Decided, Event, Health, Rejected, Taught
@@ -29,6 +30,7 @@ __all__ = [
     "HeatMap",
     "Hub",
     "JpegFrame",
+    "LabelTally",
     "NotInTray",
     "ReceivedFile",
     "Rejected",

@@ -22,6 +22,8 @@ from edge_app.control.tray import Tray, UncertainDecision
 from edge_app.control.uploads import TaughtUpload, Uploads
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import InputError
+from edge_app.history.tally import LabelTally
+from edge_app.history.visits import gap_ns
 from edge_app.labels import check_label
 from edge_app.learner import Learner
 from edge_app.learner.heat_map import HeatMap, HeatMapper
@@ -124,6 +126,9 @@ class Control:
         self.rules: Rules | None = None
         """The rules of the device; its owner sets them. None: it has none."""
         self._importing = threading.Lock()
+        self.tally = LabelTally(pipeline.config.camera.place, gap_ns(pipeline.config))
+        """Decisions and time of each class since the start."""
+        hub.listen(self.tally.listen)
         hub.listen(self._consider)
         self._recall()
 

@@ -190,6 +190,11 @@ class Pipeline:
         return bool(self._working)
 
     @property
+    def config(self) -> Config:
+        """The configuration in use."""
+        return self._pace.config
+
+    @property
     def strictness(self) -> float:
         """When a decision is "unknown", 0..1, as [decision] strictness; set, it is kept until that is changed."""
         return self._pace.config.decision.strictness

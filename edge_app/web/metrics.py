@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 
-from edge_app.control import ClassReport, DeviceStatus
+from edge_app.control import ClassReport, DeviceStatus, LabelTally
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def exposition(status: DeviceStatus, classes: Iterable[ClassReport], *, streams: int, pictures: int) -> str:
+def exposition(
+    status: DeviceStatus, classes: Iterable[ClassReport], tally: LabelTally, *, streams: int, pictures: int
+) -> str:
     """Return the metrics; `streams` are open now, `pictures` were encoded so far."""
     lines: list[str] = []
 
@@ -39,6 +41,10 @@ def exposition(status: DeviceStatus, classes: Iterable[ClassReport], *, streams:
     named = [(f'{{class="{_escaped(one.label)}"}}', one) for one in reports]
     add("class_examples", "gauge", "Stored examples.", *((mark, one.examples) for mark, one in named))
     add("class_enough", "gauge", "1 when shown enough.", *((mark, one.accuracy.enough) for mark, one in named))
+    # class="": unknown; a class may have any name but this
+    told = [(f'{{place="{_escaped(tally.place)}",class="{_escaped(one.label or "")}"}}', one) for one in tally.totals()]
+    add("class_decisions_total", "counter", "Decisions with the class.", *((mark, one.decisions) for mark, one in told))
+    add("class_seconds_total", "counter", "Seconds that it was seen.", *((mark, one.seconds) for mark, one in told))
     add("streams", "gauge", "Pages and programs that are sent pictures or events.", ("", streams))
     add("pictures_total", "counter", "Pictures made for them.", ("", pictures))
     return "\n".join(lines) + "\n"

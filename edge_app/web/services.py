@@ -95,7 +95,7 @@ class Services:
         """Return the metrics."""
         control = self.control
         status, classes = await in_thread(lambda: (control.status(), control.classes()), call.client.key)
-        text = exposition(status, classes, streams=len(self.streams), pictures=control.pictures_made)
+        text = exposition(status, classes, control.tally, streams=len(self.streams), pictures=control.pictures_made)
         return Response(text, headers={**NO_STORE, "Content-Type": MEDIA_TYPE})
 
     async def export(self, request: Request, call: Call) -> Response:

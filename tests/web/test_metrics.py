@@ -18,6 +18,10 @@ def test_prometheus_reads_them(served: Served) -> None:
     assert families["edge_app_decisions"].samples[0].value >= 3
     (sample,) = families["edge_app_class_examples"].samples
     assert sample.labels == {"class": 'a"b\\c'}
+    decided = families["edge_app_class_decisions"].samples
+    assert {sample.labels["place"] for sample in decided} == {"camera"}
+    assert sum(sample.value for sample in decided) >= 3
+    assert len(families["edge_app_class_seconds"].samples) == len(decided)
     assert all(family.documentation and family.type in ("gauge", "counter") for family in families.values())
     lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
     assert len({line.rpartition(" ")[0] for line in lines}) == len(lines)
@@ -27,7 +31,9 @@ def test_before_anything_was_decided(served: Served) -> None:
     status = served.control.status()._replace(last_decision=None, fps=None, temperature_c=51.5)
     families = {
         family.name: family
-        for family in parser.text_string_to_metric_families(exposition(status, [], streams=1, pictures=2))
+        for family in parser.text_string_to_metric_families(
+            exposition(status, [], served.control.tally, streams=1, pictures=2)
+        )
     }
     assert families["edge_app_temperature_celsius"].samples[0].value == 51.5
     assert families["edge_app_class_examples"].samples == []
