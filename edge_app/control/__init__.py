@@ -13,6 +13,7 @@ from edge_app.history.tally import LabelTally
 from edge_app.learner.heat_map import HeatMap
 from edge_app.pipeline.coach import Advice, SimilarExample
 from edge_app.pipeline.events import Corrected, Decided, Event, Health, Rejected, Taught
+from edge_app.rules.service import Rules
 
 __all__ = [
     "Advice",
@@ -36,6 +37,7 @@ __all__ = [
     "Rejected",
     "RequestReused",
     "Restored",
+    "Rules",
     "SimilarExample",
     "StrictnessReport",
     "Taught",

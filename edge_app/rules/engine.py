@@ -18,6 +18,7 @@ from edge_app.errors import InputError
 from edge_app.history.visits import Visit, VisitTracker
 from edge_app.pipeline.events import Decided
 from edge_app.rules.firing import Firing
+from edge_app.rules.sentence import sentence
 
 HOUR_NS = 3600 * NS_PER_S
 MS = 1_000_000
@@ -61,7 +62,13 @@ class Publish(NamedTuple):
     firing: Firing
 
 
-RuleAction = Level | Pulse | CallWebhook | Append | Publish
+class Fired(NamedTuple):
+    """A rule fired, or was tested; comes before its other actions."""
+
+    firing: Firing
+
+
+RuleAction = Fired | Level | Pulse | CallWebhook | Append | Publish
 
 
 class RuleReport(NamedTuple):
@@ -79,6 +86,11 @@ class RuleReport(NamedTuple):
     """Whether its output is on because the condition holds."""
     reason: str
     """Why it does not fire now, or that it has fired."""
+
+    @property
+    def sentence(self) -> str:
+        """The rule in words, with the present name of its class."""
+        return sentence(self.config, self.label)
 
 
 @dataclass(slots=True)
@@ -330,7 +342,7 @@ class RuleEngine:
 
     def _actions(self, rule: RuleConfig, firing: Firing, *, level: bool = False) -> list[RuleAction]:
         """Return a rule's actions; without `level` a pulse in place of a level."""
-        actions: list[RuleAction] = []
+        actions: list[RuleAction] = [Fired(firing)]
         if rule.output and rule.pulse_ms:
             actions.append(Pulse(rule.output, rule.pulse_ms * MS))
         elif rule.output:

@@ -14,7 +14,7 @@ from edge_app.messages import Frame, Report
 from edge_app.pipeline.events import Decided, Event
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.rules.deliveries import Deliveries, Delivery
-from edge_app.rules.engine import Append, CallWebhook, Level, Publish, Pulse, RuleAction, RuleEngine, RuleReport
+from edge_app.rules.engine import Append, CallWebhook, Fired, Level, Publish, Pulse, RuleAction, RuleEngine, RuleReport
 from edge_app.rules.firing import Firing, to_json
 from edge_app.rules.kept_switches import KeptSwitches
 from edge_app.rules.outputs import OutputPlan
@@ -98,7 +98,6 @@ class Rules(Closing):
         """Carry out a rule's actions, marked as a test. Raises InputError for an unknown one."""
         with self._lock:
             self._carry_out(self._engine.test(name, self._clock.monotonic_ns(), self._wall()))
-        self._report(logging.INFO, "rule_tested", rule=name)
         self._wake.set()
 
     def step(self) -> float | None:
@@ -118,6 +117,9 @@ class Rules(Closing):
     def _carry_out(self, actions: Sequence[RuleAction]) -> None:
         for action in actions:
             match action:
+                case Fired(firing):
+                    event = "rule_tested" if firing.test else "rule_fired"
+                    self._report(logging.INFO, event, rule=firing.rule, label=firing.label)
                 case Level(output, rule, on):
                     self._plan.hold(output, rule, on)
                 case Pulse(output, length_ns):

@@ -1,10 +1,11 @@
 """Carries out the operations that look at the device or change it; each runs in a thread and may block."""
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
 
-from edge_app.control import Control
+from edge_app.control import Control, Rules
 from edge_app.errors import InputError
 from edge_app.storage.records import Action
 from edge_app.web import schema, translate
@@ -58,6 +59,32 @@ def strictness(control: Control, call: Call) -> schema.Strictness:
 def set_strictness(control: Control, call: Call) -> schema.Strictness:
     """Change the strictness."""
     return translate.strictness(control.set_strictness(call.body.strictness))
+
+
+def rules(control: Control, call: Call) -> schema.RuleStates:
+    """Return the rules."""
+    return translate.rules(control.rules)
+
+
+def switch_rule(control: Control, call: Call) -> schema.RuleStates:
+    """Switch a rule on or off."""
+    _rules(control, lambda found: found.switch(call.body.rule, call.body.enabled))
+    return translate.rules(control.rules)
+
+
+def test_rule(control: Control, call: Call) -> schema.RuleStates:
+    """Carry out a rule's actions as a test."""
+    _rules(control, lambda found: found.test(call.body.rule))
+    return translate.rules(control.rules)
+
+
+def _rules(control: Control, work: Callable[[Rules], None]) -> None:
+    try:
+        if control.rules is None:
+            raise InputError("this device has no rules: [[rules]] in its configuration")
+        work(control.rules)
+    except InputError as error:
+        raise ApiError(404, "unknown_rule", str(error)) from error
 
 
 def teach(control: Control, call: Call) -> schema.Taught:

@@ -24,6 +24,7 @@ Label = Annotated[
 ]
 # 2^53: larger integers are not exact in JavaScript; 200 bounds the work of one request
 Ids = Annotated[list[Annotated[int, Meta(ge=1, le=2**53)]], Meta(min_length=1, max_length=200)]
+RuleName = Annotated[str, Meta(min_length=1, max_length=40, description="Name of a rule in the configuration.")]
 Sequence = Annotated[int, Meta(ge=0, le=2**53, description="Sequence number of a frame.")]
 
 
@@ -58,6 +59,19 @@ class SetStrictness(Input, frozen=True):
 
     strictness: Annotated[float, Meta(ge=0, le=1)]
     """0: always a name; 1: only when certain."""
+
+
+class SwitchRule(Input, frozen=True):
+    """A rule, and whether it is switched on."""
+
+    rule: RuleName
+    enabled: bool
+
+
+class NamedRule(Input, frozen=True):
+    """A rule."""
+
+    rule: RuleName
 
 
 class Undo(Input, frozen=True):
@@ -479,6 +493,52 @@ class RestoredBackup(Struct):
     config: str
     """The configuration in the backup, as TOML; it is not applied."""
     restarting: bool
+
+
+class RuleState(Struct):
+    """A rule, and how it does."""
+
+    name: str
+    sentence: str
+    """The rule in words."""
+    label: str
+    """The present name of its class, "unknown", or "*" for any."""
+    enabled: bool
+    holding: bool
+    """Whether its output is on because the condition holds."""
+    fired: int
+    """Firings since the start, tests not counted."""
+    last_fired_ms: int | None
+    reason: str
+    """Why it does not fire now, or that it has fired."""
+
+
+class OutputState(Struct):
+    """An output, and whether it is on."""
+
+    name: str
+    on: bool
+
+
+class WebhookState(Struct):
+    """A webhook, and how it does."""
+
+    name: str
+    waiting: int
+    """Messages on disk."""
+    delivered: int
+    """Since the start; so is what was given up."""
+    given_up: int
+    failure: str
+    """Why the last attempt failed; empty if it did not."""
+
+
+class RuleStates(Struct):
+    """The rules in the order of the configuration, with the outputs and webhooks."""
+
+    rules: list[RuleState]
+    outputs: list[OutputState]
+    webhooks: list[WebhookState]
 
 
 class Session(Struct):

@@ -99,6 +99,29 @@ def strictness(one: control.StrictnessReport) -> schema.Strictness:
     return schema.Strictness(one.strictness, limit, [schema.Preview(*preview) for preview in one.previews])
 
 
+def rules(found: control.Rules | None) -> schema.RuleStates:
+    """Return the rules of a device, None: it has none. Raises StateNotWritable."""
+    if found is None:
+        return schema.RuleStates([], [], [])
+    return schema.RuleStates(
+        [
+            schema.RuleState(
+                name=one.config.name,
+                sentence=one.sentence,
+                label=one.label,
+                enabled=one.enabled,
+                holding=one.holding,
+                fired=one.fired,
+                last_fired_ms=None if one.last_fired_ns is None else one.last_fired_ns // NS_PER_MS,
+                reason=one.reason,
+            )
+            for one in found.reports()
+        ],
+        [schema.OutputState(name, on) for name, on in found.levels().items()],
+        [schema.WebhookState(*one) for one in found.webhooks()],
+    )
+
+
 def heat_map(sequence: int, one: control.HeatMap) -> schema.HeatMap:
     """Return a heat map."""
     return schema.HeatMap(sequence, one.label, one.cells.round(4).tolist())

@@ -11,7 +11,7 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.errors import InputError
 from edge_app.history.visits import VisitTracker
 from edge_app.pipeline.references import ClassReferences
-from edge_app.rules.engine import Append, CallWebhook, Level, Publish, Pulse, RuleAction, RuleEngine
+from edge_app.rules.engine import Append, CallWebhook, Fired, Level, Publish, Pulse, RuleAction, RuleEngine
 from edge_app.storage.records import Action, ExampleChange
 from support.pipeline_parts import decided
 
@@ -108,9 +108,10 @@ def test_a_visit_that_is_interrupted_for_a_moment_is_one() -> None:
 
 def test_the_firing_tells_what_was_seen() -> None:
     stage = Stage(rule()).show("cat", 1, 0.7)
-    ((_, call),) = stage.log
+    (_, fired), (_, call) = stage.log
     assert isinstance(call, CallWebhook)
     assert call.webhook == "hub"
+    assert fired == Fired(call.firing)
     firing = call.firing
     assert (firing.id, firing.rule, firing.when, firing.label) == ("id1", "r", "entered", "cat")
     assert (firing.place, firing.confidence, firing.lasted_s, firing.frame) == ("hall", 0.7, 0.5, 5)
@@ -141,7 +142,7 @@ def test_left_fires_at_the_end_of_a_visit() -> None:
     assert stage.why() == "cat has not left yet"
     stage.show("dog", 3)
     assert stage.fired == [2 + HALF - 0.1]
-    ((_, call),) = stage.log
+    call = stage.log[1][1]
     assert isinstance(call, CallWebhook)
     assert call.firing.lasted_s == 1.9
     stage.show("cat", 1).show("dog", 1)
@@ -274,9 +275,10 @@ def test_a_level_of_absence_ends_when_it_is_back() -> None:
 def test_all_actions_of_a_rule_are_carried_out_with_one_id() -> None:
     stage = Stage(rule(output="door", pulse_ms=500, file="/f", topic="t")).show("cat", 1)
     actions = [action for _, action in stage.log]
-    assert actions[0] == Pulse("door", 500_000_000)
-    assert [type(action) for action in actions[1:]] == [CallWebhook, Append, Publish]
-    assert {action.firing.id for action in actions[1:]} == {"id1"}  # type: ignore[union-attr]
+    assert actions[1] == Pulse("door", 500_000_000)
+    told = [actions[0], *actions[2:]]
+    assert [type(action) for action in told] == [Fired, CallWebhook, Append, Publish]
+    assert {action.firing.id for action in told} == {"id1"}  # type: ignore[union-attr]
 
 
 def test_a_rule_that_is_switched_off_ends_what_it_holds() -> None:
@@ -295,12 +297,12 @@ def test_a_rule_that_is_switched_off_ends_what_it_holds() -> None:
 
 def test_a_test_carries_out_the_actions_and_says_so() -> None:
     stage = Stage(rule(output="lamp", enabled=False), rule("p", output="lamp", pulse_ms=200))
-    pulse, call = stage.engine.test("r", 5, stage.start_ns)
+    _, pulse, call = stage.engine.test("r", 5, stage.start_ns)
     assert pulse == Pulse("lamp", NS_PER_S)
     assert isinstance(call, CallWebhook)
     assert call.firing.test
     assert call.firing.label == "cat"
-    assert stage.engine.test("p", 5, 6)[0] == Pulse("lamp", 200_000_000)
+    assert stage.engine.test("p", 5, 6)[1] == Pulse("lamp", 200_000_000)
     assert [one.fired for one in stage.engine.reports()] == [0, 0]
     with pytest.raises(InputError, match="no rule 'x'"):
         stage.engine.test("x", 5, 6)

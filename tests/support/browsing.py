@@ -57,10 +57,12 @@ class Keys:
 class LiveDevice:
     """`edge-app run` with its page on a port of its own."""
 
-    def __init__(self, folder: Path, *, camera: str = CAMERA, **web: Any) -> None:
+    def __init__(self, folder: Path, *, camera: str = CAMERA, more: dict[str, Any] | None = None, **web: Any) -> None:
+        """`more` are sections of the configuration besides [web]."""
         self.folder = folder
         self.camera = camera
         self.port = 0
+        self._more = more or {}
         self._web = {"enabled": True, "picture_fps": 10.0} | web
         self._process: subprocess.Popen[str] | None = None
 
@@ -71,7 +73,7 @@ class LiveDevice:
     def start(self) -> None:
         """Start it, and wait until it is ready; a second start takes the same port."""
         config = self.folder / "config.toml"
-        config.write_text(tomli_w.dumps({"web": self._web | {"port": self.port}}))
+        config.write_text(tomli_w.dumps({**self._more, "web": self._web | {"port": self.port}}))
         command = [sys.executable, "-m", "edge_app", "run", "--config", str(config), "--camera", self.camera]
         command += ["--buttons", "sim:", "--state", str(self.folder / "state")]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"LC_ALL": "C"})

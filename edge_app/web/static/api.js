@@ -14,6 +14,10 @@
  * @typedef {{label: string, examples: number, taught: number, predicted: number, right: number, enough: boolean,
  *   confused_with: {label: string, count: number}[], advice: string}} ClassReport
  * @typedef {{strictness: number, right: number, right_rejected: number, wrong: number, wrong_rejected: number}} Preview
+ * @typedef {{name: string, sentence: string, label: string, enabled: boolean, holding: boolean, fired: number,
+ *   last_fired_ms: number | null, reason: string}} Rule
+ * @typedef {{name: string, waiting: number, delivered: number, given_up: number, failure: string}} Webhook
+ * @typedef {{rules: Rule[], outputs: {name: string, on: boolean}[], webhooks: Webhook[]}} RuleStates
  * @typedef {{strictness: number, novelty_limit: number | null, preview: Preview[]}} Strictness
  * @typedef {{label: string | null, confidence: number, nearest: string | null, novelty: number,
  *   novelty_limit: number | null, margin: number, spikes: Record<string, number>,
@@ -202,6 +206,15 @@ export const getStrictness = () => call("GET", "strictness");
 
 /** @param {number} strictness 0..1 @returns {Promise<Strictness>} */
 export const setStrictness = (strictness) => call("PUT", "strictness", { body: { strictness } });
+
+/** @returns {Promise<RuleStates>} */
+export const getRules = () => call("GET", "rules");
+
+/** @param {string} rule @param {boolean} enabled @returns {Promise<RuleStates>} */
+export const switchRule = (rule, enabled) => call("PUT", "rules", { body: { rule, enabled } });
+
+/** Carry out a rule's actions as a test. @param {string} rule @returns {Promise<RuleStates>} */
+export const testRule = (rule) => call("POST", "rules/test", { body: { rule } });
 
 /** @returns {Promise<Action>} */
 export const undo = async () => (await change("POST", "undo")).action;

@@ -10,6 +10,7 @@ import { Gallery } from "./gallery.js";
 import { DecisionView, LivePicture, showVitals } from "./live.js";
 import { Announcer, Toast } from "./messages.js";
 import { HeatMapView } from "./heatmap.js";
+import { RulesView } from "./rules.js";
 import { Columns } from "./spikes.js";
 import { StrictnessView } from "./strictness.js";
 import { Transfer } from "./transfer.js";
@@ -40,6 +41,7 @@ new AskView(device, toast);
 new Upload(device, toast, () => gallery.label);
 new HeatMapView(device, picture);
 new StrictnessView(device, toast);
+new RulesView(device, toast);
 
 let paused = false;
 /** @type {string | null} */
