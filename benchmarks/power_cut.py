@@ -3,7 +3,8 @@
 Simulated buttons press several times a second, and undo now and then. The process is killed at a seeded random moment:
 mostly while it learns, also while it starts and while it stops. After each kill the state must hold exactly what was
 acknowledged in its log ("learnt", "undone"), except for the one action in progress; every checksum of the
-database must be right; and the network after a start must equal a replay of the whole journal, to the bit.
+database must be right; and the network after a start must equal a replay of the whole journal, to the bit. The history
+must be whole too: every visit that was stored before is still there, and none is half written.
 """
 
 import argparse
@@ -24,12 +25,15 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from edge_app import machine
+from edge_app.datasets.pictures import decode_thumbnail
 from edge_app.encoder.model import load_manifest
 from edge_app.errors import EdgeAppError
+from edge_app.history.records import StoredVisit
+from edge_app.history.store import HistoryStore
 from edge_app.learner import Learner
 from edge_app.learner.replay import Trained, replay
 from edge_app.learner.state import open_parts
-from edge_app.storage.folder import database_path, snapshots_path
+from edge_app.storage.folder import database_path, history_path, snapshots_path
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
 
@@ -43,10 +47,12 @@ A_FOLDER = 25
 """Kills of one state folder, before the next one is made."""
 STORED_FIRST = 450
 """Examples in a fresh folder, without a snapshot: the first is due at 500, while the folder is in use."""
-LEARNING_S, STARTING_S, STOPPING_S = 0.6, 1.5, 0.4
+LEARNING_S, RECORDING_S, STARTING_S, STOPPING_S = 0.6, 5.0, 1.5, 0.4
+"""Longest time to the kill; recording: long enough for batches of visits."""
 START_TIMEOUT_S = 600.0
 
-Phase = Literal["learning", "starting", "stopping"]
+PHASES = ("learning", "recording", "starting", "stopping")
+Phase = Literal["learning", "recording", "starting", "stopping"]
 
 
 class Loss(Exception):
@@ -62,12 +68,14 @@ class Kill(NamedTuple):
 
     phase: Phase
     after_s: float
-    """From the first example learnt (learning), from the start, or from SIGTERM."""
+    """From the first example learnt (learning, recording), from the start, or from SIGTERM."""
     acknowledged: int
     """Examples that this process said it has learnt."""
     undone: int
     in_flight: str
     """The change that was stored but not acknowledged: none, an example, or an undo."""
+    visits: int
+    """Visits that it has stored."""
 
 
 class DeviceProcess:
@@ -157,10 +165,11 @@ def cut(folder: Path, kills: int, seed: int) -> Iterator[Kill]:
     """Kill so many processes, one after another, in state folders under `folder`; yield each. Raises Loss."""
     random = np.random.default_rng(seed)
     stored: list[int] = []
+    visits: dict[int, StoredVisit] = {}
     for number in range(kills):
         state = folder / f"state-{number // A_FOLDER}"
         if not state.exists():
-            stored = fill(state, int(random.integers(1 << 30)))
+            stored, visits = fill(state, int(random.integers(1 << 30))), {}
         device = DeviceProcess(state)
         try:
             phase, after_s = kill_sometime(device, random)
@@ -168,9 +177,10 @@ def cut(folder: Path, kills: int, seed: int) -> Iterator[Kill]:
             device.kill()
         expected, in_flight = check_acknowledged(state, stored, device.said)
         check_network(state)
+        before, visits = len(visits), check_history(state, visits)
         stored = expected
         learnt = sum(said is not None for said in device.said)
-        yield Kill(phase, round(after_s, 4), learnt, len(device.said) - learnt, in_flight)
+        yield Kill(phase, round(after_s, 4), learnt, len(device.said) - learnt, in_flight, len(visits) - before)
 
 
 def kill_sometime(device: DeviceProcess, random: np.random.Generator) -> tuple[Phase, float]:
@@ -182,9 +192,10 @@ def kill_sometime(device: DeviceProcess, random: np.random.Generator) -> tuple[P
         return "starting", after_s
     device.wait_until_it_learns()
     if choice < 0.9:
-        after_s = random.uniform(0, LEARNING_S)
+        phase: Phase = "learning" if choice < 0.6 else "recording"
+        after_s = random.uniform(0, LEARNING_S if phase == "learning" else RECORDING_S)
         time.sleep(after_s)
-        return "learning", after_s
+        return phase, after_s
     after_s = random.uniform(0, STOPPING_S)
     device.process.send_signal(signal.SIGTERM)
     time.sleep(after_s)
@@ -246,13 +257,44 @@ def check_network(folder: Path) -> None:
         raise Loss("the network that a start comes to is not that of a clean replay")
 
 
+def check_history(folder: Path, before: dict[int, StoredVisit]) -> dict[int, StoredVisit]:
+    """Return the visits that are stored, by their numbers. Raises Loss if one is gone, changed or half written."""
+    path = history_path(folder)
+    if not path.exists():
+        if before:
+            raise Loss("the history is gone")
+        return {}
+    with closing(sqlite3.connect(path)) as db:
+        problems = [*db.execute("PRAGMA integrity_check"), *db.execute("PRAGMA foreign_key_check")]
+        sums = "SELECT picture_bytes, (SELECT SUM(length(jpeg) + length(embedding)) FROM pictures) FROM totals"
+        kept, counted = db.execute(sums).fetchone() if problems == [("ok",)] else (0, 0)
+    if problems != [("ok",)] or (counted or 0) != kept:
+        raise Loss(f"the history is damaged: {problems[:3]}, {kept} bytes of pictures expected, {counted} found")
+    with HistoryStore.reader(path) as store:
+        visits = {one.id: one for one in store.visits()}
+        for one in visits.values():
+            if one.frames < 1 or one.duration_ns < 0 or (one.picture and not _whole(store, one.id)):
+                raise Loss(f"half written: {one}")
+    for number, one in before.items():
+        now = visits.get(number)
+        # one that was open may have gone on
+        if now is None or (now != one and not one.open):
+            raise Loss(f"visit {number} was stored as {one}, and is {now}")
+    return visits
+
+
+def _whole(store: HistoryStore, visit: int) -> bool:
+    return bool(decode_thumbnail(store.picture(visit) or b"").size) and bool(store.embedding(visit))
+
+
 def summarise(kills: list[Kill]) -> dict[str, Any]:
     """Return the number of kills of each kind, and the changes they interrupted."""
     return {
         "kills": len(kills),
-        "phases": {phase: sum(kill.phase == phase for kill in kills) for phase in ("learning", "starting", "stopping")},
+        "phases": {phase: sum(kill.phase == phase for kill in kills) for phase in PHASES},
         "acknowledged": sum(kill.acknowledged for kill in kills),
         "undone": sum(kill.undone for kill in kills),
+        "visits": sum(kill.visits for kill in kills),
         "in_flight": {what: sum(kill.in_flight == what for kill in kills) for what in ("nothing", "example", "undo")},
     }
 

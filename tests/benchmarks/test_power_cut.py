@@ -1,18 +1,33 @@
 """kill -9 of the real live device while it is taught, a few times; `make power-cut` does it 500 times."""
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.power_cut import NAMES, Loss, buttons, check_acknowledged, check_network, cut, fill, summarise
+from benchmarks.power_cut import (
+    NAMES,
+    Loss,
+    buttons,
+    check_acknowledged,
+    check_history,
+    check_network,
+    cut,
+    fill,
+    summarise,
+)
 from edge_app.encoder.model import load_manifest
+from edge_app.history.records import ClockState, VisitRecord
+from edge_app.history.store import HistoryStore
 from edge_app.learner import Learner
+from edge_app.learner.pictures import thumbnail_of
 from edge_app.learner.replay import Trained
 from edge_app.learner.state import open_parts
-from edge_app.storage.folder import database_path
+from edge_app.storage.folder import database_path, history_path
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
+from support.visits import visit
 
 
 @pytest.mark.slow
@@ -21,7 +36,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9_of_the_live_device(tmp_path: Pat
     found = summarise(kills)
     assert found["kills"] == 10
     assert found["acknowledged"] > 10
-    assert set(found["phases"]) == {"learning", "starting", "stopping"}
+    assert set(found["phases"]) == {"learning", "recording", "starting", "stopping"}
 
 
 def test_buttons_press_and_undo_all_the_while() -> None:
@@ -69,3 +84,25 @@ def test_another_network_is_seen(state: tuple[Path, list[int]]) -> None:
         check_network(folder)
     with Store.reader(database_path(folder)) as store:
         assert len(store.examples()) == len(stored)
+
+
+def test_a_visit_that_is_gone_changed_or_half_written_is_seen(tmp_path: Path) -> None:
+    assert check_history(tmp_path, {}) == {}
+    picture = thumbnail_of(np.zeros((32, 32, 3), np.uint8))
+    with HistoryStore.open(history_path(tmp_path)) as store:
+        records = [VisitRecord(visit(begin_s=n), n == 2, None, picture, b"1") for n in range(3)]
+        store.add(records, store.begin_run(), ClockState.UNCHECKED)
+        stored = check_history(tmp_path, {})
+        assert list(stored) == [3, 2, 1]
+        store.add([records[2]._replace(id=3, visit=visit(begin_s=2, duration_s=9))], 1, ClockState.UNCHECKED)
+        stored = check_history(tmp_path, stored)
+        with pytest.raises(Loss, match="visit 2 was stored as"):
+            check_history(tmp_path, stored | {2: stored[2]._replace(frames=9)})
+        store.delete_one(1)
+        with pytest.raises(Loss, match="visit 1 was stored as"):
+            check_history(tmp_path, stored)
+        store.add([records[0]._replace(picture=None), records[0]], 1, ClockState.UNCHECKED)
+    with sqlite3.connect(history_path(tmp_path)) as db:
+        db.execute("UPDATE pictures SET jpeg = substr(jpeg, 1, length(jpeg) - 5)")
+    with pytest.raises(Loss, match="bytes of pictures"):
+        check_history(tmp_path, {})
