@@ -64,7 +64,7 @@ MAY_IMPORT = {
     "mqtt": GROUND | {"config", "control", "storage", "unzip"},
     "web": GROUND | {"config", "control", "storage"},
     "service": GROUND | {"devices", "pipeline"},
-    "doctor": GROUND | {"devices", "encoder", "storage"},
+    "doctor": GROUND | {"devices", "encoder", "history", "storage"},
     "composition": GROUND
     | {"config", "control", "devices", "encoder", "history", "kernel_cache", "learner", "logs", "mqtt", "pipeline"}
     | {"rules", "storage", "web"},

@@ -1,4 +1,4 @@
-"""The state folder: writable, with free space, and its database intact."""
+"""The state folder: writable, with free space, its database and its history intact."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge_app.doctor.findings import Finding
-from edge_app.storage.folder import database_path
+from edge_app.storage.folder import database_path, history_path
 from edge_app.storage.store import Store
 
 FULL_MB = 10
@@ -38,6 +38,8 @@ def check_state(
     yield _room(place, free_mb(place))
     if database_path(folder).is_file():
         yield _database(folder)
+    if history_path(folder).is_file():
+        yield _history(folder)
 
 
 def _room(place: Path, free: float) -> Finding:
@@ -58,6 +60,18 @@ def _database(folder: Path) -> Finding:
     except EdgeAppError as error:
         return Finding("database", "failed", str(error), f"edge-app recover --state {folder}")
     return Finding("database", "ok", f"intact, {examples} examples")
+
+
+def _history(folder: Path) -> Finding:
+    from edge_app.errors import EdgeAppError
+    from edge_app.history.store import HistoryStore
+
+    try:
+        with HistoryStore.reader(history_path(folder)) as store:
+            visits, size = store.total(), store.used_bytes()
+    except EdgeAppError as error:
+        return Finding("history", "warning", str(error), "the device sets a damaged one aside when it starts")
+    return Finding("history", "ok", f"{visits} visits, {size >> 20} MB")
 
 
 def _owner(path: Path) -> str:

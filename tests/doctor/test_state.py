@@ -6,8 +6,11 @@ import pytest
 
 from edge_app.doctor.findings import Finding
 from edge_app.doctor.state import check_state
-from edge_app.storage.folder import database_path
+from edge_app.history.records import ClockState, VisitRecord
+from edge_app.history.store import HistoryStore
+from edge_app.storage.folder import database_path, history_path
 from support.simple_network import embedding, open_learner
+from support.visits import visit
 
 
 def found(folder: Path | None, **how: object) -> dict[str, Finding]:
@@ -55,3 +58,12 @@ def test_a_sound_database_and_a_damaged_one(tmp_path: Path) -> None:
     line = found(tmp_path)["database"]
     assert line.status == "failed"
     assert line.advice == f"edge-app recover --state {tmp_path}"
+
+
+def test_a_history_and_a_damaged_one(tmp_path: Path) -> None:
+    with HistoryStore.open(history_path(tmp_path)) as store:
+        store.add([VisitRecord(visit(), open=True)], store.begin_run(), ClockState.UNCHECKED)
+        assert found(tmp_path)["history"].detail == "1 visits, 0 MB"
+    history_path(tmp_path).write_bytes(b"no database")
+    line = found(tmp_path)["history"]
+    assert (line.status, "is damaged" in line.detail) == ("warning", True)
