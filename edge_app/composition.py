@@ -127,7 +127,7 @@ def open_device(
     # without clients nobody would look at pictures or keep them
     if not _has_clients(config) and own is None:
         return OpenedDevice(pipeline, learner, None, recorder, rules)
-    control = make_control(config, folder, manifest, encoder, pipeline, learner, hub, clock)
+    control = make_control(config, folder, manifest, encoder, pipeline, learner, hub, clock, recorder)
     control.rules = rules
     return OpenedDevice(pipeline, learner, control, recorder, rules)
 
@@ -286,6 +286,7 @@ def make_control(
     learner: "Learner",
     hub: Hub,
     clock: Clock,
+    recorder: "HistoryRecorder | None" = None,
 ) -> Control:
     """Return the control of a pipeline whose events go to `hub`, for the page, the API and MQTT."""
     from edge_app.control.control import Identity
@@ -299,7 +300,8 @@ def make_control(
     identity = Identity(folder, manifest.name, manifest.sha256, config.without_passwords())
     outside = OutsidePictures(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, manifest.input_size)
     heat_maps = HeatMapper(encoder, manifest, learner)
-    return Control(pipeline, learner, hub, pictures, clock, identity, heat_maps, outside)
+    visits = None if recorder is None else lambda: recorder.store
+    return Control(pipeline, learner, hub, pictures, clock, identity, heat_maps, outside, visits, config.history)
 
 
 def _viewer(manifest: "ModelManifest") -> Crop:

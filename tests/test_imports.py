@@ -60,9 +60,9 @@ MAY_IMPORT = {
     "pipeline": GROUND | {"confidence", "rejection", "config", "devices", "learner", "storage"},
     "history": GROUND | {"config", "devices", "learner", "pipeline", "storage"},
     "control": GROUND
-    | {"datasets", "devices", "history", "learner", "pipeline", "rejection", "rules", "storage", "unzip"},
+    | {"config", "datasets", "devices", "history", "learner", "pipeline", "rejection", "rules", "storage", "unzip"},
     "mqtt": GROUND | {"config", "control", "storage", "unzip"},
-    "web": GROUND | {"config", "control", "storage"},
+    "web": GROUND | {"config", "control", "history", "storage"},
     "service": GROUND | {"devices", "pipeline"},
     "doctor": GROUND | {"devices", "encoder", "history", "storage"},
     "composition": GROUND

@@ -2,12 +2,20 @@
 
 from edge_app.control.class_reports import ClassReport
 from edge_app.control.control import Control, DecidedPicture, StrictnessReport
-from edge_app.control.errors import Busy, FrameGone, NotInTray, RequestReused, UnreadablePicture, UploadGone
+from edge_app.control.errors import (
+    Busy,
+    FrameGone,
+    HistoryOff,
+    RequestReused,
+    UnreadablePicture,
+    UploadGone,
+    VisitGone,
+)
+from edge_app.control.history import DeviceHistory
 from edge_app.control.hub import Hub
 from edge_app.control.pictures import JpegFrame
 from edge_app.control.status import Condition, DeviceStatus
 from edge_app.control.transfer import Restored
-from edge_app.control.tray import UncertainDecision
 from edge_app.control.uploads import ReceivedFile, TaughtUpload, Upload, UploadPlan
 from edge_app.history.tally import LabelTally
 from edge_app.learner.heat_map import HeatMap
@@ -24,15 +32,16 @@ __all__ = [
     "Corrected",
     "Decided",
     "DecidedPicture",
+    "DeviceHistory",
     "DeviceStatus",
     "Event",
     "FrameGone",
     "Health",
     "HeatMap",
+    "HistoryOff",
     "Hub",
     "JpegFrame",
     "LabelTally",
-    "NotInTray",
     "ReceivedFile",
     "Rejected",
     "RequestReused",
@@ -42,9 +51,9 @@ __all__ = [
     "StrictnessReport",
     "Taught",
     "TaughtUpload",
-    "UncertainDecision",
     "UnreadablePicture",
     "Upload",
     "UploadGone",
     "UploadPlan",
+    "VisitGone",
 ]

@@ -7,18 +7,19 @@ from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from edge_app import __version__
 from edge_app.control import transfer
 from edge_app.control.class_reports import ClassReport, class_reports
-from edge_app.control.errors import Busy, UploadGone
+from edge_app.control.errors import Busy, HistoryOff, UploadGone
+from edge_app.control.history import DeviceHistory, FindStore
 from edge_app.control.hub import Hub
 from edge_app.control.idempotency import REMEMBERED, Requests, mark_of
+from edge_app.control.ids import checked_ids
 from edge_app.control.outside import OutsidePictures
-from edge_app.control.pictures import JpegFrame, Pictures, to_jpeg
+from edge_app.control.pictures import JpegFrame, Pictures
 from edge_app.control.status import DeviceStatus, condition
-from edge_app.control.tray import Tray, UncertainDecision
 from edge_app.control.uploads import TaughtUpload, Uploads
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import InputError
@@ -39,16 +40,20 @@ from edge_app.pipeline.commands import (
     MergeClasses,
     RelabelExamples,
     RenameClass,
+    StoredPicture,
     TeachableFrame,
     TeachPictures,
     Undo,
 )
-from edge_app.pipeline.events import Corrected, Decided, Event, Listener, Taught
+from edge_app.pipeline.events import Corrected, Listener, Taught
 from edge_app.pipeline.pipeline import Pipeline
 from edge_app.pipeline.references import ClassReferences
 from edge_app.rejection import RejectionPreview
 from edge_app.rules.service import Rules
 from edge_app.storage.records import Action, Example
+
+if TYPE_CHECKING:
+    from edge_app.config import HistoryConfig
 
 WAIT_S = 30.0
 """The longest that a caller waits for its command: the disk may be slow."""
@@ -56,8 +61,6 @@ SETTLED_S = 2.0
 """A camera fault that lasts less is not reported as a condition: two equal frames, a hand before the lens."""
 PREVIEWED_AT = tuple(step / 20 for step in range(21))
 """Strictness of which a report says what it would have done."""
-MAX_IDS = 200
-"""Examples or uncertain decisions that one request may name."""
 
 
 class Identity(NamedTuple):
@@ -106,8 +109,13 @@ class Control:
         identity: Identity,
         heat_maps: HeatMapper,
         outside: OutsidePictures,
+        visits: FindStore | None = None,
+        history_config: "HistoryConfig | None" = None,
     ) -> None:
-        """`hub` must receive the pipeline's events; `pictures` must show its frames."""
+        """`hub` must receive the pipeline's events; `pictures` must show its frames.
+
+        `visits` and `history_config`: the history, None: the device keeps none.
+        """
         self._pipeline = pipeline
         self._learner = learner
         self._hub = hub
@@ -119,7 +127,9 @@ class Control:
         self._clock = clock
         self.identity = identity
         self._started_ns = clock.monotonic_ns()
-        self._tray = Tray(pictures)
+        self._history: DeviceHistory | None = None
+        if visits is not None and history_config is not None:
+            self._history = DeviceHistory(visits, history_config, outside, self._teach)
         self._requests = Requests()
         self.restart: Callable[[], None] | None = None
         """Asks for a restart of the device in this process; its owner sets it. None: it cannot be restarted."""
@@ -129,7 +139,6 @@ class Control:
         self.tally = LabelTally(pipeline.config.camera.place, gap_ns(pipeline.config))
         """Decisions and time of each class since the start."""
         hub.listen(self.tally.listen)
-        hub.listen(self._consider)
         self._recall()
 
     # Reading
@@ -159,6 +168,7 @@ class Control:
             last_decision=now.last_decision,
             health=condition(camera, silent, self._learner.failure, now.last_decision is not None),
             rebuild_progress=now.rebuild_progress,
+            history="off" if self._history is None else self._history.state,
         )
 
     @property
@@ -250,39 +260,33 @@ class Control:
         """Return an example's picture as JPEG, None if it has none. Raises InputError, StateCorrupt."""
         return self._learner.thumbnail(example)
 
-    # The tray of uncertain decisions
+    # The history
 
-    def tray(self) -> list[UncertainDecision]:
-        """Return the last uncertain or changed decisions, the newest first."""
-        return self._tray.decisions()
+    @property
+    def history(self) -> DeviceHistory:
+        """The history. Raises HistoryOff."""
+        if self._history is None:
+            raise HistoryOff("the device keeps no history: set enabled = true in [history] of its configuration")
+        return self._history
 
-    def tray_picture(self, decision: int) -> bytes:
-        """Return the picture of an uncertain decision as JPEG. Raises NotInTray."""
-        return to_jpeg(self._tray.frames([decision])[0].picture)
+    @property
+    def history_revision(self) -> int:
+        """A number that every change of the history raises; 0 without a history."""
+        return 0 if self._history is None else self._history.revision
 
-    def teach_from_tray(
+    def teach_visits(
         self, ids: Sequence[int], label: str, *, request: str | None = None, source: str = "page"
     ) -> list[Taught]:
-        """Teach uncertain decisions as examples of one class, as one action, and remove them from the tray.
+        """Teach the pictures of visits as examples of one class, all or none, as one action.
 
-        They are taught in the order in which they were seen, so the same ones give the same network in whatever order
-        they are listed. If they cannot be stored none is taught, and the tray stays as it is. Raises NotInTray.
+        The same visits give the same network in whatever order they are listed. Raises HistoryOff, VisitGone.
         """
-        # sorted: by time, and the same request in another order is the same
-        ids, label = sorted(_checked(ids)), check_label(label)
-
-        def work() -> list[Taught]:
-            taught = self._teach(label, self._tray.frames(ids), source)
-            # after teaching: if it fails the entries stay
-            self._tray.dismiss(ids)
-            return taught
-
-        taught: list[Taught] = self._requests.once(request, ("moments", tuple(ids), label), work)
+        # sorted: the same request in another order is the same
+        ids, label, history = sorted(checked_ids(ids)), check_label(label), self.history
+        taught: list[Taught] = self._requests.once(
+            request, ("visits", tuple(ids), label), lambda: history.teach(ids, label, source)
+        )
         return taught
-
-    def dismiss(self, ids: Sequence[int]) -> int:
-        """Remove uncertain decisions from the tray; return how many there were."""
-        return self._tray.dismiss(_checked(ids))
 
     # Teaching and correcting
 
@@ -315,11 +319,11 @@ class Control:
 
     def relabel(self, ids: Sequence[int], label: str, *, source: str = "page") -> Action:
         """Give examples another class, as one action."""
-        return self._correct(RelabelExamples(_checked(ids), check_label(label), source=source))
+        return self._correct(RelabelExamples(checked_ids(ids), check_label(label), source=source))
 
     def forget_examples(self, ids: Sequence[int], *, source: str = "page") -> Action:
         """Forget examples, as one action."""
-        return self._correct(ForgetExamples(_checked(ids), source=source))
+        return self._correct(ForgetExamples(checked_ids(ids), source=source))
 
     def forget_class(self, label: str, *, source: str = "page") -> Action:
         """Forget a class with all its examples."""
@@ -428,7 +432,7 @@ class Control:
                 self._correct(FollowImport(action, source=source))
 
     def _teach(
-        self, label: str, frames: Sequence[TeachableFrame], source: str, request: str | None = None
+        self, label: str, frames: Sequence[TeachableFrame | StoredPicture], source: str, request: str | None = None
     ) -> list[Taught]:
         pictures, asked_ns = tuple(frames), self._clock.monotonic_ns()
         taught: list[Taught] = self._ask(TeachPictures(label, pictures, asked_ns, request, source=source))
@@ -457,10 +461,6 @@ class Control:
                 raise Busy(f"it was not carried out within {WAIT_S:g} s; nothing was changed, try again") from error
             return done.result()  # it has begun, so its outcome must be reported
 
-    def _consider(self, event: Event) -> None:
-        if isinstance(event, Decided):
-            self._tray.consider(event)
-
     def _recall(self) -> None:
         """Remember the requests of earlier runs, as far as the newest examples show them."""
         recalled = [one for one in self._learner.examples()[-REMEMBERED:] if one.request is not None]
@@ -481,11 +481,3 @@ def _taught_as(history: Sequence[Action]) -> dict[int, str]:
         for change in action.changes
         if change.after is not None
     }
-
-
-def _checked(ids: Sequence[int]) -> tuple[int, ...]:
-    # each once, in the order given
-    found = tuple(dict.fromkeys(ids))
-    if not 1 <= len(found) <= MAX_IDS:
-        raise InputError(f"got {len(found)} ids, expected 1 to {MAX_IDS}")
-    return found

@@ -11,8 +11,12 @@ class FrameGone(InputError):
     """The named frame is no longer kept, or there is no frame."""
 
 
-class NotInTray(InputError):
-    """The named uncertain decision is no longer in the tray."""
+class HistoryOff(InputError):
+    """The device keeps no history."""
+
+
+class VisitGone(InputError):
+    """The named visit was deleted, has no picture, or is no longer in the tray."""
 
 
 class UnreadablePicture(InputError):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.control.errors import UnreadablePicture
+from edge_app.datasets.pictures import decode_thumbnail
 from edge_app.errors import InputError
 from edge_app.learner.pictures import Picture, PreparedPicture, exported_picture, prepare_picture
 from edge_app.pipeline.encode import FrameEncoder, Preprocess
@@ -37,6 +38,20 @@ class OutsidePictures:
         with self._guard:
             try:
                 return exported_picture(data, self._side)
+            except InputError as error:
+                raise UnreadablePicture(str(error)) from error
+
+    def prepare_stored(self, jpeg: bytes) -> PreparedPicture:
+        """Return a picture that this device stored itself, as it is unless the encoder takes another size now.
+
+        Raises UnreadablePicture.
+        """
+        with self._guard:
+            try:
+                image = decode_thumbnail(jpeg)
+                if image.shape == (self._side, self._side, 3):
+                    return PreparedPicture(image, jpeg)
+                return exported_picture(jpeg, self._side)
             except InputError as error:
                 raise UnreadablePicture(str(error)) from error
 

@@ -1,8 +1,11 @@
 """The condition of the device at one moment."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from edge_app.pipeline.events import Decided
+
+HistoryState = Literal["on", "without pictures", "off"]
+"""Whether visits are stored, and their pictures."""
 
 
 class Condition(NamedTuple):
@@ -41,6 +44,7 @@ class DeviceStatus(NamedTuple):
     health: Condition
     rebuild_progress: tuple[int, int] | None = None
     """(presentations learnt, presentations in all) of a rebuild; None: none runs, or it has just begun."""
+    history: HistoryState = "off"
 
 
 CAMERA = {

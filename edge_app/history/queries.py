@@ -29,6 +29,8 @@ def condition(wanted: VisitFilter) -> tuple[str, list[Any]]:
     if wanted.unsure is not None:
         # a constant: only so the partial index can be used
         parts.append(f"v.unsure = {int(wanted.unsure)}")
+    if wanted.picture:
+        parts.append("EXISTS (SELECT 1 FROM pictures WHERE visit = v.id)")
     for text, value in (
         ("v.label = (SELECT id FROM labels WHERE name = ?)", wanted.label),
         ("v.place = (SELECT id FROM places WHERE name = ?)", wanted.place),

@@ -80,6 +80,8 @@ class VisitFilter(NamedTuple):
     """Those that begin at this time or later, wall clock."""
     before_ns: int | None = None
     """Those that begin before this time."""
+    picture: bool = False
+    """Only those with a picture."""
 
     def check(self) -> None:
         """Raise InputError for conditions that contradict one another."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from edge_app.checks import LABEL, Check, Table, checked, list_of, text, whole
 from edge_app.control import Busy, Control, FrameGone, RequestReused
-from edge_app.control.control import MAX_IDS
+from edge_app.control.ids import MAX_IDS
 from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateNotWritable, UnknownLabel
 from edge_app.mqtt.choice import Choice
 from edge_app.mqtt.fleet import Fleet

@@ -30,6 +30,19 @@ class TeachableFrame(NamedTuple):
     """The encoder's input, (side, side, 3), not shared."""
     embedding: NDArray[np.uint8] | None
     """(n,); None: not encoded yet, or no longer kept."""
+    thumbnail: None = None
+
+
+class StoredPicture(NamedTuple):
+    """A picture of an earlier time, as it was stored."""
+
+    picture: NDArray[np.uint8]
+    """The encoder's input, (side, side, 3)."""
+    embedding: NDArray[np.uint8] | None
+    """(n,); None: not of the encoder in use."""
+    thumbnail: bytes
+    """The same picture as JPEG."""
+    sequence: None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +69,7 @@ class TeachPictures(_Command):
     """Teach pictures as examples of one class: all or none, as one action."""
 
     label: str
-    pictures: tuple[TeachableFrame, ...]
+    pictures: tuple[TeachableFrame | StoredPicture, ...]
     asked_ns: int
     """Monotonic clock."""
     request: str | None = None

@@ -27,6 +27,7 @@ from edge_app.pipeline.commands import (
     MergeClasses,
     RelabelExamples,
     RenameClass,
+    StoredPicture,
     Teach,
     TeachableFrame,
     TeachPictures,
@@ -158,7 +159,12 @@ class Teacher:
         return self._teach(label, [shown], command.source, command.pressed_ns, frame_age_ms=age_ms)
 
     def _teach(
-        self, label: str, pictures: Sequence[TeachableFrame], source: str, asked_ns: int, **fields: object
+        self,
+        label: str,
+        pictures: Sequence[TeachableFrame | StoredPicture],
+        source: str,
+        asked_ns: int,
+        **fields: object,
     ) -> list[Taught]:
         """Store and learn pictures as examples of a class, all or none; `fields` are added to the log entry."""
         new = label not in self._learner.classes()  # stored: the network may still be rebuilt
@@ -166,7 +172,7 @@ class Teacher:
         samples = [
             Sample(
                 self._encoder.encode(one.picture) if one.embedding is None else one.embedding,
-                thumbnail_of(one.picture),
+                thumbnail_of(one.picture) if one.thumbnail is None else one.thumbnail,
             )
             for one in pictures
         ]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from edge_app.control import Control, Decided, Event
+from edge_app.errors import EdgeAppError
 from edge_app.web import translate
 from edge_app.web.threads import in_thread
 
@@ -91,6 +92,7 @@ class EventFeed:
         self._number = int(time.time()) << 16  # higher after a restart, so that a client notices a gap
         self._decision: Decided | None = None
         self._newest_entry = 0
+        self._revision = control.history_revision
         # after the fields above: from here on the device's threads call _heard
         self._stop = control.listen(self._heard)
         self._task = asyncio.create_task(self._send_decisions())
@@ -151,19 +153,32 @@ class EventFeed:
         sent: Decided | None = None
         while True:
             await asyncio.sleep(DECISION_S)
-            decision = self._decision
             # nothing is encoded while nobody reads
-            if self._readers and decision is not None and decision is not sent:
+            if not self._readers:
+                continue
+            decision = self._decision
+            if decision is not None and decision is not sent:
                 sent = decision
                 await self._send_decision(decision)
+            await self._tell_of_history()
 
     async def _send_decision(self, decision: Decided) -> None:
         await in_thread(lambda: self._control.keep(decision.sequence))  # a client that sees it may teach it
         message = _message("decision", translate.decision(decision))
         for reader in self._readers:
             reader.show(message)
-        # the tray reports no event of its own: its newest id is compared ten times a second
-        entries = self._control.tray()[:1]
+
+    async def _tell_of_history(self) -> None:
+        # the history reports no events of its own: its revision is compared ten times a second
+        revision = self._control.history_revision
+        if revision == self._revision:
+            return
+        self._revision = revision
+        self._publish("history", {})
+        try:
+            entries = await in_thread(self._control.history.tray)
+        except EdgeAppError:  # busy, or damaged: a client that asks for the tray is told
+            return
         if entries and entries[0].id > self._newest_entry:
             self._newest_entry = entries[0].id
             self._publish("tray", translate.moment(entries[0]))

@@ -142,30 +142,6 @@ def forget_examples(control: Control, call: Call) -> schema.Done:
     return _done(control.forget_examples(call.body.ids, source=call.source))
 
 
-def tray(control: Control, call: Call) -> schema.Moments:
-    """Return the uncertain decisions in the tray."""
-    return schema.Moments([translate.moment(one) for one in control.tray()])
-
-
-def tray_picture(control: Control, call: Call) -> Response:
-    """Return the picture of an entry of the tray."""
-    try:
-        return jpeg_response(control.tray_picture(call.id))
-    except InputError as error:
-        raise ApiError(404, "unknown_moment", str(error)) from error
-
-
-def teach_tray(control: Control, call: Call) -> schema.TaughtMany:
-    """Teach entries of the tray."""
-    done = control.teach_from_tray(call.body.ids, call.body.label, request=call.key, source=call.source)
-    return schema.TaughtMany([translate.taught(one) for one in done])
-
-
-def dismiss(control: Control, call: Call) -> schema.Dismissed:
-    """Remove entries from the tray."""
-    return schema.Dismissed(control.dismiss(call.body.ids))
-
-
 def open_upload(control: Control, call: Call) -> schema.UploadState:
     """Open an upload."""
     upload = control.uploads.open()

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from edge_app.control import Control
 from edge_app.roles import Role
-from edge_app.web import handlers, outside, schema
+from edge_app.web import handlers, outside, schema, visits
 from edge_app.web.calls import Call
-from edge_app.web.responses import ANY_PICTURE, BYTES, JPEG, ZIP
+from edge_app.web.responses import ANY_PICTURE, BYTES, CSV, JPEG, ZIP
 from edge_app.web.services import Services
 
 ROOT = "/api/v1"
@@ -64,7 +64,9 @@ class Operation:
 
 
 NOT_STORED = {507: "It could not be stored."}
-GONE = {409: "The frame or the tray entry is no longer kept."}
+GONE = {409: "The frame is no longer kept."}
+NO_HISTORY = {409: "The device keeps no history."}
+VISIT_GONE = {409: "A visit was deleted, has no picture, or was taught; or the device keeps no history."}
 
 SENT_FILE = {
     408: "The file arrived too slowly.",
@@ -117,16 +119,40 @@ _OPERATIONS = (
     Operation("forgetExamples", "POST", "/examples/forget", "teach", "Forget examples, as one action",
               schema.Done, handlers.forget_examples, body=schema.Some,
               failures={404: "An example does not exist."} | NOT_STORED),
-    Operation("getTray", "GET", "/tray", "view", "Uncertain and changed decisions, the newest first",
-              schema.Moments, handlers.tray),
+    Operation("getVisits", "GET", "/visits", "view", "Visits, the newest first",
+              schema.Visits, visits.visits, query=schema.VisitsQuery, cost=4, failures=NO_HISTORY),
+    Operation("deleteVisits", "DELETE", "/visits", "administer", "Delete the visits of a filter, or all",
+              schema.Deleted, visits.delete, query=schema.DeleteVisitsQuery, cost=40,
+              failures=NO_HISTORY | NOT_STORED),
+    Operation("getVisitNames", "GET", "/visits/names", "view", "Places and labels of all visits",
+              schema.VisitNames, visits.names, failures=NO_HISTORY),
+    Operation("getVisitCounts", "GET", "/visits/counts", "view", "Visits and time per label for each hour or day",
+              schema.VisitCounts, visits.counts, query=schema.VisitCountsQuery, cost=20, failures=NO_HISTORY),
+    Operation("getVisitGroups", "GET", "/visits/groups", "view", "The newest unknown visits that look alike",
+              schema.VisitGroups, visits.groups, query=schema.VisitGroupsQuery, cost=40, failures=NO_HISTORY),
+    Operation("exportVisits", "GET", "/visits/export.csv", "view", "Visits as a table",
+              CSV, endpoint=visits.export_csv, query=schema.VisitFilterQuery, cost=40, failures=NO_HISTORY),
+    Operation("exportVisitsAsJson", "GET", "/visits/export.json", "view", "Visits as JSON",
+              schema.Visits, endpoint=visits.export_json, query=schema.VisitFilterQuery, cost=40,
+              failures=NO_HISTORY),
+    Operation("teachVisits", "POST", "/visits/teach", "teach",
+              "Teach the pictures of visits as examples of a class, all or none, as one action",
+              schema.TaughtMany, visits.teach, status=201, body=schema.Relabel, keyed=True, cost=40,
+              failures=VISIT_GONE | NOT_STORED),
+    Operation("deleteVisit", "DELETE", "/visits/{id}", "administer", "Delete a visit",
+              schema.Deleted, visits.delete_one, failures=NO_HISTORY | NOT_STORED),
+    Operation("getVisitPicture", "GET", "/visits/{id}/picture.jpg", "view", "Picture of a visit at its best moment",
+              JPEG, visits.picture, failures=NO_HISTORY,
+              description="Needs the role of [history] picture_role, at least view."),
+    Operation("getTray", "GET", "/tray", "view", "The newest unsure visits with a picture",
+              schema.Moments, visits.tray, failures=NO_HISTORY),
     Operation("getMomentPicture", "GET", "/tray/{id}/picture.jpg", "view", "Picture of a tray entry",
-              JPEG, handlers.tray_picture),
-    Operation("teachMoments", "POST", "/tray/teach", "teach",
-              "Teach tray entries as examples of a class, all or none, as one action",
-              schema.TaughtMany, handlers.teach_tray, status=201, body=schema.Relabel, keyed=True, cost=40,
-              failures=GONE | NOT_STORED),
-    Operation("dismissMoments", "POST", "/tray/dismiss", "teach", "Remove entries from the tray",
-              schema.Dismissed, handlers.dismiss, body=schema.Some),
+              JPEG, visits.picture, failures=NO_HISTORY),
+    Operation("teachMoments", "POST", "/tray/teach", "teach", "The same as teachVisits",
+              schema.TaughtMany, visits.teach, status=201, body=schema.Relabel, keyed=True, cost=40,
+              failures=VISIT_GONE | NOT_STORED),
+    Operation("dismissMoments", "POST", "/tray/dismiss", "teach", "Remove visits from the tray: they count as sure",
+              schema.Dismissed, visits.dismiss, body=schema.Some, failures=NO_HISTORY | NOT_STORED),
     Operation("getStrictness", "GET", "/strictness", "view",
               "When a decision is unknown, and what other settings would have done to the newest examples",
               schema.Strictness, handlers.strictness),
@@ -156,7 +182,8 @@ _OPERATIONS = (
     Operation("getEvents", "GET", "/events", "view", "Events, as an endless stream of server-sent events",
               "text/event-stream", endpoint=Services.events,
               description="Needs the role view. Events: `decision` (the newest, at most ten per second), `taught`, "
-                          "`corrected`, `refused`, `health`, `tray`; `missed` where events were lost.",
+                          "`corrected`, `refused`, `health`, `tray`, `history` (visits were stored or changed); "
+                          "`missed` where events were lost.",
               headers={"Last-Event-ID": {"type": "string", "pattern": "^[0-9]{1,15}$"}}),
     Operation("getMotionJpeg", "GET", "/live.mjpg", "view", "The live picture as motion JPEG",
               "multipart/x-mixed-replace", endpoint=Services.mjpeg, documented=False),

@@ -7,20 +7,21 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from edge_app.control import Busy, FrameGone, NotInTray, RequestReused, UnreadablePicture, UploadGone
+from edge_app.control import Busy, FrameGone, HistoryOff, RequestReused, UnreadablePicture, UploadGone, VisitGone
 from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateBusy, StateNotWritable, UnknownLabel
 from edge_app.storage.errors import NOT_WRITABLE, not_writable
 from edge_app.web.schema import Failure, Problem
 
 JSON, ZIP, JPEG = "application/json", "application/zip", "image/jpeg"
-ANY_PICTURE, BYTES = "image/*", "application/octet-stream"
+ANY_PICTURE, BYTES, CSV = "image/*", "application/octet-stream", "text/csv"
 NO_STORE = {"Cache-Control": "no-store"}
 
 # subclasses before their bases: FrameGone and others are InputErrors
 STATUS_OF: tuple[tuple[type[Exception], int, str], ...] = (
     (UnknownLabel, 404, "unknown_class"),
     (FrameGone, 409, "frame_gone"),
-    (NotInTray, 409, "moment_gone"),
+    (HistoryOff, 409, "history_off"),
+    (VisitGone, 409, "visit_gone"),
     (RequestReused, 409, "key_reused"),
     (ModelMismatch, 409, "other_encoder"),
     (UnreadablePicture, 422, "unreadable_picture"),

@@ -28,6 +28,11 @@ RuleName = Annotated[str, Meta(min_length=1, max_length=40, description="Name of
 Sequence = Annotated[int, Meta(ge=0, le=2**53, description="Sequence number of a frame.")]
 
 
+# nanoseconds since 1970 of these fit 64 bits
+Time = Annotated[int, Meta(ge=0, le=9_000_000_000_000, description="Milliseconds since 1970.")]
+Place = Annotated[str, Meta(min_length=1, max_length=100)]
+
+ClockWord = Literal["doubtful", "unchecked", "synchronised"]
 CameraWord = Literal["good", "black", "noise", "repeated", "reopening"]
 
 
@@ -74,6 +79,54 @@ class NamedRule(Input, frozen=True):
     rule: RuleName
 
 
+class VisitFilterQuery(Input, frozen=True):
+    """Conditions on visits; all must hold."""
+
+    label: Label | None = None
+    unknown: bool = False
+    """Only unknown ones."""
+    place: Place | None = None
+    unsure: bool | None = None
+    from_ms: Time | None = None
+    """Those that begin then or later."""
+    before_ms: Time | None = None
+
+
+class VisitsQuery(VisitFilterQuery, frozen=True):
+    """A page of visits."""
+
+    unsure_first: bool = False
+    cursor: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    """`cursor` of the page before."""
+    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+
+
+class DeleteVisitsQuery(VisitFilterQuery, frozen=True):
+    """The visits to delete."""
+
+    everything: bool = False
+    """Without conditions: all visits."""
+
+
+class VisitCountsQuery(Input, frozen=True):
+    """A time, divided into hours or days."""
+
+    from_ms: Time
+    before_ms: Time
+    by: Literal["hour", "day"] = "hour"
+    zone: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    """Name of the time zone of hours and days; the device's by default."""
+    label: Label | None = None
+    unknown: bool = False
+    place: Place | None = None
+
+
+class VisitGroupsQuery(Input, frozen=True):
+    """The place of the visits."""
+
+    place: Place | None = None
+
+
 class Undo(Input, frozen=True):
     """The action to undo."""
 
@@ -82,14 +135,14 @@ class Undo(Input, frozen=True):
 
 
 class Relabel(Input, frozen=True):
-    """Examples or tray entries, and their class."""
+    """Examples or visits, and their class."""
 
     ids: Ids
     label: Label
 
 
 class Some(Input, frozen=True):
-    """Ids of examples or tray entries."""
+    """Ids of examples or visits."""
 
     ids: Ids
 
@@ -282,6 +335,7 @@ class State(Struct):
     role: Role
     decision: Decision | None
     classes: list[str]
+    history: Literal["on", "without pictures", "off"]
 
 
 class Confused(Struct):
@@ -398,13 +452,13 @@ class Examples(Struct):
 
 
 class Moment(Struct):
-    """An entry of the tray: an uncertain or changed decision."""
+    """An entry of the tray: a visit that nobody has looked at."""
 
     id: int
     time_ms: int
     label: str | None
     confidence: float
-    why: Literal["uncertain", "changed"]
+    why: Literal["uncertain"]
 
 
 class Moments(Struct):
@@ -417,6 +471,85 @@ class Dismissed(Struct):
     """How many entries were removed."""
 
     dismissed: int
+
+
+class VisitEntry(Struct):
+    """A label that held in a place."""
+
+    id: int
+    place: str
+    label: str | None
+    begin_ms: int
+    end_ms: int
+    seconds: float
+    frames: int
+    confidence: float
+    """The best."""
+    mean_confidence: float
+    runner_up: str | None
+    novelty: float
+    """Of the best decision, in octaves."""
+    unsure: bool
+    """Unknown or of low confidence, and neither taught nor dismissed."""
+    open: bool
+    """Whether it goes on, or was cut off by a stop."""
+    clock: ClockWord
+    """How sure the device's clock was."""
+    picture: bool
+    """Whether there is a picture that the client may see."""
+    taught: str | None
+    """Class that it was taught as."""
+    example: int | None
+    """The example that it became."""
+
+
+class Visits(Struct):
+    """A page of visits, and the cursor of the next page."""
+
+    visits: list[VisitEntry]
+    cursor: str | None
+
+
+class VisitNames(Struct):
+    """Places and labels of all visits."""
+
+    places: list[str]
+    labels: list[str]
+
+
+class VisitCount(Struct):
+    """Visits of a label that began in an hour or a day, and how long it was there."""
+
+    begin_ms: int
+    label: str | None
+    visits: int
+    seconds: float
+
+
+class VisitCounts(Struct):
+    """Visits and time per label; labels that were not there are left out."""
+
+    counts: list[VisitCount]
+
+
+class Alike(Struct):
+    """Unknown visits that look alike, the most typical first."""
+
+    visits: list[int]
+    likeness: float
+    """Mean cosine of their embeddings to that of the first, 0 to 1."""
+
+
+class VisitGroups(Struct):
+    """Groups of unknown visits, the largest first."""
+
+    groups: list[Alike]
+
+
+class Deleted(Struct):
+    """How many visits were deleted."""
+
+    deleted: int
 
 
 class Imported(Struct):

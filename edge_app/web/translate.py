@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from edge_app import control
+from edge_app.history.records import LabelCount, StoredVisit
 from edge_app.roles import Role
 from edge_app.storage import records
 from edge_app.web import schema
 
-NS_PER_MS = 1_000_000
+NS_PER_MS, NS_PER_S = 1_000_000, 1_000_000_000
 OCTAVE = 1024
 """Units of a novelty."""
 MOST_NAMED = 50
@@ -71,6 +72,7 @@ def state(status: control.DeviceStatus, role: Role) -> schema.State:
         role=role,
         decision=None if event is None else decision(event),
         classes=list(status.classes),
+        history=status.history,
     )
 
 
@@ -202,9 +204,37 @@ def example(one: records.Example) -> schema.Example:
     return schema.Example(one.id, one.label, one.time_ns // NS_PER_MS, one.source, one.has_thumbnail, before)
 
 
-def moment(one: control.UncertainDecision) -> schema.Moment:
+def moment(one: StoredVisit) -> schema.Moment:
     """Return an entry of the tray."""
-    return schema.Moment(one.id, one.time_ns // NS_PER_MS, one.label, round(one.confidence, 4), one.why)
+    return schema.Moment(one.id, one.begin_ns // NS_PER_MS, one.label, round(one.mean_confidence, 4), "uncertain")
+
+
+def visit(one: StoredVisit, *, visible: bool = True) -> schema.VisitEntry:
+    """Return a visit; `visible`: whether the client may see its picture."""
+    return schema.VisitEntry(
+        id=one.id,
+        place=one.place,
+        label=one.label,
+        begin_ms=one.begin_ns // NS_PER_MS,
+        end_ms=one.end_ns // NS_PER_MS,
+        seconds=round(one.duration_ns / NS_PER_S, 3),
+        frames=one.frames,
+        confidence=round(one.confidence, 4),
+        mean_confidence=round(one.mean_confidence, 4),
+        runner_up=one.runner_up,
+        novelty=round(one.novelty / OCTAVE, 3),
+        unsure=one.unsure,
+        open=one.open,
+        clock=cast(schema.ClockWord, one.clock.name.lower()),
+        picture=one.picture and visible,
+        taught=one.taught,
+        example=one.example,
+    )
+
+
+def count(one: LabelCount) -> schema.VisitCount:
+    """Return the visits of a label in an hour or a day."""
+    return schema.VisitCount(one.begin_ns // NS_PER_MS, one.label, one.visits, round(one.duration_ns / NS_PER_S, 3))
 
 
 def event(one: control.Event) -> tuple[str, Any]:

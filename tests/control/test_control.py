@@ -136,67 +136,6 @@ def test_a_request_that_failed_can_be_tried_again(device: Device) -> None:
     assert device.control.teach("red", request="abc").example == 1
 
 
-def fill_tray(device: Device, count: int) -> list[int]:
-    """Make the device uncertain `count` times, without waiting in between; return the entries, the oldest first."""
-    tray, entries = device.control._tray, []
-    while len(entries) < count:
-        answer = device.control.status().last_decision
-        assert answer is not None
-        tray._last_ns = -(10**12)
-        entry = tray.consider(answer._replace(label=f"thing {len(entries)}", confidence=0.1, fresh=True))
-        if entry is not None:  # else a change of the scene was quicker
-            entries.append(entry.id)
-    tray._last_ns = 10**30  # no more of the device's own
-    device.control.dismiss([entry.id for entry in tray.decisions() if entry.id not in entries] or [10**6])
-    return entries
-
-
-def test_entries_of_the_tray_are_taught_as_one_action(device: Device, tmp_path: Path) -> None:
-    control = device.control
-    control.teach("red")
-    before = device.learner.network_state()
-    entries = fill_tray(device, 3)
-    done = control.teach_from_tray(entries[::-1], "mug", request="r")
-    assert control.teach_from_tray(entries, "mug", request="r") == done  # however they were picked
-    assert [one.example for one in done] == [2, 3, 4]
-    assert [one.sequence for one in done] == sorted(one.sequence or 0 for one in done)
-    assert control.tray() == []
-    assert device.of(Taught)[-3:] == done
-    assert [len(action.changes) for action in device.learner.history()] == [1, 3]
-    assert device.learner.examples()[2].before is not None  # tested, then trained, each of them
-    assert device.learner.network_state() == clean_replay(tmp_path)
-    assert {one.label: one.accuracy.taught for one in control.classes()} == {"red": 1, "mug": 3}
-    control.undo()
-    device.learner.wait()
-    assert [example.id for example in device.learner.examples()] == [1]
-    assert device.learner.network_state() == before
-
-
-def test_a_disk_that_fills_up_half_way_teaches_none_and_a_retry_all(device: Device, tmp_path: Path) -> None:
-    control = device.control
-    control.teach("red")
-    entries = fill_tray(device, 20)
-    before = device.learner.network_state(), control.tray(), control.classes()
-    room_for(device, 1)
-    with pytest.raises(StateNotWritable, match="the disk is full"):
-        control.teach_from_tray(entries, "mug", request="r")
-    assert (device.learner.network_state(), control.tray(), control.classes()) == before
-    assert [one.label for one in device.of(Taught)] == ["red"]
-    assert len(device.of(Rejected)) == 1
-    room_for(device, 1000)
-    assert len(control.teach_from_tray(entries, "mug", request="r")) == 20
-    assert control.tray() == []
-    assert device.learner.network_state() == clean_replay(tmp_path)
-
-
-def room_for(device: Device, pages: int) -> None:
-    """Limit SQLite's file to some more pages of 4 kB, as on a full disk; an example of these tests has about 1 kB."""
-    with device.learner._writing:
-        db = device.learner._store._db
-        (used,) = db.execute("PRAGMA page_count").fetchone()
-        db.execute(f"PRAGMA max_page_count = {used + pages}")
-
-
 def test_everyone_is_told_what_was_done(device: Device) -> None:
     device.control.teach("red", source="bus")
     device.control.undo(source="page")
@@ -235,7 +174,7 @@ def test_corrections_of_many_are_one_action(device: Device, tmp_path: Path) -> N
     assert device.learner.classes() == {"leaf": 4}
     control.forget_class("leaf")
     assert control.classes() == []
-    for wrong in (lambda: control.relabel([99], "x"), lambda: control.forget_examples([]), lambda: control.dismiss([])):
+    for wrong in (lambda: control.relabel([99], "x"), lambda: control.forget_examples([])):
         with pytest.raises(InputError):
             wrong()
     with pytest.raises(UnknownLabel):

@@ -44,8 +44,8 @@ return best;
 """Script that returns the shape in the picture on the screen, by its colour."""
 
 
-RACES = ("/api/v1/tray/",)
-"""Paths that may be missing: the picture of an entry that has left the tray since it was listed."""
+RACES = ("/api/v1/visits/",)
+"""Paths that may be missing: the picture of a visit that was deleted since it was listed."""
 
 
 class Keys:

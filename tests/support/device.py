@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.config import HistoryConfig
 from edge_app.control import Control, Hub
 from edge_app.control.control import Identity
 from edge_app.control.outside import OutsidePictures
@@ -16,11 +17,14 @@ from edge_app.control.pictures import Pictures
 from edge_app.devices.clock import MonotonicClock
 from edge_app.encoder.model import MapOutput, load_manifest
 from edge_app.encoder.preprocess import Preprocessor
+from edge_app.history.records import ClockState, VisitRecord
+from edge_app.history.store import HistoryStore
 from edge_app.learner import Learner
 from edge_app.learner.heat_map import HeatMapper
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts
 from edge_app.pipeline.references import FILE, ClassReferences
 from edge_app.simulation.devices import Fault, SimulatedButtons, SimulatedCamera
+from edge_app.storage.folder import history_path
 from support.configs import quiet_config
 from support.pipeline_parts import SIDE, ColourScene, PatchEncoder, Reports, make_preprocess
 
@@ -30,7 +34,15 @@ def look(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 class Device:
-    def __init__(self, folder: Path, learner: Learner, *faults: Fault, fps: float = 50, gives_map: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        learner: Learner,
+        *faults: Fault,
+        fps: float = 50,
+        gives_map: bool = True,
+        history: HistoryConfig | None = None,
+    ) -> None:
         self.clock = MonotonicClock()
         self.encoder, self.reports, self.hub = PatchEncoder(), Reports(), Hub()
         camera = SimulatedCamera(ColourScene(), self.clock, fps=fps, faults=faults)
@@ -55,7 +67,20 @@ class Device:
             self.encoder, replace(load_manifest(check=False), name="patches", last_map=told), learner
         )
         outside = OutsidePictures(make_preprocess(), self.encoder, SIDE)
-        self.control = Control(self.pipeline, learner, self.hub, pictures, self.clock, identity, heat_maps, outside)
+        config = history or HistoryConfig()
+        self.visits: HistoryStore | None = HistoryStore.open(history_path(folder)) if config.enabled else None
+        self.control = Control(
+            self.pipeline,
+            learner,
+            self.hub,
+            pictures,
+            self.clock,
+            identity,
+            heat_maps,
+            outside,
+            (lambda: self.visits) if config.enabled else None,
+            config,
+        )
         self.control.listen(self._keep)
 
     def _keep(self, event: Any) -> None:
@@ -66,6 +91,11 @@ class Device:
     def wait_for(self, right: Callable[[list[Any]], bool]) -> None:
         with self._came:
             assert self._came.wait_for(lambda: right(self.events), 30)
+
+    def see(self, *records: VisitRecord) -> list[int]:
+        """Store visits, as the recorder does; return their ids."""
+        assert self.visits is not None
+        return self.visits.add(records, self.visits.begin_run(), ClockState.UNCHECKED)
 
     def of(self, kind: type) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -78,3 +108,5 @@ class Device:
     def __exit__(self, *_: object) -> None:
         self.control.uploads.close()
         assert self.pipeline.stop(30) == []
+        if self.visits is not None:
+            self.visits.close()

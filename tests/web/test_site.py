@@ -128,21 +128,6 @@ def test_classes_are_renamed_merged_forgotten_and_corrected(served: Served) -> N
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unknown_class")
 
 
-def test_the_tray_is_taught_and_dismissed(served: Served) -> None:
-    teach(served, "red")
-    served.device.wait_for(lambda events: bool(served.control.tray()))
-    moments = served.http.get(api("/tray")).json()["moments"]
-    number = moments[-1]["id"]
-    assert moments[-1]["why"] in ("changed", "uncertain")
-    assert served.http.get(api(f"/tray/{number}/picture.jpg")).headers["content-type"] == "image/jpeg"
-    done = served.http.post(api("/tray/teach"), json={"ids": [number], "label": "red"})
-    assert (done.status_code, done.json()["taught"][0]["label"]) == (201, "red")
-    gone = served.http.post(api("/tray/teach"), json={"ids": [number], "label": "red"})
-    assert (gone.status_code, gone.json()["error"]["code"]) == (409, "moment_gone")
-    assert served.http.post(api("/tray/dismiss"), json={"ids": [number, 10**6]}).json() == {"dismissed": 0}
-    assert served.http.get(api(f"/tray/{number}/picture.jpg")).status_code == 404
-
-
 @pytest.mark.parametrize(
     ("method", "path", "options", "status", "code"),
     [

@@ -10,7 +10,8 @@
  * @typedef {{version: string, uptime_s: number, camera: CameraState, fps: number | null,
  *   latency_ms: number | null, slowest_ms: number,
  *   temperature_c: number | null, slowed: boolean, dropped: number, learnt: number, rebuilding: boolean,
- *   rebuild: {done: number, total: number} | null, health: {ok: boolean, reasons: string[]}, role: Role, decision: Decision | null, classes: string[]}} State
+ *   rebuild: {done: number, total: number} | null, health: {ok: boolean, reasons: string[]}, role: Role, decision: Decision | null, classes: string[],
+ *   history: "on" | "without pictures" | "off"}} State
  * @typedef {{label: string, examples: number, taught: number, predicted: number, right: number, enough: boolean,
  *   confused_with: {label: string, count: number}[], advice: string}} ClassReport
  * @typedef {{strictness: number, right: number, right_rejected: number, wrong: number, wrong_rejected: number}} Preview
@@ -29,7 +30,14 @@
  *   action: Action | null}} UploadTaught
  * @typedef {{id: number, kind: string, labels?: string[], examples?: number}} Action
  * @typedef {{id: number, label: string, time_ms: number, source: string, thumbnail: boolean, before: string | null}} Example
- * @typedef {{id: number, time_ms: number, label: string | null, confidence: number, why: "uncertain" | "changed"}} Moment
+ * @typedef {{id: number, time_ms: number, label: string | null, confidence: number}} Moment
+ * @typedef {{id: number, place: string, label: string | null, begin_ms: number, end_ms: number, seconds: number,
+ *   frames: number, confidence: number, mean_confidence: number, runner_up: string | null, unsure: boolean, open: boolean,
+ *   clock: "doubtful" | "unchecked" | "synchronised", picture: boolean, taught: string | null,
+ *   example: number | null}} Visit
+ * @typedef {{label: string | null, unknown: boolean | null, place: string | null, unsure: boolean | null,
+ *   from_ms: number | null, before_ms: number | null}} VisitFilter
+ * @typedef {{begin_ms: number, label: string | null, visits: number, seconds: number}} VisitCount
  */
 
 const BASE = new URL("api/v1/", document.baseURI);
@@ -38,7 +46,7 @@ const SENDING_MS = 120_000;
 const READING_MS = 3_600_000;
 const RETRY_MS = 300;
 const EXAMPLES_AT_ONCE = 500;
-/** Most examples or tray entries in one request. */
+/** Most examples or visits in one request. */
 export const NAMED_AT_ONCE = 200;
 const ROLES = ["view", "teach", "administer"];
 
@@ -70,7 +78,7 @@ export function may(role, needed) {
 
 /**
  * @param {string} path below /api/v1/
- * @param {Record<string, string | number | string[] | null>} [query] null values are left out
+ * @param {Record<string, string | number | boolean | string[] | null>} [query] null values are left out
  */
 export function address(path, query = {}) {
   const url = new URL(path, BASE);
@@ -256,14 +264,50 @@ export const forgetExamples = async (ids) => (await change("POST", "examples/for
 /** @returns {Promise<Moment[]>} */
 export const getTray = async () => (await call("GET", "tray")).moments;
 
-/** @param {number} id */
-export const momentAddress = (id) => address(`tray/${id}/picture.jpg`).href;
-
 /** @param {number[]} ids @param {string} label */
 export const teachMoments = (ids, label) => change("POST", "tray/teach", { ids, label });
 
 /** @param {number[]} ids */
 export const dismissMoments = (ids) => change("POST", "tray/dismiss", { ids });
+
+/**
+ * Fetch a page of visits, the newest first.
+ * @param {VisitFilter & {unsure_first?: boolean | null, cursor?: string | null, limit?: number}} query
+ * @returns {Promise<{visits: Visit[], cursor: string | null}>}
+ */
+export const getVisits = (query) => call("GET", "visits", { query });
+
+/** @returns {Promise<{places: string[], labels: string[]}>} places and labels of all visits */
+export const getVisitNames = () => call("GET", "visits/names");
+
+/**
+ * Fetch visits and time per label for each hour or day of this browser's time zone.
+ * @param {{from_ms: number, before_ms: number, by: "hour" | "day", label: string | null, unknown: boolean | null,
+ *   place: string | null}} query
+ * @returns {Promise<VisitCount[]>}
+ */
+export const getVisitCounts = async (query) => {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return (await call("GET", "visits/counts", { query: { zone, ...query } })).counts;
+};
+
+/** @returns {Promise<{visits: number[]}[]>} ids of unknown visits that look alike, the most typical first */
+export const getVisitGroups = async () => (await call("GET", "visits/groups", { patience: SENDING_MS })).groups;
+
+/** @param {number} id */
+export const visitAddress = (id) => address(`visits/${id}/picture.jpg`).href;
+
+/** @param {"csv" | "json"} format @param {VisitFilter} filter */
+export const visitsAddress = (format, filter) => address(`visits/export.${format}`, filter).href;
+
+/** @param {number[]} ids @param {string} label */
+export const teachVisits = (ids, label) => change("POST", "visits/teach", { ids, label });
+
+/** @param {number} id */
+export const deleteVisit = (id) => change("DELETE", `visits/${id}`);
+
+/** @param {VisitFilter & {everything: boolean | null}} query @returns {Promise<number>} how many there were */
+export const deleteVisits = async (query) => (await change("DELETE", "visits", undefined, query)).deleted;
 
 // Pictures that are taught together: an upload is opened, files are sent one after another, then it is taught as a whole.
 

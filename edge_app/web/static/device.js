@@ -8,8 +8,8 @@ const SETTLE_MS = 250;
 
 /**
  * Dispatches the events `state` (api.State), `classes` (api.ClassReport[]), `decision` (api.Decision), `role`,
- * `connection` (null, or an error message), `picture` ({open, reason}), and `examples` and `tray` when they must be
- * fetched again.
+ * `connection` (null, or an error message), `picture` ({open, reason}), and `examples`, `tray` and `history` when they
+ * must be fetched again.
  */
 export class Device extends EventTarget {
   /** @type {api.State | null} */
@@ -59,9 +59,11 @@ export class Connection {
     this.#pictures = new PictureStream(frame, (open, reason) => device.tell("picture", { open, reason }));
     const changed = () => this.#settle("classes", () => this.refreshClasses());
     const more = () => this.#settle("tray", () => device.tell("tray"));
+    const visits = () => this.#settle("history", () => device.tell("history"));
     const missed = () => {
       changed();
       more();
+      visits();
     };
     this.#events = new EventStream(missed, {
       decision: (decision) => device.tell("decision", decision),
@@ -69,6 +71,7 @@ export class Connection {
       corrected: changed,
       health: () => this.retry(),
       tray: more,
+      history: visits,
       missed,
     });
     addEventListener("online", () => this.retry());

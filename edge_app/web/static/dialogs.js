@@ -89,6 +89,31 @@ export function askName(title, paragraphs, { label, value = "", confirm }) {
 }
 
 /**
+ * Ask for a class: one of those that exist, or a new one.
+ * @param {string} title
+ * @param {string[]} paragraphs
+ * @param {string[]} labels
+ * @returns {Promise<string | null>}
+ */
+export function askClass(title, paragraphs, labels) {
+  const input = make("input", { id: "dialog-input", maxlength: 100, required: true, autocomplete: "off" });
+  const choose = (/** @type {string} */ label) => {
+    input.value = label;
+    input.form.requestSubmit();
+  };
+  const chips = labels.map((label) =>
+    make("button", { type: "button", class: "chip", text: label, onclick: () => choose(label) }),
+  );
+  const body = [
+    ...paragraphs.map(paragraph),
+    make("div", { class: "choices", role: "group", "aria-label": "Classes" }, ...chips),
+    make("label", { for: "dialog-input", text: labels.length ? "Or another class" : "Class name" }),
+    input,
+  ];
+  return ask(title, body, { confirm: "Teach" }, () => input.value.trim() || undefined);
+}
+
+/**
  * Ask for one of several choices.
  * @param {string} title
  * @param {(choice: string) => string[]} paragraphs the consequences of a choice

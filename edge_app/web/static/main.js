@@ -11,6 +11,7 @@ import { DecisionView, LivePicture, showVitals } from "./live.js";
 import { Announcer, Toast } from "./messages.js";
 import { HeatMapView } from "./heatmap.js";
 import { RulesView } from "./rules.js";
+import { History } from "./history.js";
 import { Columns } from "./spikes.js";
 import { StrictnessView } from "./strictness.js";
 import { Transfer } from "./transfer.js";
@@ -36,6 +37,7 @@ const classes = new Classes(device, picture, toast, announcer, {
   open: (label) => gallery.open(label),
 });
 new Tray(device, toast);
+new History(device, toast);
 new Transfer(device, toast);
 new AskView(device, toast);
 new Upload(device, toast, () => gallery.label);

@@ -1,10 +1,16 @@
-/** The tray: pictures of uncertain or changed decisions, to be labelled together. */
+/** The tray: pictures of visits of which the device was not sure, to be labelled together. */
 
-import { ApiError, dismissMoments, getTray, momentAddress, teachMoments } from "./api.js";
+import { ApiError, dismissMoments, getTray, visitAddress, teachMoments } from "./api.js";
 import { byId, make, setText } from "./dom.js";
 import { askName } from "./dialogs.js";
 import { PictureGrid } from "./selection.js";
 import { counted, percent } from "./words.js";
+
+const EMPTY = {
+  on: "Pictures that the device was not sure about appear here for you to label.",
+  "without pictures": "This device keeps no pictures ([history] pictures), so there are none to label.",
+  off: "This device keeps no history ([history] enabled), so there are no pictures to label.",
+};
 
 export class Tray {
   #device;
@@ -34,7 +40,10 @@ export class Tray {
   }
 
   async #refresh() {
-    if (!this.#device.may("teach")) return;
+    const kept = this.#device.state?.history;
+    if (!this.#device.may("teach") || !kept) return;
+    setText(byId("tray-empty"), EMPTY[kept]);
+    if (kept === "off") return;
     const asked = ++this.#asked;
     let moments;
     try {
@@ -46,11 +55,11 @@ export class Tray {
     byId("tray-empty").hidden = moments.length > 0;
     setText(byId("tray-count"), moments.length ? counted(moments.length, "picture") : "");
     this.#grid.show(
-      moments.map(({ id, label, confidence, why }) => ({
+      moments.map(({ id, label, confidence }) => ({
         id,
-        source: momentAddress(id),
+        source: visitAddress(id),
         title: label ?? "unknown",
-        note: why === "changed" ? "decision changed" : label === null ? "not sure" : `not sure: ${percent(confidence)}`,
+        note: label === null ? "" : `not sure: ${percent(confidence)}`,
       })),
     );
     this.#offer();
@@ -75,13 +84,13 @@ export class Tray {
     this.#done();
   }
 
-  /** Teach entries. The tray holds only the newest, so some may have left it since it was shown. */
+  /** Teach entries. Some may have been taught or deleted since they were shown. */
   async #teachRemaining(/** @type {number[]} */ ids, /** @type {string} */ label) {
     try {
       await teachMoments(ids, label);
       return { taught: ids.length, gone: 0 };
     } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== "moment_gone") throw error;
+      if (!(error instanceof ApiError) || error.status !== 409) throw error;
       const there = new Set((await getTray()).map((moment) => moment.id));
       const left = ids.filter((id) => there.has(id));
       if (!left.length || left.length === ids.length) throw error;

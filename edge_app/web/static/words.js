@@ -49,6 +49,17 @@ export function timeText(timeMs) {
 }
 
 /**
+ * @param {number} seconds
+ */
+export function durationText(seconds) {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return whole % 60 ? `${minutes} min ${whole % 60} s` : `${minutes} min`;
+  return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes / 60} h`;
+}
+
+/**
  * Describe how the latest examples of a class were recognised before they were learnt.
  * @param {import("./api.js").ClassReport} report
  */

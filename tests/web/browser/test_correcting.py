@@ -112,9 +112,9 @@ def test_a_class_is_forgotten_when_one_is_sure(taught, device):
     page.wait_toast("Restored 4 examples of disc")
 
 
-def test_changed_decisions_are_named_in_one_go(taught, device):
+def test_unsure_pictures_are_named_in_one_go(taught, device):
     page = taught
-    page.wait(lambda: len(page.all("#tray-grid li")) >= 3, "three moments in the tray")
+    page.wait(lambda: len(page.all("#tray-grid li")) >= 3, "three visits in the tray")
     boxes = page.all("#tray-grid .tile input")
     boxes[0].click()
     boxes[1].click()
@@ -126,9 +126,9 @@ def test_changed_decisions_are_named_in_one_go(taught, device):
     page.wait(lambda: page.labels == ["disc", "ring", "other"], "the new class")
 
 
-def test_moments_are_left_out(taught, device):
+def test_unsure_pictures_are_left_out(taught, device):
     page = taught
-    page.wait(lambda: page.all("#tray-grid li"), "a moment in the tray")
+    page.wait(lambda: page.all("#tray-grid li"), "a visit in the tray")
     moment = device.ask("GET", "tray")["moments"][0]["id"]
     page.click("#tray-grid .tick input")
     page.click_text("#tray-grid button", "Dismiss")
