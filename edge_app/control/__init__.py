@@ -17,6 +17,7 @@ from edge_app.control.pictures import JpegFrame
 from edge_app.control.status import Condition, DeviceStatus
 from edge_app.control.transfer import Restored
 from edge_app.control.uploads import ReceivedFile, TaughtUpload, Upload, UploadPlan
+from edge_app.history.records import LabelCount
 from edge_app.history.tally import LabelTally
 from edge_app.learner.heat_map import HeatMap
 from edge_app.pipeline.coach import Advice, SimilarExample
@@ -41,6 +42,7 @@ __all__ = [
     "HistoryOff",
     "Hub",
     "JpegFrame",
+    "LabelCount",
     "LabelTally",
     "ReceivedFile",
     "Rejected",

@@ -8,12 +8,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from edge_app.closing import Closing
 from edge_app.config import MqttConfig
 from edge_app.control import Control, Decided, Event, FrameGone, Health
+from edge_app.errors import EdgeAppError
 from edge_app.messages import Report
 from edge_app.mqtt import discovery, payloads
 from edge_app.mqtt.choice import Choice
@@ -32,6 +34,8 @@ HEALTH_S = 1.0
 """Between two checks of the device's health."""
 MEASURES_S = 60.0
 """The health is published this often if only its figures change."""
+TODAY_S = 30.0
+"""Between two countings of today's visits."""
 
 
 class Bridge(Closing):
@@ -64,6 +68,11 @@ class Bridge(Closing):
         self._condition: dict[str, Any] = {}
         self._classes_due = False
         self._announced: dict[str, bytes] | None = None
+        self._announced_classes: dict[str, None] = {}
+        """Classes that were announced since the start, in order."""
+        self._today_ns = 0
+        self._counting = True
+        """Whether the device counts visits."""
         self._stop_listening: Callable[[], None] = lambda: None
         # the broker publishes it when the connection breaks off
         will = self._topics.own("status"), b"offline"
@@ -81,6 +90,9 @@ class Bridge(Closing):
         """Listen to the device and connect to the broker; returns at once."""
         own = self._topics.own
         self.outbox.state(own("status"), b"online")
+        self._counting = self._control.status().history != "off"
+        if not self._counting:
+            self.outbox.state(own("today"), b"")
         if not self._config.picture_side:
             # an earlier run with pictures may have left one on the broker
             self.outbox.state(own("picture"), b"")
@@ -158,6 +170,10 @@ class Bridge(Closing):
                 self._condition = condition
                 self._measures_ns = now_ns + round(MEASURES_S * 1e9)
                 self.outbox.state(self._topics.own("health"), to_json(condition | payloads.measures(status)))
+        if self._counting and now_ns >= self._today_ns:
+            self._today_ns = now_ns + round(TODAY_S * 1e9)
+            # not here: a database is read, while messages wait for this thread
+            self._worker.do(self._publish_today)
         # kept, so that a client which saw the decision can teach its frame
         frame, self._published_frame = self._published_frame, None
         if frame is not None and self._settings.takes_commands:
@@ -212,6 +228,13 @@ class Bridge(Closing):
             self._classes_due = True
             self._worker.do(self._publish_classes)
 
+    def _publish_today(self) -> None:
+        now_ns = time.time_ns()
+        # the day of this moment
+        with suppress(EdgeAppError):  # the history itself reports it
+            counts = self._control.history.store.counts("day", now_ns, now_ns + 1)
+            self.outbox.state(self._topics.own("today"), to_json(payloads.today(counts)))
+
     def _publish_classes(self) -> None:
         # before reading: a change that comes meanwhile makes another job
         self._classes_due = False
@@ -253,10 +276,13 @@ class Bridge(Closing):
     def _entities(self, labels: list[str]) -> dict[str, bytes]:
         if not self._config.discovery:
             return {}
+        self._announced_classes |= dict.fromkeys(labels)
         content = discovery.announcement(
             self._topics,
             self._settings.name,
             labels,
+            history=self._counting,
+            gone=[label for label in self._announced_classes if label not in labels],
             commands=self._settings.takes_commands,
             pictures=bool(self._config.picture_side),
             page=self._config.page,

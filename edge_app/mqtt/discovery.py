@@ -10,19 +10,24 @@ shown in quotation marks there (`shown`); the templates add and remove them.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from edge_app import __version__
 from edge_app.labels import MAX_LENGTH
-from edge_app.mqtt.payloads import EVENT_TYPES, to_json
+from edge_app.mqtt.payloads import EVENT_TYPES, class_key, to_json
 from edge_app.mqtt.topics import Topics
 
 ORIGIN = {"name": "edge-app", "sw_version": __version__}
 MIGRATE = b'{"migrate_discovery":true}'
 """Sent to the topic of an entity that was announced by itself, before the device that takes it over."""
-OPTIONAL = (("image", "picture"), ("button", "undo"), ("text", "new_class"), ("select", "choice"), ("button", "teach"))
+OPTIONAL = (
+    *(("image", "picture"), ("button", "undo"), ("text", "new_class"), ("select", "choice"), ("button", "teach")),
+    *(("sensor", "visits_today"), ("sensor", "unknown_today")),
+)
 """Entities that a device may not have. Where it does not, they are announced with their platform alone."""
+MOST_COUNTED = 64
+"""Classes with a sensor of their own; `today` on the broker has all."""
 NO_STATES = ("none", "unknown", "unavailable")
 _IS_RESERVED = f"label.strip('\"') | lower in {list(NO_STATES)}"
 
@@ -68,9 +73,21 @@ def earlier(topic: str, prefix: str, device: str) -> bool:
 
 
 def announcement(
-    topics: Topics, name: str, classes: Sequence[str], *, commands: bool, pictures: bool, page: str = ""
+    topics: Topics,
+    name: str,
+    classes: Sequence[str],
+    *,
+    commands: bool,
+    pictures: bool,
+    history: bool = False,
+    gone: Iterable[str] = (),
+    page: str = "",
 ) -> bytes:
-    """Return the device with all its entities; `page`: the address of its web page, if others can reach it."""
+    """Return the device with all its entities.
+
+    `history`: it counts visits; `gone`: classes that it announced before and that there are no longer; `page`: the
+    address of its web page, if others can reach it.
+    """
     node = node_of(topics.device)
     found = _readings(topics)
     if pictures:
@@ -82,7 +99,10 @@ def announcement(
         }
     if commands:
         found |= _controls(topics, classes)
+    if history:
+        found |= _counts(topics, classes)
     components: dict[str, dict[str, Any]] = {entity: {"platform": platform} for platform, entity in OPTIONAL}
+    components |= {_today_of(label): {"platform": "sensor"} for label in gone}
     for (platform, entity), values in found.items():
         shared = {"platform": platform, "unique_id": f"{node}-{entity}"}
         shared["default_entity_id"] = f"{platform}.{_slug(name)}_{entity}"
@@ -160,6 +180,32 @@ def _readings(topics: Topics) -> dict[tuple[str, str], dict[str, Any]]:
         },
         ("event", "event"): {"name": "Event", "state_topic": topics.own("event"), "event_types": list(EVENT_TYPES)},
     }
+
+
+def _counts(topics: Topics, classes: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the sensors of visits since midnight: of all, of unknown things, and of each class."""
+    # Home Assistant takes a smaller value for a new beginning
+    count = {"state_topic": topics.own("today"), "state_class": "total_increasing", "icon": "mdi:counter"}
+    found: dict[tuple[str, str], dict[str, Any]] = {
+        ("sensor", "visits_today"): count
+        | {
+            "name": "Visits today",
+            "value_template": "{{ value_json.visits }}",
+            "json_attributes_topic": topics.own("today"),
+        },
+        ("sensor", "unknown_today"): count | {"name": "Unknown today", "value_template": "{{ value_json.unknown }}"},
+    }
+    for label in classes[:MOST_COUNTED]:
+        own = f"value_json.classes | selectattr('key', 'eq', '{class_key(label)}') | map(attribute='visits') | list"
+        found["sensor", _today_of(label)] = count | {
+            "name": f"{label} today",
+            "value_template": f"{{{{ (({own}) + [0]) | first }}}}",
+        }
+    return found
+
+
+def _today_of(label: str) -> str:
+    return f"today_{class_key(label)}"
 
 
 def _controls(topics: Topics, classes: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:

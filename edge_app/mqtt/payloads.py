@@ -1,9 +1,11 @@
-"""The contents of messages, as JSON: decisions, events, health, classes."""
+"""The contents of messages, as JSON: decisions, events, health, classes, visits."""
 
+import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from edge_app.control import ClassReport, Corrected, Decided, DeviceStatus, Rejected, Taught
+from edge_app.control import ClassReport, Corrected, Decided, DeviceStatus, LabelCount, Rejected, Taught
 
 EVENT_TYPES = (
     "decided",
@@ -16,7 +18,7 @@ EVENT_TYPES = (
     "offer_declined",
     "offer_refused",
 )
-NS_PER_MS = 1_000_000
+NS_PER_MS, NS_PER_S = 1_000_000, 1_000_000_000
 
 
 def to_json(value: Any) -> bytes:
@@ -79,6 +81,29 @@ def classes(reports: list[ClassReport]) -> dict[str, Any]:
         }
         for report in reports
     }
+
+
+def today(counts: Sequence[LabelCount]) -> dict[str, Any]:
+    """Return the visits of a day: in all, of unknown things, and of each class."""
+    return {
+        "visits": sum(one.visits for one in counts),
+        "unknown": sum(one.visits for one in counts if one.label is None),
+        "classes": [
+            {
+                "label": one.label,
+                "key": class_key(one.label),
+                "visits": one.visits,
+                "seconds": round(one.duration_ns / NS_PER_S, 1),
+            }
+            for one in counts
+            if one.label is not None
+        ],
+    }
+
+
+def class_key(label: str) -> str:
+    """Return a class's name for identifiers and templates, which allow few characters: a hash."""
+    return hashlib.sha256(label.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def condition(status: DeviceStatus, events_lost: int) -> dict[str, Any]:

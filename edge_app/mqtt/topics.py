@@ -4,6 +4,7 @@ BASE/DEVICE/status          "online" or "offline"; retained, also the last will
 BASE/DEVICE/decision        the newest decision; retained
 BASE/DEVICE/health          the device's condition; retained
 BASE/DEVICE/classes         the report on each class; retained
+BASE/DEVICE/today           visits and time per class since midnight; retained, with a history
 BASE/DEVICE/choice          the class that `teach` without a label means; retained
 BASE/DEVICE/picture         JPEG; retained, if configured
 BASE/DEVICE/event           one message per event
@@ -17,7 +18,7 @@ import hashlib
 from typing import NamedTuple
 
 OFFERS = "offers"
-STATES = ("status", "decision", "health", "classes", "choice", "picture")
+STATES = ("status", "decision", "health", "classes", "today", "choice", "picture")
 """Retained topics below BASE/DEVICE."""
 RESERVED = frozenset({*STATES, "event", "error", "command", OFFERS})
 """Levels of topics that a device publishes to by itself, or receives from."""

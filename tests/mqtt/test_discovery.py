@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from edge_app.mqtt.discovery import MIGRATE, OPTIONAL, announcement, earlier, patterns, topic_of
-from edge_app.mqtt.payloads import EVENT_TYPES
+from edge_app.control import LabelCount
+from edge_app.mqtt.discovery import MIGRATE, MOST_COUNTED, OPTIONAL, announcement, earlier, patterns, topic_of
+from edge_app.mqtt.payloads import EVENT_TYPES, class_key, today
 from edge_app.mqtt.topics import Topics
 from support.house import House
 from support.mosquitto import Mosquitto, Observer
@@ -46,7 +47,7 @@ CONFIG = "homeassistant/device/edge-app-one/config"
 
 
 def announced(device: str = "one", classes: tuple[str, ...] = ("cup", "key"), **how: Any) -> dict[str, Any]:
-    wanted = {"commands": True, "pictures": True} | how
+    wanted = {"commands": True, "pictures": True, "history": True} | how
     found: dict[str, Any] = json.loads(announcement(Topics("edge-app", device), "The kitchen", classes, **wanted))
     return found
 
@@ -67,7 +68,7 @@ def check(name: str, values: dict[str, Any]) -> None:
     platform = values["platform"]
     assert REQUIRED[platform] <= values.keys()
     assert values.keys() <= KNOWN[platform] | SHARED, name
-    assert re.fullmatch(rf"{platform}\.the_kitchen_[a-z_]+", values["default_entity_id"])
+    assert re.fullmatch(rf"{platform}\.the_kitchen_[a-z0-9_]+", values["default_entity_id"])
     assert ("availability" in values) != ("availability_topic" in values)
     for source in values.get("availability", []):
         assert source["topic"].startswith("edge-app/")
@@ -85,7 +86,7 @@ def test_every_entity_has_what_is_required_and_a_unique_id() -> None:
         check(name, values)
     assert {values["platform"] for _, values in found} == {*REQUIRED}
     ids = [values["unique_id"] for _, values in found]
-    assert len(set(ids)) == len(ids) == 22
+    assert len(set(ids)) == len(ids) == 30
 
 
 def test_the_device_is_named_with_its_origin_and_its_page() -> None:
@@ -99,10 +100,33 @@ def test_the_device_is_named_with_its_origin_and_its_page() -> None:
 
 
 def test_what_a_device_does_not_have_is_removed_by_its_platform_alone() -> None:
-    found = announced(classes=(), commands=False, pictures=False)["components"]
+    found = announced(classes=(), commands=False, pictures=False, history=False)["components"]
     assert {(one["platform"], name) for name, one in found.items() if len(one) == 1} == {*OPTIONAL}
     optional = {f"{platform}/{name}" for platform, name in OPTIONAL}
-    assert optional == entities().keys() - entities(classes=(), commands=False, pictures=False).keys()
+    less = entities(classes=(), commands=False, pictures=False, history=False)
+    assert optional == {name for name in entities().keys() - less.keys() if "/today_" not in name}
+
+
+def test_a_class_that_is_gone_takes_its_sensor_along() -> None:
+    key = class_key("mug")
+    assert f"today_{class_key('cup')}" in announced()["components"]
+    assert announced(gone=["mug"])["components"][f"today_{key}"] == {"platform": "sensor"}
+    assert len([name for name in entities(classes=tuple(map(str, range(99)))) if "/today_" in name]) == MOST_COUNTED
+
+
+def test_visits_are_counted_per_class() -> None:
+    jinja2 = pytest.importorskip("jinja2", reason="jinja2, which Home Assistant renders templates with, is missing")
+    counts = [LabelCount(0, None, 2, 1), LabelCount(0, "cup", 5, 3_000_000_000)]
+    value = json.loads(json.dumps(today(counts)))
+    assert (value["visits"], value["unknown"], value["classes"][0]["seconds"]) == (7, 2, 3.0)
+    found = entities()
+
+    def shown(name: str) -> str:
+        template: str = found[f"sensor/{name}"]["value_template"]
+        return str(jinja2.Environment().from_string(template).render(value_json=value))
+
+    assert [shown(name) for name in ("visits_today", "unknown_today")] == ["7", "2"]
+    assert [shown(f"today_{class_key(label)}") for label in ("cup", "key")] == ["5", "0"]
 
 
 def test_the_templates_say_what_they_should() -> None:
