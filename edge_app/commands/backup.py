@@ -9,7 +9,8 @@ from pathlib import Path
 from edge_app.commands.state_options import add_json_option, add_state_options, classes_in_all, examples
 
 EPILOG = """\
-The file holds what was taught, with the history of undo, and with --config the configuration. Passwords, keys and the
+The file holds what was taught, with the history of undo, with --config the configuration, and with --history the visits
+and their pictures. Passwords, keys and the
 tokens of the page are not in it. A service may be running. `edge-app restore` reads the file.
 
 examples:
@@ -29,6 +30,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_state_options(parser, model=False)
     add_json_option(parser)
     parser.add_argument("--config", type=Path, metavar="CONFIG", help="also this configuration file")
+    parser.add_argument("--history", action="store_true", help="also the visits, with their pictures")
     parser.add_argument("--force", action="store_true", help="replace an existing file")
     parser.add_argument("file", metavar="FILE.zip", type=Path, help="file to write")
     return parser
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
         def work() -> int:
             require_state(args.state)
-            done = write_backup(args.state, file, config, time.time_ns())
+            done = write_backup(args.state, file, config, time.time_ns(), history=args.history)
             file.flush()  # as_owner may run this in a child process
             if not args.json:
                 print(f"{examples(done.examples)}, {classes_in_all(done.classes)}", flush=True)

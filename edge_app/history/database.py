@@ -7,12 +7,13 @@ depends on this file, so a damaged one is set aside, and a new history begins.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from edge_app.errors import InputError, StateCorrupt
 from edge_app.files import GROUP_READABLE
-from edge_app.storage.database import transaction
+from edge_app.storage.database import schema_of, transaction
 from edge_app.storage.errors import os_errors, sqlite_errors
 
 APPLICATION_ID = 0x45444748  # "EDGH"
@@ -191,6 +192,13 @@ def statements(script: str) -> Iterator[str]:
             statement = ""
 
 
+@cache
+def _known() -> set[tuple[str, str]]:
+    with closing(sqlite3.connect(":memory:")) as own:
+        own.executescript(SCHEMA)
+        return schema_of(own)
+
+
 def _check(db: sqlite3.Connection, path: Path) -> None:
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -198,6 +206,9 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
         raise HistoryDamaged(
             f"{path} is empty, or not a history of edge-app (application id {application:#x}, schema {version})"
         )
+    if version <= SCHEMA_VERSION and not schema_of(db) <= _known():
+        # a file from outside, with a trigger of its own, say
+        raise HistoryDamaged(f"{path} holds tables or triggers that edge-app does not make")
     if version > SCHEMA_VERSION:
         raise InputError(
             f"{path} was written by a newer edge-app (schema {version}, known is {SCHEMA_VERSION}): update edge-app, "

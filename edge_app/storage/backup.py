@@ -6,6 +6,7 @@
     class-references.json          the classes that buttons and lights refer to, where there are any
     offers-seen.json               offers of other devices that were answered, where there are any
     strictness.json                the strictness set on the page or over the API, where it was
+    history.sqlite                 the visits, on request
     config.toml                    the configuration
 
 Tokens, passwords and keys are not part of it. Snapshots are not either: a start makes them from the journal.
@@ -14,8 +15,10 @@ Tokens, passwords and keys are not part of it. Snapshots are not either: a start
 import hashlib
 import json
 import os
+import sqlite3
 import tempfile
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -23,15 +26,18 @@ from edge_app import __version__
 from edge_app.checks import ANYTHING, Table, table_of, text, whole
 from edge_app.errors import InputError
 from edge_app.files import GROUP_READABLE
+from edge_app.storage.database import copy_database
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import (
     CLASS_REFERENCES,
     DATABASE,
     EXPORT_PREFIX,
+    HISTORY,
     OFFERS_SEEN,
     RULES,
     STRICTNESS,
     database_path,
+    history_path,
 )
 from edge_app.storage.sealed import SealedZip, entry
 from edge_app.storage.store import Store
@@ -41,7 +47,7 @@ from edge_app.unzip import unzip_to
 FORMAT, VERSION = "edge-app backup", 1
 MANIFEST, MANIFEST_SUM, CONFIG = "backup.json", "backup.sha256", "config.toml"
 COMPANIONS: tuple[str, ...] = (CLASS_REFERENCES, OFFERS_SEEN, STRICTNESS, RULES)
-ALLOWED = {DATABASE, CONFIG, *COMPANIONS}
+ALLOWED = {DATABASE, HISTORY, CONFIG, *COMPANIONS}
 MOST_ENTRIES = 16
 MANIFEST_BYTES, SMALL_BYTES = 1 << 20, 4 << 20
 """Size of the manifest, and of every file but the database, at most."""
@@ -55,11 +61,14 @@ class BackedUp(NamedTuple):
     classes: int
 
 
-def write_backup(folder: Path, file: BinaryIO, config: str, created_ns: int, *, work: Path | None = None) -> BackedUp:
+def write_backup(
+    folder: Path, file: BinaryIO, config: str, created_ns: int, *, work: Path | None = None, history: bool = False
+) -> BackedUp:
     """Write a backup of a state folder to `file`; a service may be writing the folder.
 
     `config` is the configuration as TOML, `created_ns` the wall clock, nanoseconds since 1970. The database is copied
-    to the folder `work` first, None: to the state folder. Raises InputError, StateCorrupt, StateNotWritable.
+    to the folder `work` first, None: to the state folder. `history`: with the visits, where there are any. Raises
+    InputError, StateCorrupt, StateNotWritable.
     """
     with Store.reader(database_path(folder)) as store, os_errors(folder, "write the backup"):
         classes, binding = store.classes(), store.binding
@@ -71,6 +80,12 @@ def write_backup(folder: Path, file: BinaryIO, config: str, created_ns: int, *, 
             # a copy first: the database may be written meanwhile, and copying it by SQLite gives one whole moment
             store.backup(copy)
             files = {DATABASE: _pack(archive, copy)}
+            if history and history_path(folder).is_file():
+                uri = f"{history_path(folder).absolute().as_uri()}?mode=ro"
+                visits = Path(name) / HISTORY
+                with closing(sqlite3.connect(uri, uri=True)) as source:
+                    copy_database(source, visits)
+                files[HISTORY] = _pack(archive, visits)
             for companion in COMPANIONS:
                 if (folder / companion).is_file():
                     files[companion] = _pack(archive, folder / companion)
@@ -149,8 +164,8 @@ class Backup(SealedZip):
 
     def unpack(self, folder: Path) -> None:
         """Write the database and what belongs to it into `folder`, and check them. Raises InputError, OSError."""
-        for name in (DATABASE, *(one for one in COMPANIONS if one in self._sums)):
-            digest, limit = hashlib.sha256(), self._most if name == DATABASE else SMALL_BYTES
+        for name in (DATABASE, *(one for one in (HISTORY, *COMPANIONS) if one in self._sums)):
+            digest, limit = hashlib.sha256(), self._most if name in (DATABASE, HISTORY) else SMALL_BYTES
             # O_EXCL and O_NOFOLLOW: never through a file or link that is there already
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(folder / name, flags, GROUP_READABLE), "wb") as file:

@@ -84,11 +84,11 @@ def check_schema(path: Path) -> None:
     """Raise InputError if a database from outside has any table, index, trigger or view that edge-app does not make."""
     with closing(sqlite3.connect(":memory:")) as own:
         own.executescript(f"{SCHEMA} {''.join(MIGRATIONS)}")
-        known = _schema(own)
+        known = schema_of(own)
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             db.execute("PRAGMA trusted_schema = OFF")
-            found = _schema(db)
+            found = schema_of(db)
     except DAMAGE as error:
         raise InputError(f"{path.name} is not a database of edge-app: {error}") from error
     for kind, name in sorted(found - known)[:1]:
@@ -97,7 +97,13 @@ def check_schema(path: Path) -> None:
         )
 
 
-def _schema(db: sqlite3.Connection) -> set[tuple[str, str]]:
+def copy_database(source: sqlite3.Connection, target: Path) -> None:
+    """Copy an open database to the new file `target`, as it is at one moment. Raises StateNotWritable, StateCorrupt."""
+    with sqlite_errors(target, "copy the database"), closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+
+
+def schema_of(db: sqlite3.Connection) -> set[tuple[str, str]]:
     """Return (statement, name) of everything in a database, white space aside."""
     rows = db.execute("SELECT COALESCE(sql, type), name FROM sqlite_master").fetchall()
     return {(" ".join(str(sql).split()), str(name)) for sql, name in rows}

@@ -24,7 +24,7 @@ from edge_app.storage import acknowledged
 from edge_app.storage.backup import COMPANIONS, Backup
 from edge_app.storage.database import check_schema
 from edge_app.storage.errors import os_errors
-from edge_app.storage.folder import DATABASE, RESTORE_PREFIX, SNAPSHOTS
+from edge_app.storage.folder import DATABASE, HISTORY, RESTORE_PREFIX, SNAPSHOTS
 from edge_app.storage.records import Binding
 from edge_app.storage.store import Store
 
@@ -32,6 +32,8 @@ READY, MOVING, OLD = "restore.ready", "restore.moving", "restore.old"
 ASIDE = "before-restore-"
 STATE: tuple[str, ...] = (*(DATABASE + end for end in ("", "-wal", "-shm", acknowledged.END)), SNAPSHOTS, *COMPANIONS)
 """Files and folders of a state that a restore replaces."""
+VISITS: tuple[str, ...] = tuple(HISTORY + end for end in ("", "-wal", "-shm"))
+"""Files that a restore replaces too, if the backup has a history."""
 DOING = "restore the backup"
 
 
@@ -95,7 +97,7 @@ def complete_restore(folder: Path) -> Path | None:
         # in this order, so that an interrupted restore continues with the step that it had reached
         if ready.is_dir():
             old.mkdir(mode=GROUP_FOLDER, exist_ok=True)
-            for name in STATE:
+            for name in (*STATE, *(VISITS if (ready / HISTORY).is_file() else ())):
                 if os.path.lexists(folder / name):
                     (folder / name).rename(old / name)
             # both folders: a move between them is one entry less here and one more there

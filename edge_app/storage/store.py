@@ -401,12 +401,7 @@ class Store(Closing):
 
     def backup(self, target: Path) -> None:
         """Copy the database to the new file `target`. Raises StateNotWritable."""
-        with sqlite_errors(target, "copy the database"):
-            copy = sqlite3.connect(target)
-            try:
-                self._db.backup(copy)
-            finally:
-                copy.close()
+        database.copy_database(self._db, target)
 
     # Internal
 

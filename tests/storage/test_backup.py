@@ -13,13 +13,17 @@ from typing import Any
 import pytest
 
 from edge_app.errors import InputError
+from edge_app.history.database import HistoryDamaged
+from edge_app.history.records import ClockState, VisitRecord
+from edge_app.history.store import HistoryStore
 from edge_app.storage.backup import CONFIG, MANIFEST, MANIFEST_SUM, Backup, write_backup
 from edge_app.storage.database import check_schema
-from edge_app.storage.folder import CLASS_REFERENCES, DATABASE, database_path
+from edge_app.storage.folder import CLASS_REFERENCES, DATABASE, HISTORY, database_path, history_path
 from edge_app.storage.restore import MOVING, OLD, READY, StagedRestore, complete_restore, next_database
 from edge_app.storage.store import Store
 from support.lying_zip import BOMB, claiming, within
 from support.simple_network import clean_replay, embedding, open_learner
+from support.visits import visit
 
 MOST = 64 << 20
 THUMBNAIL = b"\xff\xd8\xff thumbnail"
@@ -239,3 +243,36 @@ def test_an_entry_that_holds_more_than_it_claims_is_refused_in_little_memory(
     lying.write_bytes(claiming((tmp_path / "bomb.zip").read_bytes(), DATABASE, size))
     with within(16 << 20), pytest.raises(InputError, match="cannot be restored"):
         restore(lying, other)
+
+
+def record(folder: Path, *labels: str) -> None:
+    with HistoryStore.open(history_path(folder)) as store:
+        records = [VisitRecord(visit(label), False, None, THUMBNAIL, b"1") for label in labels]
+        store.add(records, store.begin_run(), ClockState.UNCHECKED)
+
+
+def seen(folder: Path) -> list[str | None]:
+    with HistoryStore.reader(history_path(folder)) as store:
+        return [one.label for one in store.visits()]
+
+
+def test_visits_are_in_a_backup_on_request_and_replace_those_there(taught: Path, other: Path, tmp_path: Path) -> None:
+    record(taught, "a", "b")
+    record(other, "mine")
+    assert HISTORY not in zipfile.ZipFile(back_up(taught, tmp_path / "without.zip")).namelist()
+    restore(tmp_path / "without.zip", other)
+    assert seen(other) == ["mine"]
+    with (tmp_path / "with.zip").open("wb") as file:
+        write_backup(taught, file, "", 7, history=True)
+    aside = restore(tmp_path / "with.zip", other)
+    assert seen(other) == ["b", "a"]
+    assert aside is not None
+    assert seen(aside) == ["mine"]
+
+
+def test_a_history_with_a_trigger_of_its_own_is_not_opened(taught: Path) -> None:
+    record(taught, "a")
+    with sqlite3.connect(history_path(taught)) as db:
+        db.execute("CREATE TRIGGER evil AFTER INSERT ON visits BEGIN DELETE FROM visits; END")
+    with pytest.raises(HistoryDamaged, match="does not make"):
+        HistoryStore.open(history_path(taught))
