@@ -101,13 +101,9 @@ def open_device(
 
     `own`: the device is part of another program, which is its client. Raises EdgeAppError.
     """
-    if not config.state.folder:
-        raise InputError(
-            "no state folder: give --state DIR, folder in [state] of the configuration, or $EDGE_APP_STATE"
-        )
     from edge_app.learner.manifest import find_manifest
 
-    folder = expanded(config.state.folder)
+    folder = _state_folder(config)
     # without a name the state's own: a device keeps its encoder when the default changes
     manifest = find_manifest(folder, config.encoder.model or None)
     startup.say("loading the state")
@@ -130,6 +126,14 @@ def open_device(
     control = make_control(config, folder, manifest, encoder, pipeline, learner, hub, clock, recorder)
     control.rules = rules
     return OpenedDevice(pipeline, learner, control, recorder, rules)
+
+
+def _state_folder(config: Config) -> Path:
+    if not config.state.folder:
+        raise InputError(
+            "no state folder: give --state DIR, folder in [state] of the configuration, or $EDGE_APP_STATE"
+        )
+    return expanded(config.state.folder)
 
 
 def _open_history(

@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from edge_app.files import GROUP_READABLE
 from edge_app.messages import Frame, Report
 from edge_app.rules.firing import Firing, body_of, to_json
 from edge_app.rules.queue import Message, MessageQueue
-from edge_app.rules.webhooks import Sender, WebhookStatus
+from edge_app.rules.webhooks import CLOSE_S, Sender, WebhookStatus
 
 MOST_JOBS = 64
 """Firings that wait to be handed over; each may hold a frame."""
@@ -161,5 +162,9 @@ class Deliveries(Closing):
     def _all_ended(senders: Sequence[Sender]) -> bool:
         """Close the senders; return whether none still waits for an answer, and uses the queue."""
         for sender in senders:
-            sender.close()
+            sender.stop()
+        # one limit for all: each may wait for an answer
+        end = time.monotonic() + CLOSE_S
+        for sender in senders:
+            sender.close(max(0.0, end - time.monotonic()))
         return not any(sender.running for sender in senders)

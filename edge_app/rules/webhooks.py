@@ -239,9 +239,13 @@ class Sender(Closing):
                 # not woken by new messages: they wait behind the one that failed
                 self._clock.wait(self._stop, wait_s)
 
-    def close(self) -> None:
-        """Stop; an attempt that runs has a moment to end, and is made again at the next start if it does not."""
+    def stop(self) -> None:
+        """Make no further attempt; returns at once."""
         self._stop.set()
         self._wake.set()
+
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Stop; an attempt that runs has a moment to end, and is made again at the next start if it does not."""
+        self.stop()
         if self._thread.is_alive():
-            self._thread.join(CLOSE_S)
+            self._thread.join(timeout_s)

@@ -37,7 +37,10 @@ def main() -> int:
             return 1
         report.figures["build_s"] = round(time.monotonic() - start, 1)
         run = Run(device, Path(scratch), args.out, report, tell, cuts=args.cuts, seed=args.seed)
-        run.all(together=args.together)
+        if args.only:
+            run.only(args.only)
+        else:
+            run.all(together=args.together)
     report.figures["whole_run_s"] = round(time.monotonic() - start, 1)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     report.figures["processor_s"] = round(used.ru_utime + used.ru_stime, 1)
@@ -59,6 +62,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cuts", type=int, default=10, metavar="N", help="power cuts (default: 10)")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6, metavar="N", help="of the cuts' moments")
     parser.add_argument("--accelerator", metavar="NAME", help="QEMU's -accel (default: tcg, which runs everywhere)")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="PLAN[:SCENARIO,...]",
+        help="boot with this plan only, such as day:install,ready,teaches,tells-apart,rules; may be repeated",
+    )
     parser.add_argument("--keep", action="store_true", help="put the outcome into the docs' table too")
     parser.add_argument("--together", action="store_true", help="faults beside power cuts; for four cores or more")
     return parser.parse_args()

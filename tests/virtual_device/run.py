@@ -60,6 +60,12 @@ class Run:
                     self._fail(plan, time.monotonic(), str(error))
         self._report.outcomes.sort(key=lambda outcome: PLANS.index(outcome.plan))
 
+    def only(self, plans: list[str]) -> None:
+        """Boot with these plans alone, one after the other; "day:install,ready" names scenarios of a plan."""
+        for plan in plans:
+            if not self._boot(plan, self._device.disks(self._material(plan.partition(":")[0]))):
+                return
+
     def _faults(self) -> None:
         self._boot("faults", self._device.disks(self._material("faults"), keep=False))
 

@@ -17,11 +17,24 @@ SETTINGS = {
     "camera": {"uri": f'"v4l2:{CAMERA}?size=320x180,fps=5"'},
     "buttons": {"uri": '"gpio:bench?cup=0,cat=1,undo=2"'},
     "lights": {"uri": '"gpio:bench?cup=3,cat=4,status=5"'},
+    "outputs": {"uri": '"gpio:bench?door=6"'},
     "web": {"enabled": "true", "loopback_role": '"none"'},
 }
 """Settings that a person would write into the file that install-service made."""
+RULES = """
+[[rules]]
+name = "door"
+label = "cat"
+output = "door"
+pulse_ms = 3000
+"""
 LEARNT, UNDONE = 1, 2
 """Flashes of the status light; docs/buttons.md."""
+HOLD_S = 0.45
+"""A pattern that is shown for less is no visit; docs/rules.md."""
+VISIT_S = 6.0
+"""Time for some decisions of an emulated processor: until a visit begins or ends."""
+FLICKERS = 6
 PAGE = "http://127.0.0.1:8765"
 TAUGHT = Path("/root/taught.json")
 """The examples stored at the end of the day, for the days after."""
@@ -43,7 +56,8 @@ def install(bench: Bench) -> Figures:
     require(Path(STATE).owner() == "edge-app", f"{STATE}, a disk of its own, belongs to the service's user")
     wait_until(lambda: Path(bench.lines.chip).group() == "gpio", "the udev rule gives the chip to the group gpio")
     CONFIG.write_text(_edited(CONFIG.read_text()))
-    run(APP, "check-config", str(CONFIG))
+    said = run(APP, "check-config", str(CONFIG))
+    require('When "cat" comes into view: switch "door" on for 3000 ms' in said, f"the rule is explained: {said}")
     return {"wheel_s": round(wheel_s, 1), "install_service_s": round(service_s, 1)}
 
 
@@ -54,7 +68,7 @@ def _edited(text: str) -> str:
         for key, value in keys.items():
             place = text.index(f"\n#{key} = ", start) + 1
             text = f"{text[:place]}{key} = {value}{text[text.index(chr(10), place) :]}"
-    return text
+    return text + RULES
 
 
 def ready(bench: Bench) -> Figures:
@@ -101,6 +115,36 @@ def apart(bench: Bench) -> Figures:
     bench.look_at(CHECKERS)
     bench.teach("cat")
     return {"light_follows_s": bench.tells_apart()}
+
+
+def rules(bench: Bench) -> Figures:
+    """Let the taught pattern flicker, and then appear."""
+    bench.look_at(RED)
+    bench.wait_lights("cup", "cat")
+    # until a visit of the other pattern is over, and with it the pulse that it made
+    time.sleep(VISIT_S)
+    wait_until(lambda: not bench.lines.lit("door"), "the output is off at rest")
+    shown_s = []
+    with Flashes(bench.lines, "door") as pulses:
+        for _ in range(FLICKERS):
+            start = time.monotonic()
+            bench.camera.show(CHECKERS)
+            time.sleep(0.25)
+            bench.camera.show(RED)
+            shown_s.append(time.monotonic() - start)
+            time.sleep(VISIT_S / 4)
+    # on a machine that is too busy the pattern was shown for long, and is no flicker
+    require(pulses.count == 0 or max(shown_s) > HOLD_S, f"{FLICKERS} flickers made {pulses.count} pulses")
+    mark, start = bench.journal.mark(), time.monotonic()
+    with Flashes(bench.lines, "door") as pulses:
+        bench.camera.show(CHECKERS)
+        bench.journal.wait("rule_fired rule=door label=cat", mark)
+        wait_until(lambda: bench.lines.lit("door"), "the output is on")
+        seconds = time.monotonic() - start
+        wait_until(lambda: not bench.lines.lit("door"), "the pulse is over")
+        pulses.settled()
+    require(pulses.count == 1, f"the pattern made {pulses.count} pulses, expected 1")
+    return {"flickers": FLICKERS, "pulse_after_s": round(seconds, 2), "longest_flicker_ms": round(1000 * max(shown_s))}
 
 
 def undo(bench: Bench) -> Figures:
@@ -199,6 +243,7 @@ SCENARIOS = (
     Scenario("decides", "frames are decided on", decides),
     Scenario("teaches", "a press teaches the frame of that moment, the lights answer", teaches, needed=True),
     Scenario("tells apart", "two classes taught on two test patterns are told apart", apart, needed=True),
+    Scenario("rules", "a pulse on an output when a taught pattern appears, none when it flickers", rules),
     Scenario("undo", "undo by button", undo),
     Scenario("page", "the page answers on loopback, and refuses without a token", page),
     Scenario("clock", "the clock set back and forward by years: nothing breaks", clock),

@@ -14,6 +14,7 @@ from typing import Self
 
 BUTTONS = {"cup": 0, "cat": 1, "undo": 2}
 LIGHTS = {"cup": 3, "cat": 4, "status": 5}
+OUTPUTS = {"door": 6}
 LINES = 8
 LABEL = "bench"
 
@@ -68,22 +69,26 @@ class Lines:
         self.up(button)
 
     def lit(self, light: str) -> bool:
-        """Return whether a light is on."""
-        return (self.folder / f"sim_gpio{LIGHTS[light]}" / "value").read_text().strip() == "1"
+        """Return whether a light or an output is on."""
+        return self.value(light).read_text().strip() == "1"
+
+    def value(self, light: str) -> Path:
+        """Return the file with the level of a light or an output."""
+        return self.folder / f"sim_gpio{(LIGHTS | OUTPUTS)[light]}" / "value"
 
     def _pull(self, button: str, level: str) -> None:
         (self.folder / f"sim_gpio{BUTTONS[button]}" / "pull").write_text(level)
 
 
 class Flashes:
-    """Counts the flashes of the status light while it is used as a context manager."""
+    """Counts the flashes of the status light, or the pulses of an output, while it is used as a context manager."""
 
     QUIET_S = 1.0
     SHORTEST_S = 0.08
     """The shortest flash, and the shortest pause: those that say error."""
 
-    def __init__(self, lines: Lines) -> None:
-        self._value = lines.folder / f"sim_gpio{LIGHTS['status']}" / "value"
+    def __init__(self, lines: Lines, light: str = "status") -> None:
+        self._value = lines.value(light)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._last = time.monotonic()

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from bench import CACHE, PYTHON, STATE, UNIT, Bench, require, require_flashes, run, wait_until
-from day import TAUGHT
+from day import TAUGHT, VISIT_S
 from sandbox import sandbox
 from scenario import Figures, Scenario
 
@@ -196,10 +196,32 @@ def contracts(bench: Bench) -> Figures:
     return {"tests": int(found.group(1)) if found else 0}
 
 
+def output(bench: Bench) -> Figures:
+    """Kill the service while an output is on."""
+    bench.look_at(RED)
+    bench.wait_lights("cup", "cat")
+    time.sleep(VISIT_S)
+    mark, restarts = bench.journal.mark(), bench.service.restarts
+    bench.camera.show(CHECKERS)
+    wait_until(lambda: bench.lines.lit("door"), "the output is on")
+    start = time.monotonic()
+    os.kill(bench.service.pid, signal.SIGKILL)
+    wait_until(lambda: not bench.lines.lit("door"), "the kernel has released the line: it has its pull-down's level")
+    released_s = time.monotonic() - start
+    bench.journal.wait("status=9/KILL", mark)
+    wait_until(lambda: bench.service.restarts > restarts, "the service is started again")
+    bench.camera.show(RED)
+    bench.service.wait_ready()
+    require(not bench.lines.lit("door"), "the output has its level of the start")
+    bench.wait_lights("cup", "cat")
+    return {"released_s": round(released_s, 2), "ready_s": round(time.monotonic() - start, 1)}
+
+
 SCENARIOS = (
     Scenario("reboot", "a second boot on the same disks: what was taught is known", reboot, needed=True),
     Scenario("camera", "the camera unbound and bound again through sysfs: it recovers", camera),
     Scenario("lines", "the GPIO chip removed: reported; it recovers", lines),
+    Scenario("output", "kill -9 while an output is on: the line is released, and off after the restart", output),
     Scenario("frozen", "the process stopped by SIGSTOP: the watchdog restarts it in time", frozen),
     Scenario("disk full", "teaching is refused, lights and log say so, decisions go on", disk_full),
     Scenario("memory", "the memory limit hit: restarted with nothing lost", memory),
