@@ -161,6 +161,7 @@ def _open_history(
             clock,
             report,
             Surroundings(busy=lambda: pipeline.commands_waiting),
+            encoder=parts.learner.binding.encoder_sha256,
         )
     )
     hub.listen(recorder.listen)
@@ -304,8 +305,10 @@ def make_control(
     identity = Identity(folder, manifest.name, manifest.sha256, config.without_passwords())
     outside = OutsidePictures(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, manifest.input_size)
     heat_maps = HeatMapper(encoder, manifest, learner)
-    visits = None if recorder is None else lambda: recorder.store
-    return Control(pipeline, learner, hub, pictures, clock, identity, heat_maps, outside, visits, config.history)
+    control = Control(pipeline, learner, hub, pictures, clock, identity, heat_maps, outside)
+    if recorder is not None:
+        control.keep_history(lambda: recorder.store, config.history)
+    return control
 
 
 def _viewer(manifest: "ModelManifest") -> Crop:

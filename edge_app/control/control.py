@@ -40,8 +40,7 @@ from edge_app.pipeline.commands import (
     MergeClasses,
     RelabelExamples,
     RenameClass,
-    StoredPicture,
-    TeachableFrame,
+    Teachable,
     TeachPictures,
     Undo,
 )
@@ -109,13 +108,8 @@ class Control:
         identity: Identity,
         heat_maps: HeatMapper,
         outside: OutsidePictures,
-        visits: FindStore | None = None,
-        history_config: "HistoryConfig | None" = None,
     ) -> None:
-        """`hub` must receive the pipeline's events; `pictures` must show its frames.
-
-        `visits` and `history_config`: the history, None: the device keeps none.
-        """
+        """`hub` must receive the pipeline's events; `pictures` must show its frames."""
         self._pipeline = pipeline
         self._learner = learner
         self._hub = hub
@@ -128,8 +122,6 @@ class Control:
         self.identity = identity
         self._started_ns = clock.monotonic_ns()
         self._history: DeviceHistory | None = None
-        if visits is not None and history_config is not None:
-            self._history = DeviceHistory(visits, history_config, outside, self._teach)
         self._requests = Requests()
         self.restart: Callable[[], None] | None = None
         """Asks for a restart of the device in this process; its owner sets it. None: it cannot be restarted."""
@@ -261,6 +253,10 @@ class Control:
         return self._learner.thumbnail(example)
 
     # The history
+
+    def keep_history(self, find: FindStore, config: "HistoryConfig") -> None:
+        """Give the clients the history; `find` returns its open database."""
+        self._history = DeviceHistory(find, config, self._outside, self._teach, self._class_of)
 
     @property
     def history(self) -> DeviceHistory:
@@ -431,9 +427,7 @@ class Control:
             with suppress(Busy):  # the examples are stored; only their announcement is late
                 self._correct(FollowImport(action, source=source))
 
-    def _teach(
-        self, label: str, frames: Sequence[TeachableFrame | StoredPicture], source: str, request: str | None = None
-    ) -> list[Taught]:
+    def _teach(self, label: str, frames: Sequence[Teachable], source: str, request: str | None = None) -> list[Taught]:
         pictures, asked_ns = tuple(frames), self._clock.monotonic_ns()
         taught: list[Taught] = self._ask(TeachPictures(label, pictures, asked_ns, request, source=source))
         return taught
@@ -460,6 +454,12 @@ class Control:
             if done.cancel():
                 raise Busy(f"it was not carried out within {WAIT_S:g} s; nothing was changed, try again") from error
             return done.result()  # it has begun, so its outcome must be reported
+
+    def _class_of(self, example: int) -> str | None:
+        try:
+            return self._learner.example(example).label
+        except InputError:
+            return None
 
     def _recall(self) -> None:
         """Remember the requests of earlier runs, as far as the newest examples show them."""

@@ -24,6 +24,8 @@ KEPT = 24
 
 FindStore = Callable[[], HistoryStore | None]
 """Returns the open database; None while it cannot be opened."""
+ClassOf = Callable[[int], str | None]
+"""Returns the class of a stored example; None: there is no such example."""
 TeachStored = Callable[[str, Sequence[StoredPicture], str], list[Taught]]
 """Class, pictures and who asks -> the examples that they became. All or none, as one action."""
 
@@ -31,8 +33,11 @@ TeachStored = Callable[[str, Sequence[StoredPicture], str], list[Taught]]
 class DeviceHistory:
     """The visits of a running device; safe to use from any thread."""
 
-    def __init__(self, find: FindStore, config: HistoryConfig, outside: OutsidePictures, teach: TeachStored) -> None:
+    def __init__(
+        self, find: FindStore, config: HistoryConfig, outside: OutsidePictures, teach: TeachStored, class_of: ClassOf
+    ) -> None:
         self._find = find
+        self._class_of = class_of
         self.picture_role = cast(Role, config.picture_role)
         """The role that a client needs to see pictures."""
         self.state: HistoryState = "on" if config.pictures else "without pictures"
@@ -82,10 +87,11 @@ class DeviceHistory:
             visit, jpeg, embedding = self.store.visit(number), self.store.picture(number), self.store.embedding(number)
         except InputError as error:
             raise VisitGone(f"{error}. Nothing was taught") from error
-        if visit.taught is not None:
+        # the examples decide: the history follows an undo some seconds later
+        if visit.example is not None and (label := self._class_of(visit.example)) is not None:
             raise InputError(
-                f"visit {number} was taught as {visit.taught}: move its example, {visit.example}, to another class "
-                "instead. Nothing was taught"
+                f"visit {number} was taught as {label}: move its example, {visit.example}, to another class instead. "
+                "Nothing was taught"
             )
         if jpeg is None:
             raise VisitGone(f"visit {number} has no picture, so it cannot be taught. Nothing was taught")

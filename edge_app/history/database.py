@@ -23,7 +23,9 @@ CREATE TABLE places (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE labels (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE runs (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  first_visit INTEGER NOT NULL  -- visits of this run have this id or a higher one
+  first_visit INTEGER NOT NULL,  -- visits of this run have this id or a higher one
+  encoder TEXT NOT NULL,
+  embeddings_from INTEGER NOT NULL  -- embeddings of this visit and later ones are of this encoder
 );
 CREATE TABLE visits (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -16,6 +16,8 @@ LEFT JOIN labels r ON r.id = v.runner_up
 LEFT JOIN labels t ON t.id = v.taught
 """
 """LEFT JOIN keeps visits outermost, in the order of an index."""
+OF_THIS_ENCODER = "q.visit >= (SELECT MAX(embeddings_from) FROM runs)"
+"""Condition on rows of `pictures` named q: the embedding was made by the encoder of the newest run."""
 NEWEST_FIRST = "ORDER BY v.begin_ns DESC, v.id DESC LIMIT ?"
 
 

@@ -89,9 +89,15 @@ class HistoryRecorder(Closing):
         clock: Clock,
         report: Report,
         surroundings: Surroundings | None = None,
+        *,
+        encoder: str = "",
     ) -> None:
-        """Open the database where that is possible; where not, that is reported and tried again."""
+        """Open the database where that is possible; where not, that is reported and tried again.
+
+        `encoder` identifies the model that makes the embeddings.
+        """
         self._path, self._config, self._tracker, self._frames = path, config, tracker, frames
+        self._encoder = encoder
         self._clock, self._report, self._around = clock, report, surroundings or Surroundings()
         # held for microseconds: the stages' threads take it for every decision
         self._lock = threading.Lock()
@@ -270,7 +276,7 @@ class HistoryRecorder(Closing):
         store = HistoryStore.open(self._path)
         earliest_ns = store.newest_ns()
         self._run_clock = RunClock(self._clock, self._around.wall, earliest_ns, self._around.synchronised)
-        self._run = store.begin_run()
+        self._run = store.begin_run(self._encoder)
         self._store = store
         return store
 

@@ -143,15 +143,16 @@ class HistoryStore(Closing):
         return None if found is None else bytes(found)
 
     def embedding(self, visit: int) -> bytes | None:
-        """Return the embedding of the same frame, uint8 (n,) as bytes; None: the visit has no picture.
+        """Return the embedding of the same frame, uint8 (n,) as bytes.
 
-        Raises InputError when there is no such visit.
+        None: the visit has no picture, or was encoded by another encoder than that of the newest run. Raises
+        InputError when there is no such visit.
         """
-        found = self._of_picture("embedding", visit)
+        found = self._of_picture(f"CASE WHEN {queries.OF_THIS_ENCODER} THEN embedding END", visit)
         return None if found is None else bytes(found)
 
-    def _of_picture(self, column: str, visit: int) -> Any:
-        rows = self._read(f"SELECT {column} FROM pictures WHERE visit = ?", (visit,))  # noqa: S608 our own names
+    def _of_picture(self, value: str, visit: int) -> Any:
+        rows = self._read(f"SELECT {value} FROM pictures q WHERE visit = ?", (visit,))  # noqa: S608 our own names
         if not rows:
             self.visit(visit)
             return None
@@ -190,14 +191,11 @@ class HistoryStore(Closing):
         """
         where, values = queries.condition(VisitFilter(unknown=True, place=place, unsure=True))
         sql = f"""SELECT v.id, q.embedding FROM visits v CROSS JOIN pictures q ON q.visit = v.id WHERE {where}
-                  {queries.NEWEST_FIRST}"""  # noqa: S608
+                  AND {queries.OF_THIS_ENCODER} {queries.NEWEST_FIRST}"""  # noqa: S608
         rows = self._read(sql, (*values, MOST_GROUPED))[::-1]
         if not rows:
             return []
-        # another encoder was in use before: its embeddings cannot be compared with the newest
-        length = len(rows[-1][1])
-        rows = [row for row in rows if len(row[1]) == length]
-        embeddings = np.frombuffer(b"".join(row[1] for row in rows), np.uint8).reshape(len(rows), length)
+        embeddings = np.frombuffer(b"".join(row[1] for row in rows), np.uint8).reshape(len(rows), -1)
         ids = [row[0] for row in rows]
         return group(ids, embeddings) if alike is None else group(ids, embeddings, alike)
 
@@ -207,12 +205,19 @@ class HistoryStore(Closing):
 
     # Recording
 
-    def begin_run(self) -> int:
-        """Return the number of a new run; visits that an earlier run left open are closed."""
+    def begin_run(self, encoder: str = "") -> int:
+        """Return the number of a new run; visits that an earlier run left open are closed.
+
+        `encoder` identifies the model whose embeddings are stored from now on; those of another one are not used.
+        """
         with self._changing("begin a run") as db:
             db.execute("UPDATE visits SET open = 0 WHERE open = 1")
             row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'visits'").fetchone()
-            run = db.execute("INSERT INTO runs (first_visit) VALUES (?)", (int(row[0]) + 1 if row else 1,)).lastrowid
+            first = int(row[0]) + 1 if row else 1
+            last = db.execute("SELECT encoder, embeddings_from FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+            since = last[1] if last is not None and last[0] == encoder else first
+            sql = "INSERT INTO runs (first_visit, encoder, embeddings_from) VALUES (?, ?, ?)"
+            run = db.execute(sql, (first, encoder, since)).lastrowid
             # an old run's row has no use: its clock cannot be corrected any more
             db.execute("DELETE FROM runs WHERE id < ?", (run,))
         return int(run or 0)

@@ -45,6 +45,9 @@ class StoredPicture(NamedTuple):
     sequence: None = None
 
 
+Teachable = TeachableFrame | StoredPicture
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Command:
     source: str
@@ -69,7 +72,7 @@ class TeachPictures(_Command):
     """Teach pictures as examples of one class: all or none, as one action."""
 
     label: str
-    pictures: tuple[TeachableFrame | StoredPicture, ...]
+    pictures: tuple[Teachable, ...]
     asked_ns: int
     """Monotonic clock."""
     request: str | None = None

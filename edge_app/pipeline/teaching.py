@@ -27,8 +27,8 @@ from edge_app.pipeline.commands import (
     MergeClasses,
     RelabelExamples,
     RenameClass,
-    StoredPicture,
     Teach,
+    Teachable,
     TeachableFrame,
     TeachPictures,
     Undo,
@@ -159,12 +159,7 @@ class Teacher:
         return self._teach(label, [shown], command.source, command.pressed_ns, frame_age_ms=age_ms)
 
     def _teach(
-        self,
-        label: str,
-        pictures: Sequence[TeachableFrame | StoredPicture],
-        source: str,
-        asked_ns: int,
-        **fields: object,
+        self, label: str, pictures: Sequence[Teachable], source: str, asked_ns: int, **fields: object
     ) -> list[Taught]:
         """Store and learn pictures as examples of a class, all or none; `fields` are added to the log entry."""
         new = label not in self._learner.classes()  # stored: the network may still be rebuilt

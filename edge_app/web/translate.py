@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
+import msgspec
+
 from edge_app import control
 from edge_app.history.records import LabelCount, StoredVisit
+from edge_app.history.table import count_row, visit_row
 from edge_app.roles import Role
 from edge_app.storage import records
 from edge_app.web import schema
 
-NS_PER_MS, NS_PER_S = 1_000_000, 1_000_000_000
+NS_PER_MS = 1_000_000
 OCTAVE = 1024
 """Units of a novelty."""
 MOST_NAMED = 50
@@ -211,30 +214,12 @@ def moment(one: StoredVisit) -> schema.Moment:
 
 def visit(one: StoredVisit, *, visible: bool = True) -> schema.VisitEntry:
     """Return a visit; `visible`: whether the client may see its picture."""
-    return schema.VisitEntry(
-        id=one.id,
-        place=one.place,
-        label=one.label,
-        begin_ms=one.begin_ns // NS_PER_MS,
-        end_ms=one.end_ns // NS_PER_MS,
-        seconds=round(one.duration_ns / NS_PER_S, 3),
-        frames=one.frames,
-        confidence=round(one.confidence, 4),
-        mean_confidence=round(one.mean_confidence, 4),
-        runner_up=one.runner_up,
-        novelty=round(one.novelty / OCTAVE, 3),
-        unsure=one.unsure,
-        open=one.open,
-        clock=cast(schema.ClockWord, one.clock.name.lower()),
-        picture=one.picture and visible,
-        taught=one.taught,
-        example=one.example,
-    )
+    return msgspec.convert(visit_row(one._replace(picture=one.picture and visible)), schema.VisitEntry)
 
 
 def count(one: LabelCount) -> schema.VisitCount:
     """Return the visits of a label in an hour or a day."""
-    return schema.VisitCount(one.begin_ns // NS_PER_MS, one.label, one.visits, round(one.duration_ns / NS_PER_S, 3))
+    return msgspec.convert(count_row(one), schema.VisitCount)
 
 
 def event(one: control.Event) -> tuple[str, Any]:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from edge_app.control import Control
 from edge_app.errors import InputError
 from edge_app.history.records import StoredVisit, VisitFilter
+from edge_app.history.table import NS_PER_MS, cells, visit_row
 from edge_app.roles import allows
 from edge_app.web import schema, translate
 from edge_app.web.calls import Call
@@ -21,12 +22,9 @@ from edge_app.web.responses import CSV, JSON, ApiError, jpeg_response
 from edge_app.web.services import Services
 from edge_app.web.threads import in_thread
 
-NS_PER_MS = translate.NS_PER_MS
 ALL = VisitFilter()
 ROWS_AT_ONCE = 500
 """Rows of an export that are made at a time."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings of a text that spreadsheets take for a formula."""
 
 
 def visits(control: Control, call: Call) -> schema.Visits:
@@ -157,8 +155,7 @@ def csv_chunks(rows: Iterator[StoredVisit]) -> Iterator[bytes]:
     writer = csv.writer(text)
     writer.writerow(schema.VisitEntry.__struct_fields__)
     while some := list(islice(rows, ROWS_AT_ONCE)):
-        entries = (translate.visit(one) for one in some)
-        writer.writerows([_cell(value) for value in msgspec.structs.astuple(entry)] for entry in entries)
+        writer.writerows(cells(visit_row(one)) for one in some)
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()
@@ -172,12 +169,6 @@ def json_chunks(rows: Iterator[StoredVisit]) -> Iterator[bytes]:
         yield start + b",\n".join(msgspec.json.encode(translate.visit(one)) for one in some)
         start = b",\n"
     yield (b"" if start == b",\n" else start) + b'],"cursor":null}'
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 # Inside

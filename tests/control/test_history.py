@@ -69,6 +69,15 @@ def test_a_visit_is_taught_once(device: Device) -> None:
     assert device.learner.classes() == {"mug": 1}
 
 
+def test_a_visit_can_be_taught_again_as_soon_as_that_was_undone(device: Device) -> None:
+    (number,) = device.see(record(None))
+    device.control.teach_visits([number], "mug")
+    device.control.undo()
+    assert device.control.history.store.visit(number).taught == "mug"  # the recorder has not followed yet
+    (again,) = device.control.teach_visits([number], "pen")
+    assert device.control.history.store.visit(number)[-2:] == ("pen", again.example)
+
+
 def test_two_clients_that_teach_the_same_visit_at_once_teach_it_once(device: Device) -> None:
     (number,) = device.see(record(None))
     done: list[object] = []

@@ -206,6 +206,19 @@ def test_unknown_visits_are_grouped_until_they_are_taught(path: Path) -> None:
         assert store.groups("nowhere") == []
 
 
+def test_embeddings_of_another_encoder_are_not_used(path: Path) -> None:
+    with filled(path) as store:
+        run = store.begin_run("other")
+        assert (store.embedding(2), store.picture(2)) == (None, b"jpeg")
+        assert store.groups() == []
+        first, second = store.add([record(visit(None, 200 + n)) for n in range(2)], run, UNCHECKED)
+        assert sorted(store.groups()[0].visits) == [first, second]
+        store.begin_run("other")
+        assert store.embedding(first) is not None
+        store.begin_run()
+        assert store.embedding(first) is None
+
+
 def test_a_damaged_file_is_named_and_can_be_set_aside(path: Path) -> None:
     filled(path).close()
     path.write_bytes(b"no database at all" * 1000)

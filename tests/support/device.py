@@ -69,18 +69,9 @@ class Device:
         outside = OutsidePictures(make_preprocess(), self.encoder, SIDE)
         config = history or HistoryConfig()
         self.visits: HistoryStore | None = HistoryStore.open(history_path(folder)) if config.enabled else None
-        self.control = Control(
-            self.pipeline,
-            learner,
-            self.hub,
-            pictures,
-            self.clock,
-            identity,
-            heat_maps,
-            outside,
-            (lambda: self.visits) if config.enabled else None,
-            config,
-        )
+        self.control = Control(self.pipeline, learner, self.hub, pictures, self.clock, identity, heat_maps, outside)
+        if config.enabled:
+            self.control.keep_history(lambda: self.visits, config)
         self.control.listen(self._keep)
 
     def _keep(self, event: Any) -> None:
