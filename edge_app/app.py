@@ -32,6 +32,8 @@ SWITCH_S = 0.0005
 long."""
 STOP_S = 3.0
 """Time for the stages to stop. The state is saved afterwards; the whole stop takes less than 5 s."""
+STEP_S = 300
+"""A step of the start may take so long, as the whole of it by TimeoutStartSec of the unit: then it hangs."""
 RESTORED = "a backup is restored"
 """Why the device stops in order to start again."""
 
@@ -60,7 +62,8 @@ class _ServiceStart:
         self._ping = {"WATCHDOG": 1} if again else {}
 
     def say(self, status: str) -> None:
-        self._notifier.send(**self._ping, STATUS=status)
+        # a slow step that goes on is no reason to end the start: compiling, and replaying a large state
+        self._notifier.send(**self._ping, EXTEND_TIMEOUT_USEC=STEP_S * 1_000_000, STATUS=status)
 
     @property
     def stop_requested(self) -> bool:

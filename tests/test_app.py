@@ -176,6 +176,7 @@ def test_a_stage_that_hangs_stops_the_pings_and_the_stop_still_saves_the_state(
     ]
     assert len(slow_steps) > 1
     assert not any("WATCHDOG" in message for message in slow_steps), "a ping would set the watchdog off too soon"
+    assert all(message["EXTEND_TIMEOUT_USEC"] == "300000000" for message in slow_steps[1:])
     assert "WATCHDOG" not in heard[-1]
     assert "stage_silent" in caplog.text
     with Store.open(database_path(tmp_path / "state")) as store:

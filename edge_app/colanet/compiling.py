@@ -6,16 +6,18 @@ first call. Here each of these only makes the start slower. A file holds machine
 each carries a digest, so that a flipped bit causes no wrong results and no crash. Numba identifies a cached kernel by
 its own source file, so kernels that call one another must be in one file: else an outdated one may stay in the cache.
 
-FunctionCache, IndexDataCacheFile and Dispatcher are private classes of numba: only this module uses them, and
+FunctionCache, IndexDataCacheFile, Dispatcher and its events are numba's own: only this module uses them, and
 pyproject.toml bounds numba's version.
 """
 
 import hashlib
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numba
+from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 
@@ -86,6 +88,29 @@ class _TolerantCache(FunctionCache):  # type: ignore[misc]
             self.flush()
         except OSError:
             return
+
+
+class _Counting(event.Listener):  # type: ignore[misc]
+    def __init__(self, report: Callable[[int], None]) -> None:
+        self._report = report
+        self._begun = 0
+
+    def on_start(self, begun: object) -> None:
+        self._begun += 1
+        self._report(self._begun)
+
+    def on_end(self, ended: object) -> None:
+        """Nothing: the next function that is compiled tells that this one is done."""
+
+
+@contextmanager
+def reported(report: Callable[[int], None]) -> Iterator[None]:
+    """Call `report` with the number of each function that begins to be compiled in the block, from 1 on.
+
+    One that is read from the cache does not count.
+    """
+    with event.install_listener("numba:compile", _Counting(report)):
+        yield
 
 
 def is_compiled(value: object) -> bool:

@@ -10,16 +10,20 @@ import pytest
 from edge_app.colanet import compiling
 
 KERNELS = """\
-from edge_app.colanet.compiling import compiled
+from edge_app.colanet.compiling import compiled, reported
 
 @compiled()
 def twice(x):
     return 2 * x
 
 if __name__ == "__main__":
-    import sys
-    assert twice(21) == 42
-    print(sum(twice.stats.cache_hits.values()), sum(twice.stats.cache_misses.values()), twice.stats.cache_path)
+    told = []
+    with reported(told.append):
+        assert twice(21) == twice(21) == 42
+    assert twice(1.5) == 3  # compiled anew, and told nobody
+    hits, misses = (sum(found.values()) for found in (twice.stats.cache_hits, twice.stats.cache_misses))
+    assert told == ([] if hits else [1])
+    print(hits, misses, twice.stats.cache_path)
 """
 
 

@@ -34,6 +34,40 @@ def test_it_installs_teaches_decides_upgrades_and_goes(
         system.write_transcript("deb")
 
 
+@pytest.mark.skipif(shutil.which("systemd-nspawn") is None, reason="needs systemd-nspawn, of systemd-container")
+def test_its_service_starts_survives_an_upgrade_and_goes(
+    packages: dict[str, Path], photographs: dict[str, Path], tmp_path: Path
+) -> None:
+    with roots.booted("bookworm", tmp_path) as system:
+        for package in packages.values():
+            shutil.copy(package, system.root / "srv")
+        for name, picture in photographs.items():
+            (system.root / "srv" / "things" / name).mkdir(parents=True)
+            shutil.copy(picture, system.root / "srv" / "things" / name)
+        (earlier, now) = [f"/srv/{package.name}" for package in packages.values()]
+        apt = ("apt-get", "-y", "-qq", "-oDpkg::Use-Pty=0")
+        system.run(*apt, "install", "--no-install-recommends", earlier)
+        first = _service(system)
+        system.run("edge-app", "teach", "--live", "--folder", "/srv/things")
+        system.run(*apt, "install", now)
+        assert _service(system) != first
+        assert json.loads(system.run("edge-app", "status", "--json"))["classes"] == ["cat", "cup"]
+        system.run(*apt, "remove", "edge-app")
+        assert "LoadState=not-found" in system.run("systemctl", "show", "--property=LoadState", "edge-app")
+        assert list((system.root / "var/lib/edge-app").iterdir())
+        system.run(*apt, "purge", "edge-app")
+        assert not (system.root / "var/lib/edge-app").exists()
+        system.write_transcript("service")
+
+
+def _service(system: roots.Chroot) -> str:
+    """Return the process of the service, which runs."""
+    told = system.run("systemctl", "show", "--property=ActiveState,MainPID,StatusText,NRestarts", "edge-app")
+    assert "ActiveState=active" in told
+    assert "NRestarts=0" in told
+    return re.findall(r"MainPID=(\d+)", told)[0]
+
+
 def _not_over_another_environment(system: roots.Chroot, package: str) -> None:
     other = system.root / "opt" / "edge-app"
     other.mkdir()

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BASE = ("procps", "python3", "systemd", "udev")
+BOOTED = (*BASE, "dbus", "systemd-sysv")
+BOOT_S = 120
 NOISE = ("INFO: Created TensorFlow", "Selecting previously", "Preparing to unpack", "(Reading database", "debconf: ")
 """Beginnings of lines that say nothing of edge-app."""
 BOUND = ("proc", "dev", "sys")
@@ -28,7 +31,7 @@ class Chroot:
         start = time.monotonic()
         clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
         done = subprocess.run(
-            ["unshare", "--net", "chroot", f"--userspec={user}", str(self.root), *command],
+            [*self.entering(user), *command],
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -42,6 +45,10 @@ class Chroot:
         self.transcript.append(f"{prompt} {' '.join(command)}{took}\n{done.stdout}".rstrip())
         assert done.returncode == 0, self.transcript[-1]
         return done.stdout
+
+    def entering(self, user: str) -> list[str]:
+        """Return the beginning of a command that runs another in the root file system."""
+        return ["unshare", "--net", "chroot", f"--userspec={user}", str(self.root)]
 
     def write_transcript(self, name: str) -> None:
         """Write the transcript to build/ways-in/NAME.txt, and with KEEP=1 into its place in docs/ways-in.md."""
@@ -58,6 +65,19 @@ class Chroot:
             )
             assert count == 1, f"{page} has lost the marks of {name}"
             page.write_text(filled)
+
+
+class Booted(Chroot):
+    """A root file system with a systemd of its own, in a container without network."""
+
+    def __init__(self, root: Path, init: int) -> None:
+        super().__init__(root)
+        self._init = init
+
+    def entering(self, user: str) -> list[str]:
+        """Return the beginning of a command that runs another in the container; `user` is root, or one of its users."""
+        command = ["nsenter", f"--target={self._init}", "--all"]
+        return command if user == "root" else [*command, "runuser", f"--user={user}", "--"]
 
 
 def base_root(suite: str, packages: tuple[str, ...] = BASE) -> Path:
@@ -88,6 +108,38 @@ def chroot(suite: str, scratch: Path) -> Iterator[Chroot]:
     finally:
         done = [subprocess.run(["umount", "-R", "-l", path], check=False).returncode for path in reversed(mounted)]
         if not any(done):  # never remove what is still mounted
+            shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def booted(suite: str, scratch: Path) -> Iterator[Booted]:
+    """Boot a fresh copy of a root file system, and yield it when its systemd is ready; removed at the end."""
+    root, address = scratch / f"{suite}-booted", scratch / "ready"
+    subprocess.run(["cp", "-a", "--reflink=auto", str(base_root(suite, BOOTED)), str(root)], check=True)
+    # --register, --keep-unit: this machine may have no systemd; --notify-ready: READY=1 when the one inside is up
+    command = ["systemd-nspawn", "--quiet", f"--directory={root}", "--boot", "--private-network", "--notify-ready=yes"]
+    command += ["--register=no", "--keep-unit", "--console=pipe"]
+    log = scratch / "boot.log"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, log.open("wb") as output:
+        manager.bind(str(address))
+        manager.settimeout(BOOT_S)
+        environ = os.environ | {"NOTIFY_SOCKET": str(address)}
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ)
+        try:
+            while b"READY=1" not in manager.recv(4096).split(b"\n"):
+                pass
+            init = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
+            yield Booted(root, int(init))
+        except TimeoutError as error:
+            raise AssertionError(f"systemd was not ready after {BOOT_S} s:\n{log.read_text()[-2000:]}") from error
+        finally:
+            # an orderly shutdown of the container
+            process.terminate()
+            try:
+                process.wait(BOOT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
             shutil.rmtree(root, ignore_errors=True)
 
 

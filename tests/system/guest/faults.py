@@ -157,15 +157,9 @@ def cold(bench: Bench) -> Figures:
         run("systemctl", start, UNIT)
         bench.service.wait_ready()
         times.append(bench.service.seconds())
-    limit_s = int(_usec(bench.service.get("TimeoutStartUSec")))
-    require(times[0] < limit_s, f"a cold start took {times[0]:.0f} s, TimeoutStartSec is {limit_s} s")
-    return {"cold_ready_s": round(times[0], 1), "warm_ready_s": round(times[1], 1), "timeout_start_s": limit_s}
-
-
-def _usec(text: str) -> float:
-    """Return seconds for systemd's `5min`, `1min 30s`, `10s`."""
-    units = {"h": 3600, "min": 60, "s": 1}
-    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(h|min|s)", text))
+    # each kernel that is compiled extends TimeoutStartSec, so the start may take as long as the host makes it take
+    require(times[1] < times[0], f"a start with compiled kernels took {times[1]:.0f} s, without them {times[0]:.0f} s")
+    return {"cold_ready_s": round(times[0], 1), "warm_ready_s": round(times[1], 1)}
 
 
 def contracts(bench: Bench) -> Figures:
