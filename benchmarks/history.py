@@ -292,18 +292,13 @@ def pages(folder: Path, visits: int) -> dict[str, Any]:
                 label=LABELS[7], unsure=True, from_ns=middle_ns, before_ns=middle_ns + day_ns
             ),
         }
-        times = {name: milliseconds(lambda wanted=wanted: store.page(wanted)) for name, wanted in filters.items()}
-        times["unsure_first"] = milliseconds(lambda: store.page(unsure_first=True))
-        deep = store.page(VisitFilter(before_ns=middle_ns)).cursor
-        times["far_down"] = milliseconds(lambda: store.page(cursor=deep))
+        times = page_times(store, filters, middle_ns)
         others = {
             "counts_of_a_day_by_hour": milliseconds(lambda: store.counts("hour", middle_ns, middle_ns + day_ns)),
             "groups_of_unknown": milliseconds(store.groups),
         }
-        began = time.monotonic()
-        bound = HistoryConfig().most_bytes
-        gone = store.trim(bound, None)
-        trimmed_s = time.monotonic() - began
+        bound, began = HistoryConfig().most_bytes, time.monotonic()
+        gone, trimmed_s = store.trim(bound, None), time.monotonic() - began
         files = sum(path.stat().st_size for path in folder.iterdir())
         return {
             "visits": visits,
@@ -316,6 +311,15 @@ def pages(folder: Path, visits: int) -> dict[str, Any]:
             "visits_deleted": gone,
             "seconds_to_delete": round(trimmed_s, 1),
         }
+
+
+def page_times(store: HistoryStore, filters: dict[str, VisitFilter], middle_ns: int) -> dict[str, Any]:
+    """Return the times of a page of each filter, in the other order, and far from the newest."""
+    times = {name: milliseconds(lambda wanted=wanted: store.page(wanted)) for name, wanted in filters.items()}
+    times["unsure_first"] = milliseconds(lambda: store.page(unsure_first=True))
+    deep = store.page(VisitFilter(before_ns=middle_ns)).cursor
+    times["far_down"] = milliseconds(lambda: store.page(cursor=deep))
+    return times
 
 
 def main() -> int:

@@ -53,25 +53,21 @@ class Bridge(Closing):
     ) -> None:
         """`folder` keeps decided offers and retained topics; `monotonic` gives nanoseconds. Raises RuntimeMissing."""
         self._control = control
-        self._config = settings.config
-        self._settings = settings
-        self._monotonic = monotonic
-        self._topics = settings.topics
+        self._config, self._settings = settings.config, settings
+        self._monotonic, self._topics = monotonic, settings.topics
         self._debouncer = Debouncer(settings.config.hold_s)
         self._publishing = threading.Lock()  # number and order of events agree, whoever publishes them
         self._run_id = secrets.token_hex(4)  # numbers begin again: it tells a restart from a loss
         self._events = self._labels = 0
-        self._picture_due = False
+        self._picture_due = self._classes_due = False
         self._published_frame: int | None = None
         """The newest frame that was published, and that a client may want to teach."""
-        self._health_ns = self._measures_ns = 0
+        self._health_ns = self._measures_ns = self._today_ns = 0
         self._condition: dict[str, Any] = {}
-        self._classes_due = False
         self._announced: dict[str, bytes] | None = None
         self._announced_classes: dict[str, None] = {}
         """Classes that were announced since the start, in order."""
-        self._today_ns = 0
-        self._counting = True
+        self._counting = False
         """Whether the device counts visits."""
         self._stop_listening: Callable[[], None] = lambda: None
         # the broker publishes it when the connection breaks off

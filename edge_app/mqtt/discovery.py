@@ -91,12 +91,7 @@ def announcement(
     node = node_of(topics.device)
     found = _readings(topics)
     if pictures:
-        found["image", "picture"] = {
-            "name": "Picture",
-            "image_topic": topics.own("picture"),
-            "content_type": "image/jpeg",
-            "icon": "mdi:camera",
-        }
+        found |= _picture(topics)
     if commands:
         found |= _controls(topics, classes)
     if history:
@@ -111,21 +106,22 @@ def announcement(
         if platform != "image":  # the only component without a quality of service
             values["qos"] = 1
         components[entity] = shared | values
-    device = {
-        "identifiers": [node],
-        "name": name,
-        "manufacturer": "edge-app",
-        "model": "A camera that learns",
-        "sw_version": __version__,
-    }
-    if page:
-        device["configuration_url"] = page
-    return to_json({"device": device, "origin": ORIGIN, "components": components})
+    return to_json({"device": _device(node, name, page), "origin": ORIGIN, "components": components})
+
+
+def _device(node: str, name: str, page: str) -> dict[str, Any]:
+    about = {"identifiers": [node], "name": name, "manufacturer": "edge-app", "model": "A camera that learns"}
+    return about | {"sw_version": __version__} | ({"configuration_url": page} if page else {})
 
 
 def _slug(name: str) -> str:
     """Return a name as a part of an entity's id."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "edge_app"
+
+
+def _picture(topics: Topics) -> dict[tuple[str, str], dict[str, Any]]:
+    about = {"image_topic": topics.own("picture"), "content_type": "image/jpeg", "icon": "mdi:camera"}
+    return {("image", "picture"): {"name": "Picture"} | about}
 
 
 def _readings(topics: Topics) -> dict[tuple[str, str], dict[str, Any]]:

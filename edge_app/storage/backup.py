@@ -81,11 +81,7 @@ def write_backup(
             store.backup(copy)
             files = {DATABASE: _pack(archive, copy)}
             if history and history_path(folder).is_file():
-                uri = f"{history_path(folder).absolute().as_uri()}?mode=ro"
-                visits = Path(name) / HISTORY
-                with closing(sqlite3.connect(uri, uri=True)) as source:
-                    copy_database(source, visits)
-                files[HISTORY] = _pack(archive, visits)
+                files[HISTORY] = _pack(archive, _copy_of_history(folder, Path(name)))
             for companion in COMPANIONS:
                 if (folder / companion).is_file():
                     files[companion] = _pack(archive, folder / companion)
@@ -105,6 +101,14 @@ def write_backup(
             archive.writestr(entry(MANIFEST, zipfile.ZIP_DEFLATED), text_)
             archive.writestr(entry(MANIFEST_SUM), hashlib.sha256(text_).hexdigest() + "\n")
     return BackedUp(sum(classes.values()), len(classes))
+
+
+def _copy_of_history(folder: Path, work: Path) -> Path:
+    """Copy the visits of a state folder, which may be written meanwhile, to the folder `work`; return the copy."""
+    uri = f"{history_path(folder).absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True)) as source:
+        copy_database(source, work / HISTORY)
+    return work / HISTORY
 
 
 def _pack(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:

@@ -18,7 +18,6 @@ def exposition(
         lines.append(f"# TYPE edge_app_{name} {kind}")
         lines.extend(f"edge_app_{name}{labels} {value:.15g}" for labels, value in values)
 
-    reports = list(classes)
     add("info", "gauge", "The program.", (f'{{version="{_escaped(status.version)}"}}', 1))
     add("up_seconds", "gauge", "Seconds since the start.", ("", status.uptime_s))
     add("healthy", "gauge", "1 when the device is well.", ("", status.health.ok))
@@ -38,7 +37,7 @@ def exposition(
     add("slowed", "gauge", "1 while the rate is lowered because of the temperature.", ("", status.slowed))
     add("rebuilding", "gauge", "1 while a correction is not in use yet.", ("", status.rebuilding))
     add("taught_total", "counter", "Examples taught since the start.", ("", status.learnt))
-    named = [(f'{{class="{_escaped(one.label)}"}}', one) for one in reports]
+    named = [(f'{{class="{_escaped(one.label)}"}}', one) for one in classes]
     add("class_examples", "gauge", "Stored examples.", *((mark, one.examples) for mark, one in named))
     add("class_enough", "gauge", "1 when shown enough.", *((mark, one.accuracy.enough) for mark, one in named))
     # class="": unknown; a class may have any name but this
