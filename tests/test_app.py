@@ -24,6 +24,7 @@ from edge_app.pipeline import stage
 from edge_app.pipeline.encode import Encode
 from edge_app.pipeline.events import Decided
 from edge_app.pipeline.stage import StageFailed
+from edge_app.simulation.devices import SimulatedOutputs
 from edge_app.storage.folder import database_path
 from edge_app.storage.records import Entry, NewExample
 from edge_app.storage.store import Store
@@ -166,8 +167,14 @@ def test_a_stage_that_hangs_stops_the_pings_and_the_stop_still_saves_the_state(
     listener = threading.Thread(target=listen)
     listener.start()
     environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000000"}
+    config = tmp_path / "config.toml"
+    config.write_text('[outputs]\nuri = "sim:siren,lamp"\non_at_start = ["siren"]\non_at_stop = ["lamp"]\n')
+    lines: list[SimulatedOutputs] = []
+    close = SimulatedOutputs.close
+    monkeypatch.setattr(SimulatedOutputs, "close", lambda self: (lines.append(self), close(self)))
     with pytest.raises(StageFailed, match=r"the stages encode did not stop within 0\.5 s; the state is saved"):
-        app.run(source(tmp_path / "state", **environ), seconds=60)
+        app.run(source(tmp_path / "state", path=config, **environ), seconds=60)
+    assert [one.levels for one in lines] == [{"siren": False, "lamp": True}], "no output is left on"
     listener.join(30)
     manager.close()
     released.set()

@@ -18,7 +18,8 @@ def check_lines(system: System, what: str, uri: str, load_library: Callable[[], 
         return
     scheme = split_scheme(uri)[0]
     if scheme == "sim":
-        yield Finding(what, "warning", f"simulated ({uri})", f"set uri in [{what}]: docs/buttons.md")
+        page = "rules" if what == "outputs" else "buttons"
+        yield Finding(what, "warning", f"simulated ({uri})", f"set uri in [{what}]: docs/{page}.md")
         return
     if scheme != "gpio":
         yield Finding(what, "ok", f"{uri}: nothing to check")

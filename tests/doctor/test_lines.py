@@ -70,6 +70,13 @@ def test_lights_and_a_code(machine: MakeSystem) -> None:
     assert "bit 1 of the code" in found[2].detail
 
 
+def test_outputs_are_looked_at_like_lights(machine: MakeSystem) -> None:
+    found = looked(machine, "gpio:/dev/gpiochip0?door=4,lamp=9,active=low,inverted=lamp", "outputs")
+    assert [(line.name, line.status) for line in found] == [("outputs", "ok"), ("outputs", "failed")]
+    (simulated,) = looked(machine, "sim:door", "outputs")
+    assert simulated.advice == "set uri in [outputs]: docs/rules.md"
+
+
 def test_no_chip(machine: MakeSystem) -> None:
     (found,) = looked(machine, "gpio:/dev/gpiochip7?cup=4")
     assert (found.status, "there is no /dev/gpiochip7" in found.detail) == ("failed", True)

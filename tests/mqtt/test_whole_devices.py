@@ -134,3 +134,15 @@ def test_without_the_section_the_library_is_not_loaded(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_a_rule_publishes_on_a_topic_of_its_own(
+    tmp_path: Path, broker: Mosquitto, observe: Observe, processes: list[Process]
+) -> None:
+    seen = observe("house/#")
+    rule = '[[rules]]\nname = "tell"\nlabel = "unknown"\ntopic = "house/shelf/seen"\n'
+    processes.append(Process(tmp_path / "shelf", "shelf", broker.port, rule))
+    found = json.loads(seen.last("house/shelf/seen"))
+    assert (found["rule"], found["label"], found["test"]) == ("tell", None, False)
+    assert processes[0].stop() == 0

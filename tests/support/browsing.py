@@ -48,6 +48,15 @@ RACES = ("/api/v1/visits/",)
 """Paths that may be missing: the picture of a visit that was deleted since it was listed."""
 
 
+AXE = """
+const [where, done] = arguments;
+const tell = ({id, nodes}) => `${id}: ${nodes.map((node) => node.target + " " + node.failureSummary)}`;
+axe.run(where, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
+  .then((found) => done(found.violations.map(tell)));
+"""
+"""Script that calls back with what axe finds in a part of the page."""
+
+
 class Keys:
     """Keys as the WebDriver standard codes them."""
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,13 @@ def shared_device(tmp_path_factory: pytest.TempPathFactory, browser: object) -> 
     device.start()
     yield device
     device.stop()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core."""
+    package = pytest.importorskip("axe_core_python", reason="axe-core is not installed: pip install -e '.[dev]'")
+    return resources.files(package).joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -1,31 +1,18 @@
 """Accessibility: phone and desktop, light and dark, keyboard and screen reader."""
 
-from importlib import resources
 from itertools import pairwise
 
 import pytest
 
-from support.browsing import Keys
+from support.browsing import AXE, Keys
 
 pytestmark = pytest.mark.slow
 
-AXE = """
-const [where, done] = arguments;
-const tell = ({id, nodes}) => `${id}: ${nodes.map((node) => node.target + " " + node.failureSummary)}`;
-axe.run(where, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
-  .then((found) => done(found.violations.map(tell)));
-"""
 SIZES = {
     "phone": {"width": 360, "height": 740, "mobile": True},
     "tablet": {"width": 820, "height": 1100},
     "desk": {"width": 1440, "height": 900},
 }
-
-
-@pytest.fixture(scope="module")
-def axe():
-    package = pytest.importorskip("axe_core_python", reason="axe-core is not installed: pip install -e '.[dev]'")
-    return resources.files(package).joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
