@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from edge_app.control import Rejected
+from edge_app.history.records import VisitRecord
 from edge_app.mqtt import connection
 from edge_app.mqtt.outbox import MAX_IN_FLIGHT
 from support.house import House
 from support.mosquitto import Mosquitto, Observer
+from support.visits import visit
 
 Observe = Callable[..., Observer]
 
@@ -49,6 +51,18 @@ def test_it_tells_decisions_health_classes_and_that_it_is_there(
         assert seen.last(own("classes")) == b"{}"
     assert seen.last(own("status"), lambda payload: payload == b"offline")
     assert all(event != "broker_lost" for event in house.reports.events)
+
+
+def test_it_counts_the_visits_of_the_day(tmp_path: Path, broker: Mosquitto, observe: Observe) -> None:
+    seen = observe()
+    with House(tmp_path / "state", broker.port) as house:
+        now = {"begin_ns": time.time_ns(), "duration_ns": 2_000_000_000}
+        house.device.see(*(VisitRecord(visit(label, **now), open=False) for label in ("cup", None, "cup")))
+        house.bridge._today_ns = 0
+        house.bridge.client.wake()
+        today = json.loads(seen.last(house.topics.own("today"), lambda payload: b'"cup"' in payload))
+        assert (today["visits"], today["unknown"]) == (3, 1)
+        assert [(one["label"], one["visits"]) for one in today["classes"]] == [("cup", 2)]
 
 
 def test_what_is_retained_is_there_for_who_comes_later_and_after_a_restart(
