@@ -144,7 +144,7 @@ def portable(text: str) -> tuple[str, list[str]]:
     changed: dict[str, Any] = {}
     for section, values in found.items():
         if section in (known := lists()):
-            changed[section] = [_changed(one, defaults_of(known[section])) for one in values]
+            changed[section] = [_changed(one, {**defaults_of(known[section]), "name": None}) for one in values]
         else:
             changed[section] = _changed(values, defaults[section])
     return tomli_w.dumps({section: values for section, values in changed.items() if values}), left_out
@@ -221,7 +221,7 @@ def _without_passwords(value: Any) -> Any:
 
 
 def _changed(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key == "name" or value != defaults[key]}
+    return {key: value for key, value in values.items() if value != defaults[key]}
 
 
 def _plain(section: Any) -> Any:
