@@ -9,7 +9,7 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -101,8 +101,7 @@ def _post_once(url: str, body: bytes, headers: Mapping[str, str], policy: Policy
     where = urlsplit(url)
     tls = where.scheme == "https"
     host, port = where.hostname or "", where.port or (443 if tls else 80)
-    address = _allowed(host, port, policy, resolve)
-    connection = _Connection(host, port, address, policy, tls=tls)
+    connection = _Connection(host, port, _allowed(host, port, policy, resolve), policy, tls=tls)
     # each wait has a limit of its own, and a receiver could answer byte by byte
     timer = threading.Timer(policy.timeout_s, connection.cut)
     timer.daemon = True
@@ -124,13 +123,13 @@ def _post_once(url: str, body: bytes, headers: Mapping[str, str], policy: Policy
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to an address that was checked; the host's name is for the header Host and the certificate."""
+    """A connection to one of the addresses that were checked; the host's name is for Host and the certificate."""
 
-    def __init__(self, host: str, port: int, address: str, policy: Policy, *, tls: bool) -> None:
+    def __init__(self, host: str, port: int, addresses: Sequence[str], policy: Policy, *, tls: bool) -> None:
         super().__init__(host, port, timeout=policy.timeout_s)
         if tls:
             self.default_port = 443
-        self._address = address
+        self._addresses = addresses
         self._context = ssl.create_default_context(cafile=policy.ca_file) if tls else None
         self._plain: socket.socket | None = None
         self.late = False
@@ -138,12 +137,18 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connect, and begin TLS. Raises OSError."""
-        self._plain = socket.create_connection((self._address, self.port), self.timeout)
-        self.sock = self._plain
+        self.sock = self._plain = self._connected()
         if self._context is not None:
             self.sock = self._context.wrap_socket(self._plain, server_hostname=self.host)
         if self.late:
             raise TimeoutError("timed out")
+
+    def _connected(self) -> socket.socket:
+        """Connect to the first address that answers: a network may route one kind and not the other."""
+        for address in self._addresses[:-1]:
+            with suppress(OSError):
+                return socket.create_connection((address, self.port), self.timeout)
+        return socket.create_connection((self._addresses[-1], self.port), self.timeout)
 
     def cut(self) -> None:
         """End the connection from another thread, so that what waits on it fails."""
@@ -154,17 +159,21 @@ class _Connection(http.client.HTTPConnection):
                     one.shutdown(socket.SHUT_RDWR)
 
 
-def _allowed(host: str, port: int, policy: Policy, resolve: Resolve) -> str:
-    """Return the address to connect to. Raises WebhookFailed where the policy allows none."""
+def _allowed(host: str, port: int, policy: Policy, resolve: Resolve) -> list[str]:
+    """Return the addresses that may be connected to. Raises WebhookFailed where the policy allows none."""
     addresses = resolve(host, port)
-    for address in addresses:
-        found = ipaddress.ip_address(address.partition("%")[0])
-        if is_public(address) or (policy.allow_private and not found.is_multicast and not found.is_unspecified):
-            return address
+    allowed = [one for one in addresses if is_public(one) or (policy.allow_private and _is_one_machine(one))]
+    if allowed:
+        return allowed
     raise WebhookFailed(
         f"{host} has the address {', '.join(addresses) or '(none)'}, which is not public: set allow_private = true for "
         "a receiver on this machine or in the local network"
     )
+
+
+def _is_one_machine(address: str) -> bool:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    return not (found.is_multicast or found.is_unspecified)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -1,11 +1,14 @@
 """[outputs], [[rules]] and [[webhooks]] of the configuration -> the rules of a device."""
 
+import logging
 import socket
 from pathlib import Path
 
 from edge_app.config import Config, RuleConfig
+from edge_app.config.acting import ANY, UNKNOWN
 from edge_app.devices import open_outputs
 from edge_app.devices.ports import Clock
+from edge_app.errors import StateNotWritable
 from edge_app.history.visits import VisitTracker, gap_ns
 from edge_app.messages import Report
 from edge_app.pipeline.recent import RecentFrames
@@ -32,12 +35,14 @@ def open_rules(
 ) -> Rules | None:
     """Open outputs and queue; None if the configuration has neither outputs nor rules.
 
-    `folder` is the state's. Raises InputError, DeviceError, RuntimeMissing, StateNotWritable.
+    `folder` is the state's. Raises InputError, DeviceError, RuntimeMissing.
     """
     if not config.rules and not config.outputs.uri:
         return None
 
     def label_of(rule: RuleConfig) -> str:
+        if rule.label in (ANY, UNKNOWN):  # no class that could be renamed
+            return rule.label
         return references.label(f"{REFERENCE}{rule.name}", rule.label)
 
     # files with secrets first: a mistake in them must not leave a line taken
@@ -45,7 +50,7 @@ def open_rules(
     kept = KeptSwitches(folder / FILE, config.rules)
     tracker = VisitTracker(config.camera.place, gap_ns=gap_ns(config))
     engine = RuleEngine(config.rules, tracker, label_of, enabled=kept.switched)
-    queue = MessageQueue(folder, {one.name: one.queue for one in config.webhooks}) if targets else None
+    queue = _open_queue(folder, config, report) if targets else None
     senders = {} if queue is None else {one.config.name: Sender(one, queue, clock, report) for one in targets}
     deliveries = Deliveries(queue, senders, make_jpeg, socket.gethostname(), clock, report)
     try:
@@ -55,3 +60,13 @@ def open_rules(
         deliveries.close()
         raise
     return Rules(engine, lines, outputs, deliveries, kept, recent, clock, report)
+
+
+def _open_queue(folder: Path, config: Config, report: Report) -> MessageQueue:
+    """Open the queue; in memory where the disk is full or cannot be written, which must not keep the device away."""
+    bounds = {one.name: one.queue for one in config.webhooks}
+    try:
+        return MessageQueue(folder, bounds)
+    except StateNotWritable as error:
+        report(logging.ERROR, "delivery_failed", reason=f"{error}; until the next start messages are kept in memory")
+        return MessageQueue(None, bounds)

@@ -47,14 +47,14 @@ class Message(NamedTuple):
 class MessageQueue(Closing):
     """Messages by webhook, the oldest first; safe to use from any thread. Methods raise StateNotWritable."""
 
-    def __init__(self, folder: Path, bounds: Mapping[str, int], *, most_bytes: int = MOST_BYTES) -> None:
-        """Open the queue in `folder`, or start it anew if the file is damaged.
+    def __init__(self, folder: Path | None, bounds: Mapping[str, int], *, most_bytes: int = MOST_BYTES) -> None:
+        """Open the queue in `folder`, or start it anew if the file is damaged. None: keep it in memory.
 
         `bounds` says how many messages each webhook keeps; messages of other webhooks are removed.
         """
         self._bounds, self._most_bytes = dict(bounds), most_bytes
         self._lock = threading.Lock()
-        path = self._path = folder / FILE
+        path = self._path = Path(":memory:") if folder is None else folder / FILE
         try:
             self._database = self._open(path)
         except sqlite3.OperationalError as error:  # full, read-only, locked: no damage
@@ -73,9 +73,10 @@ class MessageQueue(Closing):
             self._database.execute(f"DELETE FROM messages WHERE webhook NOT IN ({marks})", names)  # noqa: S608
 
     def _open(self, path: Path) -> sqlite3.Connection:
-        with os_errors(path.parent, f"open {FILE}"):
-            # private: messages may hold pictures
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
+        if path.name == FILE:
+            with os_errors(path.parent, f"open {FILE}"):
+                # private: messages may hold pictures
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             database.execute("PRAGMA journal_mode=WAL")

@@ -76,6 +76,16 @@ def test_the_address_that_was_checked_is_the_one_connected_to() -> None:
     assert receiver.received[0].headers["host"] == f"no-such-name.invalid:{port}"
 
 
+def test_the_next_address_is_tried_and_none_that_is_not_allowed() -> None:
+    with WebhookReceiver() as receiver:
+        url = receiver.url(host="hub.example")
+        # nothing listens on 127.0.0.2, as on an IPv6 address that is not routed
+        addresses = ["127.0.0.2", "224.0.0.1", "127.0.0.1"]
+        assert post(url, b"", {}, HERE, resolve=lambda *_: addresses).status == 204
+        with pytest.raises(WebhookFailed, match="Connection refused"):
+            post(url, b"", {}, HERE, resolve=lambda *_: addresses[:2])
+
+
 def test_a_certificate_is_checked(tmp_path: Path) -> None:
     certificate = self_signed(tmp_path)
     trusting = HERE._replace(ca_file=str(certificate[0]))

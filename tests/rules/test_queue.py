@@ -86,6 +86,14 @@ def test_a_disk_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         MessageQueue(tmp_path / "nowhere", {"hub": 10})
 
 
+def test_a_queue_may_be_kept_in_memory() -> None:
+    with MessageQueue(None, {"hub": 10}) as queue:
+        queue.add([message("a"), message("b")])
+        assert ids(queue) == ["a", "b"]
+    with MessageQueue(None, {"hub": 10}) as queue:
+        assert ids(queue) == []
+
+
 def test_another_program_may_read_it(tmp_path: Path) -> None:
     with MessageQueue(tmp_path, {"hub": 10}) as queue:
         queue.add([message("a")])

@@ -21,6 +21,7 @@ from edge_app.pipeline.references import ClassReferences
 from edge_app.rules.opening import open_rules
 from edge_app.rules.service import Rules
 from edge_app.simulation.devices import SimulatedClock, SimulatedOutputs
+from edge_app.storage.records import Action, ExampleChange
 from support.configs import quiet_config
 from support.pipeline_parts import Reports, decided
 from support.receiver import WebhookReceiver
@@ -223,6 +224,35 @@ def test_a_full_disk_delays_messages_and_loses_none(house: Callable[..., House])
     assert deliveries.step() is None
     assert deliveries._queue.waiting("hub") == 1
     assert found.reports.events == ["rule_fired", "delivery_failed", "delivery_well"]
+
+
+def test_a_disk_that_cannot_be_written_at_the_start_does_not_keep_the_device_away(
+    house: Callable[..., House], tmp_path: Path
+) -> None:
+    (tmp_path / "webhooks.sqlite").mkdir()
+    with WebhookReceiver() as receiver:
+        hub = WebhookConfig(name="hub", url=receiver.url(), allow_private=True)
+        found = house(RuleConfig(name="r", label="cat", webhook="hub"), webhooks=(hub,))
+        assert "kept in memory" in str(found.reports.last("delivery_failed")["reason"])
+        found.rules._deliveries.start()
+        found.show("cat", 1)
+        receiver.wait_for(lambda got: len(got) == 1)
+        found.rules.close()
+
+
+def test_a_rule_for_unknown_does_not_follow_a_class_of_that_name(tmp_path: Path) -> None:
+    references = ClassReferences()
+    rules = (RuleConfig(name="a", label="unknown", file="/f"), RuleConfig(name="b", label="cat", file="/f"))
+    found = open_rules(
+        quiet_config(rules=rules), tmp_path, RecentFrames(), references, lambda *_: b"", SimulatedClock(), Reports()
+    )
+    assert found is not None
+    for before, after in (("unknown", "dog"), ("cat", "Tom")):
+        action = Action(1, 1, "rename", (ExampleChange(1, before, after),))
+        found.reports()
+        references.follow(action, undone=False)
+    assert [one.label for one in found.reports()] == ["unknown", "Tom"]
+    found.close()
 
 
 def test_nothing_waits_for_a_receiver_that_hangs(house: Callable[..., House]) -> None:
