@@ -62,9 +62,13 @@ class Material:
         """Return the encoder's input, (side, side, 3)."""
         return self._preprocess(read_picture(self._dataset.read(item))).copy()
 
+    def embedding(self, picture: Image) -> Image:
+        """Return the embedding (n,) of an encoder's input."""
+        return self._encoder.encode(picture)
+
     def counts(self, picture: Image) -> Image:
         """Return the spike counts (n,) of an encoder's input."""
-        return self._code(self._encoder.encode(picture))
+        return self._code(self.embedding(picture))
 
 
 def _split(dataset: Dataset, *, test: bool) -> dict[str, list[Item]]:

@@ -8,11 +8,7 @@ from numpy.typing import NDArray
 from edge_app.history.records import VisitGroup
 
 ALIKE = 0.8
-"""Mean cosine of the embeddings of two groups from which they are one.
-
-Chosen on training pictures: of 12 kinds of groceries none were mixed from 0.65 on, but things before one background are
-more alike.
-"""
+"""Mean cosine of the embeddings of two groups from which they are one; chosen by `calibration/groups.py`."""
 SCALE = 1 << 20
 """Cosines are whole numbers of 1/SCALE."""
 
