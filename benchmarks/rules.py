@@ -37,7 +37,7 @@ from edge_app.rules.service import Rules
 from edge_app.simulation.devices import SimulatedOutputs
 
 RESULT = Path(__file__).resolve().parent / "results" / "rules.json"
-SAMPLES = 2000
+SAMPLES = 1000
 PERIOD_NS = NS_PER_S // 10
 SHOWN = 8
 """Decisions of a label in a row: enough for a visit."""
@@ -45,7 +45,7 @@ QUEUED_S = 1.0
 """A message that was queued this long before a kill must not be lost."""
 LIFE_S = (0.2, 2.5)
 """Shortest and longest time from the first message to the kill."""
-EVERY_S = 0.02
+EVERY_S = 0.05
 FAILING = 0.1
 """Share of requests that the receiver answers with status 503 (a third of them after it has processed the message)."""
 
@@ -126,6 +126,7 @@ class Receiver(ThreadingHTTPServer):
         """Messages that came again, by whether they had been confirmed."""
         self.chance = random.Random(seed)
         self.lock = threading.Lock()
+        self.failing = FAILING
         super().__init__(("127.0.0.1", 0), _Handler)
 
 
@@ -136,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         number = self.headers["webhook-id"]
         with self.server.lock:
-            fails = self.server.chance.random() < FAILING
+            fails = self.server.chance.random() < self.server.failing
             # an answer that is lost after the work was done is the case in which a message comes again
             if not fails or self.server.chance.random() < 1 / 3:
                 if number in self.server.arrived:
@@ -207,6 +208,7 @@ def kills(folder: Path, count: int, seed: int) -> dict[str, Any]:
         due |= {one for one, at in times.items() if end - at > QUEUED_S}
         if (number + 1) % 20 == 0:
             print(f"{number + 1} kills, {handed_over} messages", file=sys.stderr, flush=True)  # noqa: T201
+    receiver.failing = 0.0  # what waits is sent without a pause
     child(folder, receiver.server_port, "--only-send").wait(600)
     receiver.shutdown()
     return {
