@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from edge_app.closing import Closing
-from edge_app.errors import InputError, StateNotWritable
+from edge_app.errors import InputError, StateBusy, StateNotWritable
 from edge_app.history import database, queries
 from edge_app.history.counts import Period, Span, count, periods
 from edge_app.history.groups import group
@@ -55,6 +55,7 @@ class HistoryStore(Closing):
         self._writer = writer
         self._reader = reader
         self._writing, self._reading = threading.RLock(), threading.RLock()
+        self._closed = False
         self.revision = 0
         """Raised by each change that this object makes."""
 
@@ -75,6 +76,7 @@ class HistoryStore(Closing):
 
     def close(self) -> None:
         """Close the database."""
+        self._closed = True
         with self._reading, suppress(sqlite3.Error):
             self._reader.close()
         with self._writing, suppress(sqlite3.Error):
@@ -378,12 +380,20 @@ class HistoryStore(Closing):
         """Yield the writing connection in a transaction."""
         if self._writer is None:
             raise StateNotWritable(f"cannot {doing}: {self.path} was opened to be read only")
-        with self._writing, database.history_errors(self.path, doing), transaction(self._writer):
+        with self._writing, self._usable(doing), transaction(self._writer):
             yield self._writer
         self.revision += 1
 
+    @contextmanager
+    def _usable(self, doing: str) -> Iterator[None]:
+        """Raise StateBusy once it is closed, and the errors of SQLite as those of the history; under a lock."""
+        if self._closed:
+            raise StateBusy(f"cannot {doing}: {self.path} has just been closed; try again")
+        with database.history_errors(self.path, doing):
+            yield
+
     def _read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._reading, database.history_errors(self.path, "read the history"):
+        with self._reading, self._usable("read the history"):
             return self._reader.execute(sql, values).fetchall()
 
     def _pragma(self, name: str) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_app.devices.ports import NS_PER_S
-from edge_app.errors import InputError, StateNotWritable
+from edge_app.errors import InputError, StateBusy, StateNotWritable
 from edge_app.history import database
 from edge_app.history.database import HistoryDamaged
 from edge_app.history.records import ClockState, VisitFilter, VisitRecord
@@ -228,6 +228,15 @@ def test_a_damaged_file_is_named_and_can_be_set_aside(path: Path) -> None:
     assert aside.read_bytes().startswith(b"no database")
     with HistoryStore.open(path) as store:
         assert store.page().visits == []
+
+
+def test_a_store_that_was_closed_says_so(path: Path) -> None:
+    store = filled(path)
+    store.close()
+    store.close()
+    for use in (store.page, lambda: store.delete_one(1)):
+        with pytest.raises(StateBusy, match="has just been closed"):
+            use()
 
 
 def test_a_foreign_and_a_newer_database_are_not_used(path: Path) -> None:
