@@ -127,6 +127,11 @@ class VisitTracker:
         self.current: OngoingVisit | None = None
         """The visit that is going on; None: no label holds."""
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether no decision has come, or none for longer than the gap when `tick` was called last."""
+        return self._last_ns is None
+
     def see(self, event: Decided) -> tuple[VisitChange, ...]:
         """Take the next decision; return what it changed, in order: most change nothing."""
         now_ns = event.captured_ns

@@ -161,18 +161,21 @@ class RuleEngine:
 
     def tick(self, now_ns: int, wall_ns: int) -> list[RuleAction]:
         """Let time pass without a decision: a visit ends when none comes for long."""
+        changes = self._tracker.tick(now_ns)
+        if self._interrupted or not self._tracker.interrupted:
+            return []
+        self._interrupted = True
         actions: list[RuleAction] = []
-        for change in self._tracker.tick(now_ns):
-            self._interrupted = True
-            for state in self._states.values():
+        for state in self._states.values():
+            for change in changes:
                 actions += self._left(state, change.visit, _Moment(now_ns, wall_ns, None))
-                actions += self._end(state, "the camera delivers no pictures")
+            actions += self._end(state, "the camera delivers no pictures")
         return actions
 
     @property
     def watching(self) -> bool:
-        """Whether a visit goes on, so that `tick` must be called when no decision comes."""
-        return self._tracker.current is not None
+        """Whether decisions come, so that `tick` must be called when they no longer do."""
+        return not self._tracker.interrupted
 
     def switch(self, name: str, on: bool) -> list[RuleAction]:
         """Switch a rule on or off. Raises InputError for an unknown one."""

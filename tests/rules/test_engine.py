@@ -267,6 +267,20 @@ def test_a_level_ends_with_the_hours_and_with_the_pictures() -> None:
     assert not stage.engine.watching
 
 
+def test_without_pictures_nothing_is_known_to_be_absent() -> None:
+    """Also where labels change too fast for any to be in view."""
+    stage = Stage(rule(webhook="", output="lamp", when="absent", for_s=2))
+    for _ in range(20):
+        stage.show("dog", 0.1).show("bird", 0.1)
+    assert stage.levels == [(2.0, True)]
+    stage.wait(10)
+    assert [on for _, on in stage.levels] == [True, False]
+    stage.show("dog", 1.9)
+    assert len(stage.levels) == 2, "the time begins anew"
+    stage.show("dog", 0.2)
+    assert len(stage.levels) == 3
+
+
 def test_a_level_of_absence_ends_when_it_is_back() -> None:
     stage = Stage(rule(webhook="", output="lamp", when="absent", for_s=2)).show("dog", 5).show("cat", 2)
     assert stage.levels == [(2.0, True), (5.5, False)]
