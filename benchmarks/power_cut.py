@@ -47,8 +47,8 @@ A_FOLDER = 25
 """Kills of one state folder, before the next one is made."""
 STORED_FIRST = 450
 """Examples in a fresh folder, without a snapshot: the first is due at 500, while the folder is in use."""
-LEARNING_S, RECORDING_S, STARTING_S, STOPPING_S = 0.6, 5.0, 1.5, 0.4
-"""Longest time to the kill; recording: long enough for batches of visits."""
+LEARNING_S, RECORDING_S, STARTING_S, STOPPING_S = 0.6, 9.0, 1.5, 0.4
+"""Longest time to the kill; recording: long enough for batches of visits, which wait for presses for two seconds."""
 START_TIMEOUT_S = 600.0
 
 PHASES = ("learning", "recording", "starting", "stopping")

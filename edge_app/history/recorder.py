@@ -37,7 +37,7 @@ AGE_NS = 600 * NS_PER_S
 """Between two looks for visits that are too old."""
 RETRY_NS = 30 * NS_PER_S
 """After a failure it is tried again."""
-YIELD_NS = 5 * NS_PER_S
+YIELD_NS = 2 * NS_PER_S
 """A batch waits this long at most while commands wait: a press comes first on the disk."""
 MOST_WAITING, MOST_PICTURES = 500, 32
 """Visits, and pictures of them, that wait in memory for a disk; beyond that the oldest are dropped."""

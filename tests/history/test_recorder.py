@@ -147,9 +147,9 @@ def test_a_gap_ends_the_visit_without_a_further_decision(rig: Rig) -> None:
 
 def test_a_batch_waits_while_commands_wait_but_not_for_ever(rig: Rig) -> None:
     rig.busy = True
-    rig.see("mug", 6)
+    rig.see("mug", 4)
     assert rig.visits() == []
-    rig.see("mug", 3)
+    rig.see("mug", 2)
     assert len(rig.visits()) == 1
 
 
