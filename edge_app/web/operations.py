@@ -66,6 +66,7 @@ class Operation:
 NOT_STORED = {507: "It could not be stored."}
 GONE = {409: "The frame is no longer kept."}
 NO_HISTORY = {409: "The device keeps no history."}
+NO_VISITS = {409: "The device keeps no history, or the conditions contradict one another."}
 VISIT_GONE = {409: "A visit was deleted, has no picture, or was taught; or the device keeps no history."}
 
 SENT_FILE = {
@@ -120,27 +121,26 @@ _OPERATIONS = (
               schema.Done, handlers.forget_examples, body=schema.Some,
               failures={404: "An example does not exist."} | NOT_STORED),
     Operation("getVisits", "GET", "/visits", "view", "Visits, the newest first",
-              schema.Visits, visits.visits, query=schema.VisitsQuery, cost=4, failures=NO_HISTORY),
-    Operation("deleteVisits", "DELETE", "/visits", "administer", "Delete the visits of a filter, or all",
+              schema.Visits, visits.visits, query=schema.VisitsQuery, cost=4, failures=NO_VISITS),
+    Operation("deleteVisits", "DELETE", "/visits", "administer", "Delete a visit, those of a filter, or all",
               schema.Deleted, visits.delete, query=schema.DeleteVisitsQuery, cost=40,
-              failures=NO_HISTORY | NOT_STORED),
+              failures={404: "There is no such visit."} | NO_VISITS | NOT_STORED),
     Operation("getVisitNames", "GET", "/visits/names", "view", "Places and labels of all visits",
               schema.VisitNames, visits.names, failures=NO_HISTORY),
     Operation("getVisitCounts", "GET", "/visits/counts", "view", "Visits and time per label for each hour or day",
-              schema.VisitCounts, visits.counts, query=schema.VisitCountsQuery, cost=20, failures=NO_HISTORY),
+              schema.VisitCounts, visits.counts, query=schema.VisitCountsQuery, cost=20,
+              failures={404: "There is no such time zone."} | NO_VISITS),
     Operation("getVisitGroups", "GET", "/visits/groups", "view", "The newest unknown visits that look alike",
               schema.VisitGroups, visits.groups, query=schema.VisitGroupsQuery, cost=40, failures=NO_HISTORY),
     Operation("exportVisits", "GET", "/visits/export.csv", "view", "Visits as a table",
-              CSV, endpoint=visits.export_csv, query=schema.VisitFilterQuery, cost=40, failures=NO_HISTORY),
+              CSV, endpoint=visits.export_csv, query=schema.VisitFilterQuery, cost=40, failures=NO_VISITS),
     Operation("exportVisitsAsJson", "GET", "/visits/export.json", "view", "Visits as JSON",
               schema.Visits, endpoint=visits.export_json, query=schema.VisitFilterQuery, cost=40,
-              failures=NO_HISTORY),
+              failures=NO_VISITS),
     Operation("teachVisits", "POST", "/visits/teach", "teach",
               "Teach the pictures of visits as examples of a class, all or none, as one action",
               schema.TaughtMany, visits.teach, status=201, body=schema.Relabel, keyed=True, cost=40,
               failures=VISIT_GONE | NOT_STORED),
-    Operation("deleteVisit", "DELETE", "/visits/{id}", "administer", "Delete a visit",
-              schema.Deleted, visits.delete_one, failures=NO_HISTORY | NOT_STORED),
     Operation("getVisitPicture", "GET", "/visits/{id}/picture.jpg", "view", "Picture of a visit at its best moment",
               JPEG, visits.picture, failures=NO_HISTORY,
               description="Needs the role of [history] picture_role, at least view."),

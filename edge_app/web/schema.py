@@ -96,7 +96,7 @@ class VisitsQuery(VisitFilterQuery, frozen=True):
     """A page of visits."""
 
     unsure_first: bool = False
-    cursor: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    cursor: Annotated[str, Meta(pattern=r"^(all|unsure|sure)\.[0-9]{1,19}\.[0-9]{1,19}$")] | None = None
     """`cursor` of the page before."""
     limit: Annotated[int, Meta(ge=1, le=500)] = 50
 
@@ -104,8 +104,10 @@ class VisitsQuery(VisitFilterQuery, frozen=True):
 class DeleteVisitsQuery(VisitFilterQuery, frozen=True):
     """The visits to delete."""
 
+    id: Annotated[int, Meta(ge=1, le=2**53)] | None = None
+    """This one; without conditions."""
     everything: bool = False
-    """Without conditions: all visits."""
+    """All; without conditions."""
 
 
 class VisitCountsQuery(Input, frozen=True):

@@ -30,11 +30,7 @@ ROWS_AT_ONCE = 500
 def visits(control: Control, call: Call) -> schema.Visits:
     """Return a page of visits."""
     history, query = control.history, call.query
-    wanted = _wanted(query)
-    try:
-        page = history.store.page(wanted, cursor=query.cursor, limit=query.limit, unsure_first=query.unsure_first)
-    except InputError as error:  # everything else was checked
-        raise ApiError(422, "invalid", str(error), field="cursor") from error
+    page = history.store.page(_wanted(query), cursor=query.cursor, limit=query.limit, unsure_first=query.unsure_first)
     visible = sees_pictures(control, call)
     return schema.Visits([translate.visit(one, visible=visible) for one in page.visits], page.cursor)
 
@@ -49,11 +45,8 @@ def counts(control: Control, call: Call) -> schema.VisitCounts:
     history, query = control.history, call.query
     zone = None if query.zone is None else _zone(query.zone)
     wanted = VisitFilter(label=query.label, unknown=query.unknown, place=query.place)
-    _check(wanted)
-    try:
-        found = history.store.counts(query.by, query.from_ms * NS_PER_MS, query.before_ms * NS_PER_MS, wanted, zone)
-    except InputError as error:
-        raise ApiError(422, "invalid", str(error), field="from_ms") from error
+    wanted.check()
+    found = history.store.counts(query.by, query.from_ms * NS_PER_MS, query.before_ms * NS_PER_MS, wanted, zone)
     return schema.VisitCounts([translate.count(one) for one in found])
 
 
@@ -83,24 +76,19 @@ def teach(control: Control, call: Call) -> schema.TaughtMany:
     return schema.TaughtMany([translate.taught(one) for one in done])
 
 
-def delete_one(control: Control, call: Call) -> schema.Deleted:
-    """Delete a visit."""
-    history = control.history
+def delete(control: Control, call: Call) -> schema.Deleted:
+    """Delete a visit, those of a filter, or all."""
+    store, query, wanted = control.history.store, call.query, _wanted(call.query)
+    # exactly one of them: a parameter that was left out by mistake must not delete everything
+    if sum((query.id is not None, wanted != ALL, query.everything)) != 1:
+        raise InputError("expected either id, conditions (label, unknown, place, ...), or everything=true")
+    if query.id is None:
+        return schema.Deleted(store.delete(wanted))
     try:
-        history.store.delete_one(call.id)
+        store.delete_one(query.id)
     except InputError as error:
         raise ApiError(404, "unknown_visit", str(error)) from error
     return schema.Deleted(1)
-
-
-def delete(control: Control, call: Call) -> schema.Deleted:
-    """Delete the visits of a filter, or all."""
-    history, wanted = control.history, _wanted(call.query)
-    # a parameter that was left out by mistake must not delete everything
-    if call.query.everything == (wanted != ALL):
-        message = "expected either conditions (label, unknown, place, unsure, from_ms, before_ms) or everything=true"
-        raise ApiError(422, "invalid", message, field="everything")
-    return schema.Deleted(history.store.delete(wanted))
 
 
 # The tray
@@ -180,21 +168,13 @@ def sees_pictures(control: Control, call: Call) -> bool:
 
 
 def _wanted(query: schema.VisitFilterQuery) -> VisitFilter:
-    """Return the filter of a query. Raises ApiError for one that contradicts itself."""
+    """Return the filter of a query. Raises InputError for one that contradicts itself."""
     from_ns, before_ns = (
         None if time_ms is None else time_ms * NS_PER_MS for time_ms in (query.from_ms, query.before_ms)
     )
     wanted = VisitFilter(query.label, query.unknown, query.place, query.unsure, from_ns, before_ns)
-    _check(wanted)
+    wanted.check()
     return wanted
-
-
-def _check(wanted: VisitFilter) -> None:
-    try:
-        wanted.check()
-    except InputError as error:
-        field = "unknown" if wanted.unknown and wanted.label is not None else "from_ms"
-        raise ApiError(422, "invalid", str(error), field=field) from error
 
 
 def _zone(name: str) -> tzinfo:
@@ -202,4 +182,4 @@ def _zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ValueError, LookupError, OSError) as error:
         message = f"zone = {name!r}, expected a name of the IANA time zone database, such as Europe/Berlin"
-        raise ApiError(422, "invalid", message, field="zone") from error
+        raise ApiError(404, "unknown_zone", message, field="zone") from error

@@ -25,6 +25,7 @@ from support.device import Device
 from support.lying_zip import bomb, claiming, within
 from support.served import Served, api
 from support.simple_network import open_learner
+from support.visits import record
 
 INPUTS = int(os.environ.get("EDGE_APP_FUZZ", "40"))
 fuzzed = settings(
@@ -81,6 +82,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         served.server._policy._limiter._rate = served.server._policy._limiter._burst = 1e9
         for label in ("cup", "pen", "cup"):
             served.control.teach(label)
+        device.see(record(None), record("pen", 1))
         yield served
 
 
@@ -104,6 +106,7 @@ BODIES = (
     ("POST", "/undo"),
     ("POST", "/examples/relabel"),
     ("POST", "/examples/forget"),
+    ("POST", "/visits/teach"),
     ("POST", "/tray/teach"),
     ("POST", "/tray/dismiss"),
     ("POST", "/session"),
@@ -131,7 +134,7 @@ def test_bodies(served: Served, where: tuple[str, str], body: bytes) -> None:
     if answer.status_code >= 400:
         assert answer.json()["error"]["message"]
         assert what_was_taught(served) == before
-    elif path.startswith(("/classes", "/undo", "/examples")):  # it was right: put things back
+    elif path.startswith(("/classes", "/undo", "/examples", "/visits", "/tray/teach")):  # it was right: put things back
         while len(served.device.learner.history()) > len(before[0]):
             served.control.undo()
         if not served.device.learner.examples():
@@ -140,8 +143,25 @@ def test_bodies(served: Served, where: tuple[str, str], body: bytes) -> None:
 
 @fuzzed
 @given(
-    st.sampled_from(("/examples", "/export", "/picture.jpg", "/live.mjpg", "/state")),
-    st.dictionaries(st.sampled_from(("label", "offset", "limit", "max_side", "x")), st.text(max_size=30), max_size=3),
+    st.sampled_from(
+        (
+            "/examples",
+            "/export",
+            "/picture.jpg",
+            "/live.mjpg",
+            "/state",
+            "/visits",
+            "/visits/counts",
+            "/visits/export.csv",
+        )
+    ),
+    st.dictionaries(
+        st.sampled_from(
+            ("label", "offset", "limit", "max_side", "cursor", "from_ms", "before_ms", "zone", "unsure", "x")
+        ),
+        st.text(max_size=30),
+        max_size=3,
+    ),
     st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60),
 )
 def test_queries_and_headers(served: Served, path: str, query: dict[str, str], header: str) -> None:

@@ -303,10 +303,11 @@ export const visitsAddress = (format, filter) => address(`visits/export.${format
 /** @param {number[]} ids @param {string} label */
 export const teachVisits = (ids, label) => change("POST", "visits/teach", { ids, label });
 
-/** @param {number} id */
-export const deleteVisit = (id) => change("DELETE", `visits/${id}`);
-
-/** @param {VisitFilter & {everything: boolean | null}} query @returns {Promise<number>} how many there were */
+/**
+ * Delete a visit, those of a filter, or all.
+ * @param {Partial<VisitFilter> & {id?: number, everything?: boolean | null}} query
+ * @returns {Promise<number>} how many there were
+ */
 export const deleteVisits = async (query) => (await change("DELETE", "visits", undefined, query)).deleted;
 
 // Pictures that are taught together: an upload is opened, files are sent one after another, then it is taught as a whole.

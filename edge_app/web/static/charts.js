@@ -12,7 +12,7 @@ const AXIS = 18;
 const NAMES_SHOWN = 8;
 
 /**
- * @typedef {{name: string, value: number, colour: number, words: string}} Part of a column; `words` describe it
+ * @typedef {{value: number, colour: number, words: string}} Part of a column; `words` describe it
  * @typedef {{name: string, short: string, parts: Part[]}} Column of a plot; `short` stands below it
  * @typedef {{begin: number, end: number, colour: number, words: string, open: () => void}} Span of a lane, in parts of
  *   its width

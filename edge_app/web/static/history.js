@@ -224,7 +224,7 @@ export class History {
   async #delete(/** @type {api.Visit} */ visit) {
     const words = [`${titleOf(visit)}, ${timeText(visit.begin_ms)}`, "It cannot be restored. What was taught stays."];
     if (!(await askSure("Delete this visit?", words, "Delete"))) return;
-    if (await this.#toast.attempt(() => api.deleteVisit(visit.id))) this.#toast.show("Deleted 1 visit");
+    if (await this.#toast.attempt(() => api.deleteVisits({ id: visit.id }))) this.#toast.show("Deleted 1 visit");
     await this.#refresh();
     byId("history").focus({ preventScroll: true });
   }
