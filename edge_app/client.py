@@ -107,6 +107,8 @@ class DeviceClient:
                     name = value
                 elif field == "data":
                     yield name, json.loads(value)
+        except DeviceUnreachable:
+            raise
         except OSError as error:
             raise DeviceUnreachable(f"{self.url}: the connection was lost: {error}") from error
         finally:
@@ -117,6 +119,8 @@ class DeviceClient:
         try:
             answer = self._send(connection, method, path, body, headers)
             data = answer.read()
+        except DeviceUnreachable:  # an OSError too, which says all there is to say
+            raise
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
         finally:

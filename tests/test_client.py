@@ -1,10 +1,12 @@
-"""The client of a device's API: the token that it sends."""
+"""The client of a device's API: the token that it sends, and a service that does not answer."""
 
+import http.client
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edge_app.client import read_token
+from edge_app.client import DeviceClient, DeviceUnreachable, read_token
 from edge_app.errors import InputError
 
 
@@ -28,3 +30,23 @@ def test_anything_but_one_token_is_refused(tmp_path: Path, content: bytes) -> No
     file.write_bytes(content)
     with pytest.raises(InputError, match=r"--token-file .*token: "):
         read_token(file, {})
+
+
+def test_without_a_service_the_reason_is_said_once_and_a_change_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = []
+    request = http.client.HTTPConnection.request
+
+    def count(self: http.client.HTTPConnection, *arguments: Any, **options: Any) -> None:
+        tried.append(arguments[0])
+        request(self, *arguments, **options)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "request", count)
+    client = DeviceClient("http://127.0.0.1:1")
+    for ask in (lambda: client.get("/state"), lambda: client.change("/undo", {}), lambda: next(client.events())):
+        with pytest.raises(DeviceUnreachable) as caught:
+            ask()
+        assert str(caught.value).count("no answer at http://127.0.0.1:1") == 1
+        assert "lost" not in str(caught.value)
+    assert tried == ["GET", "POST", "GET"]

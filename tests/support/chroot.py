@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -120,7 +120,7 @@ def booted(suite: str, scratch: Path) -> Iterator[Booted]:
     command = ["systemd-nspawn", "--quiet", f"--directory={root}", "--boot", "--private-network", "--notify-ready=yes"]
     command += ["--register=no", "--keep-unit", "--console=pipe"]
     log = scratch / "boot.log"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, log.open("wb") as output:
+    with log.open("wb") as output, closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
         manager.bind(str(address))
         manager.settimeout(BOOT_S)
         environ = os.environ | {"NOTIFY_SOCKET": str(address)}
@@ -128,6 +128,8 @@ def booted(suite: str, scratch: Path) -> Iterator[Booted]:
         try:
             while b"READY=1" not in manager.recv(4096).split(b"\n"):
                 pass
+            # nobody reads it any more: a full socket would stop systemd-nspawn, and all that is in it
+            manager.close()
             init = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
             yield Booted(root, int(init))
         except TimeoutError as error:
