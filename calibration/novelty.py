@@ -54,7 +54,7 @@ ROUNDED = 4
 
 
 @dataclass(frozen=True)
-class Variant:
+class FormulaVariant:
     """Weights and constants of the formula; the defaults are those in use (docs/colanet.md, novelty).
 
     `least_drive` and `background_lead`, Q.16, are those of the exported arrays where None.
@@ -77,30 +77,30 @@ class Variant:
 
 
 VARIANTS = {
-    "in use": Variant(),
-    "without the bar": Variant(short=0),
-    "without kinship": Variant(kinship=0),
-    "without likeness": Variant(likeness=0),
-    "without kinship and likeness": Variant(kinship=0, likeness=0),
-    "without the lead": Variant(lead=0),
-    "without the background's drive": Variant(background=0),
-    "without allowance for few examples": Variant(few=False),
-    "bar without the background": Variant(background_lead=-(1 << 22)),
-    "bar without a least drive": Variant(least_drive=-(1 << 22)),
-    "familiarity alone": Variant(background=0, lead=0, short=0),
-    "half the weight of kinship": Variant(kinship=1),
-    "twice the weight of kinship": Variant(kinship=4),
-    "half the weight of likeness": Variant(likeness=3),
-    "twice the weight of likeness": Variant(likeness=12),
-    "half the weight of the lead": Variant(lead=1),
-    "twice the weight of the lead": Variant(lead=4),
-    "half the weight of the bar": Variant(short=16),
-    "twice the weight of the bar": Variant(short=64),
+    "in use": FormulaVariant(),
+    "without the bar": FormulaVariant(short=0),
+    "without kinship": FormulaVariant(kinship=0),
+    "without likeness": FormulaVariant(likeness=0),
+    "without kinship and likeness": FormulaVariant(kinship=0, likeness=0),
+    "without the lead": FormulaVariant(lead=0),
+    "without the background's drive": FormulaVariant(background=0),
+    "without allowance for few examples": FormulaVariant(few=False),
+    "bar without the background": FormulaVariant(background_lead=-(1 << 22)),
+    "bar without a least drive": FormulaVariant(least_drive=-(1 << 22)),
+    "familiarity alone": FormulaVariant(background=0, lead=0, short=0),
+    "half the weight of kinship": FormulaVariant(kinship=1),
+    "twice the weight of kinship": FormulaVariant(kinship=4),
+    "half the weight of likeness": FormulaVariant(likeness=3),
+    "twice the weight of likeness": FormulaVariant(likeness=12),
+    "half the weight of the lead": FormulaVariant(lead=1),
+    "twice the weight of the lead": FormulaVariant(lead=4),
+    "half the weight of the bar": FormulaVariant(short=16),
+    "twice the weight of the bar": FormulaVariant(short=64),
 }
 
 
 class Terms(NamedTuple):
-    """What the novelty of one example is computed from, as in `read_network.novelty`; Q.16 but for familiarity."""
+    """All that the novelty of one example is computed from, as in `read_network.novelty`; Q.16 but for familiarity."""
 
     familiarity: int
     """1/1024 octave."""
@@ -113,7 +113,7 @@ class Terms(NamedTuple):
     least_drive: int
     background_lead: int
 
-    def novelty(self, variant: Variant) -> float:
+    def novelty(self, variant: FormulaVariant) -> float:
         """Return novelty in 1/1024 octave under a variant of the formula."""
         lowest = self.least_drive if variant.least_drive is None else variant.least_drive
         ahead = self.background_lead if variant.background_lead is None else variant.background_lead
@@ -202,7 +202,7 @@ def setup_name(classes: int | None, row: str) -> str:
     return f"{classes or 'half'} x {row}"
 
 
-def _figures(terms: Sequence[Sequence[Terms]], variant: Variant) -> tuple[float, ...]:
+def _figures(terms: Sequence[Sequence[Terms]], variant: FormulaVariant) -> tuple[float, ...]:
     known, other, strangers = (np.array([-one.novelty(variant) for one in group]) for group in terms)
     return auroc(known, other), false_accept(known, other), false_accept(known, strangers)
 

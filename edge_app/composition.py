@@ -101,14 +101,14 @@ def open_device(
 
     `own`: the device is part of another program, which is its client. Raises EdgeAppError.
     """
-    from edge_app.colanet.compiling import reported
+    from edge_app.kernel_cache import compilation_reported
     from edge_app.learner.manifest import find_manifest
 
     folder = _state_folder(config)
     # without a name the state's own: a device keeps its encoder when the default changes
     manifest = find_manifest(folder, config.encoder.model or None)
     startup.say("loading the state")
-    with reported(lambda count: startup.say(f"compiling kernels: {count}")):
+    with compilation_reported(lambda count: startup.say(f"compiling kernels: {count}")):
         # first, so that the stack closes it last: stages may teach until they have stopped
         learner = _open_learner(stack, config, folder, manifest, startup)
         startup.say("loading the encoder")

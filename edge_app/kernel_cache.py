@@ -2,7 +2,8 @@
 
 import importlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,6 +56,13 @@ def cache_state() -> CacheState:
     else:
         reason = "the user's cache folder, as the package's own cannot be written by this user"
     return CacheState(folder, files, reason)
+
+
+def compilation_reported(report: Callable[[int], None]) -> AbstractContextManager[None]:
+    """Return a context in which `report` is called with the number of each kernel that begins to be compiled."""
+    from edge_app.colanet.compiling import reported
+
+    return reported(report)
 
 
 class Compiled(NamedTuple):
