@@ -41,7 +41,12 @@ def rows(page):
 
 
 def wait_for_rows(page, part, count=1):
-    return page.wait(lambda: sum(part in row for row in rows(page)) >= count, f"{count} visits of {part}")
+    return page.wait(lambda: sum(shows(row, part) for row in rows(page)) >= count, f"{count} visits of {part}")
+
+
+def shows(row, part):
+    """Whether a row has that title, or that part in its note."""
+    return row.splitlines()[0] == part or f", {part}" in row
 
 
 def choose(page, selector, text):
@@ -54,9 +59,10 @@ def choose(page, selector, text):
 
 
 def press_in_row(page, part, button):
-    """Press a button of the first visit with that text, in one go: the list may be renewed. Return the visit's id."""
+    """Press a button of the first visit that `shows` a part, in one go: the list may change. Return the visit's id."""
     script = """const row = [...document.querySelectorAll("#history-list .visit")].find((one) =>
-      one.innerText.includes(arguments[0]) && one.innerText.includes(arguments[1]));
+      one.querySelector(".title").textContent === arguments[0] ||
+      one.querySelector(".note").textContent.includes(`, ${arguments[0]}`));
     [...(row?.querySelectorAll("button") ?? [])].find((one) => one.textContent === arguments[1])?.click();
     return Number(row?.dataset.visit ?? 0);"""
     return page.wait(lambda: page.run(script, part, button), f"{button} of {part}")
@@ -107,7 +113,8 @@ def test_it_was_something_else(history, device):
     page.click_text("#dialog .chip", "ring")
     page.wait(lambda: device.counts()["ring"] > before["ring"], "the example")
     assert device.counts() == {"disc": before["disc"], "ring": before["ring"] + 1}
-    (taught,) = [one for one in visits(device) if one["taught"]]
+    # the visit is marked once the example is stored
+    (taught,) = page.wait(lambda: [one for one in visits(device) if one["taught"]], "the mark")
     assert (taught["label"], taught["taught"]) == ("disc", "ring")
     wait_for_rows(page, "taught as ring")
     page.click("#undo")
