@@ -30,10 +30,14 @@ from edge_app.storage.store import Store
 
 READY, MOVING, OLD = "restore.ready", "restore.moving", "restore.old"
 ASIDE = "before-restore-"
-STATE: tuple[str, ...] = (*(DATABASE + end for end in ("", "-wal", "-shm", acknowledged.END)), SNAPSHOTS, *COMPANIONS)
+STATE: tuple[str, ...] = (
+    *(DATABASE + end for end in ("", "-wal", "-shm", acknowledged.END)),
+    SNAPSHOTS,
+    *COMPANIONS,
+    # also if the backup has none: its visits name examples of the state that is replaced
+    *(HISTORY + end for end in ("", "-wal", "-shm")),
+)
 """Files and folders of a state that a restore replaces."""
-VISITS: tuple[str, ...] = tuple(HISTORY + end for end in ("", "-wal", "-shm"))
-"""Files that a restore replaces too, if the backup has a history."""
 DOING = "restore the backup"
 
 
@@ -97,7 +101,7 @@ def complete_restore(folder: Path) -> Path | None:
         # in this order, so that an interrupted restore continues with the step that it had reached
         if ready.is_dir():
             old.mkdir(mode=GROUP_FOLDER, exist_ok=True)
-            for name in (*STATE, *(VISITS if (ready / HISTORY).is_file() else ())):
+            for name in STATE:
                 if os.path.lexists(folder / name):
                     (folder / name).rename(old / name)
             # both folders: a move between them is one entry less here and one more there

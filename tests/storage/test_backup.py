@@ -260,14 +260,17 @@ def test_visits_are_in_a_backup_on_request_and_replace_those_there(taught: Path,
     record(taught, "a", "b")
     record(other, "mine")
     assert HISTORY not in zipfile.ZipFile(back_up(taught, tmp_path / "without.zip")).namelist()
-    restore(tmp_path / "without.zip", other)
-    assert seen(other) == ["mine"]
+    aside = restore(tmp_path / "without.zip", other)
+    assert not history_path(other).exists(), "its visits name examples that were replaced"
+    assert aside is not None
+    assert seen(aside) == ["mine"]
+    record(other, "since then")
     with (tmp_path / "with.zip").open("wb") as file:
         write_backup(taught, file, "", 7, history=True)
     aside = restore(tmp_path / "with.zip", other)
     assert seen(other) == ["b", "a"]
     assert aside is not None
-    assert seen(aside) == ["mine"]
+    assert seen(aside) == ["since then"]
 
 
 def test_a_history_with_a_trigger_of_its_own_is_not_opened(taught: Path) -> None:
