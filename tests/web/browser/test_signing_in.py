@@ -17,6 +17,7 @@ def locked(tmp_path_factory, browser):
     device = LiveDevice(folder, loopback_role="none", tokens=str(path))
     device.tokens = tokens
     device.start()
+    device.ask("POST", "classes/thing/teach", {"frame": None}, token=tokens["teach"])
     yield device
     device.stop()
 
@@ -67,7 +68,6 @@ def test_the_browser_stays_signed_in_until_it_signs_out(page, locked):
 
 
 def test_who_may_only_view_is_offered_nothing_else(page, locked):
-    locked.ask("POST", "classes/thing/teach", {"frame": None}, token=locked.tokens["teach"])
     page.open(locked)
     sign_in(page, locked.tokens["view"])
     page.wait_ready()
