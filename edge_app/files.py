@@ -205,6 +205,25 @@ def open_regular(path: Path) -> BinaryIO:
     return file
 
 
+def append_line(path: Path, line: bytes, *, mode: int) -> None:
+    """Append a line to a regular file, which is made with `mode` where it is missing: all of it, or nothing.
+
+    Raises OSError, also for a pipe or a device.
+    """
+    # O_NONBLOCK: opening a named pipe would wait for a reader
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        # one write: lines of several programs do not mix
+        if os.write(descriptor, line) < len(line):
+            os.ftruncate(descriptor, found.st_size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    finally:
+        os.close(descriptor)
+
+
 def _new_draft(folder: int, name: str) -> tuple[str, int]:
     """Create a locked file for the next content of `name`; return its name and descriptor.
 

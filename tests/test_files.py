@@ -3,6 +3,7 @@
 import fcntl
 import io
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edge_app import files
-from edge_app.files import locked, open_regular, read_text, replacing, write_atomically
+from edge_app.files import append_line, locked, open_regular, read_text, replacing, write_atomically
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change owners")
 NOBODY = 65534
@@ -179,7 +180,7 @@ def test_writers_of_a_folder_take_turns(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from edge_app.files import locked, write_atomically
+from edge_app.files import append_line, locked, write_atomically
 path = Path(sys.argv[1])
 for number in range(25):
     with locked(path.parent, 60):
@@ -208,3 +209,23 @@ def test_text_is_utf_8_with_or_without_a_byte_order_mark(tmp_path: Path) -> None
     path.write_bytes(b"\xff")
     with pytest.raises(ValueError, match="utf-8"):
         read_text(path)
+
+
+def test_a_line_is_appended_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    append_line(path, b"first\n", mode=0o640)
+    append_line(path, b"second\n", mode=0o600)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"first\nsecond\n", 0o640)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 4, hard))  # room for half of it
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            append_line(path, b"the third\n", mode=0o640)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == b"first\nsecond\n"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(OSError, match="not a regular file"):
+        append_line(tmp_path / "pipe", b"x\n", mode=0o640)
+    os.close(reader)

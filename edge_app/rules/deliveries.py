@@ -1,18 +1,18 @@
 """Hands firings over to files and to the queue of webhooks, in a thread of its own: disks and pictures take time."""
 
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 from edge_app.closing import Closing
 from edge_app.devices.ports import Clock
 from edge_app.errors import EdgeAppError
-from edge_app.files import GROUP_READABLE
+from edge_app.files import GROUP_READABLE, append_line
 from edge_app.messages import Frame, Report
 from edge_app.rules.firing import Firing, body_of, to_json
 from edge_app.rules.queue import Message, MessageQueue
@@ -117,13 +117,7 @@ class Deliveries(Closing):
 
     def _append(self, path: str, firing: Firing) -> None:
         try:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            descriptor = os.open(path, flags, GROUP_READABLE)
-            try:
-                # one write: lines of several programs do not mix
-                os.write(descriptor, to_json(firing.fields()) + b"\n")
-            finally:
-                os.close(descriptor)
+            append_line(Path(path), to_json(firing.fields()) + b"\n", mode=GROUP_READABLE)
         except OSError as error:
             self._note(path, f"{path}: a line cannot be appended: {error.strerror or error}")
         else:

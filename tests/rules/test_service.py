@@ -1,6 +1,7 @@
 """The rules of a device with their parts: decisions in, lines switched, files and receivers reached."""
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -174,13 +175,19 @@ def test_a_firing_is_a_line_of_a_file_and_a_message(house: Callable[..., House],
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_file_that_cannot_be_written_is_told_once(house: Callable[..., House], tmp_path: Path) -> None:
-    found = house(RuleConfig(name="log", label="*", file=str(tmp_path / "nowhere" / "log")))
+@pytest.mark.parametrize(
+    ("name", "reason"), [("nowhere/log", "No such file"), ("pipe", "No such device"), ("", "Is a")]
+)
+def test_a_file_that_cannot_be_written_is_told_once(
+    house: Callable[..., House], tmp_path: Path, name: str, reason: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    found = house(RuleConfig(name="log", label="*", file=str(tmp_path / name)))
     for label in ("cat", "dog", "cat"):
         found.show(label, 1)
         found.rules._deliveries.step()
     assert [one for one in found.reports.events if one != "rule_fired"] == ["delivery_failed"]
-    assert "a line cannot be appended: No such file" in str(found.reports.last("delivery_failed")["reason"])
+    assert f"a line cannot be appended: {reason}" in str(found.reports.last("delivery_failed")["reason"])
 
 
 def test_a_webhook_gets_the_frame_that_was_decided_on(house: Callable[..., House]) -> None:
