@@ -181,6 +181,12 @@ def child(folder: Path, port: int, *more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 this program itself
 
 
+def _read(process: "subprocess.Popen[str]", times: dict[str, float]) -> None:
+    """Note when the child told of each message."""
+    for line in process.stdout or ():
+        times[line.strip()] = time.monotonic()
+
+
 def kills(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """Kill the child so often; return what became of its messages."""
     chance, receiver = random.Random(seed), Receiver(seed)
@@ -188,29 +194,26 @@ def kills(folder: Path, count: int, seed: int) -> dict[str, Any]:
     due: set[str] = set()
     handed_over = 0
     for number in range(count):
-        process = child(folder, receiver.server_port)
         times: dict[str, float] = {}
-
-        def read(process: "subprocess.Popen[str]" = process, times: dict[str, float] = times) -> None:
-            for line in process.stdout or ():
-                times[line.strip()] = time.monotonic()
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        while not times and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(chance.uniform(*LIFE_S))
-        process.kill()
-        end = time.monotonic()
-        process.wait()
-        reader.join()
+        with child(folder, receiver.server_port) as process:
+            reader = threading.Thread(target=_read, args=(process, times))
+            reader.start()
+            while not times and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(chance.uniform(*LIFE_S))
+            process.kill()
+            end = time.monotonic()
+            process.wait()
+            reader.join()
         handed_over += len(times)
         due |= {one for one, at in times.items() if end - at > QUEUED_S}
         if (number + 1) % 20 == 0:
             print(f"{number + 1} kills, {handed_over} messages", file=sys.stderr, flush=True)  # noqa: T201
     receiver.failing = 0.0  # what waits is sent without a pause
-    child(folder, receiver.server_port, "--only-send").wait(600)
+    with child(folder, receiver.server_port, "--only-send") as process:
+        process.wait(600)
     receiver.shutdown()
+    receiver.server_close()
     return {
         "kills": count,
         "seed": seed,

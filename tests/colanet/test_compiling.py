@@ -10,6 +10,7 @@ import pytest
 from edge_app.colanet import compiling
 
 KERNELS = """\
+import numba
 from edge_app.colanet.compiling import compiled, reported
 
 @compiled()
@@ -20,9 +21,10 @@ if __name__ == "__main__":
     told = []
     with reported(told.append):
         assert twice(21) == twice(21) == 42
-    assert twice(1.5) == 3  # compiled anew, and told nobody
     hits, misses = (sum(found.values()) for found in (twice.stats.cache_hits, twice.stats.cache_misses))
     assert told == ([] if hits else [1])
+    assert numba.njit(lambda x: x / 2)(3) == 1.5  # compiled after the block, and told nobody
+    assert len(told) == misses
     print(hits, misses, twice.stats.cache_path)
 """
 
