@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from edge_app.closing import Closing
 from edge_app.devices.ports import Clock
@@ -16,12 +16,16 @@ from edge_app.files import GROUP_READABLE, append_line
 from edge_app.messages import Frame, Report
 from edge_app.rules.firing import Firing, body_of, to_json
 from edge_app.rules.queue import Message, MessageQueue
-from edge_app.rules.webhooks import CLOSE_S, Sender, WebhookStatus
+
+if TYPE_CHECKING:
+    from edge_app.rules.webhooks import Sender, WebhookStatus
 
 MOST_JOBS = 64
 """Firings that wait to be handed over; each may hold a frame."""
 MOST_UNSAVED = 256
 """Messages kept in memory while the queue cannot be written."""
+CLOSE_S = 1.0
+"""Time that attempts have to end when the device stops."""
 AGAIN_S = 5.0
 """Until the queue is tried again."""
 
@@ -44,7 +48,7 @@ class Deliveries(Closing):
     def __init__(
         self,
         queue: MessageQueue | None,
-        senders: Mapping[str, Sender],
+        senders: "Mapping[str, Sender]",
         make_jpeg: MakeJpeg,
         device: str,
         clock: Clock,
@@ -76,7 +80,7 @@ class Deliveries(Closing):
         self._jobs.append(delivery)
         self._wake.set()
 
-    def status(self) -> list[WebhookStatus]:
+    def status(self) -> "list[WebhookStatus]":
         """Return how each webhook does. Raises StateNotWritable."""
         return [sender.status() for sender in self._senders.values()]
 
@@ -153,7 +157,7 @@ class Deliveries(Closing):
                 self.step()
 
     @staticmethod
-    def _all_ended(senders: Sequence[Sender]) -> bool:
+    def _all_ended(senders: "Sequence[Sender]") -> bool:
         """Close the senders; return whether none still waits for an answer, and uses the queue."""
         for sender in senders:
             sender.stop()

@@ -18,7 +18,6 @@ from edge_app.rules.engine import RuleEngine
 from edge_app.rules.kept_switches import FILE, KeptSwitches
 from edge_app.rules.queue import MessageQueue
 from edge_app.rules.service import Rules
-from edge_app.rules.webhooks import Sender, prepare
 
 REFERENCE = "rule "
 """Before a rule's name: the key of its class among the references."""
@@ -44,6 +43,9 @@ def open_rules(
         if rule.label in (ANY, UNKNOWN):  # no class that could be renamed
             return rule.label
         return references.label(f"{REFERENCE}{rule.name}", rule.label)
+
+    # here, because it loads TLS, which a device without webhooks does not need
+    from edge_app.rules.webhooks import Sender, prepare
 
     # files with secrets first: a mistake in them must not leave a line taken
     targets = [prepare(webhook) for webhook in config.webhooks]

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from edge_app.closing import Closing
 from edge_app.config import OutputsConfig
@@ -18,7 +19,9 @@ from edge_app.rules.engine import Append, CallWebhook, Fired, Level, Publish, Pu
 from edge_app.rules.firing import Firing, to_json
 from edge_app.rules.kept_switches import KeptSwitches
 from edge_app.rules.outputs import OutputPlan
-from edge_app.rules.webhooks import WebhookStatus
+
+if TYPE_CHECKING:
+    from edge_app.rules.webhooks import WebhookStatus
 
 MOST_WAITING = 1000
 """Decisions that wait for the rules; some milliseconds of work."""
@@ -77,7 +80,7 @@ class Rules(Closing):
         with self._lock:
             return self._engine.reports()
 
-    def webhooks(self) -> list[WebhookStatus]:
+    def webhooks(self) -> "list[WebhookStatus]":
         """Return how each webhook does. Raises StateNotWritable."""
         return self._deliveries.status()
 

@@ -31,8 +31,6 @@ AGAIN = frozenset({408, 425, 429})
 MOST_REFUSALS = 20
 """Answers after which a message is given up: one bad message must not hold up the others for long."""
 LEAST_KEY = 16
-CLOSE_S = 1.0
-"""Time that an attempt has to end when the device stops."""
 
 
 class WebhookTarget(NamedTuple):
@@ -244,7 +242,7 @@ class Sender(Closing):
         self._stop.set()
         self._wake.set()
 
-    def close(self, timeout_s: float = CLOSE_S) -> None:
+    def close(self, timeout_s: float = 1.0) -> None:
         """Stop; an attempt that runs has a moment to end, and is made again at the next start if it does not."""
         self.stop()
         if self._thread.is_alive():

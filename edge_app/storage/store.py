@@ -67,10 +67,12 @@ class Store(Closing):
         self._acknowledged: Acknowledged | None = None
         self._sole_writer: SoleWriter | None = None
         try:
-            if read_only:
-                db.execute("BEGIN")  # one consistent view until the reader is closed
+            # one consistent view: of the check, also where another writer has taken the lock's file away, and of a
+            # reader until it is closed
+            db.execute("BEGIN")
             self.binding = verify.check(db, path, acknowledged)
             if not read_only:
+                db.execute("COMMIT")
                 # only after every check: nothing is changed in a damaged database
                 database.prepare(db, path)
                 self._acknowledged = Acknowledged(path, database.read_number(db))

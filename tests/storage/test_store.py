@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from edge_app.errors import EdgeAppError, StateBusy, StateCorrupt, StateNotWritable
 from edge_app.learner import Learner
-from edge_app.storage import database
+from edge_app.storage import database, verify
 from edge_app.storage.folder import FolderLock
 from edge_app.storage.records import NewExample
 from edge_app.storage.store import Store
@@ -119,6 +119,20 @@ def test_a_database_that_another_program_changed_meanwhile_is_not_changed_furthe
             store.commit("relabel", 0, labels={3: "cup"})
         with pytest.raises(StateCorrupt, match="example 4"):
             store.journal()
+
+
+def test_a_change_while_a_database_is_checked_is_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_indexes = verify._check_indexes
+    with Store.open(path) as first:
+        known = len(first.examples())
+
+        def changed_meanwhile(db: sqlite3.Connection, where: Path) -> None:
+            first.commit("teach", 1, add=[new(77)])
+            check_indexes(db, where)
+
+        monkeypatch.setattr(verify, "_check_indexes", changed_meanwhile)
+        with Store.open(path) as second:
+            assert len(second.examples()) == known + 1
 
 
 def test_a_creation_that_was_interrupted_is_begun_again(tmp_path: Path) -> None:
