@@ -1,8 +1,9 @@
 """CoLaNET: one column of L neurons per class; it learns from single presentations and decides by OUT spikes."""
 
+import copy
 import threading
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,6 @@ class CoLaNET:
             raise ParameterError(f"colanet: n_inputs = {n_inputs!r}, expected a whole number")
         self.params = params
         self.n_inputs = n_inputs
-        self._threads = threads
         self.n_learnt = 0
         self._labels: list[str] = []
         self.background = _check_background(background, n_inputs)
@@ -149,35 +149,23 @@ class CoLaNET:
     def snapshot(self) -> bytes:
         """Return the whole state as bytes for `from_snapshot`."""
         with self._lock:
+            head = {
+                "params": self.params.to_dict(),
+                "n_inputs": self.n_inputs,
+                "n_learnt": self.n_learnt,
+                "labels": self._labels,
+            }
             # under the lock: the arrays are not copied until they are packed
-            return pack(*self._state())
+            arrays = self._columns.arrays()
+            if self.background is not None:
+                arrays = {**arrays, "background": self.background}
+            return pack(head, arrays)
 
     @classmethod
     def from_snapshot(cls, data: bytes, *, threads: int = 1) -> Self:
         """Return the network of a snapshot. Raises StateCorrupt unless every byte is as it was written."""
         _check_threads(threads)
-        return cls._from_state(*unpack(data), threads)
-
-    def copy(self) -> Self:
-        """Return a network of the same state, which learns on its own."""
-        with self._lock:
-            head, arrays = self._state()
-            # copied one by one: loading takes over arrays as they are
-            return self._from_state(head, {name: array.copy() for name, array in arrays.items()}, self._threads)
-
-    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Return the state, with the arrays in use where they need no conversion."""
-        head = {
-            "params": self.params.to_dict(),
-            "n_inputs": self.n_inputs,
-            "n_learnt": self.n_learnt,
-            "labels": list(self._labels),
-        }
-        arrays = self._columns.arrays()
-        return head, arrays if self.background is None else {**arrays, "background": self.background}
-
-    @classmethod
-    def _from_state(cls, head: dict[str, Any], arrays: dict[str, NDArray[Any]], threads: int) -> Self:
+        head, arrays = unpack(data)
         try:
             params, background = Params.from_dict(head["params"]), arrays.get("background")
             network = cls(params, head["n_inputs"], threads=threads, background=background)
@@ -194,6 +182,15 @@ class CoLaNET:
         if len(network._labels) != network._columns.keys.size:
             raise StateCorrupt(f"the snapshot has {len(network._labels)} labels, {network._columns.keys.size} columns")
         return network
+
+    def copy(self) -> Self:
+        """Return a network of the same state, which learns on its own."""
+        with self._lock:
+            copied = copy.copy(self)
+            copied._labels = list(self._labels)
+            copied._columns = copy.deepcopy(self._columns)
+        copied._lock = threading.RLock()
+        return copied
 
     def _learn(self, counts: NDArray[np.uint8], column: int) -> None:
         # a copy of its own: numba compiles anew for arrays that are read-only or not contiguous

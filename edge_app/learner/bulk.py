@@ -9,7 +9,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge_app.closing import Closing
 from edge_app.datasets.contents import Item
@@ -28,8 +32,10 @@ if TYPE_CHECKING:
 BATCH = 32
 """Examples of a class that are stored as one action."""
 AHEAD = 2 * BATCH
-"""Pictures decoded before they are encoded: 150 kB each with the shipped encoder."""
+"""Pictures decoded before they are encoded, and waiting to be encoded: 150 kB each with the shipped encoder."""
 DECODERS = 2
+ENCODERS = 2
+"""Encoders at work: while one waits for Python's interpreter or a free core, the other goes on."""
 SOURCE = "data set"
 """Source of an example whose picture has no name."""
 
@@ -53,6 +59,14 @@ class BulkResult:
     """Pictures that cannot be read."""
 
 
+class _Encoding(NamedTuple):
+    """A picture that is being encoded."""
+
+    embedding: Future[NDArray[np.uint8]]
+    thumbnail: bytes
+    name: str
+
+
 class BulkTeacher(Closing):
     """Teaches the pictures of data sets; a context manager, used by one thread."""
 
@@ -63,7 +77,12 @@ class BulkTeacher(Closing):
 
         self._learner = learner
         self._manifest = manifest
-        self._encoder = TFLiteEncoder(manifest, threads=threads)
+        self._free: SimpleQueue[TFLiteEncoder] = SimpleQueue()
+        """Encoders that are not at work; each is used by one thread at a time."""
+        for _ in range(ENCODERS):
+            self._free.put(TFLiteEncoder(manifest, threads=threads))
+        self._encoding: deque[Future[NDArray[np.uint8]]] = deque()
+        self._encoders = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder")
         self._decoders = ThreadPoolExecutor(DECODERS, thread_name_prefix="decoder")
         # one: batches have to be learnt in the order of the data set
         self._teacher = ThreadPoolExecutor(1, thread_name_prefix="teacher")
@@ -86,7 +105,7 @@ class BulkTeacher(Closing):
         # everything that a name or a number can violate, before anything is taught
         self._check(items)
         known = self._learner.pictures()
-        batches: dict[str, list[Sample]] = defaultdict(list)
+        batches: dict[str, list[_Encoding]] = defaultdict(list)
         storing: deque[Future[None]] = deque()
         ahead = self._prepared(dataset, items)
         for item in progress("teaching", items):
@@ -99,7 +118,7 @@ class BulkTeacher(Closing):
             if not is_new(item, known.setdefault(thumbnail_mark(picture.thumbnail), set()), result):
                 continue
             batch = batches[item.label]
-            batch.append(Sample(self._encoder.encode(picture.image), picture.thumbnail, item.name))
+            batch.append(_Encoding(self._begin(picture.image), picture.thumbnail, item.name))
             if len(batch) == BATCH:
                 storing.append(self._teacher.submit(self._store, item.label, batches.pop(item.label), result))
             # results are taken early, so that a failure ends the run, and few batches wait in memory
@@ -115,8 +134,10 @@ class BulkTeacher(Closing):
         """Close the model, after the batch that is being stored."""
         # in the order of the flow: nothing new reaches the teacher, then the batch in progress ends, then the model
         self._decoders.shutdown(cancel_futures=True)
+        self._encoders.shutdown()
         self._teacher.shutdown(cancel_futures=True)
-        self._encoder.close()
+        for _ in range(ENCODERS):
+            self._free.get().close()
 
     def _check(self, items: Sequence[Item]) -> None:
         wanted: dict[str, int] = defaultdict(int)
@@ -150,9 +171,25 @@ class BulkTeacher(Closing):
             self._own.preprocess = Preprocessor(self._manifest.input_size, crop=self._manifest.crop)
         return prepare_picture(dataset.read(item), self._own.preprocess)
 
-    def _store(self, label: str, batch: Sequence[Sample], result: BulkResult) -> None:
+    def _begin(self, image: NDArray[np.uint8]) -> Future[NDArray[np.uint8]]:
+        """Have a picture encoded, after a wait for the oldest while many are waiting."""
+        self._encoding.append(self._encoders.submit(self._encode, image))
+        if len(self._encoding) > AHEAD:
+            # raises what the encoder raised
+            self._encoding.popleft().result()
+        return self._encoding[-1]
+
+    def _encode(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        encoder = self._free.get()
+        try:
+            return encoder.encode(image)
+        finally:
+            self._free.put(encoder)
+
+    def _store(self, label: str, batch: "Sequence[_Encoding]", result: BulkResult) -> None:
         """Store and learn a batch, all or nothing; in the teacher's thread."""
-        learnt = self._learner.teach_many(batch, label, source=SOURCE)
+        samples = [Sample(one.embedding.result(), one.thumbnail, one.name) for one in batch]
+        learnt = self._learner.teach_many(samples, label, source=SOURCE)
         result.taught[label] += len(learnt)
         result.right += sum(one.before.label == label for one in learnt)
 
