@@ -121,14 +121,24 @@ class MqttClient(Closing):
             self._thread.join(JOIN_S)
         if self._thread.is_alive():  # it is still connecting, so nothing could be delivered anyway
             self._report(logging.WARNING, "broker_left_waiting", messages=self.outbox.waiting)
-            return
-        self._reader.close()
-        self._writer.close()
+        elif self._thread.ident is None:
+            self._close_wakes()
 
     def _connection(self) -> Connection:
         return Connection(self._broker, self._will, self._listener.received, self._published)
 
+    def _close_wakes(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
     def _run(self) -> None:
+        try:
+            self._keep_connected()
+        finally:
+            # here, as `close` does not wait for it for long, and it may still be in use
+            self._close_wakes()
+
+    def _keep_connected(self) -> None:
         while not self._stopping.is_set():
             began_s, too_large = time.monotonic(), False
             try:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_app.mqtt import client
 from edge_app.mqtt.client import BackOff, MqttClient
-from edge_app.mqtt.connection import Broker, Incoming
+from edge_app.mqtt.connection import Broker, BrokerLost, Connection, Incoming
 from edge_app.mqtt.outbox import Outgoing
 from support.mosquitto import Mosquitto, Observer, free_port
 from support.pipeline_parts import Reports
@@ -101,6 +102,33 @@ def test_a_mistake_of_ours_costs_a_connection_and_no_more(tmp_path: Path, caplog
     broker.stop()
     assert rig.reports.events == ["broker_connected", "broker_lost", "broker_connected", "broker_connected"]
     assert caplog.text.count("ZeroDivisionError: division by zero") == 2
+
+
+def test_a_thread_that_is_slow_to_end_is_left_and_closes_what_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "JOIN_S", 0.01)
+    rig, entered, goes_on = Rig(free_port()), threading.Event(), threading.Event()
+
+    def connect() -> Connection:
+        entered.set()
+        assert goes_on.wait(30)
+        raise BrokerLost("it took too long")
+
+    monkeypatch.setattr(rig.client, "_connection", connect)
+    rig.client.start()
+    assert entered.wait(30)
+    rig.client.close()
+    assert rig.reports.events == ["broker_left_waiting"]
+    assert rig.client._reader.fileno() >= 0, "the thread may still use it"
+    goes_on.set()
+    rig.client._thread.join(30)
+    assert (rig.client._reader.fileno(), rig.client._writer.fileno()) == (-1, -1)
+    rig.client.close()
+
+
+def test_a_client_that_was_never_started_is_closed() -> None:
+    rig = Rig(free_port())
+    rig.client.close()
+    assert rig.client._reader.fileno() == -1
 
 
 @pytest.mark.parametrize("answer", [b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00"], ids=["MQTT 3.1.1", "MQTT 5"])
