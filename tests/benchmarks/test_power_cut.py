@@ -1,6 +1,7 @@
 """kill -9 of the real live device while it is taught, a few times; `make power-cut` does it 500 times."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,7 @@ def test_a_visit_that_is_gone_changed_or_half_written_is_seen(tmp_path: Path) ->
         with pytest.raises(Loss, match="visit 1 was stored as"):
             check_history(tmp_path, stored)
         store.add([records[0]._replace(picture=None), records[0]], 1, ClockState.UNCHECKED)
-    with sqlite3.connect(history_path(tmp_path)) as db:
+    with closing(sqlite3.connect(history_path(tmp_path))) as db, db:
         db.execute("UPDATE pictures SET jpeg = substr(jpeg, 1, length(jpeg) - 5)")
     with pytest.raises(Loss, match="bytes of pictures"):
         check_history(tmp_path, {})

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -157,7 +158,7 @@ def test_folders_are_written_whole_or_not_at_all(taught: Path, tmp_path: Path, c
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
     missing = tmp_path / "nowhere" / "pictures"
     assert cli.run(["export", "--state", str(taught), "--as", "folders", str(missing)]) == 7
-    with sqlite3.connect(database_path(taught)) as db:
+    with closing(sqlite3.connect(database_path(taught))) as db, db:
         db.execute("UPDATE thumbnails SET jpeg = zeroblob(9) WHERE example = 8")
     db.close()
     assert cli.run(["export", "--state", str(taught), "--as", "folders", str(tmp_path / "new")]) == 5

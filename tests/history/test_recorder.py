@@ -250,6 +250,8 @@ def test_a_database_that_is_damaged_meanwhile_is_set_aside(rig: Rig) -> None:
             file.seek(4096 * page)
             file.write(b"\xff" * 4096)
     # a connection keeps pages in memory
+    assert rig.recorder._store is not None
+    rig.recorder._store.close()
     rig.recorder._store = HistoryStore.open(rig.path)
     rig.see("mug", 5)
     assert "history_damaged" in rig.reports.events

@@ -1,6 +1,7 @@
 """The database of visits: pages, filters, limits, clocks, deleting, damage."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -240,13 +241,13 @@ def test_a_store_that_was_closed_says_so(path: Path) -> None:
 
 
 def test_a_foreign_and_a_newer_database_are_not_used(path: Path) -> None:
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("CREATE TABLE other (id)")
     with pytest.raises(HistoryDamaged, match="not a history"):
         HistoryStore.open(path)
     path.unlink()
     filled(path).close()
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(InputError, match="newer edge-app"):
         HistoryStore.open(path)

@@ -274,6 +274,12 @@ def test_nothing_waits_for_a_receiver_that_hangs(house: Callable[..., House]) ->
         receiver.wait_for(lambda got: len(got) == 1)
         assert len([on for _, _, on in found.switched if on]) == 5
         found.rules.close()
+        receiver.hold.set()
+    deliveries = found.rules._deliveries
+    for sender in deliveries._senders.values():
+        sender._thread.join(30)
+    assert deliveries._queue is not None
+    deliveries._queue.close()  # left open for the sender, which was using it
 
 
 def test_without_rules_and_outputs_there_is_nothing(tmp_path: Path) -> None:

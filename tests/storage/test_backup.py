@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +275,7 @@ def test_visits_are_in_a_backup_on_request_and_replace_those_there(taught: Path,
 
 def test_a_history_with_a_trigger_of_its_own_is_not_opened(taught: Path) -> None:
     record(taught, "a")
-    with sqlite3.connect(history_path(taught)) as db:
+    with closing(sqlite3.connect(history_path(taught))) as db, db:
         db.execute("CREATE TRIGGER evil AFTER INSERT ON visits BEGIN DELETE FROM visits; END")
     with pytest.raises(HistoryDamaged, match="does not make"):
         HistoryStore.open(history_path(taught))

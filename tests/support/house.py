@@ -97,4 +97,6 @@ class House:
         self.bridge.close()
         if self.run:
             self.device.__exit__()
+        elif self.device.visits is not None:
+            self.device.visits.close()
         self.learner.close()
