@@ -60,7 +60,8 @@ def install(bench: Bench) -> Figures:
     wait_until(lambda: Path(bench.lines.chip).group() == "gpio", "the udev rule gives the chip to the group gpio")
     CONFIG.write_text(_edited(CONFIG.read_text()))
     said = run(APP, "check-config", str(CONFIG))
-    require('When "cat" has been in view for 8 s: switch "door" on for 3000 ms' in said, f"the rule is explained: {said}")
+    expected = 'When "cat" has been in view for 8 s: switch "door" on for 3000 ms'
+    require(expected in said, f"the rule is explained: {said}")
     return {"wheel_s": round(wheel_s, 1), "install_service_s": round(service_s, 1)}
 
 
