@@ -101,6 +101,8 @@ def teaches(bench: Bench) -> Figures:
     mark = bench.journal.mark()
     with Flashes(bench.lines) as flashes:
         bench.lines.down("cup")
+        # a frame that was begun before the press may still be drawn
+        time.sleep(0.1)
         bench.camera.show(CHECKERS)
         time.sleep(0.15)
         bench.lines.up("cup")
