@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edge_app import app, composition, logs
-from edge_app.config import Config
+from edge_app.config import Config, HistoryConfig
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import DeviceError, InputError
 from edge_app.learner import Learner
@@ -124,7 +124,7 @@ def test_those_outside_are_not_given_the_password_of_the_camera(tmp_path: Path) 
     config = Config().overridden(camera="rtsp://me:s3cret@shelf/1?token=s3cret", buttons="sim:", state=tmp_path)
     manifest = find_manifest(tmp_path, None)
     with open_learner(tmp_path) as learner:
-        device = Device(tmp_path, learner)
+        device = Device(tmp_path, learner, history=HistoryConfig(enabled=False))
         parts = (device.encoder, device.pipeline, learner, device.hub, device.clock)
         control = composition.make_control(config, tmp_path, manifest, *parts)
     assert control.config["camera"]["uri"] == "rtsp://me:***@shelf/1?token=***"
