@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -21,8 +23,12 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.messages import Frame
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.references import ClassReferences
+from edge_app.rules.firing import CLOUD_EVENT
+from edge_app.rules.http import post
 from edge_app.rules.opening import open_rules
+from edge_app.rules.queue import Message
 from edge_app.rules.sentence import sentence
+from edge_app.rules.webhooks import prepare
 from support.pipeline_parts import Reports, decided
 from support.receiver import WebhookReceiver
 
@@ -104,15 +110,80 @@ def test_ntfy_gets_a_line_and_its_headers(tmp_path: Path) -> None:
     assert headers["content-type"] == "text/plain; charset=utf-8"
 
 
-def test_node_red_gets_an_event_for_each_label(tmp_path: Path) -> None:
+def test_the_recipe_of_node_red_sends_an_event_for_each_label(tmp_path: Path) -> None:
     table = recipes()["Node-RED"]
     with WebhookReceiver(200) as receiver:
-        table["webhooks"][0]["url"] = receiver.url("/edge-app")
+        table["webhooks"][0] |= {"url": receiver.url("/edge-app"), "secret_file": secret(tmp_path, "key", "k" * 16)}
         with running(tmp_path, configured(tmp_path, table)) as show:
             for label in ("cat", None, "dog"):
                 show(label)
             receiver.wait_for(lambda got: len(got) == 3)
     assert [json.loads(one.body)["data"]["label"] for one in receiver.received] == ["cat", None, "dog"]
+
+
+LABEL = r"\[debug:label\] ?(.*)"
+"""Line of Node-RED's log."""
+
+
+class NodeRed:
+    """Node-RED with the flow of the recipe, without its editor; a context manager."""
+
+    def __init__(self, folder: Path, program: str, key: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        settings = {"uiHost": "127.0.0.1", "uiPort": self.port, "httpAdminRoot": False, "telemetry": {"enabled": False}}
+        (folder / "settings.js").write_text(f"module.exports = {json.dumps(settings)};")
+        shutil.copy(REPOSITORY / "examples" / "node_red_flow.json", folder / "flows.json")
+        command = [program, "--userDir", str(folder), "--settings", str(folder / "settings.js"), "flows.json"]
+        environ = os.environ | {"EDGE_APP_KEY": key}
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ)
+
+    def wait_for(self, pattern: str) -> str:
+        """Return the first group of a pattern in the next line of its log that has it."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if found := re.search(pattern, line):
+                return found[1]
+        raise AssertionError(f"Node-RED ended without {pattern!r}")
+
+    def __enter__(self) -> "NodeRed":
+        self.wait_for(r"\[info\] (Started flows)")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._process:
+            self._process.kill()
+
+
+@pytest.mark.slow
+def test_node_red_checks_the_signature_and_acts_once(tmp_path: Path) -> None:
+    program = shutil.which("node-red")
+    if program is None:
+        pytest.skip("node-red is not installed: npm install node-red, with node_modules/.bin on the path")
+    table = recipes()["Node-RED"]
+    key = "0123456789abcdef0123"
+    (tmp_path / "node-red").mkdir()
+    with NodeRed(tmp_path / "node-red", program, key) as node_red:
+        url = f"http://127.0.0.1:{node_red.port}/edge-app"
+        table["webhooks"][0] |= {"url": url, "secret_file": secret(tmp_path, "key", key)}
+        config = configured(tmp_path, table)
+        target = prepare(config.webhooks[0])
+        with running(tmp_path, config) as show:
+            for label in ("cat", None, "dog"):
+                show(label)
+                # what is no text is logged on the next line
+                assert node_red.wait_for(LABEL) == (label or "")
+        table["webhooks"][0]["secret_file"] = secret(tmp_path, "other", "another key of the device")
+        with running(tmp_path, configured(tmp_path, table)) as show:
+            show("mug")
+            show.reports.wait_for(lambda events: "webhook_given_up" in events)
+        assert "status 401" in str(show.reports.last("webhook_given_up")["reason"])
+        body, forged = b'{"data": {"label": "pen"}}', b'{"data": {"label": "bus"}}'
+        for number, sent, status in (("a", body, 204), ("a", body, 204), ("b", forged, 401), ("c", body, 204)):
+            headers = target.headers(Message("node-red", number, CLOUD_EVENT, body), 1_700_000_000)
+            assert post(url, sent, headers, target.policy).status == status
+        assert [node_red.wait_for(LABEL) for _ in "ac"] == ["pen", "pen"]
 
 
 def test_the_receiver_in_python_checks_the_signature_and_acts_once(tmp_path: Path) -> None:
