@@ -106,7 +106,9 @@ def _run_once(
         # a watchdog that is too short would restart a healthy device again and again
         check_waits(longest_waits(device.pipeline.stages), watchdog)
         reload = partial(_reload, source, config, device.pipeline)
-        supervisor = Supervisor(device.pipeline, notifier, clock, logs.report, watchdog=watchdog, reload=reload)
+        supervisor = Supervisor(
+            device.pipeline, notifier, clock, logs.report, watchdog=watchdog, reload=reload, trouble=device.trouble
+        )
         _report_start(config, device.learner, started_ns)
         # replaying and loading used much memory that the live loop does not need
         malloc.give_back()

@@ -57,6 +57,10 @@ class OpenedDevice(NamedTuple):
     rules: Rules | None = None
     """None: the configuration has neither rules nor outputs."""
 
+    def trouble(self) -> str:
+        """Return what the pipeline does not know of, in a few words for the status text; "": nothing."""
+        return "history stopped" if self.history is not None and self.history.stopped else ""
+
 
 class OwnDevices(NamedTuple):
     """Devices that take the place of those in the configuration; None: the configuration's."""
@@ -309,7 +313,7 @@ def make_control(
     heat_maps = HeatMapper(encoder, manifest, learner)
     control = Control(pipeline, learner, hub, pictures, clock, identity, heat_maps, outside)
     if recorder is not None:
-        control.keep_history(lambda: recorder.store, config.history)
+        control.keep_history(lambda: recorder.store, config.history, lambda: recorder.stopped)
     return control
 
 

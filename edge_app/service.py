@@ -205,12 +205,15 @@ class Supervisor:
         *,
         watchdog: float | None = None,
         reload: Callable[[], None] = lambda: None,
+        trouble: Callable[[], str] = lambda: "",
     ) -> None:
+        """`trouble` tells what the pipeline does not know of, in a few words; "": nothing."""
         self._pipeline = pipeline
         self._notifier = notifier
         self._clock = clock
         self._report = report
         self._reload = reload
+        self._trouble = trouble
         self._period_ns = round(_ping_s(watchdog) * NS_PER_S)
         self._next_ns = clock.monotonic_ns()
         self._silent: list[str] = []
@@ -226,7 +229,7 @@ class Supervisor:
             self._notifier.send(READY=1)
         if not self.ready and (self._pipeline.first_decision.is_set() or self._pipeline.camera_absent):
             self.ready = True
-            self._notifier.send(READY=1, STATUS=status_text(self._pipeline.status()))
+            self._notifier.send(READY=1, STATUS=self._status_text())
             self._report(logging.INFO, "ready")
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._next_ns:
@@ -244,8 +247,11 @@ class Supervisor:
         if silent:
             self._notifier.send(STATUS=f"silent: {', '.join(silent)}")
             return
-        text = status_text(self._pipeline.status()) if self.ready else "waiting for the first decision"
+        text = self._status_text() if self.ready else "waiting for the first decision"
         self._notifier.send(WATCHDOG=1, STATUS=text)
+
+    def _status_text(self) -> str:
+        return "; ".join(filter(None, (status_text(self._pipeline.status()), self._trouble())))
 
 
 def status_text(status: PipelineStatus) -> str:

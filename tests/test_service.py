@@ -216,6 +216,19 @@ def test_another_thread_ends_the_wait_and_too_often_is_no_harm() -> None:
     signals.wake()
 
 
+def test_the_status_also_tells_of_a_trouble_outside_the_pipeline(manager: Manager, clock: SimulatedClock) -> None:
+    pipeline, trouble = FakePipeline(clock), [""]
+    pipeline.first_decision.set()
+    with Notifier(manager.address, clock) as notifier:
+        supervisor = Supervisor(pipeline, notifier, clock, Kept(), watchdog=20.0, trouble=lambda: trouble[0])
+        next_s = supervisor.step(SignalRequests())
+        assert manager.heard()[-1]["STATUS"] == status_text(STATUS)
+        trouble[0] = "history stopped"
+        clock.advance(next_s)
+        supervisor.step(SignalRequests())
+        assert manager.heard()[-1]["STATUS"] == f"{status_text(STATUS)}; history stopped"
+
+
 def test_the_status_is_a_line_for_people() -> None:
     assert status_text(STATUS) == "mug (margin 2); 12.3 frames/s; 2 classes; 3 taught since start"
     worse = STATUS._replace(camera="reopening", slowed=True, rebuilding=True, last_decision=None, fps=None)

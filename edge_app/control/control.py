@@ -13,7 +13,7 @@ from edge_app import __version__
 from edge_app.control import transfer
 from edge_app.control.class_reports import ClassReport, class_reports
 from edge_app.control.errors import Busy, HistoryOff, UploadGone
-from edge_app.control.history import DeviceHistory, FindStore
+from edge_app.control.history import DeviceHistory, FindStore, WhyStopped
 from edge_app.control.hub import Hub
 from edge_app.control.idempotency import REMEMBERED, Requests, mark_of
 from edge_app.control.ids import checked_ids
@@ -161,6 +161,7 @@ class Control:
             health=condition(camera, silent, self._learner.failure, now.last_decision is not None),
             rebuild_progress=now.rebuild_progress,
             history="off" if self._history is None else self._history.state,
+            history_stopped=None if self._history is None else self._history.stopped(),
         )
 
     @property
@@ -254,9 +255,9 @@ class Control:
 
     # The history
 
-    def keep_history(self, find: FindStore, config: "HistoryConfig") -> None:
-        """Give the clients the history; `find` returns its open database."""
-        self._history = DeviceHistory(find, config, self._outside, self._teach, self._class_of)
+    def keep_history(self, find: FindStore, config: "HistoryConfig", stopped: WhyStopped = lambda: None) -> None:
+        """Give the clients the history; `find` returns its open database, `stopped` why nothing is recorded."""
+        self._history = DeviceHistory(find, stopped, config, self._outside, self._teach, self._class_of)
 
     @property
     def history(self) -> DeviceHistory:

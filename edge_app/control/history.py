@@ -24,6 +24,8 @@ KEPT = 24
 
 FindStore = Callable[[], HistoryStore | None]
 """Returns the open database; None while it cannot be opened."""
+WhyStopped = Callable[[], str | None]
+"""Returns why nothing is recorded at the moment; None: it is."""
 ClassOf = Callable[[int], str | None]
 """Returns the class of a stored example; None: there is no such example."""
 TeachStored = Callable[[str, Sequence[StoredPicture], str], list[Taught]]
@@ -34,9 +36,16 @@ class DeviceHistory:
     """The visits of a running device; safe to use from any thread."""
 
     def __init__(
-        self, find: FindStore, config: HistoryConfig, outside: OutsidePictures, teach: TeachStored, class_of: ClassOf
+        self,
+        find: FindStore,
+        stopped: WhyStopped,
+        config: HistoryConfig,
+        outside: OutsidePictures,
+        teach: TeachStored,
+        class_of: ClassOf,
     ) -> None:
         self._find = find
+        self.stopped = stopped
         self._class_of = class_of
         self.picture_role = cast(Role, config.picture_role)
         """The role that a client needs to see pictures."""

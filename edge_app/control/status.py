@@ -45,6 +45,8 @@ class DeviceStatus(NamedTuple):
     rebuild_progress: tuple[int, int] | None = None
     """(presentations learnt, presentations in all) of a rebuild; None: none runs, or it has just begun."""
     history: HistoryState = "off"
+    history_stopped: str | None = None
+    """Why no visits are stored at the moment, as when the disk is nearly full; None: they are, or history is "off"."""
 
 
 CAMERA = {

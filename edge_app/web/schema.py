@@ -338,6 +338,7 @@ class State(Struct):
     decision: Decision | None
     classes: list[str]
     history: Literal["on", "without pictures", "off"]
+    history_stopped: str | None
 
 
 class Confused(Struct):

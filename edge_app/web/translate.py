@@ -76,6 +76,7 @@ def state(status: control.DeviceStatus, role: Role) -> schema.State:
         decision=None if event is None else decision(event),
         classes=list(status.classes),
         history=status.history,
+        history_stopped=status.history_stopped,
     )
 
 

@@ -69,9 +69,10 @@ class Device:
         outside = OutsidePictures(make_preprocess(), self.encoder, SIDE)
         config = history or HistoryConfig()
         self.visits: HistoryStore | None = HistoryStore.open(history_path(folder)) if config.enabled else None
+        self.history_stopped: str | None = None
         self.control = Control(self.pipeline, learner, self.hub, pictures, self.clock, identity, heat_maps, outside)
         if config.enabled:
-            self.control.keep_history(lambda: self.visits, config)
+            self.control.keep_history(lambda: self.visits, config, lambda: self.history_stopped)
         self.control.listen(self._keep)
 
     def _keep(self, event: Any) -> None:

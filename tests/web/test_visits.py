@@ -372,6 +372,14 @@ def test_the_state_says_whether_pictures_are_kept(serve_history: Callable[..., S
     assert serve_history(pictures=False).http.get(api("/state")).json()["history"] == "without pictures"
 
 
+def test_the_state_says_why_nothing_is_stored(seen: Served) -> None:
+    assert seen.http.get(api("/state")).json()["history_stopped"] is None
+    seen.device.history_stopped = "the disk has 63 MB free: free some space"
+    state = seen.http.get(api("/state")).json()
+    assert (state["history"], state["history_stopped"]) == ("on", "the disk has 63 MB free: free some space")
+    assert seen.http.get(api("/visits")).status_code == 200
+
+
 def test_a_store_that_fails_is_an_error_and_events_go_on(seen: Served) -> None:
     store = seen.device.visits
     assert store is not None

@@ -11,7 +11,7 @@
  *   latency_ms: number | null, slowest_ms: number,
  *   temperature_c: number | null, slowed: boolean, dropped: number, learnt: number, rebuilding: boolean,
  *   rebuild: {done: number, total: number} | null, health: {ok: boolean, reasons: string[]}, role: Role, decision: Decision | null, classes: string[],
- *   history: "on" | "without pictures" | "off"}} State
+ *   history: "on" | "without pictures" | "off", history_stopped: string | null}} State
  * @typedef {{label: string, examples: number, taught: number, predicted: number, right: number, enough: boolean,
  *   confused_with: {label: string, count: number}[], advice: string}} ClassReport
  * @typedef {{strictness: number, right: number, right_rejected: number, wrong: number, wrong_rejected: number}} Preview

@@ -52,8 +52,10 @@ export class History {
       this.#refresh();
     });
     byId("history-delete").addEventListener("click", () => this.#deleteShown());
-    device.on("state", ({ history }) => {
+    device.on("state", ({ history, history_stopped: stopped }) => {
       byId("history-off").hidden = history !== "off";
+      byId("history-stopped").hidden = !stopped;
+      setText(byId("history-stopped"), stopped ? `No visits are stored at the moment: ${stopped}.` : "");
       byId("history-body").hidden = history === "off";
       if (!this.#asked) this.#follow(0);
     });

@@ -199,3 +199,18 @@ def test_without_a_history_the_page_says_so(start_device, page):
     page.wait_text("#tray-empty", "keeps no history ([history] enabled)")
     page.wait(lambda: page.is_shown("#history-off"), "the reason")
     assert not page.is_shown("#history-body")
+
+
+def test_the_page_says_why_nothing_is_stored(start_device, page, tmp_path):
+    device = start_device()
+    device.stop()
+    (database,) = tmp_path.rglob("history.sqlite")
+    for path in database.parent.glob("history.sqlite*"):
+        path.unlink()
+    database.mkdir()
+    page.expected |= {"503"}
+    device.start()
+    page.open(device)
+    page.wait_ready()
+    page.wait_text("#history-stopped", "No visits are stored at the moment:")
+    database.rmdir()
