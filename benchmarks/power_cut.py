@@ -4,10 +4,13 @@ Simulated buttons press several times a second, and undo now and then. The proce
 mostly while it learns, also while it starts and while it stops. After each kill the state must hold exactly what was
 acknowledged in its log ("learnt", "undone"), except for the one action in progress; every checksum of the
 database must be right; and the network after a start must equal a replay of the whole journal, to the bit. The history
-must be whole too: every visit that was stored before is still there, and none is half written.
+must be whole too: every visit that was stored before is still there, and none is half written. Rules are on: one
+switches an output, one sends each new visit with its picture to a receiver that fails now and then. Every message that
+was queued for more than a second before a kill has arrived or still waits, and no id comes with two contents.
 """
 
 import argparse
+import base64
 import json
 import re
 import signal
@@ -24,6 +27,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from benchmarks.rules import QUEUED_S, Receiver
 from edge_app import machine
 from edge_app.datasets.pictures import decode_thumbnail
 from edge_app.encoder.model import load_manifest
@@ -33,12 +37,43 @@ from edge_app.history.store import HistoryStore
 from edge_app.learner import Learner
 from edge_app.learner.replay import Trained, replay
 from edge_app.learner.state import open_parts
+from edge_app.rules.queue import FILE as QUEUE
 from edge_app.storage.folder import database_path, history_path, snapshots_path
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
 
 RESULT = Path(__file__).resolve().parent / "results" / "power_cut.json"
 CAMERA = "sim:scene=shapes,size=96x64,fps=100"
+FAILING = 0.3
+"""Share of requests that the receiver refuses, so that kills find messages that wait."""
+CONFIG = """
+[outputs]
+uri = "sim:lamp"
+
+[[webhooks]]
+name = "receiver"
+url = "http://127.0.0.1:{port}/"
+allow_private = true
+picture = true
+queue = 10000
+
+[[rules]]
+name = "comes"
+webhook = "receiver"
+per_hour = 3600
+
+[[rules]]
+name = "goes"
+when = "left"
+webhook = "receiver"
+per_hour = 3600
+
+[[rules]]
+name = "lamp"
+label = "disc"
+output = "lamp"
+per_hour = 3600
+"""
 NAMES = ("disc", "square", "ring", "cross")
 PRESS_EVERY_S = 0.04
 LAST_PRESS_S = 12.0
@@ -76,19 +111,31 @@ class Kill(NamedTuple):
     """The change that was stored but not acknowledged: none, an example, or an undo."""
     visits: int
     """Visits that it has stored."""
+    fired: int
+    """Messages that it has made for the webhook."""
+    switched: int
+    """Times that a rule switched the output on."""
+    due: int
+    """Those of its messages that were made more than a second before the kill."""
+    waiting: int
+    """Messages that wait in the queue after the kill."""
 
 
 class DeviceProcess:
     """`edge-app run` as a process; what it acknowledges is collected by a thread."""
 
-    def __init__(self, folder: Path) -> None:
-        options = ["--state", str(folder), "--camera", CAMERA, "--buttons", buttons()]
+    def __init__(self, folder: Path, config: Path) -> None:
+        options = ["--config", str(config), "--state", str(folder), "--camera", CAMERA, "--buttons", buttons()]
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "edge_app", "run", *options], stderr=subprocess.PIPE, text=True
         )
         self.said: list[int | None] = []
         """Example numbers as they were learnt; None for an undo."""
         self.words: list[str] = []
+        self.fired: dict[str, float] = {}
+        """Id of each message for the webhook -> when its rule said that it fired, time.monotonic()."""
+        self.switched = 0
+        self.killed_at = 0.0
         self._learnt = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -102,6 +149,11 @@ class DeviceProcess:
                 if learnt or re.search(r" undone +examples=", line):
                     self.said.append(int(learnt[1]) if learnt else None)
                     self._learnt.set()
+                if fired := re.search(r" rule_fired +rule=(\w+) .*id=(\w+)", line):
+                    if fired[1] == "lamp":
+                        self.switched += 1
+                    else:
+                        self.fired[fired[2]] = time.monotonic()
         self._learnt.set()
 
     def wait_until_it_learns(self) -> None:
@@ -113,6 +165,7 @@ class DeviceProcess:
     def kill(self) -> None:
         """Kill it, and read the rest of its output."""
         self.process.kill()
+        self.killed_at = time.monotonic()
         self.process.wait()
         self._reader.join()
 
@@ -166,11 +219,17 @@ def cut(folder: Path, kills: int, seed: int) -> Iterator[Kill]:
     random = np.random.default_rng(seed)
     stored: list[int] = []
     visits: dict[int, StoredVisit] = {}
+    waiting: dict[str, bytes] = {}
+    receiver = Receiver(seed)
+    receiver.failing = FAILING
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    config = folder / "config.toml"
+    config.write_text(CONFIG.format(port=receiver.server_port))
     for number in range(kills):
         state = folder / f"state-{number // A_FOLDER}"
         if not state.exists():
-            stored, visits = fill(state, int(random.integers(1 << 30))), {}
-        device = DeviceProcess(state)
+            stored, visits, waiting = fill(state, int(random.integers(1 << 30))), {}, {}
+        device = DeviceProcess(state, config)
         try:
             phase, after_s = kill_sometime(device, random)
         finally:
@@ -179,8 +238,14 @@ def cut(folder: Path, kills: int, seed: int) -> Iterator[Kill]:
         check_network(state)
         before, visits = len(visits), check_history(state, visits)
         stored = expected
+        due = {one for one, at in device.fired.items() if device.killed_at - at > QUEUED_S}
+        waiting = check_queue(state, waiting, due, receiver)
         learnt = sum(said is not None for said in device.said)
-        yield Kill(phase, round(after_s, 4), learnt, len(device.said) - learnt, in_flight, len(visits) - before)
+        undone, fired, more = len(device.said) - learnt, len(device.fired), len(visits) - before
+        taught = phase, round(after_s, 4), learnt, undone, in_flight
+        yield Kill(*taught, more, fired, device.switched, len(due), len(waiting))
+    receiver.shutdown()
+    receiver.server_close()
 
 
 def kill_sometime(device: DeviceProcess, random: np.random.Generator) -> tuple[Phase, float]:
@@ -283,6 +348,37 @@ def check_history(folder: Path, before: dict[int, StoredVisit]) -> dict[int, Sto
     return visits
 
 
+def check_queue(folder: Path, before: dict[str, bytes], due: set[str], receiver: Receiver) -> dict[str, bytes]:
+    """Return the messages that wait, by id; forget those that arrived.
+
+    Raises Loss if one that waited before, or one of `due`, neither arrived nor waits, or if one is half written.
+    """
+    waiting = _queued(folder / QUEUE)
+    with receiver.lock:
+        arrived, receiver.arrived = receiver.arrived, {}
+    if missing := (before.keys() | due) - waiting.keys() - arrived.keys():
+        raise Loss(f"messages were queued, and neither arrived nor wait: {sorted(missing)}")
+    for number in waiting.keys() | arrived.keys():
+        bodies = arrived.get(number, set()) | {found[number] for found in (before, waiting) if number in found}
+        if len(bodies) > 1:
+            raise Loss(f"message {number} has two contents")
+        event = json.loads(bodies.pop())
+        if event["id"] != number or not decode_thumbnail(base64.b64decode(event["data"]["picture"])).size:
+            raise Loss(f"message {number} is half written")
+    return waiting
+
+
+def _queued(path: Path) -> dict[str, bytes]:
+    if not path.exists():
+        return {}
+    with closing(sqlite3.connect(path)) as db:
+        if (problems := db.execute("PRAGMA integrity_check").fetchall()) != [("ok",)]:
+            raise Loss(f"the queue of the webhook is damaged: {problems[:3]}")
+        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'messages'").fetchone():  # killed while it started
+            return {}
+        return dict(db.execute("SELECT id, body FROM messages"))
+
+
 def _whole(store: HistoryStore, visit: int) -> bool:
     return bool(decode_thumbnail(store.picture(visit) or b"").size) and bool(store.embedding(visit))
 
@@ -295,6 +391,10 @@ def summarise(kills: list[Kill]) -> dict[str, Any]:
         "acknowledged": sum(kill.acknowledged for kill in kills),
         "undone": sum(kill.undone for kill in kills),
         "visits": sum(kill.visits for kill in kills),
+        "messages": sum(kill.fired for kill in kills),
+        "messages_due": sum(kill.due for kill in kills),
+        "kills_with_messages_waiting": sum(kill.waiting > 0 for kill in kills),
+        "output_switched": sum(kill.switched for kill in kills),
         "in_flight": {what: sum(kill.in_flight == what for kill in kills) for what in ("nothing", "example", "undo")},
     }
 

@@ -122,7 +122,7 @@ class Rules(Closing):
             match action:
                 case Fired(firing):
                     event = "rule_tested" if firing.test else "rule_fired"
-                    self._report(logging.INFO, event, rule=firing.rule, label=firing.label)
+                    self._report(logging.INFO, event, rule=firing.rule, label=firing.label, id=firing.id)
                 case Level(output, rule, on):
                     self._plan.hold(output, rule, on)
                 case Pulse(output, length_ns):
