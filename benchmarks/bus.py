@@ -41,7 +41,7 @@ from edge_app.mqtt.client import BackOff
 from edge_app.mqtt.connection import Broker
 from edge_app.mqtt.settings import MqttSettings
 from edge_app.mqtt.topics import Topics
-from edge_app.pipeline.pipeline import Pipeline, PipelineParts
+from edge_app.pipeline.pipeline import Pipeline, one_place
 
 RESULT = Path(__file__).resolve().parent / "results" / "bus.json"
 CLASSES = 64
@@ -98,13 +98,13 @@ def device(folder: Path, fps: int) -> Iterator[tuple[Pipeline, Hub, Control]]:
             return Preprocessor(manifest.input_size, crop=manifest.crop)
 
         pipeline = Pipeline(
-            PipelineParts(camera, buttons, None, preprocess, encoder, learner, manifest.input_size),
+            one_place(camera, buttons, None, preprocess, encoder, learner, manifest.input_size),
             clock,
             lambda *_, **__: None,
             Config(consolidation=ConsolidationConfig(enabled=False)),
             tell=hub.tell,
         )
-        control = composition.make_control(Config(), folder, manifest, encoder, pipeline, learner, hub, clock)
+        control = composition.make_control(Config(), folder, manifest, encoder, pipeline.first, hub, clock)
         yield pipeline, hub, control
 
 

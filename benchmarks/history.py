@@ -36,7 +36,7 @@ from edge_app.encoder.model import load_manifest
 from edge_app.encoder.preprocess import Preprocessor
 from edge_app.history import recorder as recorder_module
 from edge_app.history.frames import RecentFrameFinder, to_bounded_jpeg
-from edge_app.history.recorder import HistoryRecorder
+from edge_app.history.recorder import HistoryRecorder, RecordedPlace
 from edge_app.history.records import ClockState, StoredVisit, VisitFilter, VisitRecord
 from edge_app.history.store import HistoryStore
 from edge_app.history.visits import Visit, VisitTracker, gap_ns
@@ -63,7 +63,9 @@ def recorder_of(folder: Path, recent: RecentFrames, clock: Clock) -> HistoryReco
     tracker = VisitTracker("bench", gap_ns=gap_ns(Config()))
     finder = RecentFrameFinder(recent, Preprocessor(manifest.input_size, crop=manifest.crop))
     folder.mkdir(exist_ok=True)
-    return HistoryRecorder(folder / "history.sqlite", HistoryConfig(), tracker, finder, clock, lambda *_, **__: None)
+    return HistoryRecorder(
+        folder / "history.sqlite", HistoryConfig(), [RecordedPlace(tracker, finder)], clock, lambda *_, **__: None
+    )
 
 
 def decided(number: int) -> Decided:
@@ -143,7 +145,7 @@ def rates(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
             for kind in ("without", "with") if number % 2 else ("with", "without"):
                 with ExitStack() as stack:
                     if kind == "with":
-                        recorder = stack.enter_context(recorder_of(folder, pipeline.recent, MonotonicClock()))
+                        recorder = stack.enter_context(recorder_of(folder, pipeline.first.recent, MonotonicClock()))
                         recorder.start()
                         stack.callback(hub.listen(recorder.listen))
                     decided_before, began = pipeline.status().decided, time.monotonic()
@@ -242,7 +244,9 @@ def teach_and_record(state: Path, acknowledge: int) -> NoReturn:
     clock, recent = MonotonicClock(), RecentFrames()
     tracker = VisitTracker("bench", gap_ns=NS_PER_S, hold_ns=NS_PER_S // 50)
     finder = RecentFrameFinder(recent, Preprocessor(224))
-    recorder = HistoryRecorder(state / "history.sqlite", HistoryConfig(), tracker, finder, clock, lambda *_, **__: None)
+    recorder = HistoryRecorder(
+        state / "history.sqlite", HistoryConfig(), [RecordedPlace(tracker, finder)], clock, lambda *_, **__: None
+    )
     recorder.start()
     image = np.random.default_rng(1).integers(0, 256, (240, 320, 3)).astype(np.uint8)
     embedding = np.arange(1280, dtype=np.int64).astype(np.uint8)

@@ -32,7 +32,7 @@ from edge_app.messages import Decision
 from edge_app.pipeline.events import Decided
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.references import ClassReferences
-from edge_app.rules.opening import open_rules
+from edge_app.rules.opening import WatchedPlace, open_rules
 from edge_app.rules.service import Rules
 from edge_app.simulation.devices import SimulatedOutputs
 
@@ -56,7 +56,14 @@ def quiet(level: int, event: str, /, **fields: object) -> None:
 
 def opened(config: Config, folder: Path) -> Rules:
     """Open the rules of a configuration."""
-    rules = open_rules(config, folder, RecentFrames(), ClassReferences(), lambda *_: b"", MonotonicClock(), quiet)
+    rules = open_rules(
+        config,
+        folder,
+        {"camera": WatchedPlace(RecentFrames(), ClassReferences())},
+        lambda *_: b"",
+        MonotonicClock(),
+        quiet,
+    )
     if rules is None:
         raise AssertionError("the configuration has no rules")
     return rules

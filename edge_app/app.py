@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.uri import without_password
 from edge_app.errors import EdgeAppError
 from edge_app.pipeline.events import Listener
-from edge_app.pipeline.pipeline import Pipeline, PipelineStatus
+from edge_app.pipeline.pipeline import Pipeline
+from edge_app.pipeline.place import PipelineStatus
 from edge_app.pipeline.stage import StageFailed, longest_waits
 from edge_app.service import Notifier, Signals, Supervisor, check_waits, watchdog_s
 
@@ -102,7 +103,7 @@ def _run_once(
         device = open_device(stack, config, clock, _ServiceStart(notifier, signals, again=again), listener)
         # a stack of its own: requests end before the stages stop, events are published until after that
         clients = stack.enter_context(ExitStack())
-        web, bridge = open_clients(stack, clients, config, settings, device.control)
+        web, bridges = open_clients(stack, clients, config, settings, device)
         # a watchdog that is too short would restart a healthy device again and again
         check_waits(longest_waits(device.pipeline.stages), watchdog)
         reload = partial(_reload, source, config, device.pipeline)
@@ -113,7 +114,7 @@ def _run_once(
         # replaying and loading used much memory that the live loop does not need
         malloc.give_back()
         restart = _offer_restart(device, signals)
-        _start(device.pipeline, web, bridge, signals)
+        _start(device.pipeline, web, bridges, signals)
         reason = _watch(device.pipeline, supervisor, signals, seconds, web, restart)
         stopping = {} if reason == RESTORED else {"STOPPING": 1}
         notifier.send(**stopping, STATUS=f"stopping: {reason}")
@@ -134,8 +135,8 @@ def _offer_restart(device: OpenedDevice, signals: Signals) -> threading.Event:
         restart.set()
         signals.wake()
 
-    if device.control is not None:
-        device.control.restart = ask
+    for control in device.controls.values():
+        control.restart = ask
     return restart
 
 
@@ -151,12 +152,12 @@ def _report_start(config: Config, learner: "Learner", started_ns: int) -> None:
     )
 
 
-def _start(pipeline: Pipeline, web: "WebServer | None", bridge: "Bridge | None", signals: Signals) -> None:
+def _start(pipeline: Pipeline, web: "WebServer | None", bridges: "Sequence[Bridge]", signals: Signals) -> None:
     pipeline.start(signals.wake)
     if web is not None:
         web.start()
         logs.report(logging.INFO, "page", url=web.url, tokens=len(web.tokens.stored()))
-    if bridge is not None:
+    for bridge in bridges:
         bridge.start()
 
 

@@ -2,7 +2,9 @@
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -10,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app import logs
-from edge_app.config import Config
-from edge_app.control import Control, Hub
+from edge_app.config import CameraSettings, Config
+from edge_app.control import Control, EventsOf, Hub
 from edge_app.control.pictures import Crop, to_jpeg
 from edge_app.devices import make_camera, open_buttons, open_indicator
 from edge_app.devices.ports import Buttons, Camera, Clock
@@ -22,12 +24,14 @@ from edge_app.messages import Frame
 from edge_app.pipeline.events import HEALTH_REPORTS, Health, Listener
 from edge_app.pipeline.kept_strictness import FILE as STRICTNESS_FILE
 from edge_app.pipeline.kept_strictness import KeptStrictness
-from edge_app.pipeline.pipeline import Pipeline, PipelineParts, PipelineStatus
+from edge_app.pipeline.pipeline import CameraParts, Pipeline, PipelineParts, PlaceParts
+from edge_app.pipeline.place import Group, GroupParts, PipelineStatus, Place
 from edge_app.pipeline.references import FILE as REFERENCES_FILE
 from edge_app.pipeline.references import ClassReferences
-from edge_app.rules.opening import open_rules
+from edge_app.rules.opening import WatchedPlace, open_rules
 from edge_app.rules.service import Rules
-from edge_app.storage.folder import history_path
+from edge_app.storage.folder import database_path, history_path
+from edge_app.storage.groups import group_folders
 
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
@@ -49,17 +53,23 @@ class OpenedDevice(NamedTuple):
     """A device that is ready to start."""
 
     pipeline: Pipeline
-    learner: "Learner"
-    control: Control | None
-    """For the page, the API, MQTT and a program of one's own; None if there is none of them."""
-    history: "HistoryRecorder | None"
-    """Records the visits; None: [history] is off."""
+    learners: "Mapping[str, Learner]"
+    """By the group of places that each belongs to."""
+    controls: Mapping[str, Control]
+    """Of each place, for the page, the API, MQTT and a program of one's own; empty if there is none of them."""
+    histories: "Sequence[HistoryRecorder]"
+    """Those that record the visits, one for each group; empty: [history] is off."""
     rules: Rules | None = None
     """None: the configuration has neither rules nor outputs."""
 
+    @property
+    def learner(self) -> "Learner":
+        """That of the first place."""
+        return self.pipeline.first.group.learner
+
     def trouble(self) -> str:
         """Return what the pipeline does not know of, in a few words for the status text; "": nothing."""
-        return "history stopped" if self.history is not None and self.history.stopped else ""
+        return "history stopped" if any(one.stopped for one in self.histories) else ""
 
 
 class OwnDevices(NamedTuple):
@@ -109,29 +119,43 @@ def open_device(
     from edge_app.learner.manifest import find_manifest
 
     folder = _state_folder(config)
+    folders = _group_folders(config, folder)
     # without a name the state's own: a device keeps its encoder when the default changes
-    manifest = find_manifest(folder, config.encoder.model or None)
+    manifest = find_manifest(_taught_first(folders), config.encoder.model or None)
     startup.say("loading the state")
     with compilation_reported(lambda count: startup.say(f"compiling kernels: {count}")):
-        # first, so that the stack closes it last: stages may teach until they have stopped
-        learner = _open_learner(stack, config, folder, manifest, startup)
+        # first, so that the stack closes them last: stages may teach until they have stopped
+        learners = {name: _open_learner(stack, config, one, manifest, startup) for name, one in folders.items()}
         startup.say("loading the encoder")
-        encoder = _open_encoder(stack, config, manifest, learner)
-    startup.say("opening camera, buttons, lights and outputs")
+        encoder = _open_encoder(stack, config, manifest, learners)
+    startup.say("opening cameras, buttons, lights and outputs")
     hub = Hub()
     hub.listen(listener)
-    parts = _open_devices(stack, config, clock, encoder, manifest, learner, own or OwnDevices())
-    references = ClassReferences(folder / REFERENCES_FILE, learner.history())
-    kept = KeptStrictness(folder / STRICTNESS_FILE)
-    pipeline = Pipeline(parts, clock, logs.report, config, tell=hub.tell, references=references, kept_strictness=kept)
-    recorder = _open_history(stack, config, folder, parts, pipeline, hub, clock) if config.history.enabled else None
+    parts = _open_devices(stack, config, clock, encoder, manifest, folders, learners, own or OwnDevices())
+    pipeline = Pipeline(parts, clock, logs.report, config, tell=hub.tell)
+    recorders = _open_histories(stack, config, folders, parts, pipeline, hub, clock) if config.history.enabled else {}
     rules = _open_rules(stack, config, folder, manifest, pipeline, hub, clock)
+    controls: dict[str, Control] = {}
     # without clients nobody would look at pictures or keep them
-    if not _has_clients(config) and own is None:
-        return OpenedDevice(pipeline, learner, None, recorder, rules)
-    control = make_control(config, folder, manifest, encoder, pipeline, learner, hub, clock, recorder)
-    control.rules = rules
-    return OpenedDevice(pipeline, learner, control, recorder, rules)
+    if _has_clients(config) or own is not None:
+        for name, place in pipeline.places.items():
+            group = place.group.name
+            parts_of = config, folders[group], manifest, encoder
+            controls[name] = make_control(*parts_of, place, hub, clock, recorders.get(group))
+            controls[name].rules = rules
+    return OpenedDevice(pipeline, learners, controls, list(recorders.values()), rules)
+
+
+def _group_folders(config: Config, folder: Path) -> dict[str, Path]:
+    """Return the state folder of each group of places."""
+    groups = list(dict.fromkeys(place.group for place in config.places_in_use()))
+    return group_folders(folder, groups) if config.places else {groups[0]: folder}
+
+
+def _taught_first(folders: Mapping[str, Path]) -> Path:
+    """Return the folder of a group that something was taught in, else the first."""
+    found = [folder for folder in folders.values() if database_path(folder).is_file()]
+    return found[0] if found else next(iter(folders.values()))
 
 
 def _state_folder(config: Config) -> Path:
@@ -142,37 +166,52 @@ def _state_folder(config: Config) -> Path:
     return expanded(config.state.folder)
 
 
-def _open_history(
-    stack: ExitStack, config: Config, folder: Path, parts: PipelineParts, pipeline: Pipeline, hub: Hub, clock: Clock
-) -> "HistoryRecorder":
-    """Begin to record visits; a database that cannot be opened is reported, and does not keep the device from running.
+def _open_histories(
+    stack: ExitStack,
+    config: Config,
+    folders: Mapping[str, Path],
+    parts: PipelineParts,
+    pipeline: Pipeline,
+    hub: Hub,
+    clock: Clock,
+) -> "dict[str, HistoryRecorder]":
+    """Begin to record the visits of each group.
 
-    The stack closes it after the stages have stopped.
+    A database that cannot be opened is reported, and does not keep the device from running. The stack closes them
+    after the stages have stopped.
     """
     from edge_app.history.frames import RecentFrameFinder
-    from edge_app.history.recorder import HistoryRecorder, Surroundings
+    from edge_app.history.recorder import HistoryRecorder, RecordedPlace, Surroundings
     from edge_app.history.visits import VisitTracker, gap_ns
 
-    def report(level: int, event: str, /, **fields: object) -> None:
+    def report(group: str, level: int, event: str, /, **fields: object) -> None:
         logs.report(level, event, **fields)
         if event in HEALTH_REPORTS:
-            hub.tell(Health(event, level, fields, time.time_ns()))
+            hub.tell(Health(event, level, fields, time.time_ns(), group=group))
 
-    recorder = stack.enter_context(
-        HistoryRecorder(
-            history_path(folder),
+    def recorded(name: str) -> RecordedPlace:
+        finder = RecentFrameFinder(pipeline.places[name].recent, parts.make_preprocess())
+        return RecordedPlace(VisitTracker(name, gap_ns=gap_ns(config)), finder)
+
+    found = {}
+    for name, group in pipeline.groups.items():
+        recorder = HistoryRecorder(
+            history_path(folders[name]),
             config.history,
-            VisitTracker(config.camera.place, gap_ns=gap_ns(config)),
-            RecentFrameFinder(pipeline.recent, parts.make_preprocess()),
+            [recorded(place) for place in group.places],
             clock,
-            report,
-            Surroundings(busy=lambda: pipeline.commands_waiting),
-            encoder=parts.learner.binding.encoder_sha256,
+            partial(report, name),
+            Surroundings(busy=partial(_commands_wait, group)),
+            encoder=group.learner.binding.encoder_sha256,
         )
-    )
-    hub.listen(recorder.listen)
-    recorder.start()
-    return recorder
+        found[name] = stack.enter_context(recorder)
+        EventsOf(hub, group.concerned_by).listen(recorder.listen)
+        recorder.start()
+    return found
+
+
+def _commands_wait(group: Group) -> bool:
+    return group.commands.waiting
 
 
 def _open_rules(
@@ -190,7 +229,8 @@ def _open_rules(
     def make_jpeg(frame: Frame, side: int) -> bytes:
         return to_jpeg(view(frame.image, side))
 
-    rules = open_rules(config, folder, pipeline.recent, pipeline.references, make_jpeg, clock, logs.report)
+    places = {name: WatchedPlace(place.recent, place.references) for name, place in pipeline.places.items()}
+    rules = open_rules(config, folder, places, make_jpeg, clock, logs.report)
     if rules is not None:
         stack.enter_context(rules)
         rules.start()
@@ -220,7 +260,9 @@ def _open_learner(
     return learner
 
 
-def _open_encoder(stack: ExitStack, config: Config, manifest: "ModelManifest", learner: "Learner") -> "TFLiteEncoder":
+def _open_encoder(
+    stack: ExitStack, config: Config, manifest: "ModelManifest", learners: "Mapping[str, Learner]"
+) -> "TFLiteEncoder":
     """Load the encoder and the compiled kernels."""
     from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.kernel_cache import compile_all
@@ -229,7 +271,10 @@ def _open_encoder(stack: ExitStack, config: Config, manifest: "ModelManifest", l
 
     threads = config.encoder.threads
     encoder = stack.enter_context(TFLiteEncoder(manifest, threads=threads))
-    compiled, loaded = compile_all(manifest, stored_params(learner.binding.params), (threads,))
+    compiled = loaded = 0
+    for params in dict.fromkeys(stored_params(one.binding.params) for one in learners.values()):
+        counts = compile_all(manifest, params, (threads,))
+        compiled, loaded = compiled + counts[0], loaded + counts[1]
     logs.report(
         logging.INFO, "loaded", encoder=manifest.name, runtime=encoder.runtime, compiled=compiled, cached=loaded
     )
@@ -244,19 +289,30 @@ def _open_devices(
     clock: Clock,
     encoder: "TFLiteEncoder",
     manifest: "ModelManifest",
-    learner: "Learner",
+    folders: Mapping[str, Path],
+    learners: "Mapping[str, Learner]",
     own: OwnDevices,
 ) -> PipelineParts:
     from edge_app.encoder.preprocess import Preprocessor
 
-    view = View(Region(*config.camera.region), config.camera.rotation, config.camera.mirror)
-    if own.camera is None:
-        camera = make_camera(config.camera.uri, clock, view, stall_after_s=config.camera.stall_after_s)
-    else:
-        camera = own.camera if view == View() else ViewedCamera(own.camera, view)
-    # not enter_context: a camera that is absent is opened later, by the capture stage
-    stack.callback(camera.close)
-    opened = _open_camera(camera, config)
+    cameras: dict[str, CameraParts] = {}
+    for name, settings in config.cameras_in_use().items():
+        camera = _make_camera(settings, clock, own.camera if not cameras else None)
+        # not enter_context: a camera that is absent is opened later, by the capture stage
+        stack.callback(camera.close)
+        cameras[name] = CameraParts(camera, _open_camera(camera, config, settings))
+    groups = {
+        name: GroupParts(
+            learner,
+            ClassReferences(folders[name] / REFERENCES_FILE, learner.history()),
+            KeptStrictness(folders[name] / STRICTNESS_FILE),
+        )
+        for name, learner in learners.items()
+    }
+    places = {
+        one.name: PlaceParts(one.camera, one.group, View(Region(*one.region), one.rotation, one.mirror), one.max_fps)
+        for one in config.places_in_use()
+    }
     buttons = stack.enter_context(open_buttons(config.buttons.uri, clock) if own.buttons is None else own.buttons)
     indicator = open_indicator(config.lights.uri, clock) if config.lights.uri else None
     if indicator is not None:
@@ -265,19 +321,28 @@ def _open_devices(
     def make_preprocess() -> Preprocessor:
         return Preprocessor(manifest.input_size, crop=manifest.crop)
 
-    return PipelineParts(camera, buttons, indicator, make_preprocess, encoder, learner, manifest.input_size, opened)
+    return PipelineParts(cameras, groups, places, buttons, indicator, make_preprocess, encoder, manifest.input_size)
 
 
-def _open_camera(camera: Camera, config: Config) -> bool:
+def _make_camera(settings: CameraSettings, clock: Clock, own: Camera | None) -> Camera:
+    """Return a camera of the configuration, or `own` in its place, with its view; not opened."""
+    view = View(Region(*settings.region), settings.rotation, settings.mirror)
+    if own is None:
+        return make_camera(settings.uri, clock, view, stall_after_s=settings.stall_after_s)
+    return own if view == View() else ViewedCamera(own, view)
+
+
+def _open_camera(camera: Camera, config: Config, settings: CameraSettings) -> bool:
     """Return whether the camera could be opened.
 
     If a live camera cannot, the device starts all the same for its clients: the page says so, and serves what is
-    stored. Without clients, and for a recording, it raises DeviceError.
+    stored, and other cameras go on. The only camera of a device without clients, and a recording, raise DeviceError.
     """
     try:
         camera.open()
     except DeviceError as error:
-        if config.camera.recording or not _has_clients(config):
+        only = len(config.cameras_in_use()) == 1
+        if settings.recording or (only and not _has_clients(config)):
             raise
         logs.report(logging.WARNING, "camera_absent", camera=camera.uri, reason=str(error))
         return False
@@ -293,13 +358,15 @@ def make_control(
     folder: Path,
     manifest: "ModelManifest",
     encoder: "TFLiteEncoder",
-    pipeline: Pipeline,
-    learner: "Learner",
+    place: Place,
     hub: Hub,
     clock: Clock,
     recorder: "HistoryRecorder | None" = None,
 ) -> Control:
-    """Return the control of a pipeline whose events go to `hub`, for the page, the API and MQTT."""
+    """Return the control of a place of a pipeline whose events go to `hub`, for the page, the API and MQTT.
+
+    `folder` is the state of its group.
+    """
     from edge_app.control.control import Identity
     from edge_app.control.outside import OutsidePictures
     from edge_app.control.pictures import Pictures
@@ -307,11 +374,13 @@ def make_control(
     from edge_app.learner.heat_map import HeatMapper
 
     prepared = Preprocessor(manifest.input_size, crop=manifest.crop)
-    pictures = Pictures(pipeline.recent, _viewer(manifest), prepared, clock, max_fps=config.web.picture_fps)
+    learner = place.group.learner
+    pictures = Pictures(place.recent, _viewer(manifest), prepared, clock, max_fps=config.web.picture_fps)
     identity = Identity(folder, manifest.name, manifest.sha256, config.without_passwords())
     outside = OutsidePictures(Preprocessor(manifest.input_size, crop=manifest.crop), encoder, manifest.input_size)
     heat_maps = HeatMapper(encoder, manifest, learner)
-    control = Control(pipeline, learner, hub, pictures, clock, identity, heat_maps, outside)
+    events = EventsOf(hub, place.concerned_by)
+    control = Control(place, learner, events, pictures, clock, identity, heat_maps, outside)
     if recorder is not None:
         control.keep_history(lambda: recorder.store, config.history, lambda: recorder.stopped)
     return control
@@ -336,24 +405,36 @@ def _viewer(manifest: "ModelManifest") -> Crop:
 
 
 def open_clients(
-    stack: ExitStack, clients: ExitStack, config: Config, settings: "MqttSettings | None", control: Control | None
-) -> "tuple[WebServer | None, Bridge | None]":
-    """Open the page and the bridge to MQTT. Both take requests until `clients` closes; the bridge publishes longer."""
-    web = bridge = None
-    if control is not None and config.web.enabled:
+    stack: ExitStack,
+    clients: ExitStack,
+    config: Config,
+    settings: "MqttSettings | None",
+    device: OpenedDevice,
+) -> "tuple[WebServer | None, Sequence[Bridge]]":
+    """Open the page and the bridges to MQTT, one for each place.
+
+    They take requests until `clients` closes; the bridges publish longer.
+    """
+    folder, controls = _state_folder(config), device.controls
+    web, bridges = None, []
+    if controls and config.web.enabled:
         from edge_app.web.server import WebServer
 
-        tokens = Path(config.web.tokens) if config.web.tokens else control.identity.folder / "tokens.json"
-        web = clients.enter_context(WebServer(control, config.web, tokens))
-    if control is not None and settings is not None:
+        tokens = Path(config.web.tokens) if config.web.tokens else folder / "tokens.json"
+        web = clients.enter_context(WebServer(controls, config.web, tokens))
+    if settings is not None:
         from edge_app.mqtt.bridge import Bridge
+        from edge_app.mqtt.settings import of_place
 
-        # on the outer stack: it publishes "offline", and what happens while the stages stop
-        bridge = stack.enter_context(Bridge(control, settings, control.identity.folder, logs.report))
-        clients.callback(bridge.stop_commands)
-        if control.rules is not None:
-            control.rules.publish = bridge.outbox.event
-    return web, bridge
+        for name, control in controls.items():
+            own, kept = (settings, folder) if len(controls) == 1 else (of_place(settings, name), folder / "mqtt" / name)
+            # on the outer stack: it publishes "offline", and what happens while the stages stop
+            bridge = stack.enter_context(Bridge(control, own, kept, logs.report))
+            clients.callback(bridge.stop_commands)
+            bridges.append(bridge)
+        if device.rules is not None and bridges:
+            device.rules.publish = bridges[0].outbox.event
+    return web, bridges
 
 
 def close_device(stack: ExitStack, device: OpenedDevice, timeout_s: float) -> tuple[list[str], PipelineStatus]:
@@ -370,8 +451,9 @@ def close_device(stack: ExitStack, device: OpenedDevice, timeout_s: float) -> tu
         stack.pop_all()
         logs.report(logging.ERROR, "stages_stuck", stages=",".join(stuck))
         # the teacher may hold the store: closing would wait for it
-        if "teacher" not in stuck:
-            device.learner.close()
+        for group in device.pipeline.groups.values():
+            if group.teacher.name not in stuck:
+                group.learner.close()
     else:
         stack.close()
     return stuck, status

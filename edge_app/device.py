@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from edge_app.classifier import SOURCE, Classified
 from edge_app.closing import Closing
 from edge_app.composition import OwnDevices, close_device, open_clients, open_device, prepare_clients
 from edge_app.config import Config, load_config
+from edge_app.control.hub import Hub
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.functions import FunctionCamera, ReadFrame
 from edge_app.devices.ports import Buttons, Camera
@@ -22,7 +23,8 @@ from edge_app.pipeline.events import Decided, Event, Listener, Taught
 from edge_app.storage.records import Action, Example
 
 if TYPE_CHECKING:
-    from edge_app.control import DeviceStatus
+    from edge_app.control import Control, DeviceStatus
+    from edge_app.pipeline.place import Place
 
 STOP_S = 3.0
 """Time for the stages to stop; the state is saved afterwards."""
@@ -30,64 +32,25 @@ MOST_WAITING = 1000
 """Events that wait for a reader; then the oldest decision is left out, so that no press is lost for it."""
 
 
-class Device(Closing):
-    """A device that runs until it is closed; a context manager, safe to use from any thread.
+class DevicePlace:
+    """A place of a device: what is decided, taught and known there. Places of one group share what they know."""
 
-    The same stages as `edge-app run`, without its signals, watchdog and service manager. Every method raises
-    EdgeAppError for what it can explain, and InputError once closed.
-    """
+    _control: "Control"
+    _place: "Place"
+    _use: Callable[[], None]
+    """Raises InputError if the device is closed."""
 
-    def __init__(
-        self,
-        state: str | Path | None = None,
-        *,
-        camera: str | Camera | ReadFrame | None = None,
-        buttons: str | Buttons | None = None,
-        config: Config | str | Path | None = None,
-        web: bool | None = None,
-        listener: Listener | None = None,
-    ) -> None:
-        """Open the devices and start; the first decision comes some milliseconds later.
-
-        `state`, `camera`, `buttons` and `web` replace what `config` says, a configuration or the path of one; None
-        leaves it, and a configuration of None is all defaults. A camera is a URI, an object with the interface of
-        `Camera`, or a function that returns the next frame, RGB, (height, width, 3) uint8, and None after the last
-        one. Buttons are a URI or an object with the interface of `Buttons`. Objects are closed with the device.
-        `listener` is called with every event, as by `listen`. Raises EdgeAppError, then nothing stays open.
-        """
-        clock = MonotonicClock()
-        own = OwnDevices(_camera(camera, clock), buttons if isinstance(buttons, Buttons) else None)
-        settings = _config(config).overridden(
-            camera=camera if isinstance(camera, str) else None,
-            buttons=buttons if isinstance(buttons, str) else None,
-            state=None if state is None else Path(state),
-            web=web,
-        )
-        self._streams: tuple[EventStream, ...] = ()  # replaced as a whole: read without the lock
-        self._closing = threading.Lock()
-        self._closed = self._ended = False
-        with ExitStack() as stack:
-            mqtt = prepare_clients(settings)  # before the slow steps: a missing extra is reported at once
-            device = open_device(stack, settings, clock, _Quiet(), listener or (lambda _: None), own)
-            assert device.control is not None  # there is one with devices of one's own
-            self._opened, self._control = device, device.control
-            self._clients = stack.enter_context(ExitStack())
-            page, bridge = open_clients(stack, self._clients, settings, mqtt, device.control)
-            device.pipeline.start(self._changed)
-            stack.callback(device.pipeline.stop, STOP_S)  # if a client cannot start
-            for client in (page, bridge):
-                if client is not None:
-                    client.start()
-            self.url: str | None = page.url if page is not None else None
-            """Address of the page; None without one."""
-            self._stack = stack.pop_all()  # last: until here an error closes everything
+    @property
+    def name(self) -> str:
+        """The place's name."""
+        return self._place.name
 
     # Deciding
 
     @property
     def decision(self) -> Decided | None:
         """The newest decision; None before the first."""
-        return self._opened.pipeline.decide.last
+        return self._place.decide.last
 
     def classify(self, picture: Picture) -> Classified:
         """Return the decision on a picture that the camera has not seen; see `Classifier.classify`."""
@@ -101,28 +64,6 @@ class Device(Closing):
         """
         self._use()
         return self._control.similar(frame=frame, limit=limit)[1]
-
-    # Events
-
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every event, from the device's threads: it must return at once.
-
-        Returns a function that removes it again. A listener that raises is logged and removed.
-        """
-        self._use()
-        return self._control.listen(listener)
-
-    def events(self, *kinds: type[Event]) -> "EventStream":
-        """Return the events from now on, of these types (none: of all), as an iterator that waits for the next one.
-
-        It ends when the device is closed or its camera's recording ends, and raises the error that ended the device.
-        """
-        self._use()
-        stream = EventStream(kinds, self._is_over, lambda: self.failure)
-        with self._closing:
-            self._streams = (*self._streams, stream)
-        stream.stop_listening = self._control.listen(stream.add)
-        return stream
 
     # Teaching and correcting
 
@@ -161,17 +102,105 @@ class Device(Closing):
     def classes(self) -> dict[str, int]:
         """Return the number of examples of each class, classes in the order of their first example."""
         self._use()
-        return self._opened.learner.classes()
+        return self._place.group.learner.classes()
 
     def examples(self, label: str | None = None) -> list[Example]:
         """Return the stored examples in the order in which they were taught, all or of one class."""
         self._use()
-        return self._opened.learner.examples(label)
+        return self._place.group.learner.examples(label)
 
     def status(self) -> "DeviceStatus":
         """Return the device's condition: camera, rate, temperature, classes."""
         self._use()
         return self._control.status()
+
+
+class Device(DevicePlace, Closing):
+    """A device that runs until it is closed; a context manager, safe to use from any thread.
+
+    Its methods are those of its first place, often the only one; `places` has all. The same stages as `edge-app
+    run`, without its signals, watchdog and service manager. Every method raises EdgeAppError for what it can
+    explain, and InputError once closed.
+    """
+
+    def __init__(
+        self,
+        state: str | Path | None = None,
+        *,
+        camera: str | Camera | ReadFrame | None = None,
+        buttons: str | Buttons | None = None,
+        config: Config | str | Path | None = None,
+        web: bool | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        """Open the devices and start; the first decision comes some milliseconds later.
+
+        `state`, `camera`, `buttons` and `web` replace what `config` says, a configuration or the path of one; None
+        leaves it, and a configuration of None is all defaults. A camera is a URI, an object with the interface of
+        `Camera`, or a function that returns the next frame, RGB, (height, width, 3) uint8, and None after the last
+        one. Buttons are a URI or an object with the interface of `Buttons`. Objects are closed with the device.
+        `listener` is called with every event, as by `listen`. Raises EdgeAppError, then nothing stays open.
+        """
+        clock = MonotonicClock()
+        own = OwnDevices(_camera(camera, clock), buttons if isinstance(buttons, Buttons) else None)
+        settings = _config(config).overridden(
+            camera=camera if isinstance(camera, str) else None,
+            buttons=buttons if isinstance(buttons, str) else None,
+            state=None if state is None else Path(state),
+            web=web,
+        )
+        self._streams: tuple[EventStream, ...] = ()  # replaced as a whole: read without the lock
+        self._closing = threading.Lock()
+        self._closed = self._ended = False
+        self._hub = Hub()
+        if listener is not None:
+            self._hub.listen(listener)
+        with ExitStack() as stack:
+            self._open(stack, settings, clock, own)
+            self._stack = stack.pop_all()  # last: until here an error closes everything
+
+    def _open(self, stack: ExitStack, settings: Config, clock: MonotonicClock, own: OwnDevices) -> None:
+        mqtt = prepare_clients(settings)  # before the slow steps: a missing extra is reported at once
+        device = self._opened = open_device(stack, settings, clock, _Quiet(), self._hub.tell, own)
+        pipeline = device.pipeline
+        self.places: Mapping[str, DevicePlace] = {
+            name: _OfDevice(self._use, device.controls[name], place) for name, place in pipeline.places.items()
+        }
+        """All places by their names."""
+        self._place = pipeline.first
+        self._control = device.controls[self._place.name]
+        self._clients = stack.enter_context(ExitStack())
+        page, bridges = open_clients(stack, self._clients, settings, mqtt, device)
+        pipeline.start(self._changed)
+        stack.callback(pipeline.stop, STOP_S)  # if a client cannot start
+        if page is not None:
+            page.start()
+        for bridge in bridges:
+            bridge.start()
+        self.url: str | None = page.url if page is not None else None
+        """Address of the page; None without one."""
+
+    # Events
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every event, from the device's threads: it must return at once.
+
+        Returns a function that removes it again. A listener that raises is logged and removed.
+        """
+        self._use()
+        return self._hub.listen(listener)
+
+    def events(self, *kinds: type[Event]) -> "EventStream":
+        """Return the events from now on, of these types (none: of all), as an iterator that waits for the next one.
+
+        It ends when the device is closed or its camera's recording ends, and raises the error that ended the device.
+        """
+        self._use()
+        stream = EventStream(kinds, self._is_over, lambda: self.failure)
+        with self._closing:
+            self._streams = (*self._streams, stream)
+        stream.stop_listening = self._hub.listen(stream.add)
+        return stream
 
     @property
     def running(self) -> bool:
@@ -190,7 +219,8 @@ class Device(Closing):
                 return
             self._closed = True
         # the teacher would wait for one that is being stored
-        self._opened.learner.refuse_imports()
+        for learner in self._opened.learners.values():
+            learner.refuse_imports()
         self._clients.close()
         close_device(self._stack, self._opened, STOP_S)
         self._ended = True
@@ -210,6 +240,11 @@ class Device(Closing):
             streams = self._streams
         for stream in streams:
             stream.wake()
+
+
+class _OfDevice(DevicePlace):
+    def __init__(self, use: Callable[[], None], control: "Control", place: "Place") -> None:
+        self._use, self._control, self._place = use, control, place
 
 
 class EventStream(Closing):

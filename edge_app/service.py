@@ -16,7 +16,7 @@ from edge_app.closing import Closing
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.messages import Report
-from edge_app.pipeline.pipeline import PipelineStatus
+from edge_app.pipeline.place import PipelineStatus
 from edge_app.pipeline.stage import Heartbeats
 
 PING_S = 5.0

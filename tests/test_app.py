@@ -125,7 +125,7 @@ def test_those_outside_are_not_given_the_password_of_the_camera(tmp_path: Path) 
     manifest = find_manifest(tmp_path, None)
     with open_learner(tmp_path) as learner:
         device = Device(tmp_path, learner, history=HistoryConfig(enabled=False))
-        parts = (device.encoder, device.pipeline, learner, device.hub, device.clock)
+        parts = (device.encoder, device.place, device.hub, device.clock)
         control = composition.make_control(config, tmp_path, manifest, *parts)
     assert control.config["camera"]["uri"] == "rtsp://me:***@shelf/1?token=***"
     assert "s3cret" not in str(control.config)

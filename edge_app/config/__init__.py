@@ -2,10 +2,12 @@
 
 from edge_app.config.acting import OutputsConfig, RuleConfig, WebhookConfig
 from edge_app.config.loading import Config, load_config, portable
+from edge_app.config.places import NamedCameraConfig, PlaceConfig, PlaceInUse
 from edge_app.config.sections import (
     MOST_DREAMS,
     ButtonsConfig,
     CameraConfig,
+    CameraSettings,
     ConsolidationConfig,
     DecisionConfig,
     EncoderConfig,
@@ -23,6 +25,7 @@ __all__ = [
     "MOST_DREAMS",
     "ButtonsConfig",
     "CameraConfig",
+    "CameraSettings",
     "Config",
     "ConsolidationConfig",
     "DecisionConfig",
@@ -32,7 +35,10 @@ __all__ = [
     "LightsConfig",
     "LogConfig",
     "MqttConfig",
+    "NamedCameraConfig",
     "OutputsConfig",
+    "PlaceConfig",
+    "PlaceInUse",
     "RuleConfig",
     "StateConfig",
     "TemperatureConfig",

@@ -9,10 +9,13 @@ from typing import Any, Self
 
 from edge_app.checks import SHORT
 from edge_app.config.acting import OutputsConfig, RuleConfig, WebhookConfig
+from edge_app.config.places import NamedCameraConfig, PlaceConfig, PlaceInUse
 from edge_app.config.section import NamedSection, Section
 from edge_app.config.sections import (
+    MAIN,
     ButtonsConfig,
     CameraConfig,
+    CameraSettings,
     ConsolidationConfig,
     DecisionConfig,
     EncoderConfig,
@@ -25,7 +28,7 @@ from edge_app.config.sections import (
     TemperatureConfig,
     WebConfig,
 )
-from edge_app.config.together import check_together
+from edge_app.config.together import check_places, check_together
 from edge_app.devices.uri import without_password
 from edge_app.errors import InputError
 from edge_app.files import expanded, read_text
@@ -34,7 +37,7 @@ HIDDEN = "***"
 """In place of a password."""
 NEEDS_RESTART = (
     *("camera", "buttons", "lights", "outputs", "encoder", "state", "mqtt", "web", "consolidation"),
-    *("history", "rules", "webhooks"),
+    *("history", "rules", "webhooks", "cameras", "places"),
 )
 """Sections that a running program does not take over."""
 
@@ -57,6 +60,8 @@ class Config:
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     web: WebConfig = field(default_factory=WebConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    cameras: tuple[NamedCameraConfig, ...] = ()
+    places: tuple[PlaceConfig, ...] = ()
     rules: tuple[RuleConfig, ...] = ()
     webhooks: tuple[WebhookConfig, ...] = ()
 
@@ -69,6 +74,19 @@ class Config:
             self.rules,
             self.webhooks,
         )
+        check_places(self.camera, self.cameras, self.places, self.buttons, self.lights)
+
+    def places_in_use(self) -> tuple[PlaceInUse, ...]:
+        """Return the places: those of [[places]], or the one that [camera] names, which is its whole picture."""
+        return tuple(one.in_use for one in self.places) or (PlaceInUse(self.camera.place),)
+
+    def cameras_in_use(self) -> dict[str, CameraSettings]:
+        """Return the cameras that places refer to, by their names, in the order of the places."""
+        return {place.camera: self.camera_named(place.camera) for place in self.places_in_use()}
+
+    def camera_named(self, name: str) -> CameraSettings:
+        """Return a camera by its name; "camera" is that of [camera]."""
+        return self.camera if name == MAIN else next(one for one in self.cameras if one.name == name)
 
     def overridden(
         self,
@@ -157,7 +175,7 @@ def sections() -> dict[str, type[Section]]:
 
 def lists() -> dict[str, type[NamedSection]]:
     """Return the sections of which a file may have several, by their names in it."""
-    return {kind.name_of(): kind for kind in (RuleConfig, WebhookConfig)}
+    return {kind.name_of(): kind for kind in (NamedCameraConfig, PlaceConfig, RuleConfig, WebhookConfig)}
 
 
 def defaults_of(kind: type[Section]) -> dict[str, Any]:

@@ -84,7 +84,8 @@ def _summary(section: type[Section]) -> str:
 
 
 def _keys(section: type[Section]) -> tuple[Field[Any], ...]:
-    return fields(section)  # type: ignore[arg-type]
+    # a list's name comes first, also where the other keys are inherited
+    return tuple(sorted(fields(section), key=lambda entry: entry.name != "name"))  # type: ignore[arg-type]
 
 
 def _check(entry: Field[Any]) -> Check[Any]:

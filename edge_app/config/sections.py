@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edge_app.checks import FLAG, NAME, list_of, matching, number, one_of, text, whole
+from edge_app.checks import FLAG, NAME, list_of, matching, number, one_of, table_of, text, whole
 from edge_app.config.section import Section
 from edge_app.config.section import declared as _key
 from edge_app.config.values import ADDRESS, ANCESTORS, CLASSES, GATEWAY, NETWORKS, PATH, REGION, device
@@ -17,6 +17,8 @@ from edge_app.devices.uri import split_scheme
 from edge_app.errors import InputError
 from edge_app.roles import ROLES
 
+MAIN = "camera"
+"""Name of the camera of the section [camera], and of the only place of a device without [[places]]."""
 RECORDINGS = ("dir", "file")
 """Schemes of cameras that play pictures or a video."""
 POLICIES = ("refuse", "replace-oldest")
@@ -30,19 +32,14 @@ _TOPIC = r"[^/$+#\s\x00-\x1f][^+#\s\x00-\x1f]{0,98}(?<!/)"
 
 
 @dataclass(frozen=True, slots=True)
-class CameraConfig(Section):
-    """[camera]: where frames come from, the part of them that is used, and when the camera counts as broken."""
+class CameraSettings(Section):
+    """The keys of a camera, in [camera] and in [[cameras]]."""
 
     uri: str = _key(
         "sim:",
         device(CAMERAS),
         "Where frames come from: sim: (a simulation), v4l2:/dev/video0, picamera2:, gst:PIPELINE, rtsp://..., "
         "http://..., dir:FOLDER, file:VIDEO. docs/cameras.md describes each.",
-    )
-    place: str = _key(
-        "camera",
-        text(100, least=1, printable=True),
-        "Name of the place that the camera sees, in the history, in rules and in messages.",
     )
     region: tuple[float, float, float, float] = _key(
         (0.0, 0.0, 1.0, 1.0),
@@ -76,6 +73,18 @@ class CameraConfig(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class CameraConfig(CameraSettings):
+    """[camera]: where frames come from, the part of them that is used, and when the camera counts as broken."""
+
+    place: str = _key(
+        MAIN,
+        text(100, least=1, printable=True),
+        "Name of the place that the camera sees, in the history, in rules and in messages, where there are no "
+        "[[places]].",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ButtonsConfig(Section):
     """[buttons]: the buttons, and the class that each teaches."""
 
@@ -89,6 +98,12 @@ class ButtonsConfig(Section):
     undo: str = _key("undo", text(), "Name of the button that undoes the last example taught.")
     hold_to_forget_s: float = _key(
         0.0, number(0.5, 60, "s", zero="off"), "Forget a class when its button is held down this long."
+    )
+    places: Mapping[str, str] = _key(
+        {},
+        table_of(text(40, least=1)),
+        'The place in which each button teaches: { left = "gate", right = "shelf" }. A button that is not listed '
+        "teaches in the first place.",
     )
     chord_s: float = _key(
         0.0,
@@ -108,6 +123,7 @@ class LightsConfig(Section):
         "Lights that show the decision, and blink when an example was learnt or undone or an error occurred: gpio:...; "
         '"": none.',
     )
+    place: str = _key("", text(40), 'The place whose decision the lights show; "": the first.')
 
 
 @dataclass(frozen=True, slots=True)

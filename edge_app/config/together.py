@@ -4,10 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from edge_app.config.acting import OutputsConfig, RuleConfig, WebhookConfig
-from edge_app.config.sections import MqttConfig
+from edge_app.config.places import NamedCameraConfig, PlaceConfig
+from edge_app.config.section import NamedSection
+from edge_app.config.sections import MAIN, ButtonsConfig, CameraConfig, LightsConfig, MqttConfig
 from edge_app.devices.gpiolines import LINE_OPTIONS, parse_lines
-from edge_app.devices.uri import split_scheme
+from edge_app.devices.uri import split_scheme, without_password
 from edge_app.errors import InputError
+
+EXCLUSIVE = ("v4l2", "picamera2")
+"""Schemes of cameras that only one can read at a time."""
 
 
 def check_together(
@@ -28,11 +33,49 @@ def check_together(
         for name in getattr(outputs, key):
             _check_known(f"outputs.{key}", name, names, "the names in outputs.uri")
     for several in (rules, webhooks):
-        for name, times in Counter(one.name for one in several).items():
-            if times > 1:
-                raise InputError(f"{several[0].kind()} {name!r} is there {times} times: give each another name")
+        _check_names(several)
     for rule in rules:
         _check_rule(rule, names, [one.name for one in webhooks], outputs.min_on_s, mqtt)
+
+
+def check_places(
+    camera: CameraConfig,
+    cameras: Sequence[NamedCameraConfig],
+    places: Sequence[PlaceConfig],
+    buttons: ButtonsConfig,
+    lights: LightsConfig,
+) -> None:
+    """Raise InputError, naming the section, its key and the way out, for names that do not fit together."""
+    _check_names(cameras)
+    _check_names(places)
+    known = [MAIN, *(one.name for one in cameras)]
+    if MAIN in known[1:]:
+        raise InputError(f"camera {MAIN!r}: that is the name of the camera of [camera]; give it another name")
+    users: dict[str, str] = {}
+    for name, uri in ((MAIN, camera.uri), *((one.name, one.uri) for one in cameras)):
+        user = users.setdefault(uri, name)
+        if user != name and split_scheme(uri)[0] in EXCLUSIVE:
+            raise InputError(f"camera {name!r}: uri = {without_password(uri)!r} is that of camera {user!r}: use that")
+    if places and camera.place != MAIN:
+        raise InputError(f"camera.place = {camera.place!r}, expected none beside [[places]], which have names")
+    if cameras and not places:
+        raise InputError("[[cameras]] without [[places]]: expected [[places]] that name the cameras")
+    for place in places:
+        if place.camera:
+            _check_known(f"place {place.name!r}: camera", place.camera, known, '"camera" and the names of [[cameras]]')
+    names = [place.name for place in places] or [camera.place]
+    for button, name in buttons.places.items():
+        _check_known(f"buttons.places: {button}", name, names, "the names of [[places]]")
+    if lights.place:
+        _check_known("lights.place", lights.place, names, "the names of [[places]]")
+
+
+def _check_names(several: Sequence[NamedSection]) -> None:
+    # case is ignored: a group's folder has its name, and some disks ignore it
+    for name, times in Counter(one.name.casefold() for one in several).items():
+        if times > 1:
+            shown = next(one.name for one in several if one.name.casefold() == name)
+            raise InputError(f"{several[0].kind()} {shown!r} is there {times} times: give each another name")
 
 
 def output_names(uri: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from edge_app.control.errors import (
     VisitGone,
 )
 from edge_app.control.history import DeviceHistory
-from edge_app.control.hub import Hub
+from edge_app.control.hub import EventsOf, Hub
 from edge_app.control.pictures import JpegFrame
 from edge_app.control.status import Condition, DeviceStatus
 from edge_app.control.transfer import Restored
@@ -36,6 +36,7 @@ __all__ = [
     "DeviceHistory",
     "DeviceStatus",
     "Event",
+    "EventsOf",
     "FrameGone",
     "Health",
     "HeatMap",

@@ -14,7 +14,7 @@ from edge_app.control import transfer
 from edge_app.control.class_reports import ClassReport, class_reports
 from edge_app.control.errors import Busy, HistoryOff, UploadGone
 from edge_app.control.history import DeviceHistory, FindStore, WhyStopped
-from edge_app.control.hub import Hub
+from edge_app.control.hub import Listenable
 from edge_app.control.idempotency import REMEMBERED, Requests, mark_of
 from edge_app.control.ids import checked_ids
 from edge_app.control.outside import OutsidePictures
@@ -45,7 +45,7 @@ from edge_app.pipeline.commands import (
     Undo,
 )
 from edge_app.pipeline.events import Corrected, Listener, Taught
-from edge_app.pipeline.pipeline import Pipeline
+from edge_app.pipeline.place import Place
 from edge_app.pipeline.references import ClassReferences
 from edge_app.rejection import RejectionPreview
 from edge_app.rules.service import Rules
@@ -100,17 +100,17 @@ class Control:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        place: Place,
         learner: Learner,
-        hub: Hub,
+        hub: Listenable,
         pictures: Pictures,
         clock: Clock,
         identity: Identity,
         heat_maps: HeatMapper,
         outside: OutsidePictures,
     ) -> None:
-        """`hub` must receive the pipeline's events; `pictures` must show its frames."""
-        self._pipeline = pipeline
+        """`hub` must deliver the events that concern the place; `pictures` must show its frames."""
+        self._place = place
         self._learner = learner
         self._hub = hub
         self._pictures = pictures
@@ -128,7 +128,7 @@ class Control:
         self.rules: Rules | None = None
         """The rules of the device; its owner sets them. None: it has none."""
         self._importing = threading.Lock()
-        self.tally = LabelTally(pipeline.config.camera.place, gap_ns(pipeline.config))
+        self.tally = LabelTally(place.name, gap_ns(place.config))
         """Decisions and time of each class since the start."""
         hub.listen(self.tally.listen)
         self._recall()
@@ -137,10 +137,10 @@ class Control:
 
     def status(self) -> DeviceStatus:
         """Return the device's condition; cheap."""
-        now = self._pipeline.status()
-        silent = self._pipeline.life.overdue() if self._pipeline.running else []
+        now = self._place.status()
+        silent = self._place.life.overdue() if self._place.running else []
         # a camera that is being reopened is gone for certain
-        settling = now.camera != "reopening" and self._pipeline.capture.lasted_s < SETTLED_S
+        settling = now.camera != "reopening" and self._place.capture.lasted_s < SETTLED_S
         camera = "good" if settling else now.camera
         return DeviceStatus(
             version=__version__,
@@ -172,7 +172,7 @@ class Control:
     @property
     def references(self) -> ClassReferences:
         """Names of classes kept outside the store; they follow corrections."""
-        return self._pipeline.references
+        return self._place.references
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every event, from the stages' threads: it must return at once.
@@ -202,7 +202,7 @@ class Control:
         seen = self._pictures.find(frame)
         embedding = self._outside.encode(seen.picture) if seen.embedding is None else seen.embedding
         counts = self._learner.spike_counts(embedding)
-        return seen.sequence, self._pipeline.teacher.coach.most_similar(counts, limit)
+        return seen.sequence, self._place.teacher.coach.most_similar(counts, limit)
 
     def classify(self, picture: Picture) -> DecidedPicture:
         """Decide on a picture by itself, and teach nothing; takes as long as decoding and encoding it.
@@ -210,7 +210,7 @@ class Control:
         Raises UnreadablePicture.
         """
         decision = self._learner.classify(self._outside.encode(self._outside.prepare(picture).image))
-        return DecidedPicture(decision, self._pipeline.teacher.calibrator.verdict(decision, self._pipeline.strictness))
+        return DecidedPicture(decision, self._place.teacher.calibrator.verdict(decision, self._place.strictness))
 
     def await_picture(self, sequence: int, timeout_s: float) -> bool:
         """Wait up to `timeout_s` for a frame other than `sequence`; return whether there is one."""
@@ -232,16 +232,16 @@ class Control:
 
     def classes(self) -> list[ClassReport]:
         """Return the report on each class, in the order of their first example."""
-        return class_reports(self._learner.classes(), self._pipeline.teacher.accuracy.classes())
+        return class_reports(self._learner.classes(), self._place.teacher.accuracy.classes())
 
     def strictness(self) -> StrictnessReport:
         """Return the strictness in use, and what each would have done to the newest examples. Takes some 10 ms."""
-        calibrator, strictness = self._pipeline.teacher.calibrator, self._pipeline.strictness
+        calibrator, strictness = self._place.teacher.calibrator, self._place.strictness
         return StrictnessReport(strictness, calibrator.limit(strictness), calibrator.preview(PREVIEWED_AT))
 
     def set_strictness(self, value: float) -> StrictnessReport:
         """Use another strictness from the next frame on, also after a restart. Raises InputError."""
-        self._pipeline.strictness = value
+        self._place.strictness = value
         return self.strictness()
 
     def examples(self, label: str | None = None, offset: int = 0, limit: int = 100) -> tuple[list[Example], int]:
@@ -441,7 +441,7 @@ class Control:
         """Queue a command and return its outcome. Raises Busy, and what the teacher raises."""
         done: Future[Any] = Future()
         # a copy with a future of its own
-        if not self._pipeline.submit(replace(command, done=done)):
+        if not self._place.submit(replace(command, done=done)):
             raise Busy("too many commands wait, or the program is stopping; try again later")
         try:
             return done.result(WAIT_S)

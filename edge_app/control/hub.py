@@ -3,8 +3,33 @@
 import logging
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from edge_app.pipeline.events import Event, Listener
+
+
+class Listenable(Protocol):
+    """Delivers events: all of a device, or those of one place."""
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every event; returns a function that removes it again."""
+
+
+class EventsOf:
+    """The events of a hub that concern one place."""
+
+    def __init__(self, hub: Listenable, concerns: Callable[[Event], bool]) -> None:
+        self._hub, self._concerns = hub, concerns
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every event that concerns the place; see `Hub.listen`."""
+        concerns = self._concerns
+
+        def chosen(event: Event) -> None:
+            if concerns(event):
+                listener(event)
+
+        return self._hub.listen(chosen)
 
 
 class Hub:

@@ -12,7 +12,7 @@ from edge_app.demo.sheet import ContactSheet
 from edge_app.demo.tally import Tally
 from edge_app.demo.transcript import DIM, Transcript
 from edge_app.errors import InputError
-from edge_app.pipeline.pipeline import PipelineParts
+from edge_app.pipeline.pipeline import PipelineParts, one_place
 from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 from edge_app.simulation.photographs import Photographs, load_photographs
 from edge_app.simulation.scene import PhotographScene
@@ -105,7 +105,7 @@ def _open_parts(
         return Preprocessor(manifest.input_size, crop=manifest.crop)
 
     indicator, size = SimulatedIndicator(clock), manifest.input_size
-    return PipelineParts(camera, buttons, indicator, make_preprocess, encoder, learner, size)
+    return one_place(camera, buttons, indicator, make_preprocess, encoder, learner, size)
 
 
 def _writable(folder: Path) -> Path:

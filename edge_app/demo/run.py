@@ -107,7 +107,7 @@ class DemoRun:
         *,
         timer: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
-        self._learner = parts.learner
+        self._learner = next(iter(parts.groups.values())).learner
         self._clock = clock
         self._script = script
         self._tell = tell
@@ -127,12 +127,13 @@ class DemoRun:
             # the simulated time, so that events are the same with each run
             wall=clock.monotonic_ns,
         )
+        self.place = self.pipeline.first
 
     def play(self) -> None:
         """Play the script to its end, passing on every event as it happens. Raises the errors of the parts."""
-        while self.pipeline.capture.step():
+        while self.place.capture.step():
             self.pipeline.buttons.step()
-            while self.pipeline.commands_waiting:
+            while self.place.commands_waiting:
                 self._carry_out()
             if self._script.over(self._clock.monotonic_ns()):
                 return
@@ -140,7 +141,7 @@ class DemoRun:
 
     def _carry_out(self) -> None:
         """Let the teacher carry out the next command, and wait until the network has followed."""
-        ms = self._time(self.pipeline.teacher.step)
+        ms = self._time(self.place.teacher.step)
         # a correction rebuilds in the background: the next decision must not depend on how long that takes
         self._learner.wait()
         for event in self._take_events():
@@ -153,7 +154,7 @@ class DemoRun:
 
     def _tell_taught(self, event: Taught, ms: float) -> None:
         decided = next((one for one in self._decided if one.sequence == event.sequence), None)
-        embedding = None if decided is None else self.pipeline.recent.embedding(decided.captured_ns)
+        embedding = None if decided is None else self.place.recent.embedding(decided.captured_ns)
         if decided is None or embedding is None:
             raise DeviceError("demo: a press taught a frame without a decision; the script is wrong")
         frame = self._frame(decided)
@@ -168,11 +169,11 @@ class DemoRun:
         self._tell(UndoneShot(shot.beat, shot.frame, shot.before, taught, self._learner.classify(embedding)))
 
     def _decide(self) -> None:
-        stages = (self.pipeline.prepare, self.pipeline.encode, self.pipeline.decide)
+        stages = (self.place.prepare, self.place.encode, self.place.decide)
         ms = StageTimes(*(self._time(stage.step) for stage in stages))
         events = [event for event in self._take_events() if isinstance(event, Decided)]
         if not events:
-            raise DeviceError(f"demo: no decision on the newest frame; the camera is {self.pipeline.capture.state}")
+            raise DeviceError(f"demo: no decision on the newest frame; the camera is {self.place.capture.state}")
         self._decided.append(events[0])
         frame = self._frame(events[0])
         self._tell(DecidedShot(self._script.beat(frame.time_ns), frame, events[0], ms))
@@ -184,7 +185,7 @@ class DemoRun:
         return events
 
     def _frame(self, decided: Decided) -> Frame:
-        frame = self.pipeline.recent.numbered(decided.sequence)
+        frame = self.place.recent.numbered(decided.sequence)
         assert frame is not None, "the pipeline keeps the last two frames"
         return frame
 

@@ -30,6 +30,11 @@ class View(NamedTuple):
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the view of `image`, (height, width, 3) uint8, C-contiguous; `image` itself where nothing changes."""
+        # a cropped picture is a view of the camera's whole frame, and would keep it in memory
+        return np.ascontiguousarray(self.crop(image))
+
+    def crop(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the same with rows at any stride: without rotation and mirroring nothing is copied."""
         import cv2
 
         if self.region != Region():
@@ -41,8 +46,7 @@ class View(NamedTuple):
             image = cv2.rotate(image, codes[self.rotation])
         if self.mirror:
             image = cv2.flip(image, 1)
-        # a cropped picture is a view of the camera's whole frame, and would keep it in memory
-        return np.ascontiguousarray(image)
+        return image
 
 
 class ViewedCamera(Opening):

@@ -11,7 +11,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,9 +49,22 @@ STOP_S = 5.0
 DAY_NS = 86_400 * NS_PER_S
 
 
+class RecordedPlace:
+    """A place whose visits are recorded."""
+
+    def __init__(self, tracker: VisitTracker, frames: FrameFinder) -> None:
+        self.tracker, self.frames = tracker, frames
+        self.last_sight_ns: int | None = None
+        self.moments: dict[int, GrabbedFrame] = {}
+        """Frames of the visits that go on or may begin, by the time of their begin."""
+        self.open: tuple[int, int | None] | None = None
+        """Begin of the visit that is going on, and the id of its row once it has one."""
+
+
 class _Sight(NamedTuple):
     """A frame that may become the picture of a visit."""
 
+    place: RecordedPlace
     begin_ns: int
     """When the visit began, on the monotonic clock: that names it."""
     sequence: int
@@ -84,8 +97,7 @@ class HistoryRecorder(Closing):
         self,
         path: Path,
         config: HistoryConfig,
-        tracker: VisitTracker,
-        frames: FrameFinder,
+        places: Sequence[RecordedPlace],
         clock: Clock,
         report: Report,
         surroundings: Surroundings | None = None,
@@ -96,19 +108,15 @@ class HistoryRecorder(Closing):
 
         `encoder` identifies the model that makes the embeddings.
         """
-        self._path, self._config, self._tracker, self._frames = path, config, tracker, frames
+        self._path, self._config = path, config
+        self._places = {one.tracker.place: one for one in places}
         self._encoder = encoder
         self._clock, self._report, self._around = clock, report, surroundings or Surroundings()
         # held for microseconds: the stages' threads take it for every decision
         self._lock = threading.Lock()
-        self._last_sight_ns = -APART_NS
         self._inbox: deque[_Sight | VisitChange | Corrected] = deque(maxlen=MOST_WAITING)
         self._batch: deque[VisitRecord] = deque(maxlen=MOST_WAITING)
-        self._moments: dict[int, GrabbedFrame] = {}
-        """Frames of the visits that go on or may begin, by the time of their begin."""
         self._corrections: deque[Corrected] = deque(maxlen=MOST_WAITING)
-        self._open: tuple[int, int | None] | None = None
-        """Begin of the visit that is going on, and the id of its row once it has one."""
         now_ns = clock.monotonic_ns()
         self._batch_ns: int | None = None
         """When the next batch is due; None: nothing waits."""
@@ -138,7 +146,8 @@ class HistoryRecorder(Closing):
             if self._thread.is_alive():  # the disk hangs: the thread is a daemon
                 return
         with self._lock:
-            self._inbox.extend(self._tracker.finish())
+            for place in self._places.values():
+                self._inbox.extend(place.tracker.finish())
         self._read_inbox()
         if self._batch_ns is not None or self._corrections:
             self._try(self._write)
@@ -150,28 +159,33 @@ class HistoryRecorder(Closing):
     def listen(self, event: Event) -> None:
         """Take an event of the pipeline; returns at once."""
         if isinstance(event, Decided):
+            place = self._place_of(event.place)
             with self._lock:
-                changes = self._tracker.see(event)
+                changes = place.tracker.see(event)
                 self._inbox.extend(changes)
-                sighted = self._config.pictures and self._sight(event, bool(changes))
+                sighted = self._config.pictures and self._sight(place, event, bool(changes))
             if changes or sighted:
                 self._due.set()
         elif isinstance(event, Corrected):
             self._inbox.append(event)
             self._due.set()
 
-    def _sight(self, event: Decided, entered: bool) -> bool:
+    def _place_of(self, name: str) -> RecordedPlace:
+        """Return a place by its name; the only one has any."""
+        return self._places[name] if len(self._places) > 1 else next(iter(self._places.values()))
+
+    def _sight(self, place: RecordedPlace, event: Decided, entered: bool) -> bool:
         """Note that the frame of a decision is wanted, if it is the best of its visit so far."""
-        ongoing = self._tracker.current or self._tracker.following
+        ongoing = place.tracker.current or place.tracker.following
         if ongoing is None or not (entered or ongoing.best is event):
             return False
-        if self._tracker.current is None:
+        if place.tracker.current is None:
             # labels that flicker must not cost a frame each
-            if event.captured_ns - self._last_sight_ns < APART_NS:
+            if place.last_sight_ns is not None and event.captured_ns - place.last_sight_ns < APART_NS:
                 return False
-            self._last_sight_ns = event.captured_ns
+            place.last_sight_ns = event.captured_ns
         spare = ongoing.best is not event
-        self._inbox.append(_Sight(ongoing.begin_monotonic_ns, event.sequence, event.captured_ns, spare))
+        self._inbox.append(_Sight(place, ongoing.begin_monotonic_ns, event.sequence, event.captured_ns, spare))
         return True
 
     # In the recorder's thread
@@ -191,9 +205,10 @@ class HistoryRecorder(Closing):
         """Do what is due; tests call it instead of starting the thread."""
         now_ns = self._clock.monotonic_ns()
         with self._lock:
-            self._inbox.extend(self._tracker.tick(now_ns))
+            for place in self._places.values():
+                self._inbox.extend(place.tracker.tick(now_ns))
         self._read_inbox()
-        if (self._open is not None and now_ns >= self._open_ns) or (self.stopped and now_ns >= self._retry_ns):
+        if (self._any_open and now_ns >= self._open_ns) or (self.stopped and now_ns >= self._retry_ns):
             self._batch_ns = now_ns if self._batch_ns is None else self._batch_ns
         if self._batch_ns is None or now_ns < max(self._batch_ns, self._retry_ns):
             return
@@ -202,10 +217,14 @@ class HistoryRecorder(Closing):
             return
         self._try(self._write)
 
+    @property
+    def _any_open(self) -> bool:
+        return any(place.open is not None for place in self._places.values())
+
     def _next_ns(self) -> int:
         """Return when `step` has something to do again."""
         waits = [self._clock.monotonic_ns() + OPEN_NS]
-        if self._open is not None:
+        if self._any_open:
             waits.append(self._open_ns)
         if self._batch_ns is not None:
             waits.append(self._batch_ns)
@@ -221,29 +240,32 @@ class HistoryRecorder(Closing):
                 self._batch_ns = self._clock.monotonic_ns() + BATCH_NS
             if isinstance(item, Corrected):
                 self._corrections.append(item)
-            elif item.kind == "entered":
-                self._open = item.visit.begin_monotonic_ns, None
+                continue
+            place = self._places[item.visit.place]
+            if item.kind == "entered":
+                place.open = item.visit.begin_monotonic_ns, None
             else:
-                self._batch.append(self._record(item.visit, over=True))
-                self._moments.pop(item.visit.begin_monotonic_ns, None)
-                self._open = None
+                self._batch.append(self._record(place, item.visit, over=True))
+                place.moments.pop(item.visit.begin_monotonic_ns, None)
+                place.open = None
                 self._drop_pictures()
 
     def _look_up(self, sight: _Sight) -> None:
-        if sight.spare and sight.begin_ns in self._moments:
+        place = sight.place
+        if sight.spare and sight.begin_ns in place.moments:
             return
-        frame = self._frames.grab(sight.sequence, sight.captured_ns)
+        frame = place.frames.grab(sight.sequence, sight.captured_ns)
         if frame is None:
             return
-        self._moments[sight.begin_ns] = frame
+        place.moments[sight.begin_ns] = frame
         # of labels that did not become visits: the one that goes on, and the next
-        keep = {sight.begin_ns, self._open[0] if self._open is not None else sight.begin_ns}
-        self._moments = {begin: frame for begin, frame in self._moments.items() if begin in keep}
+        keep = {sight.begin_ns, place.open[0] if place.open is not None else sight.begin_ns}
+        place.moments = {begin: frame for begin, frame in place.moments.items() if begin in keep}
 
-    def _record(self, visit: Visit, *, over: bool) -> VisitRecord:
+    def _record(self, place: RecordedPlace, visit: Visit, *, over: bool) -> VisitRecord:
         """Return what is to be stored of a visit."""
-        row = self._open[1] if self._open is not None and self._open[0] == visit.begin_monotonic_ns else None
-        frame = self._moments.get(visit.begin_monotonic_ns)
+        row = place.open[1] if place.open is not None and place.open[0] == visit.begin_monotonic_ns else None
+        frame = place.moments.get(visit.begin_monotonic_ns)
         jpeg = None if frame is None else to_bounded_jpeg(frame.picture)
         embedding = None if frame is None or jpeg is None else frame.embedding.tobytes()
         return VisitRecord(visit, not over, row, jpeg, embedding)
@@ -296,7 +318,8 @@ class HistoryRecorder(Closing):
         aside = set_aside(self._path)
         # rows that were begun in the old file are new ones in the next
         self._batch = deque((one._replace(id=None) for one in self._batch), MOST_WAITING)
-        self._open = None if self._open is None else (self._open[0], None)
+        for place in self._places.values():
+            place.open = None if place.open is None else (place.open[0], None)
         self._report(logging.WARNING, "history_damaged", reason=str(error), kept=str(aside))
 
     def _write(self) -> None:
@@ -320,20 +343,23 @@ class HistoryRecorder(Closing):
         store.trim(self._config.most_bytes, before_ns)
 
     def _store_visits(self, store: HistoryStore) -> None:
-        with self._lock:
-            current = self._tracker.snapshot()
-        records = list(self._batch)
-        if current is not None and self._open is not None and self._open[0] == current.begin_monotonic_ns:
-            records.append(self._record(current, over=False))
+        records, going_on = list(self._batch), []
+        for place in self._places.values():
+            with self._lock:
+                current = place.tracker.snapshot()
+            if current is not None and place.open is not None and place.open[0] == current.begin_monotonic_ns:
+                records.append(self._record(place, current, over=False))
+                going_on.append(place)
         timed = [
             one._replace(visit=one.visit._replace(begin_ns=self._run_clock.wall_ns(one.visit.begin_monotonic_ns)))
             for one in records
         ]
         ids = store.add(timed, self._run, self._run_clock.state)
-        if len(records) > len(self._batch) and self._open is not None:
-            self._open = self._open[0], ids[-1]
+        for place, row in zip(going_on, ids[len(self._batch) :], strict=True):
+            assert place.open is not None
+            place.open = place.open[0], row
             # stored: only a better one is wanted now
-            self._moments.pop(self._open[0], None)
+            place.moments.pop(place.open[0], None)
         self._batch.clear()
 
     def _follow(self, store: HistoryStore, event: Corrected) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +50,20 @@ def prepare(config: MqttConfig, machine_id: Path = MACHINE_ID) -> MqttSettings:
     if config.offers_key_file:
         key = read_secret("mqtt.offers_key_file", Path(config.offers_key_file), at_least=MIN_KEY)
     return MqttSettings(config, _broker(config, device), Topics(config.base, device), key)
+
+
+def of_place(settings: MqttSettings, place: str) -> MqttSettings:
+    """Return the settings of one of several places: a device of its own, named after device and place."""
+    # names of places may have blanks, which topics may have, and letters that Home Assistant's ids may not
+    digest = hashlib.sha256(place.encode()).hexdigest()[:6]
+    part = re.sub(r"[^a-z0-9]+", "-", place.lower()).strip("-")
+    device = f"{settings.topics.device}-{part or 'place'}" + ("" if part == place else f"-{digest}")
+    broker = settings.broker._replace(client_id=f"edge-app-{device}")
+    return settings._replace(
+        config=replace(settings.config, name=f"{settings.name} {place}"),
+        broker=broker,
+        topics=settings.topics._replace(device=device),
+    )
 
 
 def device_id(named: str, machine_id: Path = MACHINE_ID) -> str:

@@ -3,8 +3,10 @@
 import contextlib
 import logging
 import threading
+from collections.abc import Sequence
 
-from edge_app.config import CameraConfig
+from edge_app.config import CameraSettings
+from edge_app.config.sections import MAIN
 from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled, Clock
 from edge_app.errors import DeviceError
 from edge_app.messages import Frame, Report
@@ -24,45 +26,64 @@ RECORDING_TRIES = 20
 # doubled from the first to the longest: a loose plug is back at once, a camera that is off is not asked all the time
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
 SLOW_PERIODS = 3
+EARLY = 0.9
+"""Part of the period after which a place whose picture stands still is given a frame."""
 STEADY_NS = 10 * NS_PER_S
 """A reopened camera that has worked this long has recovered: the delays start again from the shortest."""
 
 
-class Capture:
-    """Camera -> newest frame. Counts the frames that the camera or this stage dropped."""
+class Outlet:
+    """Takes the frames of a camera for one place: all of them, or few while the picture there stands still."""
 
-    name = "capture"
+    def __init__(self, frames: Latest[Frame], pace: Pace) -> None:
+        self.frames = frames
+        self.pace = pace
+        self._given_ns: int | None = None
+
+    def put(self, frame: Frame) -> None:
+        """Pass the newest frame on, unless it is too early for a picture that stands still."""
+        period_ns, given_ns = self.pace.watch_period_ns, self._given_ns
+        # a camera that is read for this place alone is slowed down itself, and comes a little early at times
+        if given_ns is None or frame.time_ns - given_ns >= period_ns * EARLY:
+            self._given_ns = frame.time_ns
+            self.frames.put(frame)
+
+
+class Capture:
+    """Camera -> newest frame, for each place that it sees. Counts the frames that the camera or this stage dropped."""
+
     longest_wait_s = READ_S + OPEN_S
 
     def __init__(
         self,
         camera: Camera,
-        frames: Latest[Frame],
+        outlets: Sequence[Outlet],
         recent: RecentFrames,
         clock: Clock,
         stop: threading.Event,
         report: Report,
-        config: CameraConfig,
-        pace: Pace,
+        config: CameraSettings,
         *,
         opened: bool = True,
+        label: str = MAIN,
+        several: bool = False,
     ) -> None:
-        self._pace = pace
-        self._read_ns = 0
-        self._skipped = 0
+        """`label` is the camera's name in the configuration; `several`: others go on when this one fails for good."""
+        self.name = f"capture {label}" if several else "capture"
+        self.camera = label
+        """The camera's name."""
+        # CameraLost ends the program, so that it is restarted
+        self._gives_up = not several
+        self._outlets = outlets
+        self._read_ns = self._skipped = 0
         self._camera = camera
-        self._frames = frames
         self._recent = recent
-        self._clock = clock
-        self._stop = stop
-        self._report = report
-        self._config = config
+        self._clock, self._stop, self._report, self._config = clock, stop, report, config
         self._inspector = FrameInspector()
         self._verdict: Verdict = "good"
         # as if all were well now: each time limit begins at the start
         self._verdict_ns = self._alive_ns = self._good_ns = self._opened_ns = clock.monotonic_ns()
-        self._dark_reopened = False
-        self._errors = 0
+        self._dark_reopened, self._errors = False, 0
         self._delay_s = FIRST_DELAY_S
         self._reopen_ns: int | None = None
         self.captured = 0
@@ -80,7 +101,12 @@ class Capture:
 
         Frames skipped because the picture stood still do not count.
         """
-        return self._camera.dropped - self._skipped + self._frames.dropped
+        return self.missed + sum(outlet.frames.dropped for outlet in self._outlets)
+
+    @property
+    def missed(self) -> int:
+        """Frames that the camera dropped while they were wanted."""
+        return self._camera.dropped - self._skipped
 
     @property
     def state(self) -> str:
@@ -96,7 +122,7 @@ class Capture:
         """Read a frame, or try to reopen the camera; False at the end of a recording. Raises CameraLost."""
         if self._reopen_ns is not None:
             return self._reopen(self._reopen_ns)
-        period_ns = self._pace.watch_period_ns
+        period_ns = min(outlet.pace.watch_period_ns for outlet in self._outlets)
         if period_ns and self._skip(period_ns):
             return True
         dropped = self._camera.dropped
@@ -108,7 +134,8 @@ class Capture:
                 self._skipped += self._camera.dropped - dropped
             if frame is None:
                 self._report(logging.INFO, "recording_ended", camera=self._camera.uri, frames=self.captured)
-                self._frames.close()
+                for outlet in self._outlets:
+                    outlet.frames.close()
                 return False
             check_form(frame, self._camera.uri)
         except CameraStalled as error:
@@ -154,7 +181,8 @@ class Capture:
         # noise is never taught or decided on; black and repeated pictures are what the camera shows
         if verdict != "noise":
             self._recent.add(frame)
-            self._frames.put(frame)
+            for outlet in self._outlets:
+                outlet.put(frame)
         if verdict != "good" and self._silent_for(self._verdict_ns, self._config.stuck_after_s):
             self._stuck(verdict, now_ns)
 
@@ -194,7 +222,7 @@ class Capture:
 
     def _reopen(self, reopen_ns: int) -> bool:
         # since the last good frame: a camera that opens and delivers garbage must not count as recovered
-        if self._silent_for(self._good_ns, self._config.give_up_after_s):
+        if self._gives_up and self._silent_for(self._good_ns, self._config.give_up_after_s):
             raise CameraLost(
                 f"{self._camera.uri}: no usable frame for {self._config.give_up_after_s:g} s, reopened "
                 f"{self.reopened} times: check its cable and power supply"

@@ -52,6 +52,8 @@ Teachable = TeachableFrame | StoredPicture
 class _Command:
     source: str
     """Who asks: "button NAME", "page", "API", "mqtt", ..."""
+    place: str = ""
+    """Where it was asked for."""
     done: "Future[Any] | None" = field(default=None, compare=False)
     """Receives the outcome: a list of Taught for the teaching commands, Corrected for the others; or the error."""
 

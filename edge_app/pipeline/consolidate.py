@@ -6,6 +6,7 @@ waits.
 
 import logging
 import threading
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from edge_app.learner.dreams import dream_picture
 from edge_app.messages import Report
 from edge_app.pipeline.commands import CommandQueue
 from edge_app.pipeline.encode import FrameEncoder
-from edge_app.pipeline.pace import ChangeDetector, Pace
+from edge_app.pipeline.pace import ChangeDetector, Thermometer
 from edge_app.pipeline.stage import SLICE_S
 from edge_app.storage.errors import not_writable
 
@@ -31,24 +32,28 @@ AFTER_FAILURE_NS = 600 * NS_PER_S
 
 
 class IdleDetector:
-    """The time of the last change of the picture, command or correction; safe to use from any thread."""
+    """The time of the last change of a picture, command or correction; safe to use from any thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._detector = ChangeDetector()
-        self._look_ns = clock.monotonic_ns()
         self.since_ns = clock.monotonic_ns()
         """Monotonic."""
 
-    def look(self, picture: NDArray[np.uint8]) -> None:
-        """Process the newest picture, (side, side, 3) uint8; call from one thread."""
-        now_ns = self._clock.monotonic_ns()
-        # a comparison takes time of the encoder's thread
-        if now_ns < self._look_ns:
-            return
-        self._look_ns = now_ns + LOOK_NS
-        if self._detector.changed(picture, STILL):
-            self.disturb()
+    def observer(self) -> Callable[[NDArray[np.uint8]], None]:
+        """Return a function to call with every picture, (side, side, 3) uint8, of one place, from one thread."""
+        detector, look_ns = ChangeDetector(), self._clock.monotonic_ns()
+
+        def look(picture: NDArray[np.uint8]) -> None:
+            nonlocal look_ns
+            now_ns = self._clock.monotonic_ns()
+            # a comparison takes time of the encoder's thread
+            if now_ns < look_ns:
+                return
+            look_ns = now_ns + LOOK_NS
+            if detector.changed(picture, STILL):
+                self.disturb()
+
+        return look
 
     def disturb(self) -> None:
         """Restart the idle time."""
@@ -58,7 +63,6 @@ class IdleDetector:
 class Consolidate:
     """The stage that replays stored examples: dreams and rehearsals."""
 
-    name = "consolidate"
     longest_wait_s = 10.0
 
     def __init__(
@@ -69,20 +73,23 @@ class Consolidate:
         encoder: FrameEncoder,
         idle: IdleDetector,
         commands: CommandQueue,
-        pace: Pace,
+        temperature: Thermometer,
         clock: Clock,
         stop: threading.Event,
         ended: threading.Event,
         report: Report,
+        *,
+        name: str = "consolidate",
     ) -> None:
         """`input_size` is the side of the encoder's input, pixels; `ended` is set when a recording is over."""
+        self.name = name
         self._config = config
         self._learner = learner
         self._input_size = input_size
         self._encoder = encoder
         self._idle = idle
         self._commands = commands
-        self._pace = pace
+        self._temperature = temperature
         self._clock = clock
         self._stop = stop
         self._ended = ended
@@ -126,7 +133,7 @@ class Consolidate:
             # a dream learnt now would be learnt by two networks
             and not self._learner.rebuilding
             # the processor is hot: nothing that can wait is done
-            and not self._pace.slowed
+            and not self._temperature.slowed
         )
 
     def _dream(self) -> None:

@@ -118,9 +118,11 @@ class Decide:
         tell: Callable[[Decided], None],
         calibrator: DecisionCalibrator,
         *,
+        place: str = "",
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         """`tell` receives every decision; `wall` is the wall clock, nanoseconds since 1970."""
+        self._place = place
         self._encoded = encoded
         self._classifier = classifier
         self._lights = lights
@@ -135,6 +137,10 @@ class Decide:
         self.last: Decided | None = None
         self.slowest_ns = 0
         """The longest latency so far."""
+
+    def due_in_s(self) -> float | None:
+        """Return 0 if there is an embedding to decide on, else None; see in_turn.py."""
+        return 0.0 if self._encoded.full or self._encoded.over else None
 
     def step(self) -> bool:
         """Decide on the newest embedding, or wait for one; False once there will be none."""
@@ -163,6 +169,7 @@ class Decide:
             nearest=voted.label,
             novelty=voted.novelty,
             limit=limit,
+            place=self._place,
         )
         # the lights show what the page shows, not the decision of one frame
         self._lights.show(decision if label == decision.label else decision._replace(label=label))

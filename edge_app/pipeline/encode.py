@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.devices.ports import Clock
+from edge_app.devices.view import View
 from edge_app.messages import Frame
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import ChangeDetector, Pace
@@ -62,7 +63,10 @@ class Prepare:
         pace: Pace,
         clock: Clock,
         stop: threading.Event,
+        view: Callable[[], View] = View,
     ) -> None:
+        """`view` returns the part of the frame that is used, which may change while the pipeline runs."""
+        self._view = view
         self._frames = frames
         self._out = prepared
         self._preprocess = preprocess
@@ -74,6 +78,19 @@ class Prepare:
     def dropped(self) -> int:
         """Pictures replaced by newer ones before the encoder took them."""
         return self._out.dropped
+
+    @property
+    def displaced(self) -> int:
+        """Frames replaced by newer ones before they were prepared."""
+        return self._frames.dropped
+
+    def due_in_s(self) -> float | None:
+        """Return the seconds until there is a frame to prepare; see in_turn.py."""
+        if self._frames.over:
+            return 0.0
+        if not self._frames.full:
+            return None
+        return min(max(0.0, self._pace.wait_s()), SLICE_S)
 
     def step(self) -> bool:
         """Prepare the newest frame, or wait for one; False once there will be none."""
@@ -90,7 +107,8 @@ class Prepare:
             return True
         self._pace.took()
         # copied: the preprocessor overwrites its buffer while the encoder still reads
-        self._out.put(PreparedFrame(frame.time_ns, frame.sequence, self._preprocess(frame.image).copy()))
+        picture = self._preprocess(self._view().crop(frame.image)).copy()
+        self._out.put(PreparedFrame(frame.time_ns, frame.sequence, picture))
         return True
 
 
@@ -124,6 +142,10 @@ class Encode:
         """Frames encoded."""
         self.skipped = 0
         """Frames not encoded because the picture had not changed."""
+
+    def due_in_s(self) -> float | None:
+        """Return 0 if there is a picture to encode, else None; see in_turn.py."""
+        return 0.0 if self._prepared.full or self._prepared.over else None
 
     def step(self) -> bool:
         """Encode the newest picture, or wait for one; False once there will be none."""

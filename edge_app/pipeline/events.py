@@ -39,6 +39,7 @@ class Decided(NamedTuple):
     """Distance from what was taught, in 1/1024 octave; the mean over the frames that voted for `nearest`."""
     limit: int | None = None
     """The greatest novelty with a label, as [decision] strictness and the taught examples set it; None: any."""
+    place: str = ""
 
     @property
     def spikes(self) -> dict[str, int]:
@@ -68,6 +69,8 @@ class Taught(NamedTuple):
     time_ns: int
     advice: tuple[Advice, ...] = ()
     """Warnings that the example is worth (coach.py)."""
+    place: str = ""
+    """Where it was shown, or from which it was taught."""
 
 
 class Corrected(NamedTuple):
@@ -78,6 +81,8 @@ class Corrected(NamedTuple):
     action: Action
     source: str
     time_ns: int
+    group: str = ""
+    """The group of places whose classes were corrected."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -97,6 +102,7 @@ class Rejected(NamedTuple):
     reason: str
     source: str
     time_ns: int
+    place: str = ""
 
 
 class Health(NamedTuple):
@@ -109,6 +115,10 @@ class Health(NamedTuple):
     fields: Mapping[str, object]
     """Of the log entry."""
     time_ns: int
+    camera: str = ""
+    """The camera that it is about; "": none."""
+    group: str = ""
+    """The group of places that it is about; "": none."""
 
 
 Event = Decided | Taught | Corrected | Rejected | Health

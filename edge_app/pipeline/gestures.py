@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from edge_app.config import ButtonsConfig
@@ -31,10 +31,12 @@ class _Held(NamedTuple):
 class Gestures:
     """Turns button edges into commands, in order. It has no clock of its own: every time is passed in."""
 
-    def __init__(self, config: ButtonsConfig, references: ClassReferences) -> None:
-        """`references` holds the class of each button, which follows when that class is renamed."""
+    def __init__(self, config: ButtonsConfig, references: Mapping[str, ClassReferences]) -> None:
+        """`references` has those of each place; they hold the class of a button, and follow when that is renamed."""
         self._config = config
         self._references = references
+        self._last = next(iter(references))
+        """Place that a button taught last: there the undo button undoes."""
         self._waiting: dict[str, _Held] = {}
         """Pressed; a second button may still make it a chord."""
         self._down: dict[str, ButtonEdge] = {}
@@ -59,7 +61,7 @@ class Gestures:
         if not edge.pressed:
             self._down.pop(edge.name, None)
         elif edge.name == self._config.undo:
-            commands.append(Undo(source=_source(edge)))
+            commands.append(Undo(source=_source(edge), place=self._last))
         elif not self._config.chord_s:  # no chords: a press is decided at once
             self._down[edge.name] = edge
             commands.append(self._teach(_Held(edge, frame)))
@@ -68,7 +70,8 @@ class Gestures:
             # the first button of a chord is no hold
             self._down.pop(first.edge.name, None)
             source = f"buttons {first.edge.name} and {edge.name}"
-            commands.append(Teach(None, first.frame, first.edge.time_ns, source=source))
+            self._last = self.place(first.edge.name)
+            commands.append(Teach(None, first.frame, first.edge.time_ns, source=source, place=self._last))
         else:
             self._down[edge.name] = edge
             self._waiting[edge.name] = _Held(edge, frame)
@@ -87,7 +90,8 @@ class Gestures:
                 del self._down[name]
                 # a hold is not also a press
                 self._waiting.pop(name, None)
-                commands.append(ForgetClass(self._label(name), source=_source(edge)))
+                self._last = self.place(name)
+                commands.append(ForgetClass(self._label(name), source=_source(edge), place=self._last))
         return commands
 
     def rest(self) -> list[Command]:
@@ -96,10 +100,24 @@ class Gestures:
         return [self._teach(held) for held in waiting.values()]
 
     def _teach(self, held: _Held) -> Teach:
-        return Teach(self._label(held.edge.name), held.frame, held.edge.time_ns, source=_source(held.edge))
+        self._last = self.place(held.edge.name)
+        label, source = self._label(held.edge.name), _source(held.edge)
+        return Teach(label, held.frame, held.edge.time_ns, source=source, place=self._last)
+
+    def place(self, name: str) -> str:
+        """Return the place in which a button teaches: the configured one, else the first."""
+        return self._config.places.get(name, next(iter(self._references)))
 
     def _label(self, name: str) -> str:
-        return self._references.label(f"button {name}", self._config.classes.get(name, name))
+        return self._references[self.place(name)].label(f"button {name}", self._config.classes.get(name, name))
+
+
+class Teaching(NamedTuple):
+    """The part of a place that a button needs to teach there."""
+
+    recent: RecentFrames
+    commands: CommandQueue
+    references: ClassReferences
 
 
 class ButtonWatch:
@@ -112,21 +130,18 @@ class ButtonWatch:
         self,
         buttons: Buttons,
         config: ButtonsConfig,
-        recent: RecentFrames,
-        commands: CommandQueue,
+        places: Mapping[str, Teaching],
         clock: Clock,
         lights: SharedIndicator,
         report: Report,
         ended: threading.Event,
-        references: ClassReferences,
     ) -> None:
-        """`ended` is set when the camera's recording is over."""
+        """`ended` is set when the recordings of all cameras are over."""
         self._buttons = buttons
-        self._gestures = Gestures(config, references)
+        self._gestures = Gestures(config, {name: place.references for name, place in places.items()})
         self._gestures.refer(buttons.names)
         self._undo = config.undo
-        self._recent = recent
-        self._commands = commands
+        self._places = places
         self._clock = clock
         self._lights = lights
         self._report = report
@@ -140,21 +155,23 @@ class ButtonWatch:
         for edge in self._buttons.read(0.0 if ending else poll_s):
             # only then: the look-up waits for a later frame
             teaches = edge.pressed and edge.name != self._undo
-            self._put(self._gestures.edge(edge, self._shown_at(edge.time_ns) if teaches else NOT_LOOKED_UP))
+            self._put(self._gestures.edge(edge, self._shown_at(edge) if teaches else NOT_LOOKED_UP))
         self._put(self._gestures.rest() if ending else self._gestures.due(self._clock.monotonic_ns()))
         if ending:
-            self._commands.close()
+            for place in self._places.values():
+                place.commands.close()
         return not ending
 
-    def _shown_at(self, time_ns: int) -> Frame | NoFrame:
+    def _shown_at(self, edge: ButtonEdge) -> Frame | NoFrame:
         # no later frame will come
         wait_s = 0.0 if self._ended.is_set() else LATER_FRAME_S
-        return self._recent.at(time_ns, max_age_ns=MAX_AGE_NS, wait_s=wait_s)
+        recent = self._places[self._gestures.place(edge.name)].recent
+        return recent.at(edge.time_ns, max_age_ns=MAX_AGE_NS, wait_s=wait_s)
 
     def _put(self, commands: Sequence[Command]) -> None:
         for command in commands:
             # a person who sees no light would press again
-            if not self._commands.put(command):
+            if not self._places[command.place].commands.put(command):
                 self._lights.blink("error")
                 self._report(
                     logging.WARNING,

@@ -9,8 +9,9 @@ T = TypeVar("T")
 class Latest(Generic[T]):
     """Holds the newest item that was put and not taken."""
 
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
+    def __init__(self, changed: threading.Condition | None = None) -> None:
+        """Slots that share `changed` are waited for together (in_turn.py)."""
+        self._changed = changed or threading.Condition()
         self._item: T | None = None
         self._dropped = 0
         self._closed = False
@@ -19,6 +20,11 @@ class Latest(Generic[T]):
     def dropped(self) -> int:
         """Items replaced before anyone took them."""
         return self._dropped
+
+    @property
+    def full(self) -> bool:
+        """Whether there is an item to take."""
+        return self._item is not None
 
     def put(self, item: T) -> None:
         """Store the newest item; never waits."""
@@ -45,5 +51,5 @@ class Latest(Generic[T]):
     @property
     def over(self) -> bool:
         """Whether the slot is closed and empty."""
-        with self._changed:
+        with self._changed:  # a re-entrant lock: in_turn.py holds it
             return self._closed and self._item is None

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.config import Config, TemperatureConfig
+from edge_app.config import Config
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.messages import Report
 
@@ -33,33 +33,48 @@ class Pace:
     reads `watch_period_ns`.
     """
 
-    def __init__(self, config: Config, clock: Clock, report: Report) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        report: Report,
+        *,
+        temperature: "Thermometer | None" = None,
+        max_fps: float = 0.0,
+        places: int = 1,
+    ) -> None:
+        """`temperature`: one for all places; `max_fps`: the place's own, 0: that of [decision].
+
+        The rate of a hot processor is shared by `places`.
+        """
         self.config = config
         """Its sections [decision], [idle] and [temperature] are used."""
-        self._clock = clock
-        self._report = report
+        self.temperature = temperature or Thermometer(clock, report)
+        self._clock, self._max_fps, self._places = clock, max_fps, places
         self._next_ns = clock.monotonic_ns()
-        self._look_ns = clock.monotonic_ns()
-        self._unreadable = ""
         self._changed_ns: int | None = None
         self._still = False
-        self.temperature_c: float | None = None
+
+    @property
+    def temperature_c(self) -> float | None:
         """At the last reading; None: unknown."""
-        self.slowed = False
+        return self.temperature.celsius
+
+    @property
+    def slowed(self) -> bool:
         """Whether the rate is lowered because of the temperature."""
+        return self.temperature.slowed
 
     def wait_s(self) -> float:
         """Return the seconds until the next frame is due; zero or less if it is due."""
-        now_ns = self._clock.monotonic_ns()
-        if now_ns >= self._look_ns:
-            self._look_ns = now_ns + LOOK_NS
-            self._look(self.config.temperature)
-        return (self._next_ns - now_ns) / NS_PER_S
+        self.temperature.look(self.config)
+        return (self._next_ns - self._clock.monotonic_ns()) / NS_PER_S
 
     def took(self) -> None:
         """Record that a frame was taken now."""
         # 0 stands for no cap
-        caps = (self.config.decision.max_fps, self.slowed * self.config.temperature.slow_fps)
+        slow_fps = self.slowed * self.config.temperature.slow_fps / self._places
+        caps = (self._max_fps or self.config.decision.max_fps, slow_fps)
         rates = [cap for cap in caps if cap > 0]
         now_ns = self._clock.monotonic_ns()
         if not rates:
@@ -84,29 +99,48 @@ class Pace:
             return 0
         return round(NS_PER_S / idle.watch_fps)
 
-    def _look(self, config: TemperatureConfig) -> None:
-        self.temperature_c = read_temperature(Path(config.sensor)) if config.sensor else None
-        if self.temperature_c is None:
-            # logged once, not every five seconds
-            if config.sensor and self._unreadable != config.sensor:
-                self._report(logging.INFO, "temperature_unknown", sensor=config.sensor)
-                self._unreadable = config.sensor
-            self._slow(False)
-        elif self.temperature_c >= config.slow_at_c:
-            self._slow(True)
-        elif self.temperature_c < config.resume_at_c:
-            # between the two limits nothing changes, so that the rate does not flicker
-            self._slow(False)
 
-    def _slow(self, slowed: bool) -> None:
+class Thermometer:
+    """The processor's temperature, read every LOOK_NS; says whether the rate is lowered because of it."""
+
+    def __init__(self, clock: Clock, report: Report) -> None:
+        self._clock, self._report = clock, report
+        self._look_ns = clock.monotonic_ns()
+        self._unreadable = ""
+        self.celsius: float | None = None
+        """At the last reading; None: unknown."""
+        self.slowed = False
+        """Whether the rate is lowered."""
+
+    def look(self, config: Config) -> None:
+        """Read it if it is time."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns < self._look_ns:
+            return
+        self._look_ns = now_ns + LOOK_NS
+        limits = config.temperature
+        self.celsius = read_temperature(Path(limits.sensor)) if limits.sensor else None
+        if self.celsius is None:
+            # logged once, not every five seconds
+            if limits.sensor and self._unreadable != limits.sensor:
+                self._report(logging.INFO, "temperature_unknown", sensor=limits.sensor)
+                self._unreadable = limits.sensor
+            self._slow(config, False)
+        elif self.celsius >= limits.slow_at_c:
+            self._slow(config, True)
+        elif self.celsius < limits.resume_at_c:
+            # between the two limits nothing changes, so that the rate does not flicker
+            self._slow(config, False)
+
+    def _slow(self, config: Config, slowed: bool) -> None:
         if slowed != self.slowed:
             self.slowed = slowed
             event = "rate_lowered" if slowed else "rate_restored"
             self._report(
                 logging.WARNING if slowed else logging.INFO,
                 event,
-                temperature_c=self.temperature_c,
-                fps=self.config.temperature.slow_fps if slowed else self.config.decision.max_fps or None,
+                temperature_c=self.celsius,
+                fps=config.temperature.slow_fps if slowed else config.decision.max_fps or None,
             )
 
 

@@ -4,80 +4,110 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from edge_app.config import Config
-from edge_app.devices.ports import NS_PER_S, Buttons, Camera, Clock, Indicator
+from edge_app.config.places import MAIN_GROUP
+from edge_app.config.sections import MAIN
+from edge_app.devices.ports import Buttons, Camera, Clock, Indicator
+from edge_app.devices.view import View
 from edge_app.errors import EdgeAppError
 from edge_app.learner import Learner
 from edge_app.messages import Frame, Report
-from edge_app.pipeline.capture import Capture
-from edge_app.pipeline.commands import Command, CommandQueue
+from edge_app.pipeline.capture import Capture, Outlet
+from edge_app.pipeline.commands import CommandQueue
 from edge_app.pipeline.consolidate import Consolidate, IdleDetector
 from edge_app.pipeline.decide import Decide, SharedIndicator
 from edge_app.pipeline.encode import Encode, EncodedFrame, FrameEncoder, Prepare, PreparedFrame, Preprocess
 from edge_app.pipeline.events import HEALTH_REPORTS, Corrected, Decided, Event, Health, Listener
-from edge_app.pipeline.gestures import ButtonWatch
+from edge_app.pipeline.gestures import ButtonWatch, Teaching
+from edge_app.pipeline.in_turn import InTurn
 from edge_app.pipeline.kept_strictness import KeptStrictness
 from edge_app.pipeline.latest import Latest
-from edge_app.pipeline.pace import Pace
-from edge_app.pipeline.recent import RecentFrames
+from edge_app.pipeline.pace import Pace, Thermometer
+from edge_app.pipeline.place import Group, GroupParts, PipelineStatus, Place, together, with_strictness
+from edge_app.pipeline.recent import PlaceFrames, RecentFrames
 from edge_app.pipeline.references import ClassReferences
 from edge_app.pipeline.stage import Heartbeats, Stage, StageFailed, drive
 from edge_app.pipeline.teaching import Teacher
-from edge_app.rejection import check_strictness
+
+
+class CameraParts(NamedTuple):
+    """A camera, and whether it could be opened: if not, the capture stage keeps trying."""
+
+    camera: Camera
+    opened: bool = True
+
+
+class PlaceParts(NamedTuple):
+    """The names of a place's camera and group, and its part of the picture."""
+
+    camera: str
+    group: str
+    view: View = View()
+    max_fps: float = 0.0
+    """Decisions per second at most; 0: as [decision] says."""
 
 
 class PipelineParts(NamedTuple):
     """The parts that a pipeline uses. Their owner closes them, after the pipeline has stopped."""
 
-    camera: Camera
+    cameras: Mapping[str, CameraParts]
+    groups: Mapping[str, GroupParts]
+    places: Mapping[str, PlaceParts]
+    """By their names; there is at least one."""
     buttons: Buttons
     indicator: Indicator | None
+    """Shows the decisions of one place: [lights] place, else the first."""
     make_preprocess: Callable[[], Preprocess]
     """Called once for each thread that prepares pictures."""
     encoder: FrameEncoder
-    learner: Learner
     input_size: int
     """Side of the encoder's input, pixels."""
-    camera_open: bool = True
-    """False: the camera could not be opened, and the capture stage keeps trying."""
 
 
-class PipelineStatus(NamedTuple):
-    """The condition of the pipeline at one moment; immutable."""
+def one_place(
+    camera: Camera,
+    buttons: Buttons,
+    indicator: Indicator | None,
+    make_preprocess: Callable[[], Preprocess],
+    encoder: FrameEncoder,
+    learner: Learner,
+    input_size: int,
+    *,
+    opened: bool = True,
+    references: ClassReferences | None = None,
+    kept_strictness: KeptStrictness | None = None,
+) -> PipelineParts:
+    """Return the parts of a pipeline with one camera, whose whole picture is its only place."""
+    group = GroupParts(learner, references or ClassReferences(), kept_strictness or KeptStrictness())
+    return PipelineParts(
+        {MAIN: CameraParts(camera, opened)},
+        {MAIN_GROUP: group},
+        {MAIN: PlaceParts(MAIN, MAIN_GROUP)},
+        buttons,
+        indicator,
+        make_preprocess,
+        encoder,
+        input_size,
+    )
 
-    camera: str
-    captured: int
-    dropped: int
-    encoded: int
-    skipped: int
-    decided: int
-    fps: float | None
-    """Decisions per second, over the last ones."""
-    slowest_ms: float
-    """The longest time from capture to decision."""
-    last_decision: Decided | None
-    temperature_c: float | None
-    slowed: bool
-    classes: tuple[str, ...]
-    learnt: int
-    """Examples taught since the start."""
-    rebuilding: bool
-    reopened: int
-    """Times the camera was opened again."""
-    dreamt: int = 0
-    """Dreams and rehearsals learnt in idle time since the start."""
-    rebuild_progress: tuple[int, int] | None = None
-    """(presentations learnt, presentations in all) of a rebuild; None: none runs, or it has just begun."""
+
+class _Slots(NamedTuple):
+    """The newest item of a place before each stage."""
+
+    frames: Latest[Frame]
+    prepared: Latest[PreparedFrame]
+    encoded: Latest[EncodedFrame]
 
 
 class Pipeline:
-    """capture | prepare | encode | decide, and beside them buttons | teacher, and consolidate; one thread each.
+    """capture | prepare | encode | decide, and beside them buttons | teacher, and consolidate.
 
-    `report` writes the log; `tell` receives every event. Both are called from the stages' threads and must not wait.
-    A stage that fails stops all of them, and `failure` says why.
+    One thread each: of capture for each camera, of teacher and consolidate for each group of places; the places take
+    turns in prepare, encode and decide. `report` writes the log; `tell` receives every event. Both are called from the
+    stages' threads and must not wait. A stage that fails stops all of them, and `failure` says why.
     """
 
     def __init__(
@@ -88,91 +118,167 @@ class Pipeline:
         config: Config,
         *,
         tell: Listener = lambda _: None,
-        references: ClassReferences | None = None,
-        kept_strictness: KeptStrictness | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Without `references` those of buttons and lights last until the program ends, as a strictness that is set.
-
-        `wall` stamps the events, nanoseconds since 1970.
-        """
-        self.references = references or ClassReferences()
-        self._kept_strictness = kept_strictness or KeptStrictness()
+        """`wall` stamps the events, nanoseconds since 1970."""
         self._log, self._listener, self._wall = report, tell, wall
-        self._learner = parts.learner
+        self._parts, self._clock, self._config = parts, clock, config
         self._stop, self._ended = threading.Event(), threading.Event()
         self._guard = threading.Lock()  # for `failure` and the set of working stages
         self._changed: Callable[[], None] = lambda: None
         self._working: set[str] = set()
-        self._rebuilding = False
+        self._rebuilding: set[str] = set()
         self._idle = IdleDetector(clock)
         self.first_decision = threading.Event()
         """Set with the first decision."""
         self.failure: EdgeAppError | None = None
         """Why the pipeline stopped by itself; None if it did not, or if a recording ended."""
         self.life = Heartbeats(clock)
-        self.recent = RecentFrames()
-        self._commands = CommandQueue()
-        self._pace = Pace(self._with_strictness(config), clock, self._report)
-        stages = self._build(parts, clock, config)
+        self._thermometer = Thermometer(clock, self._report)
+        self.groups: dict[str, Group] = {}
+        self.places: dict[str, Place] = {}
+        stages = self._build()
         self.stages: Mapping[str, Stage] = {stage.name: stage for stage in stages}
         # daemons: a stage that hangs in a driver must not keep the process alive
         self._threads = [
             threading.Thread(target=self._drive, args=(stage,), name=stage.name, daemon=True) for stage in stages
         ]
 
-    def _build(
-        self,
-        parts: PipelineParts,
-        clock: Clock,
-        config: Config,
-    ) -> list[Stage]:
-        recent, commands, pace, report = self.recent, self._commands, self._pace, self._report
-        stop, ended, encoder, references = self._stop, self._ended, parts.encoder, self.references
-        lights = SharedIndicator(parts.indicator, references)
-        frames, prepared, encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
-        self.capture = Capture(
-            parts.camera, frames, recent, clock, stop, report, config.camera, pace, opened=parts.camera_open
+    def _build(self) -> list[Stage]:
+        parts = self._parts
+        frames = {name: RecentFrames() for name in parts.cameras}
+        recent = {name: PlaceFrames(frames[place.camera], place.view) for name, place in parts.places.items()}
+        shown = self._config.lights.place or next(iter(parts.places))
+        lights = SharedIndicator(parts.indicator, parts.groups[parts.places[shown].group].references)
+        for name in parts.groups:
+            self.groups[name] = self._make_group(name, recent, lights)
+        # the slots before each of the three threads are waited for together
+        changed = [threading.Condition() for _ in range(3)]
+        slots = {name: _Slots(Latest(changed[0]), Latest(changed[1]), Latest(changed[2])) for name in parts.places}
+        paces = {name: self._make_pace(name) for name in parts.places}
+        captures = {name: self._make_capture(name, frames[name], slots, paces) for name in parts.cameras}
+        dark = SharedIndicator(None, ClassReferences())  # the lights show one place
+        for name, place in parts.places.items():
+            group, shows = self.groups[place.group], lights if name == shown else dark
+            group.places[name] = paces[name]
+            stages = self._make_stages(name, group, slots[name], recent[name], paces[name], shows)
+            capture, pace = captures[place.camera], paces[name]
+            self.places[name] = Place(name, group, capture, stages, recent[name], pace, self.life, lambda: self.running)
+        self.buttons = self._make_buttons(lights)
+        places = self.places.values()
+        self._last_stage = InTurn("decide", [place.decide for place in places], changed[2])
+        return [
+            *captures.values(),
+            InTurn("prepare", [place.prepare for place in places], changed[0]),
+            InTurn("encode", [place.encode for place in places], changed[1]),
+            self._last_stage,
+            self.buttons,
+            *(group.teacher for group in self.groups.values()),
+            *(group.consolidate for group in self.groups.values() if group.consolidate is not None),
+        ]
+
+    def _make_buttons(self, lights: SharedIndicator) -> ButtonWatch:
+        places = {
+            name: Teaching(place.recent, place.group.commands, place.references) for name, place in self.places.items()
+        }
+        config = self._config.buttons
+        return ButtonWatch(self._parts.buttons, config, places, self._clock, lights, self._report, self._ended)
+
+    def _make_pace(self, name: str) -> Pace:
+        place = self._parts.places[name]
+        config = with_strictness(self._config, self._parts.groups[place.group].kept_strictness)
+        return Pace(
+            config,
+            self._clock,
+            self._report,
+            temperature=self._thermometer,
+            max_fps=place.max_fps,
+            places=len(self._parts.places),
         )
-        self.prepare = Prepare(frames, prepared, parts.make_preprocess(), pace, clock, stop)
-        observe = self._idle.look if config.consolidation.active else lambda _: None
-        self.encode = Encode(prepared, encoded, encoder, recent, pace, clock, observe)
-        self.teacher = Teacher(
+
+    def _make_capture(
+        self, name: str, recent: RecentFrames, slots: Mapping[str, _Slots], paces: Mapping[str, Pace]
+    ) -> Capture:
+        camera = self._parts.cameras[name]
+        seen = [place for place, one in self._parts.places.items() if one.camera == name]
+        outlets = [Outlet(slots[place].frames, paces[place]) for place in seen]
+        several = len(self._parts.cameras) > 1
+        return Capture(
+            camera.camera,
+            outlets,
+            recent,
+            self._clock,
+            self._stop,
+            partial(self._report, name=name) if several else self._report,
+            self._config.camera_named(name),
+            opened=camera.opened,
+            label=name,
+            several=several,
+        )
+
+    def _make_group(self, name: str, recent: Mapping[str, PlaceFrames], lights: SharedIndicator) -> Group:
+        parts, commands, groups = self._parts.groups[name], CommandQueue(), self._parts.groups
+        teacher = Teacher(
             commands,
             parts.learner,
-            parts.make_preprocess(),
-            encoder,
+            self._parts.make_preprocess(),
+            self._parts.encoder,
             recent,
-            clock,
+            self._clock,
             lights,
-            report,
+            self._report,
             self._commanded,
-            references,
+            parts.references,
             wall=self._wall,
+            name=self._named("teacher", name, groups),
+            group=name,
         )
-        calibrator = self.teacher.calibrator
-        self.decide = Decide(encoded, parts.learner, lights, pace, clock, self._decided, calibrator, wall=self._wall)
-        self.buttons = ButtonWatch(
-            parts.buttons, config.buttons, recent, commands, clock, lights, report, ended, references
-        )
-        self.consolidate: Consolidate | None = None
-        stages: list[Stage] = [self.capture, self.prepare, self.encode, self.decide, self.buttons, self.teacher]
-        if config.consolidation.active:
-            self.consolidate = Consolidate(
-                config.consolidation,
+        consolidate = None
+        if self._config.consolidation.active:
+            consolidate = Consolidate(
+                self._config.consolidation,
                 parts.learner,
-                parts.input_size,
-                encoder,
+                self._parts.input_size,
+                self._parts.encoder,
                 self._idle,
                 commands,
-                pace,
-                clock,
-                stop,
-                ended,
-                report,
+                self._thermometer,
+                self._clock,
+                self._stop,
+                self._ended,
+                self._report,
+                name=self._named("consolidate", name, groups),
             )
-            stages.append(self.consolidate)
-        return stages
+        return Group(name, parts, self._config, commands, teacher, consolidate, self._report)
+
+    def _make_stages(
+        self,
+        name: str,
+        group: Group,
+        slots: _Slots,
+        recent: PlaceFrames,
+        pace: Pace,
+        lights: SharedIndicator,
+    ) -> tuple[Prepare, Encode, Decide]:
+        clock, preprocess = self._clock, self._parts.make_preprocess()
+        observe = self._idle.observer() if self._config.consolidation.active else lambda _: None
+        prepare = Prepare(slots.frames, slots.prepared, preprocess, pace, clock, self._stop, lambda: recent.view)
+        encode = Encode(slots.prepared, slots.encoded, self._parts.encoder, recent, pace, clock, observe)
+        calibrator = group.teacher.calibrator
+        decide = Decide(
+            slots.encoded, group.learner, lights, pace, clock, self._decided, calibrator, place=name, wall=self._wall
+        )
+        return prepare, encode, decide
+
+    @staticmethod
+    def _named(stage: str, name: str, all_names: Mapping[str, object]) -> str:
+        """Return the name of a stage; where there are several of it, with what it works for."""
+        return stage if len(all_names) == 1 else f"{stage} {name}"
+
+    @property
+    def first(self) -> Place:
+        """The first place, often the only one."""
+        return next(iter(self.places.values()))
 
     def start(self, changed: Callable[[], None] = lambda: None) -> None:
         """Start the threads; `changed` is called when one of them ends, and with the first decision."""
@@ -190,29 +296,9 @@ class Pipeline:
         return bool(self._working)
 
     @property
-    def config(self) -> Config:
-        """The configuration in use."""
-        return self._pace.config
-
-    @property
-    def strictness(self) -> float:
-        """When a decision is "unknown", 0..1, as [decision] strictness; set, it is kept until that is changed."""
-        return self._pace.config.decision.strictness
-
-    @strictness.setter
-    def strictness(self, value: float) -> None:
-        """Change it from the next frame on. Raises InputError."""
-        config = self._pace.config
-        value = check_strictness(value)
-        self._kept_strictness.set(value)
-        # replaced as a whole: the stages read it without a lock
-        self._pace.config = replace(config, decision=replace(config.decision, strictness=value))
-        self._report(logging.INFO, "strictness_changed", strictness=value)
-
-    @property
     def camera_absent(self) -> bool:
-        """Whether the camera has not been opened yet, since the start."""
-        return self.capture.absent
+        """Whether no camera has been opened yet, since the start."""
+        return all(place.capture.absent for place in self.places.values())
 
     def stop(self, timeout_s: float) -> list[str]:
         """Stop the stages; return the names of those still running after `timeout_s`, seconds of real time."""
@@ -226,49 +312,26 @@ class Pipeline:
 
     def reconfigure(self, config: Config) -> None:
         """Apply [decision], [idle] and [temperature] from the next frame on."""
-        self._pace.config = self._with_strictness(config)
-
-    def _with_strictness(self, config: Config) -> Config:
-        """Return the configuration as it was read, with the strictness in use."""
-        value = self._kept_strictness.in_use(config.decision.strictness)
-        return replace(config, decision=replace(config.decision, strictness=value))
+        self._config = config
+        for group in self.groups.values():
+            group.reconfigure(config)
 
     @property
-    def commands_waiting(self) -> bool:
-        """Whether a command has not been taken by the teacher yet."""
-        return self._commands.waiting
-
-    def submit(self, command: Command) -> bool:
-        """Queue a command, as a button does; False if too many wait, or the pipeline stops."""
-        return self._commands.put(command)
+    def config(self) -> Config:
+        """The configuration in use."""
+        return self._config
 
     def status(self) -> PipelineStatus:
-        """Return the present condition."""
-        return PipelineStatus(
-            camera=self.capture.state,
-            captured=self.capture.captured,
-            dropped=self.capture.dropped + self.prepare.dropped,
-            encoded=self.encode.encoded,
-            skipped=self.encode.skipped,
-            decided=self.decide.decided,
-            fps=self.decide.fps(),
-            slowest_ms=self.decide.slowest_ns * 1000 / NS_PER_S,
-            last_decision=self.decide.last,
-            temperature_c=self._pace.temperature_c,
-            slowed=self._pace.slowed,
-            classes=self._learner.labels,
-            learnt=self.teacher.learnt,
-            rebuilding=self._learner.rebuilding,
-            reopened=self.capture.reopened,
-            dreamt=self.consolidate.dreamt if self.consolidate is not None else 0,
-            rebuild_progress=self._learner.rebuild_progress,
-        )
+        """Return the present condition of all places together."""
+        return together(self.places)
 
     def _drive(self, stage: Stage) -> None:
-        # the teacher ends after the last queued command: a press that was accepted is carried out
-        stop = threading.Event() if stage is self.teacher else self._stop
+        # a teacher ends after the last queued command: a press that was accepted is carried out
+        stop = threading.Event() if isinstance(stage, Teacher) else self._stop
         drive(stage, self.life, stop, self._failed)
-        if stage is self.decide:  # the last frame of a recording was decided on: earlier presses are still carried out
+        if (
+            stage is self._last_stage
+        ):  # the last frame of a recording was decided on: earlier presses are still carried out
             self._ended.set()
         with self._guard:  # before `_changed`: the thread itself is still alive during that call
             self._working.discard(stage.name)
@@ -288,18 +351,20 @@ class Pipeline:
 
     def _halt(self) -> None:
         self._stop.set()
-        # the teacher ends when the queue is closed and empty
-        self._commands.close()
+        # a teacher ends when its queue is closed and empty
+        for group in self.groups.values():
+            group.commands.close()
 
     # Events
 
     def _report(self, level: int, event: str, /, **fields: object) -> None:
         self._log(level, event, **fields)
         if event in HEALTH_REPORTS:
-            self._listener(Health(event, level, fields, self._wall()))
+            self._listener(Health(event, level, fields, self._wall(), str(fields.get("name", ""))))
 
     def _decided(self, event: Decided) -> None:
-        self._note_rebuilding(self._learner.rebuilding)
+        group = self.places[event.place].group
+        self._note_rebuilding(group, group.learner.rebuilding)
         self._listener(event)
         if not self.first_decision.is_set():
             self.first_decision.set()
@@ -310,9 +375,11 @@ class Pipeline:
         self._idle.disturb()
         self._listener(event)
         if isinstance(event, Corrected):
-            self._note_rebuilding(True)  # the rebuild may be over before the next decision
+            # the rebuild may be over before the next decision
+            self._note_rebuilding(self.groups[event.group], True)
 
-    def _note_rebuilding(self, rebuilding: bool) -> None:
-        if rebuilding != self._rebuilding:
-            self._rebuilding = rebuilding
-            self._listener(Health("rebuilding" if rebuilding else "rebuilt", logging.INFO, {}, self._wall()))
+    def _note_rebuilding(self, group: Group, rebuilding: bool) -> None:
+        if rebuilding != (group.name in self._rebuilding):
+            (self._rebuilding.add if rebuilding else self._rebuilding.discard)(group.name)
+            what = "rebuilding" if rebuilding else "rebuilt"
+            self._listener(Health(what, logging.INFO, {}, self._wall(), group=group.name))

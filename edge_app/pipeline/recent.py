@@ -2,12 +2,13 @@
 
 import threading
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.devices.ports import NS_PER_S
+from edge_app.devices.view import View
 from edge_app.messages import Frame
 
 KEEP_NS = NS_PER_S // 2
@@ -114,3 +115,34 @@ class RecentFrames:
             "the frame that was shown at the press is not kept any more: the press was looked up "
             f"{late_ms:.0f} ms later, frames are kept for {kept_ms:.0f} ms; {cause}"
         )
+
+
+class PlaceFrames(RecentFrames):
+    """The recent frames of a camera as one of its places sees them, with that place's embeddings."""
+
+    def __init__(self, frames: RecentFrames, view: View) -> None:
+        super().__init__()
+        self._of_camera = frames
+        self.view = view
+        """The part of the camera's picture that is used; may be set at any time."""
+
+    def newer(self, sequence: int, wait_s: float) -> Frame | None:
+        """Return the newest frame other than `sequence`; see RecentFrames."""
+        return self._seen(self._of_camera.newer(sequence, wait_s))
+
+    def numbered(self, sequence: int) -> Frame | None:
+        """Return the frame with that number, None if it is not kept."""
+        return self._seen(self._of_camera.numbered(sequence))
+
+    def at(self, time_ns: int, *, max_age_ns: int, wait_s: float) -> Frame | NoFrame:
+        """Return the frame that was shown at a time; see RecentFrames."""
+        found = self._of_camera.at(time_ns, max_age_ns=max_age_ns, wait_s=wait_s)
+        return found if isinstance(found, NoFrame) else self._seen(found)
+
+    @overload
+    def _seen(self, frame: Frame) -> Frame: ...
+    @overload
+    def _seen(self, frame: Frame | None) -> Frame | None: ...
+    def _seen(self, frame: Frame | None) -> Frame | None:
+        view = self.view
+        return frame if frame is None or view == View() else frame._replace(image=view.apply(frame.image))

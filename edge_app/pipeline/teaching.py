@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -46,9 +46,8 @@ FAILED = "this was not carried out"
 
 
 class Teacher:
-    """The stage that carries out commands. Storing may wait for the disk; decisions go on meanwhile."""
+    """The stage that carries out the commands of a group. Storing may wait for the disk; decisions go on meanwhile."""
 
-    name = "teacher"
     longest_wait_s = 10.0
 
     def __init__(
@@ -57,7 +56,7 @@ class Teacher:
         learner: Learner,
         preprocess: Preprocess,
         encoder: FrameEncoder,
-        recent: RecentFrames,
+        recent: Mapping[str, RecentFrames],
         clock: Clock,
         lights: SharedIndicator,
         report: Report,
@@ -65,12 +64,16 @@ class Teacher:
         references: ClassReferences,
         *,
         wall: Callable[[], int] = time.time_ns,
+        name: str = "teacher",
+        group: str = "",
     ) -> None:
-        """`tell` receives the events; `wall` is the wall clock, nanoseconds since 1970."""
-        self._commands = commands
-        self._learner = learner
-        self._preprocess = preprocess
-        self._encoder = encoder
+        """`recent` has the frames of each place; `tell` receives the events; `wall` is the wall clock.
+
+        `wall` returns nanoseconds since 1970.
+        """
+        self.name, self._group = name, group
+        self._commands, self._learner = commands, learner
+        self._preprocess, self._encoder = preprocess, encoder
         self._recent = recent
         self._clock = clock
         self._lights = lights
@@ -127,7 +130,7 @@ class Teacher:
             case Teach():
                 return self._teach_shown(command)
             case TeachPictures(label, pictures, asked_ns, request):
-                return self._teach(label, pictures, source_with_request(source, request), asked_ns)
+                return self._teach(label, pictures, source_with_request(source, request), asked_ns, command.place)
             case Undo(action):
                 undone = self._undo(action)
                 return self._corrected("undone", undone, source, action=undone.kind)
@@ -152,14 +155,14 @@ class Teacher:
         if not isinstance(frame, Frame):
             raise InputError(f"{frame.reason}. Nothing was taught")
         # no embedding: the frame was dropped before the encoder, or looked like the one before
-        embedding = self._recent.embedding(frame.time_ns)
+        embedding = self._recent[command.place].embedding(frame.time_ns)
         shown = TeachableFrame(frame.sequence, frame.time_ns, self._preprocess(frame.image), embedding)
         label = command.label or _unused_name(self._learner.classes())
         age_ms = (command.pressed_ns - frame.time_ns) / 1e6
-        return self._teach(label, [shown], command.source, command.pressed_ns, frame_age_ms=age_ms)
+        return self._teach(label, [shown], command.source, command.pressed_ns, command.place, frame_age_ms=age_ms)
 
     def _teach(
-        self, label: str, pictures: Sequence[Teachable], source: str, asked_ns: int, **fields: object
+        self, label: str, pictures: Sequence[Teachable], source: str, asked_ns: int, place: str, **fields: object
     ) -> list[Taught]:
         """Store and learn pictures as examples of a class, all or none; `fields` are added to the log entry."""
         new = label not in self._learner.classes()  # stored: the network may still be rebuilt
@@ -191,7 +194,7 @@ class Teacher:
             )
             advice = self._advise(example, shown.picture, samples[index].embedding, alone=len(pictures) == 1)
             now = self._wall()
-            event = Taught(example.example_id, label, before, confidence, source, shown.sequence, now, advice)
+            event = Taught(example.example_id, label, before, confidence, source, shown.sequence, now, advice, place)
             self._tell(event)
             events.append(event)
         return events
@@ -235,7 +238,7 @@ class Teacher:
         # before the event: whoever hears it may ask for the button's class
         self._references.follow(action, undone=kind == "undone")
         self._score_stored()
-        event = Corrected(kind, action, source, self._wall())
+        event = Corrected(kind, action, source, self._wall(), self._group)
         self._tell(event)
         return event
 
@@ -257,7 +260,7 @@ class Teacher:
     def _reject(self, command: Command, error: EdgeAppError) -> None:
         self._lights.blink("error")
         self._report(logging.ERROR, "command_failed", source=command.source, reason=str(error))
-        self._tell(Rejected(str(error), command.source, self._wall()))
+        self._tell(Rejected(str(error), command.source, self._wall(), command.place))
 
 
 def _unused_name(known: Collection[str]) -> str:

@@ -20,7 +20,7 @@ from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import Clock
 from edge_app.evaluation.trial import percentiles
 from edge_app.pipeline.events import Decided
-from edge_app.pipeline.pipeline import Pipeline, PipelineParts
+from edge_app.pipeline.pipeline import Pipeline, PipelineParts, one_place
 from edge_app.simulation.devices import SimulatedButtons
 from edge_app.storage.records import NewExample
 
@@ -99,7 +99,7 @@ def measure_sustained(
             clock = MonotonicClock()
             camera = FramesCamera(frames, clock, min(1000.0, FASTER * float(np.median(bare))))
             buttons = SimulatedButtons((BUTTON,), clock)
-            parts = PipelineParts(camera, buttons, None, make_preprocess, encoder, learner, manifest.input_size)
+            parts = one_place(camera, buttons, None, make_preprocess, encoder, learner, manifest.input_size)
             live.append(_run_live(parts, clock, block_s))
     return _summary(bare, live) | {"classes": classes, "threads": threads, "blocks": blocks, "block_s": block_s}
 
@@ -156,7 +156,8 @@ def _run_live(parts: PipelineParts, clock: Clock, seconds: float) -> _LiveBlock:
         # no pause and no lower rate that the encoder alone would not have
         temperature=TemperatureConfig(sensor=""),
     )
-    with parts.camera, parts.buttons:
+    camera = next(iter(parts.cameras.values())).camera
+    with camera, parts.buttons:
         pipeline = Pipeline(parts, clock, report, config, tell=tell)
         pipeline.start()
         # the start is not part of the rate

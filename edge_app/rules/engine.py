@@ -125,7 +125,7 @@ def local_time(wall_ns: int) -> datetime:
 
 
 class RuleEngine:
-    """All rules of a device; for one thread."""
+    """The rules of one place; for one thread."""
 
     def __init__(
         self,
@@ -176,6 +176,10 @@ class RuleEngine:
     def watching(self) -> bool:
         """Whether decisions come, so that `tick` must be called when they no longer do."""
         return not self._tracker.interrupted
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a rule of that name."""
+        return name in self._states
 
     def switch(self, name: str, on: bool) -> list[RuleAction]:
         """Switch a rule on or off. Raises InputError for an unknown one."""

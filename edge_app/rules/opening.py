@@ -2,7 +2,9 @@
 
 import logging
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from edge_app.config import Config, RuleConfig
 from edge_app.config.acting import ANY, UNKNOWN
@@ -14,7 +16,7 @@ from edge_app.messages import Report
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.references import ClassReferences
 from edge_app.rules.deliveries import Deliveries, MakeJpeg
-from edge_app.rules.engine import RuleEngine
+from edge_app.rules.engines import RuleEngines
 from edge_app.rules.kept_switches import FILE, KeptSwitches
 from edge_app.rules.queue import MessageQueue
 from edge_app.rules.service import Rules
@@ -23,26 +25,34 @@ REFERENCE = "rule "
 """Before a rule's name: the key of its class among the references."""
 
 
+class WatchedPlace(NamedTuple):
+    """The part of a place that the rules need."""
+
+    recent: RecentFrames
+    """For pictures."""
+    references: ClassReferences
+    """For the classes that the rules are about."""
+
+
 def open_rules(
     config: Config,
     folder: Path,
-    recent: RecentFrames,
-    references: ClassReferences,
+    places: Mapping[str, WatchedPlace],
     make_jpeg: MakeJpeg,
     clock: Clock,
     report: Report,
 ) -> Rules | None:
     """Open outputs and queue; None if the configuration has neither outputs nor rules.
 
-    `folder` is the state's. Raises InputError, DeviceError, RuntimeMissing.
+    `folder` is the device's; `places` has at least one. Raises InputError, DeviceError, RuntimeMissing.
     """
     if not config.rules and not config.outputs.uri:
         return None
 
-    def label_of(rule: RuleConfig) -> str:
+    def label_of(place: str, rule: RuleConfig) -> str:
         if rule.label in (ANY, UNKNOWN):  # no class that could be renamed
             return rule.label
-        return references.label(f"{REFERENCE}{rule.name}", rule.label)
+        return places[place].references.label(f"{REFERENCE}{rule.name}", rule.label)
 
     # here, because it loads TLS, which a device without webhooks does not need
     from edge_app.rules.webhooks import Sender, prepare
@@ -50,8 +60,8 @@ def open_rules(
     # files with secrets first: a mistake in them must not leave a line taken
     targets = [prepare(webhook) for webhook in config.webhooks]
     kept = KeptSwitches(folder / FILE, config.rules)
-    tracker = VisitTracker(config.camera.place, gap_ns=gap_ns(config))
-    engine = RuleEngine(config.rules, tracker, label_of, enabled=kept.switched)
+    trackers = {name: VisitTracker(name, gap_ns=gap_ns(config)) for name in places}
+    engine = RuleEngines(config.rules, trackers, label_of, enabled=kept.switched)
     queue = _open_queue(folder, config, report) if targets else None
     senders = {} if queue is None else {one.config.name: Sender(one, queue, clock, report) for one in targets}
     deliveries = Deliveries(queue, senders, make_jpeg, socket.gethostname(), clock, report)
@@ -61,7 +71,9 @@ def open_rules(
     except BaseException:
         deliveries.close()
         raise
-    return Rules(engine, lines, outputs, deliveries, kept, recent, clock, report)
+    return Rules(
+        engine, lines, outputs, deliveries, kept, {name: place.recent for name, place in places.items()}, clock, report
+    )
 
 
 def _open_queue(folder: Path, config: Config, report: Report) -> MessageQueue:

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edge_app.closing import Closing
@@ -15,7 +15,8 @@ from edge_app.messages import Frame, Report
 from edge_app.pipeline.events import Decided, Event
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.rules.deliveries import Deliveries, Delivery
-from edge_app.rules.engine import Append, CallWebhook, Fired, Level, Publish, Pulse, RuleAction, RuleEngine, RuleReport
+from edge_app.rules.engine import Append, CallWebhook, Fired, Level, Publish, Pulse, RuleAction, RuleReport
+from edge_app.rules.engines import RuleEngines
 from edge_app.rules.firing import Firing, to_json
 from edge_app.rules.kept_switches import KeptSwitches
 from edge_app.rules.outputs import OutputPlan
@@ -34,18 +35,18 @@ class Rules(Closing):
 
     def __init__(
         self,
-        engine: RuleEngine,
+        engine: RuleEngines,
         outputs: Outputs | None,
         config: OutputsConfig,
         deliveries: Deliveries,
         kept: KeptSwitches,
-        recent: RecentFrames,
+        recent: Mapping[str, RecentFrames],
         clock: Clock,
         report: Report,
         *,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`outputs` must be as `config.on_at_start` says; `recent` are the frames that pictures are made of."""
+        """`outputs` must be as `config.on_at_start` says; `recent` has the frames of each place, for pictures."""
         self._engine, self._outputs, self._config, self._deliveries = engine, outputs, config, deliveries
         self._kept, self._recent, self._clock, self._report, self._wall = kept, recent, clock, report, wall
         names = () if outputs is None else outputs.names
@@ -137,8 +138,9 @@ class Rules(Closing):
 
     def _frame(self, firing: Firing) -> Frame | None:
         """Return the frame that was decided on, or else the newest."""
-        found = None if firing.frame is None else self._recent.numbered(firing.frame)
-        return found or self._recent.newer(-1, 0.0)
+        recent = self._recent[firing.place]
+        found = None if firing.frame is None else recent.numbered(firing.frame)
+        return found or recent.newer(-1, 0.0)
 
     def _switch(self, now_ns: int) -> int | None:
         """Write the levels that changed; return when the next change is due."""

@@ -15,6 +15,8 @@ from edge_app.web.responses import ANY_PICTURE, BYTES, CSV, JPEG, ZIP
 from edge_app.web.services import Services
 
 ROOT = "/api/v1"
+PLACE_ROOT = f"{ROOT}/places/{{place}}"
+"""Below it all operations again, for one of several places."""
 
 Handler = Callable[[Control, Call], Any]
 """Runs in a thread; returns a struct or a Response."""

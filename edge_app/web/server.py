@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -38,17 +39,18 @@ START_S = 20.0
 class WebServer(Closing):
     """Serves the page and the API of one device, from `start` to `close`."""
 
-    def __init__(self, control: "Control", config: "WebConfig", tokens: Path) -> None:
+    def __init__(self, controls: "Mapping[str, Control]", config: "WebConfig", tokens: Path) -> None:
         """Bind the address and load the libraries; nothing is served yet.
 
-        `tokens` is the file of the tokens. Raises RuntimeMissing when the extra `web` is not installed, InputError for
-        an invalid certificate or token file, DeviceError when the address cannot be bound.
+        `controls` are those of the places by their names, the first one's also without a name in the path;
+        `tokens` is the file of the tokens. Raises RuntimeMissing when the extra `web` is not installed,
+        InputError for an invalid certificate or token file, DeviceError when the address cannot be bound.
         """
         require_extra()
         from edge_app.web.access import AccessPolicy
         from edge_app.web.tokens import Tokens
 
-        self._control = control
+        self._controls = controls
         self._config = config
         self.tokens = Tokens(tokens, session_s=config.session_days * 86400.0)
         # for its error: an invalid token file is reported at the start, not with the first request
@@ -121,7 +123,7 @@ class WebServer(Closing):
         from edge_app.web.site import Site
 
         self._loop = asyncio.get_running_loop()
-        self._site = Site(self._control, self._config, self._policy)
+        self._site = Site(self._controls, self._config, self._policy)
         config = uvicorn.Config(
             self._site.app,
             http=protocol.BoundedHTTP,

@@ -40,18 +40,29 @@ READ_AT_ONCE, WAITING = 3, 24
 """Pictures from outside that are received at a time, each held in memory, and that wait for it."""
 
 
-class Services:
-    """Shared by these endpoints; used in the server's event loop only."""
+class Shared:
+    """Limits that hold for all places together."""
 
-    def __init__(self, control: Control, config: "WebConfig", policy: AccessPolicy, streams: Streams) -> None:
+    def __init__(self) -> None:
+        self.importing = anyio.CapacityLimiter(1)
+        self.places = Places(READ_AT_ONCE, WAITING)
+        self.share = Share(SHARE)
+
+
+class Services:
+    """Shared by the endpoints of one place; used in the server's event loop only."""
+
+    def __init__(
+        self, control: Control, config: "WebConfig", policy: AccessPolicy, streams: Streams, shared: Shared
+    ) -> None:
         self.control = control
         self.streams = streams
         self._config = config
         self._policy = policy
-        self._importing = anyio.CapacityLimiter(1)
-        self.places = Places(READ_AT_ONCE, WAITING)
+        self._importing = shared.importing
+        self.places = shared.places
         """For pictures from outside that are being received."""
-        self.share = Share(SHARE)
+        self.share = shared.share
         """For decoding and encoding them."""
 
     async def session(self, request: Request, call: Call) -> Response:

@@ -1,15 +1,15 @@
 """The ASGI application: the page, the API and the streams behind the access checks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.exceptions import HTTPException, WebSocketException
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -20,9 +20,9 @@ from edge_app.control import Control
 from edge_app.web.access import AccessMiddleware, AccessPolicy
 from edge_app.web.calls import read_call
 from edge_app.web.openapi import describe
-from edge_app.web.operations import OPERATIONS, ROOT, Operation
+from edge_app.web.operations import OPERATIONS, PLACE_ROOT, ROOT, Operation
 from edge_app.web.responses import JSON, ApiError, api_error, json_response
-from edge_app.web.services import BODY_S, Services, deadline
+from edge_app.web.services import BODY_S, Services, Shared, deadline
 from edge_app.web.streams import Streams
 from edge_app.web.threads import in_thread
 
@@ -39,11 +39,13 @@ RequestHandler = Callable[[Request], Awaitable[Response]]
 class Site:
     """The application of one device."""
 
-    def __init__(self, control: Control, config: "WebConfig", policy: AccessPolicy) -> None:
-        self._control = control
+    def __init__(self, controls: Mapping[str, Control], config: "WebConfig", policy: AccessPolicy) -> None:
+        """`controls`: those of the places by their names, the first one's also without a name in the path."""
+        self._controls = controls
+        self._first = next(iter(controls))
         self._config = config
         self._policy = policy
-        self._services: Services | None = None
+        self._services: dict[str, Services] = {}
         self._description = msgspec.json.encode(describe())
         starlette = Starlette(
             routes=self.routes(), lifespan=self._lifespan, exception_handlers={HTTPException: _http_error}
@@ -52,46 +54,55 @@ class Site:
 
     def end(self) -> None:
         """End the streams; called in the server's event loop."""
-        if self._services is not None:
-            self._services.streams.end()
+        for services in self._services.values():
+            services.streams.end()
 
     @property
     def streams(self) -> Streams:
-        """The open streams, while the server runs."""
-        return self._running.streams
+        """The open streams of the first place, while the server runs."""
+        return self._services[self._first].streams
 
-    @property
-    def _running(self) -> Services:
-        assert self._services is not None
-        return self._services
+    def _of(self, scope: HTTPConnection) -> Services:
+        """Return the services of the place in the path, without one those of the first. Raises ApiError."""
+        name = scope.path_params.get("place", self._first)
+        if name not in self._services:
+            known = ", ".join(self._services)
+            raise ApiError(404, "unknown_place", f"there is no place {name[:40]!r}; known places: {known}")
+        return self._services[name]
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         most = STREAMS_PER_PAGE * self._config.max_clients
-        streams = Streams(self._control, self._policy, most)
-        self._services = Services(self._control, self._config, self._policy, streams)
-        sweeping = asyncio.create_task(self._services.sweep_uploads())
+        shared = Shared()
+        for name, control in self._controls.items():
+            streams = Streams(control, self._policy, most)
+            self._services[name] = Services(control, self._config, self._policy, streams, shared)
+        sweeping = [asyncio.create_task(one.sweep_uploads()) for one in self._services.values()]
         try:
             yield
         finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
-            await streams.close()
+            for task in sweeping:
+                task.cancel()
+            await asyncio.gather(*sweeping, return_exceptions=True)
+            for one in self._services.values():
+                await one.streams.close()
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes: one per path, so that a wrong method is answered with those that exist."""
         paths: dict[str, dict[str, RequestHandler]] = {}
         for one in OPERATIONS:
             # `path`, because a class name may contain a slash
-            path = one.prefix + one.path.replace("{label}", "{label:path}")
-            paths.setdefault(path, {})[one.method] = self._endpoint(one)
+            path = one.path.replace("{label}", "{label:path}")
+            prefixes = (one.prefix, PLACE_ROOT) if one.prefix == ROOT else (one.prefix,)
+            for prefix in prefixes:
+                paths.setdefault(prefix + path, {})[one.method] = self._endpoint(one)
         ordered = sorted(paths, key=lambda path: "{label" in path)  # a class name matches any path
         return [
             *(_route(path, paths[path]) for path in ordered),
             _route(f"{ROOT}/openapi.json", {"GET": self._openapi}),
             _route("/", {"GET": _page}),
-            WebSocketRoute(f"{ROOT}/live", self._live),
-            WebSocketRoute(f"{ROOT}/events", self._events),
+            *(WebSocketRoute(f"{root}/live", self._live) for root in (ROOT, PLACE_ROOT)),
+            *(WebSocketRoute(f"{root}/events", self._events) for root in (ROOT, PLACE_ROOT)),
             # check_dir=False: an installation without the page still serves the API
             Mount("/static", _Static(directory=STATIC, check_dir=False)),
         ]
@@ -101,14 +112,15 @@ class Site:
         handler, endpoint = operation.handler, operation.endpoint
 
         async def run(request: Request) -> Response:
+            services = self._of(request)
             async with deadline(BODY_S):
                 call = await read_call(request, role=operation.role, query=operation.query, body=body)
             # the first was counted before the request was read
             self._policy.charge(call.client, operation.cost - 1)
             if endpoint is not None:
-                return await endpoint(self._running, request, call)
+                return await endpoint(services, request, call)
             assert handler is not None
-            found = await in_thread(lambda: handler(self._control, call), call.client.key)
+            found = await in_thread(lambda: handler(services.control, call), call.client.key)
             return found if isinstance(found, Response) else json_response(found, operation.status)
 
         return run
@@ -116,11 +128,17 @@ class Site:
     async def _openapi(self, request: Request) -> Response:
         return Response(self._description, media_type=JSON, headers={"Cache-Control": "no-cache"})
 
+    async def _found(self, socket: WebSocket) -> Streams:
+        try:
+            return self._of(socket).streams
+        except ApiError as error:
+            raise WebSocketException(1008, error.message) from error
+
     async def _live(self, socket: WebSocket) -> None:
-        await self.streams.live_socket(socket)
+        await (await self._found(socket)).live_socket(socket)
 
     async def _events(self, socket: WebSocket) -> None:
-        await self.streams.event_socket(socket)
+        await (await self._found(socket)).event_socket(socket)
 
 
 class _Static(StaticFiles):

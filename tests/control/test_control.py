@@ -292,10 +292,10 @@ def test_too_many_commands_at_once_are_refused(device: Device) -> None:
 
     device.learner.forget_examples = slow  # type: ignore[method-assign]
     futures: list[Future[object]] = [Future() for _ in range(MAX_WAITING + 1)]
-    assert device.pipeline.submit(ForgetExamples((1,), source="test", done=futures[0]))
+    assert device.place.submit(ForgetExamples((1,), source="test", done=futures[0]))
     assert entered.wait(30)
     for done in futures[1:]:
-        assert device.pipeline.submit(ForgetExamples((1,), source="test", done=done))
+        assert device.place.submit(ForgetExamples((1,), source="test", done=done))
     with pytest.raises(Busy, match="too many commands wait"):
         device.control.undo()
     hold.set()

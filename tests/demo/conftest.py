@@ -17,7 +17,7 @@ from edge_app.demo.run import DemoEvent, DemoRun
 from edge_app.demo.script import FPS, NEW, SHOT_S, TAUGHT, UNDO, Script, write_script
 from edge_app.learner import Learner
 from edge_app.learner.state import CoLaNETFactory
-from edge_app.pipeline.pipeline import PipelineParts
+from edge_app.pipeline.pipeline import one_place
 from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 from edge_app.simulation.photographs import Photographs, load_photographs
 from edge_app.simulation.scene import PhotographScene
@@ -86,7 +86,7 @@ def make_setup(photographs: Photographs, memory: Path) -> Iterator[Callable[...,
             learner = open_learner(stack, Path(tempfile.mkdtemp(dir=memory)))
             ticks = count(0, 2_000_000)  # two milliseconds between any two looks at the stopwatch
             encoder = ColourEncoder()
-            parts = PipelineParts(camera, buttons, indicator, lambda: lambda image: image, encoder, learner, SIDE)
+            parts = one_place(camera, buttons, indicator, lambda: lambda image: image, encoder, learner, SIDE)
             events: list[DemoEvent] = []
             run = DemoRun(parts, clock, script, events.append, timer=lambda: next(ticks))
             return Setup(run, script, learner, indicator, events)

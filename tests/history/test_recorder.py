@@ -12,7 +12,7 @@ from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import NS_PER_S
 from edge_app.history.database import aside_path
 from edge_app.history.frames import MOST_BYTES, GrabbedFrame, RecentFrameFinder, to_bounded_jpeg
-from edge_app.history.recorder import FREE_BYTES, MOST_PICTURES, HistoryRecorder, Surroundings
+from edge_app.history.recorder import FREE_BYTES, MOST_PICTURES, HistoryRecorder, RecordedPlace, Surroundings
 from edge_app.history.records import ClockState, StoredVisit
 from edge_app.history.store import HistoryStore
 from edge_app.history.visits import VisitTracker
@@ -40,8 +40,11 @@ class Rig:
         return HistoryRecorder(
             self.path,
             HistoryConfig(**options),  # type: ignore[arg-type]
-            VisitTracker("camera", gap_ns=5 * NS_PER_S),
-            RecentFrameFinder(self.recent, make_preprocess()),
+            [
+                RecordedPlace(
+                    VisitTracker("camera", gap_ns=5 * NS_PER_S), RecentFrameFinder(self.recent, make_preprocess())
+                )
+            ],
             self.clock,
             self.reports,
             Surroundings(
@@ -132,7 +135,7 @@ def test_without_pictures_none_is_looked_up_or_stored(tmp_path: Path) -> None:
     rig.recorder.close()
     (mug,) = rig.visits()
     assert not mug.picture
-    assert rig.recorder._moments == {}
+    assert rig.recorder._places["camera"].moments == {}
 
 
 def test_a_gap_ends_the_visit_without_a_further_decision(rig: Rig) -> None:
@@ -311,7 +314,9 @@ def test_its_thread_stores_a_visit_and_ends_with_the_recorder(tmp_path: Path) ->
     clock, reports = MonotonicClock(), Reports()
     finder = RecentFrameFinder(RecentFrames(), make_preprocess())
     tracker = VisitTracker("camera", gap_ns=5 * NS_PER_S)
-    recorder = HistoryRecorder(tmp_path / "history.sqlite", HistoryConfig(), tracker, finder, clock, reports)
+    recorder = HistoryRecorder(
+        tmp_path / "history.sqlite", HistoryConfig(), [RecordedPlace(tracker, finder)], clock, reports
+    )
     recorder.start()
     now_s = clock.monotonic_ns() / NS_PER_S
     for tenth in range(20):

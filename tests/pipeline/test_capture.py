@@ -11,7 +11,7 @@ from edge_app.devices.files import DirectoryCamera
 from edge_app.devices.ports import NS_PER_S
 from edge_app.errors import DeviceError
 from edge_app.messages import Frame
-from edge_app.pipeline.capture import Capture
+from edge_app.pipeline.capture import Capture, Outlet
 from edge_app.pipeline.latest import Latest
 from edge_app.pipeline.pace import Pace
 from edge_app.pipeline.recent import RecentFrames
@@ -40,13 +40,12 @@ class Rig:
         self.pace = Pace(quiet_config(idle=IdleConfig(3, 2)), self.clock, self.reports)
         self.capture = Capture(
             self.camera,
-            self.frames,
+            [Outlet(self.frames, self.pace)],
             self.recent,
             self.clock,
             threading.Event(),
             self.reports,
             config or CameraConfig(),
-            self.pace,
             opened=opened,
         )
         self.seen: list[Frame] = []
@@ -206,7 +205,7 @@ def play(camera: DirectoryCamera, reports: Reports) -> int:
     frames = Latest[Frame]()
     camera.open()
     config, pace = CameraConfig(uri="dir:pictures"), Pace(quiet_config(), clock, reports)
-    capture = Capture(camera, frames, RecentFrames(), clock, threading.Event(), reports, config, pace)
+    capture = Capture(camera, [Outlet(frames, pace)], RecentFrames(), clock, threading.Event(), reports, config)
     while capture.step():
         pass
     assert capture.reopened == 0
@@ -274,7 +273,9 @@ def test_a_connection_that_the_driver_gave_up_is_reopened_whatever_stall_after_s
     rig.camera = camera = _GivenUp(ColourScene(), rig.clock, fps=FPS)
     camera.open()
     config = CameraConfig(stall_after_s=600)
-    rig.capture = Capture(camera, rig.frames, rig.recent, rig.clock, threading.Event(), rig.reports, config, rig.pace)
+    rig.capture = Capture(
+        camera, [Outlet(rig.frames, rig.pace)], rig.recent, rig.clock, threading.Event(), rig.reports, config
+    )
     rig.run(1)
     camera.broken = True
     steps = 0

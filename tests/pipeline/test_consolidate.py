@@ -18,8 +18,8 @@ from edge_app.learner.consolidation import ReplayTask
 from edge_app.learner.pictures import thumbnail_of
 from edge_app.pipeline.commands import CommandQueue, Undo
 from edge_app.pipeline.consolidate import AFTER_FAILURE_NS, Consolidate, IdleDetector
-from edge_app.pipeline.pace import Pace
-from edge_app.pipeline.pipeline import Pipeline, PipelineParts
+from edge_app.pipeline.pace import Thermometer
+from edge_app.pipeline.pipeline import Pipeline, one_place
 from edge_app.pipeline.stage import SLICE_S
 from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock
 from support.configs import quiet_config
@@ -51,7 +51,7 @@ class Rig:
     def __init__(self, learner: Learner, config: ConsolidationConfig = CONFIG) -> None:
         self.clock, self.stop, self.ended = SimulatedClock(), threading.Event(), threading.Event()
         self.encoder, self.reports, self.commands = PatchEncoder(), Reports(), CommandQueue()
-        self.calm, self.pace = IdleDetector(self.clock), Pace(quiet_config(), self.clock, self.reports)
+        self.calm, self.temperature = IdleDetector(self.clock), Thermometer(self.clock, self.reports)
         self.stage = Consolidate(
             config,
             learner,
@@ -59,7 +59,7 @@ class Rig:
             self.encoder,
             self.calm,
             self.commands,
-            self.pace,
+            self.temperature,
             self.clock,
             self.stop,
             self.ended,
@@ -117,11 +117,12 @@ def test_rehearsals_are_learnt_several_in_a_step(learner: Learner, tmp_path: Pat
 def test_a_picture_that_changes_and_one_that_stands_still(learner: Learner) -> None:
     teach(learner)
     rig = Rig(learner)
+    look = rig.calm.observer()
     for seed in range(8):
-        rig.calm.look(make_preprocess()(colour("red", seed)))
+        look(make_preprocess()(colour("red", seed)))
         rig.clock.advance(IDLE_S / 8)
     assert rig.step() == 1, "a sensor's noise is no change"
-    rig.calm.look(make_preprocess()(colour("blue")))
+    look(make_preprocess()(colour("blue")))
     assert rig.step() == 0
     rig.idle()
     assert rig.step() == 1
@@ -135,7 +136,7 @@ def test_whatever_happens_comes_first(learner: Learner, what: str) -> None:
     if what == "command":
         assert rig.commands.put(Undo(source="test"))
     elif what == "too warm":
-        rig.pace.slowed = True
+        rig.temperature.slowed = True
     else:
         rig.stop.set()
     assert rig.step(3) == 0
@@ -234,7 +235,7 @@ def test_a_whole_pipeline_dreams_says_so_and_stops_in_time(learner: Learner, tmp
     camera.open()
     buttons = SimulatedButtons(("red", "undo"), clock)
     pipeline = Pipeline(
-        PipelineParts(camera, buttons, None, make_preprocess, PatchEncoder(), learner, SIDE),
+        one_place(camera, buttons, None, make_preprocess, PatchEncoder(), learner, SIDE),
         clock,
         reports,
         quiet_config(consolidation=replace(CONFIG, idle_s=1, share=1)),

@@ -13,7 +13,7 @@ from edge_app.devices.ports import NS_PER_S
 from edge_app.errors import InputError
 from edge_app.learner import Learner
 from edge_app.pipeline.events import Corrected, Decided, Event, Health
-from edge_app.pipeline.pipeline import Pipeline, PipelineParts
+from edge_app.pipeline.pipeline import Pipeline, one_place
 from edge_app.pipeline.stage import SLACK_S, CameraLost, Heartbeats, StageFailed
 from edge_app.simulation.devices import Fault, SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 from support.configs import quiet_config
@@ -40,7 +40,7 @@ class Rig:
         self.events: list[Event] = []
         self._came = threading.Condition()
         self.pipeline = Pipeline(
-            PipelineParts(self.camera, self.buttons, self.indicator, make_preprocess, self.encoder, learner, SIDE),
+            one_place(self.camera, self.buttons, self.indicator, make_preprocess, self.encoder, learner, SIDE),
             self.clock,
             self.reports,
             config or quiet_config(),
@@ -199,7 +199,7 @@ def test_a_frozen_stage_is_overdue_and_only_that_one(learner: Learner) -> None:
         life = rig.pipeline.life
         assert life.overdue() == []
         life._clock, real = clock, life._clock
-        clock.advance(rig.pipeline.encode.longest_wait_s + SLACK_S + 0.1)
+        clock.advance(rig.pipeline.first.encode.longest_wait_s + SLACK_S + 0.1)
         for name in ("capture", "prepare", "decide", "buttons", "teacher"):
             life.give(name)
         assert life.overdue() == ["encode"]
@@ -238,7 +238,7 @@ def test_a_recording_plays_to_its_end(learner: Learner, tmp_path: Path) -> None:
     config = quiet_config(camera=CameraConfig(uri=f"dir:{folder}"))
     events: list[Event] = []
     changes = threading.Semaphore(0)
-    parts = PipelineParts(camera, SimulatedButtons((), clock), None, make_preprocess, PatchEncoder(), learner, SIDE)
+    parts = one_place(camera, SimulatedButtons((), clock), None, make_preprocess, PatchEncoder(), learner, SIDE)
     pipeline = Pipeline(parts, clock, reports, config, tell=events.append)
     pipeline.start(changes.release)
     while pipeline.running:
@@ -258,14 +258,15 @@ def test_other_settings_are_taken_over_while_running(learner: Learner) -> None:
 
 def test_a_strictness_that_was_set_survives_a_reload_and_yields_to_another_configured_one(learner: Learner) -> None:
     pipeline = Rig(learner).pipeline
-    pipeline.strictness = 0.8
+    group = pipeline.first.group
+    group.strictness = 0.8
     pipeline.reconfigure(quiet_config(idle=IdleConfig(threshold=200)))
-    assert pipeline.strictness == 0.8
+    assert group.strictness == 0.8
     pipeline.reconfigure(quiet_config(decision=DecisionConfig(strictness=0.25)))
-    assert pipeline.strictness == 0.25
+    assert group.strictness == 0.25
     with pytest.raises(InputError, match="strictness = 2"):
-        pipeline.strictness = 2
-    assert pipeline.strictness == 0.25
+        group.strictness = 2
+    assert group.strictness == 0.25
 
 
 def test_signs_of_life() -> None:

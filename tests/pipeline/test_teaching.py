@@ -33,7 +33,7 @@ from edge_app.pipeline.commands import (
 )
 from edge_app.pipeline.decide import SharedIndicator
 from edge_app.pipeline.events import Corrected, Event, Rejected, Taught
-from edge_app.pipeline.gestures import ButtonWatch
+from edge_app.pipeline.gestures import ButtonWatch, Teaching
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.references import ClassReferences
 from edge_app.pipeline.teaching import Teacher
@@ -60,13 +60,11 @@ class Rig:
         self.watch = ButtonWatch(
             self.pressed,
             config or ButtonsConfig(),
-            self.recent,
-            self.commands,
+            {"": Teaching(self.recent, self.commands, self.references)},
             self.clock,
             lights,
             self.reports,
             self.ended,
-            self.references,
         )
         self.events: list[Event] = []
         self.teacher = Teacher(
@@ -74,7 +72,7 @@ class Rig:
             learner,
             make_preprocess(),
             self.encoder,
-            self.recent,
+            {"": self.recent},
             self.clock,
             lights,
             self.reports,

@@ -25,7 +25,7 @@ from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.references import ClassReferences
 from edge_app.rules.firing import CLOUD_EVENT
 from edge_app.rules.http import post
-from edge_app.rules.opening import open_rules
+from edge_app.rules.opening import WatchedPlace, open_rules
 from edge_app.rules.queue import Message
 from edge_app.rules.sentence import sentence
 from edge_app.rules.webhooks import prepare
@@ -61,7 +61,12 @@ class Running:
     def __init__(self, folder: Path, config: Config) -> None:
         self.reports, self._clock, self._recent = Reports(), MonotonicClock(), RecentFrames()
         rules = open_rules(
-            config, folder, self._recent, ClassReferences(), lambda *_: b"jpeg", self._clock, self.reports
+            config,
+            folder,
+            {"camera": WatchedPlace(self._recent, ClassReferences())},
+            lambda *_: b"jpeg",
+            self._clock,
+            self.reports,
         )
         assert rules is not None
         self.rules = rules

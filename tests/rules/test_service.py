@@ -19,7 +19,7 @@ from edge_app.errors import InputError
 from edge_app.messages import Frame
 from edge_app.pipeline.recent import RecentFrames
 from edge_app.pipeline.references import ClassReferences
-from edge_app.rules.opening import open_rules
+from edge_app.rules.opening import WatchedPlace, open_rules
 from edge_app.rules.service import Rules
 from edge_app.simulation.devices import SimulatedClock, SimulatedOutputs
 from edge_app.storage.records import Action, ExampleChange
@@ -36,7 +36,8 @@ class House:
     def __init__(self, folder: Path, config: Config, clock: Clock | None = None) -> None:
         self.clock, self.reports, self.recent = clock or SimulatedClock(), Reports(), RecentFrames()
         self.pictures: list[tuple[int, int]] = []
-        rules = open_rules(config, folder, self.recent, ClassReferences(), self._jpeg, self.clock, self.reports)
+        places = {"camera": WatchedPlace(self.recent, ClassReferences())}
+        rules = open_rules(config, folder, places, self._jpeg, self.clock, self.reports)
         assert rules is not None
         self.rules: Rules = rules
         self.sequence = 0
@@ -250,9 +251,8 @@ def test_a_disk_that_cannot_be_written_at_the_start_does_not_keep_the_device_awa
 def test_a_rule_for_unknown_does_not_follow_a_class_of_that_name(tmp_path: Path) -> None:
     references = ClassReferences()
     rules = (RuleConfig(name="a", label="unknown", file="/f"), RuleConfig(name="b", label="cat", file="/f"))
-    found = open_rules(
-        quiet_config(rules=rules), tmp_path, RecentFrames(), references, lambda *_: b"", SimulatedClock(), Reports()
-    )
+    places = {"camera": WatchedPlace(RecentFrames(), references)}
+    found = open_rules(quiet_config(rules=rules), tmp_path, places, lambda *_: b"", SimulatedClock(), Reports())
     assert found is not None
     for before, after in (("unknown", "dog"), ("cat", "Tom")):
         action = Action(1, 1, "rename", (ExampleChange(1, before, after),))
@@ -283,7 +283,7 @@ def test_nothing_waits_for_a_receiver_that_hangs(house: Callable[..., House]) ->
 
 
 def test_without_rules_and_outputs_there_is_nothing(tmp_path: Path) -> None:
-    parts = (RecentFrames(), ClassReferences(), lambda *_: b"", SimulatedClock(), Reports())
+    parts = ({"camera": WatchedPlace(RecentFrames(), ClassReferences())}, lambda *_: b"", SimulatedClock(), Reports())
     assert open_rules(Config(), tmp_path, *parts) is None  # type: ignore[arg-type]
 
 

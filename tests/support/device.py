@@ -21,7 +21,7 @@ from edge_app.history.records import ClockState, VisitRecord
 from edge_app.history.store import HistoryStore
 from edge_app.learner import Learner
 from edge_app.learner.heat_map import HeatMapper
-from edge_app.pipeline.pipeline import Pipeline, PipelineParts
+from edge_app.pipeline.pipeline import Pipeline, one_place
 from edge_app.pipeline.references import FILE, ClassReferences
 from edge_app.simulation.devices import Fault, SimulatedButtons, SimulatedCamera
 from edge_app.storage.folder import history_path
@@ -51,16 +51,17 @@ class Device:
         self.events: list[Any] = []
         self._came = threading.Condition()
 
+        references = ClassReferences(folder / FILE, learner.history())
         self.pipeline = Pipeline(
-            PipelineParts(camera, self.buttons, None, make_preprocess, self.encoder, learner, SIDE),
+            one_place(camera, self.buttons, None, make_preprocess, self.encoder, learner, SIDE, references=references),
             self.clock,
             self.reports,
             quiet_config(),
             tell=self.hub.tell,
-            references=ClassReferences(folder / FILE, learner.history()),
         )
+        self.place = self.pipeline.first
         self.learner = learner
-        pictures = Pictures(self.pipeline.recent, look, make_preprocess(), self.clock, max_fps=20)
+        pictures = Pictures(self.place.recent, look, make_preprocess(), self.clock, max_fps=20)
         identity = Identity(folder, "patches", learner._store.binding.encoder_sha256, {"web": {"port": 8765}})
         told = MapOutput(side=4, dtype="uint8", scale=1.0, zero_point=0) if gives_map else None
         heat_maps = HeatMapper(
@@ -70,7 +71,7 @@ class Device:
         config = history or HistoryConfig()
         self.visits: HistoryStore | None = HistoryStore.open(history_path(folder)) if config.enabled else None
         self.history_stopped: str | None = None
-        self.control = Control(self.pipeline, learner, self.hub, pictures, self.clock, identity, heat_maps, outside)
+        self.control = Control(self.place, learner, self.hub, pictures, self.clock, identity, heat_maps, outside)
         if config.enabled:
             self.control.keep_history(lambda: self.visits, config, lambda: self.history_stopped)
         self.control.listen(self._keep)

@@ -62,7 +62,7 @@ class House:
 
     def decide(self, label: str | None, sequence: int = 1) -> None:
         event = decided(label, sequence)
-        self.device.pipeline.decide.last = event
+        self.device.place.decide.last = event
         self.device.hub.tell(event)
 
     def wait_connected(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 from starlette.routing import Route
 
 from edge_app.web.openapi import LABEL, describe
+from edge_app.web.operations import PLACE_ROOT
 from support.served import Served, api
 
 
@@ -23,6 +24,10 @@ def test_every_path_is_described_and_every_description_is_served(served: Served)
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }
+    # every operation is there for a place too
+    of_places = {(method, path) for method, path in routes if path.startswith(PLACE_ROOT)}
+    assert of_places < {(method, path.replace("/api/v1", PLACE_ROOT, 1)) for method, path in routes}
+    routes -= of_places
     described = {(method.upper(), path) for path, methods in description["paths"].items() for method in methods}
     assert routes - described == {("GET", path) for path in ("/", "/metrics", api("/live.mjpg"), api("/openapi.json"))}
     assert described <= routes

@@ -9,7 +9,7 @@ import pytest
 from edge_app.config import Config, OutputsConfig, RuleConfig, WebhookConfig
 from edge_app.devices.clock import MonotonicClock
 from edge_app.pipeline.references import ClassReferences
-from edge_app.rules.opening import open_rules
+from edge_app.rules.opening import WatchedPlace, open_rules
 from edge_app.rules.queue import MessageQueue
 from support.pipeline_parts import Reports
 from support.served import Served, api
@@ -29,8 +29,7 @@ def with_rules(served: Served, tmp_path: Path) -> Iterator[Served]:
     rules = open_rules(
         CONFIG,
         tmp_path,
-        served.device.pipeline.recent,
-        ClassReferences(),
+        {"camera": WatchedPlace(served.device.place.recent, ClassReferences())},
         lambda *_: b"",
         MonotonicClock(),
         Reports(),

@@ -1,0 +1,76 @@
+"""[[cameras]] and [[places]]: the parts of the cameras' pictures that are decided on, each by itself."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from edge_app.checks import FLAG, matching, number, one_of
+from edge_app.config.section import NamedSection, declared
+from edge_app.config.sections import MAIN, CameraSettings
+from edge_app.config.values import REGION
+
+MAIN_GROUP = "default"
+"""Name of the group whose state lies in the state folder itself."""
+_NAME = matching(r"[^\W_][\w .-]{0,39}", "1 to 40 letters, digits, blanks, and . _ - after the first")
+_OPTIONAL = matching(r"|[^\W_][\w .-]{0,39}", 'a name of up to 40 letters, digits, blanks and . _ -, or ""')
+
+
+class PlaceInUse(NamedTuple):
+    """A place of the device; the defaults are those of the only one."""
+
+    name: str
+    camera: str = MAIN
+    group: str = MAIN_GROUP
+    region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    rotation: int = 0
+    mirror: bool = False
+    max_fps: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCameraConfig(NamedSection, CameraSettings):
+    """[[cameras]]: further cameras, one table for each, with the keys of [camera] and a name."""
+
+    name: str = declared("", _NAME, 'Name of the camera, by which places refer to it; "camera" is that of [camera].')
+
+    @classmethod
+    def kind(cls) -> str:
+        """Return the word for one of them in messages."""
+        return "camera"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceConfig(NamedSection):
+    """[[places]]: parts of the cameras' pictures, each with a decision of its own; one table for each."""
+
+    name: str = declared("", _NAME, "Name of the place; each has another.")
+    camera: str = declared("", _OPTIONAL, 'Name of one of [[cameras]]; "": that of [camera].')
+    region: tuple[float, float, float, float] = declared(
+        (0.0, 0.0, 1.0, 1.0),
+        REGION,
+        "The part of the camera's picture that the place is, as fractions of its width and height: x, y, width, "
+        "height. It is cut out at the camera's full resolution; the encoder takes its centre square.",
+    )
+    rotation: int = declared(0, one_of(0, 90, 180, 270, unit="degrees"), "Rotate that part clockwise.")
+    mirror: bool = declared(False, FLAG, "Swap left and right, after rotation.")
+    group: str = declared(
+        "",
+        _OPTIONAL,
+        "Places with the same group share what they learn: four equal trays are taught once. "
+        '"": a group of its own, with the name of the place.',
+    )
+    max_fps: float = declared(
+        0.0, number(0.01, 1000, "fps", zero="as [decision]"), "Decisions per second in this place at most."
+    )
+
+    @property
+    def in_use(self) -> PlaceInUse:
+        """The place with the names that "" stands for."""
+        return PlaceInUse(
+            self.name,
+            self.camera or MAIN,
+            self.group or self.name,
+            self.region,
+            self.rotation,
+            self.mirror,
+            self.max_fps,
+        )

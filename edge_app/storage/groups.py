@@ -1,0 +1,89 @@
+"""The state folders of a device's groups of places.
+
+STATE                   what one group has learnt; of a device without [[places]], the only one
+STATE/groups/NAME       what another group has learnt
+STATE/group.json        the name of the group in STATE itself
+
+A state of a device without [[places]] belongs to the first group that is configured later.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from edge_app.checks import NAME, Table
+from edge_app.errors import EdgeAppError, InputError
+from edge_app.files import GROUP_FOLDER, write_atomically
+from edge_app.storage.errors import os_errors
+from edge_app.storage.folder import FolderLock, database_path
+
+FOLDER, NAME_FILE = "groups", "group.json"
+
+
+def group_folders(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Return the state folder of each group of [[places]], and remember which is in `folder` itself."""
+    here = name_of(folder)
+    if here not in names:
+        # nobody has claimed what lies there: the first group does, unless it has a folder of its own
+        claims = not (folder / FOLDER / names[0]).is_dir() and (here is None or not database_path(folder).is_file())
+        if claims:
+            here = names[0]
+            _remember(folder, here)
+    return {name: folder if name == here else folder / FOLDER / name for name in names}
+
+
+def name_of(folder: Path) -> str | None:
+    """Return the name of the group in a state folder itself; None if it has none."""
+    with suppress(OSError, ValueError, RecursionError):
+        return Table(json.loads((folder / NAME_FILE).read_bytes())).read("name", NAME)
+    return None
+
+
+def stored_groups(folder: Path) -> dict[str, Path]:
+    """Return the groups that something is stored of, in alphabetical order, and the folder of each."""
+    from edge_app.config.places import MAIN_GROUP
+
+    found = {name_of(folder) or MAIN_GROUP: folder} if database_path(folder).is_file() else {}
+    with suppress(OSError):
+        found |= {one.name: one for one in (folder / FOLDER).iterdir() if database_path(one).is_file()}
+    return dict(sorted(found.items()))
+
+
+def find_group(folder: Path, name: str) -> Path:
+    """Return the state folder of a group that something is stored of. Raises InputError."""
+    known = stored_groups(folder)
+    if name not in known:
+        raise InputError(f"no group {name!r} in {folder}, expected one of: {', '.join(known) or 'there are none'}")
+    return known[name]
+
+
+def rename_group(folder: Path, name: str, to: str) -> None:
+    """Give a group another name; the device must not run. Raises InputError, StateBusy, StateNotWritable."""
+    source = find_group(folder, name)
+    target = folder / FOLDER / to
+    if to in stored_groups(folder) or target.exists():
+        raise InputError(f"there is a group {to!r} already: choose another name, or remove that group first")
+    lock = FolderLock(source)
+    try:
+        if source == folder:
+            _write_name(folder, to)
+        else:
+            with os_errors(folder, f"rename the group {name}"):
+                source.rename(target)
+    finally:
+        lock.release()
+
+
+def _remember(folder: Path, name: str) -> None:
+    try:
+        _write_name(folder, name)
+    except EdgeAppError as error:  # a full disk: it is claimed again at the next start
+        logging.getLogger(__name__).warning("%s", error)
+
+
+def _write_name(folder: Path, name: str) -> None:
+    with os_errors(folder, f"write {NAME_FILE}"):
+        folder.mkdir(mode=GROUP_FOLDER, parents=True, exist_ok=True)
+        write_atomically(folder / NAME_FILE, json.dumps({"name": name}, ensure_ascii=False).encode())
