@@ -105,7 +105,7 @@ def test_many_clients_at_once_are_served_one_after_the_other(served: Served) -> 
     encoder = served.device.encoder
     encoder.frozen = threading.Event()
     assert encoder.entered.wait(30)
-    services = served.server._site._running
+    services = served.server._site._services["camera"]
     services.places._most = 4
 
     def ask(_: int) -> int:
