@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from edge_app.config import Config, ConsolidationConfig, DecisionConfig, StateConfig, load_config, portable, reference
+from edge_app.config import (
+    Config,
+    ConsolidationConfig,
+    DecisionConfig,
+    PlaceInUse,
+    StateConfig,
+    load_config,
+    portable,
+    reference,
+)
 from edge_app.config.loading import defaults_of, lists, sections
 from edge_app.errors import InputError
 
@@ -234,6 +243,80 @@ def test_rules_are_read_in_order_and_survive_a_backup(tmp_path: Path) -> None:
     assert load(tmp_path, text) == config
     assert "pause_s" not in text, "defaults are not written"
     assert Config().needs_restart(config) == ["outputs", "rules", "webhooks"]
+
+
+PLACES = """
+[camera]
+uri = "v4l2:/dev/video0"
+[[cameras]]
+name = "back"
+uri = "v4l2:/dev/video2"
+rotation = 180
+[[places]]
+name = "gate"
+region = [0, 0, 0.5, 1]
+[[places]]
+name = "Küche 2"
+camera = "back"
+group = "rooms"
+mirror = true
+max_fps = 2
+"""
+
+
+def test_places_are_parts_of_cameras_with_groups_of_their_own_or_shared(tmp_path: Path) -> None:
+    config = load(tmp_path, PLACES)
+    assert config.places_in_use() == (
+        PlaceInUse("gate", "camera", "gate", (0, 0, 0.5, 1)),
+        PlaceInUse("Küche 2", "back", "rooms", mirror=True, max_fps=2),
+    )
+    cameras = config.cameras_in_use()
+    assert [(name, one.uri, one.rotation) for name, one in cameras.items()] == [
+        ("camera", "v4l2:/dev/video0", 0),
+        ("back", "v4l2:/dev/video2", 180),
+    ]
+    rewritten, left_out = portable(tomli_w.dumps(config.to_table()))
+    assert (load(tmp_path, rewritten), left_out) == (config, [])
+
+
+def test_without_places_the_whole_picture_is_the_only_one(tmp_path: Path) -> None:
+    config = load(tmp_path, '[camera]\nplace = "front / door"')
+    assert config.places_in_use() == (PlaceInUse("front / door"),)
+    assert config.cameras_in_use() == {"camera": config.camera}
+
+
+def test_a_camera_that_no_place_shows_is_not_used(tmp_path: Path) -> None:
+    config = load(tmp_path, '[[cameras]]\nname = "back"\nuri = "sim:"\n[[places]]\nname = "yard"\ncamera = "back"')
+    assert list(config.cameras_in_use()) == ["back"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[places]]\nname = "a"\n[[places]]\nname = "A"', "place 'A?a?' is there 2 times"),
+        ('[[places]]\nname = "../etc"', "place '../etc': name = '../etc', expected 1 to 40 letters"),
+        ('[[places]]\nname = "a"\ngroup = ".."', "place 'a': group = '..', expected a name"),
+        ('[[places]]\nname = "a"\ncamera = "back"', "place 'a': camera = 'back', expected one of .*: camera$"),
+        ('[[places]]\nname = "a"\nregion = [0, 0, 2, 1]', "place 'a': region = .*, expected four fractions"),
+        ('[[places]]\nname = "a"\n[[places]]\nname = "b"\ngroup = "A"', "groups A, a: expected names that differ"),
+        ('[[cameras]]\nname = "back"', r"\[\[cameras\]\] without \[\[places\]\]"),
+        ('[[cameras]]\nname = "camera"\n[[places]]\nname = "a"', "that is the name of the camera of"),
+        (
+            '[camera]\nuri = "v4l2:a"\n[[cameras]]\nname = "b"\nuri = "v4l2:a"\n[[places]]\nname = "a"',
+            "camera 'b': uri = 'v4l2:a' is that of camera 'camera'",
+        ),
+        ('[camera]\nplace = "door"\n[[places]]\nname = "a"', "camera.place = 'door', expected none"),
+        (
+            '[buttons]\nplaces = { left = "b" }\n[[places]]\nname = "a"',
+            "buttons.places: left = 'b', expected one of .*: a$",
+        ),
+        ('[lights]\nplace = "b"\n[[places]]\nname = "a"', "lights.place = 'b', expected one of .*: a$"),
+        ('[places]\nname = "a"', r"expected sections \[\[places\]\]"),
+    ],
+)
+def test_places_that_do_not_fit_together_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, text)
 
 
 def test_what_a_reload_cannot_take_over_is_named(tmp_path: Path) -> None:

@@ -60,6 +60,10 @@ def check_places(
         raise InputError(f"camera.place = {camera.place!r}, expected none beside [[places]], which have names")
     if cameras and not places:
         raise InputError("[[cameras]] without [[places]]: expected [[places]] that name the cameras")
+    groups = {place.in_use.group for place in places}
+    if len({name.casefold() for name in groups}) < len(groups):
+        names = ", ".join(sorted(groups))
+        raise InputError(f"groups {names}: expected names that differ in more than upper and lower case")
     for place in places:
         if place.camera:
             _check_known(f"place {place.name!r}: camera", place.camera, known, '"camera" and the names of [[cameras]]')

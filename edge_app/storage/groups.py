@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge_app.checks import NAME, Table
+from edge_app.config.places import MAIN_GROUP
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.files import GROUP_FOLDER, write_atomically
 from edge_app.storage.errors import os_errors
@@ -43,8 +44,6 @@ def name_of(folder: Path) -> str | None:
 
 def stored_groups(folder: Path) -> dict[str, Path]:
     """Return the groups that something is stored of, in alphabetical order, and the folder of each."""
-    from edge_app.config.places import MAIN_GROUP
-
     found = {name_of(folder) or MAIN_GROUP: folder} if database_path(folder).is_file() else {}
     with suppress(OSError):
         found |= {one.name: one for one in (folder / FOLDER).iterdir() if database_path(one).is_file()}

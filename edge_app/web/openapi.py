@@ -18,8 +18,8 @@ Reads a device and teaches it. Roles: view < teach < administer. A program sends
 browser signs in at /session and gets a cookie. A change without a bearer token needs the header `X-Edge-App: 1`.
 Programs on the device itself may need no token ([web] loopback_role).
 
-Of a device with several [[places]], `/api/v1/...` is the first one. `/api/v1/places/NAME/...` has the same operations for
-each place; places of one group share their classes, examples and history.
+Of a device with several [[places]], `/api/v1/...` is the first one. `/api/v1/places/NAME/...` has the same operations
+for each place; places of one group share their classes, examples and history.
 
 Not described below: `GET /api/v1/live` (WebSocket; each message is a frame's sequence number in 8 bytes, big-endian,
 and a JPEG; parameter `max_side`), `GET /api/v1/events` as a WebSocket (each message

@@ -129,6 +129,31 @@ def test_the_picture_and_the_embedding_are_those_of_the_best_moment(rig: Rig) ->
     assert np.frombuffer(embedding, np.uint8)[:30].reshape(10, 3).mean(axis=0).argmax() == 1
 
 
+def test_the_visits_of_several_places_are_recorded_side_by_side(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.recorder.close()
+    finder = RecentFrameFinder(rig.recent, make_preprocess())
+    gate, shelf = (RecordedPlace(VisitTracker(name, gap_ns=5 * NS_PER_S), finder) for name in ("gate", "shelf"))
+    with HistoryRecorder(rig.path, HistoryConfig(), [gate, shelf], rig.clock, rig.reports) as recorder:
+        for tenth in range(100):
+            rig.clock.advance(0.1)
+            now_s = rig.clock.monotonic_ns() / NS_PER_S
+            # the mug is at the gate throughout, the pen on the shelf for the second half
+            for place, label in (("gate", "mug"), ("shelf", None if tenth < 50 else "pen")):
+                taken = frame("red", now_s, tenth)
+                rig.recent.add(taken)
+                rig.recent.add_embedding(taken.time_ns, embedding_of(make_preprocess()(taken.image)))
+                event = shown(label, now_s, 0.9)._replace(sequence=tenth, captured_ns=taken.time_ns, place=place)
+                recorder.listen(event)
+                recorder.step()
+    found = [(one.place, one.label, one.frames, one.open, one.picture) for one in rig.visits()]
+    assert sorted(found, key=str) == [
+        ("gate", "mug", 100, False, True),
+        ("shelf", "pen", 50, False, True),
+        ("shelf", None, 50, False, True),
+    ]
+
+
 def test_without_pictures_none_is_looked_up_or_stored(tmp_path: Path) -> None:
     rig = Rig(tmp_path, pictures=False)
     rig.see("mug", 5)

@@ -1,0 +1,94 @@
+"""State folders of groups: where each lies, also in a state of a device that had one place only."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_app.errors import InputError, StateBusy
+from edge_app.storage.folder import FolderLock
+from edge_app.storage.groups import find_group, group_folders, rename_group, stored_groups
+from support.simple_network import open_learner
+
+
+def teach(folder: Path, label: str) -> None:
+    with open_learner(folder) as learner:
+        learner.teach(np.arange(32).astype(np.uint8), label, source="test")
+
+
+def known(folder: Path) -> list[str]:
+    with open_learner(folder) as learner:
+        return list(learner.classes())
+
+
+def test_a_new_device_has_its_first_group_in_the_folder_and_the_others_below(tmp_path: Path) -> None:
+    folders = group_folders(tmp_path, ["gate", "my shelf"])
+    assert folders == {"gate": tmp_path, "my shelf": tmp_path / "groups" / "my shelf"}
+
+
+def test_what_a_device_with_one_place_knew_is_the_first_groups(tmp_path: Path) -> None:
+    teach(tmp_path, "open")
+    folders = group_folders(tmp_path, ["gate", "shelf"])
+    assert known(folders["gate"]) == ["open"]
+    assert known(folders["shelf"]) == []
+
+
+def test_another_order_of_the_places_moves_nothing(tmp_path: Path) -> None:
+    teach(tmp_path, "open")
+    before = group_folders(tmp_path, ["gate", "shelf"])
+    teach(before["shelf"], "cup")
+    assert group_folders(tmp_path, ["shelf", "gate"]) == before
+    assert group_folders(tmp_path, ["shelf"]) == {"shelf": before["shelf"]}
+    assert group_folders(tmp_path, ["new", "shelf", "gate"]) == {**before, "new": tmp_path / "groups" / "new"}
+
+
+def test_a_group_that_is_configured_no_more_keeps_its_folder(tmp_path: Path) -> None:
+    group_folders(tmp_path, ["gate"])
+    teach(tmp_path, "open")
+    assert group_folders(tmp_path, ["yard"]) == {"yard": tmp_path / "groups" / "yard"}
+    assert group_folders(tmp_path, ["gate"]) == {"gate": tmp_path}
+    assert known(tmp_path) == ["open"]
+
+
+def test_a_name_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
+    teach(tmp_path, "open")
+    (tmp_path / "group.json").write_text('{"name": 7}')
+    assert group_folders(tmp_path, ["gate", "shelf"])["gate"] == tmp_path
+    assert json.loads((tmp_path / "group.json").read_text()) == {"name": "gate"}
+
+
+def test_groups_that_something_is_stored_of_are_found(tmp_path: Path) -> None:
+    assert stored_groups(tmp_path) == {}
+    teach(tmp_path, "open")
+    assert stored_groups(tmp_path) == {"default": tmp_path}
+    folders = group_folders(tmp_path, ["gate", "shelf"])
+    assert stored_groups(tmp_path) == {"gate": tmp_path}
+    teach(folders["shelf"], "cup")
+    assert stored_groups(tmp_path) == folders
+    assert find_group(tmp_path, "shelf") == folders["shelf"]
+    with pytest.raises(InputError, match=r"no group 'yard' in .*, expected one of: gate, shelf"):
+        find_group(tmp_path, "yard")
+
+
+@pytest.mark.parametrize("name", ["gate", "shelf"])
+def test_a_group_is_renamed_with_all_that_it_knows(tmp_path: Path, name: str) -> None:
+    for group, folder in group_folders(tmp_path, ["gate", "shelf"]).items():
+        teach(folder, group)
+    rename_group(tmp_path, name, "yard")
+    other = {"gate": "shelf", "shelf": "gate"}[name]
+    folders = group_folders(tmp_path, ["yard", other])
+    assert {group: known(folder) for group, folder in folders.items()} == {"yard": [name], other: [other]}
+
+
+def test_a_group_in_use_or_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+    folders = group_folders(tmp_path, ["gate", "shelf"])
+    for group, folder in folders.items():
+        teach(folder, group)
+    with pytest.raises(InputError, match="there is a group 'gate' already"):
+        rename_group(tmp_path, "shelf", "gate")
+    lock = FolderLock(folders["shelf"])
+    with pytest.raises(StateBusy):
+        rename_group(tmp_path, "shelf", "yard")
+    lock.release()
+    assert set(stored_groups(tmp_path)) == {"gate", "shelf"}
