@@ -12,7 +12,7 @@ pyproject.toml bounds numba's version.
 
 import hashlib
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ import numba
 from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
+from numba.core.types import unliteral
 
 DIGEST_BYTES = 32
 
@@ -113,6 +114,16 @@ def reported(report: Callable[[int], None]) -> Iterator[None]:
         yield
 
 
+def _once_for_all_constants(dispatcher: Any) -> None:
+    """Make calls by other kernels compile one function for all constants of a type, not one for each constant."""
+    of_types = dispatcher.get_call_template
+
+    def call_template(args: Sequence[Any], kws: dict[str, Any]) -> Any:
+        return of_types(tuple(map(unliteral, args)), {name: unliteral(kind) for name, kind in kws.items()})
+
+    dispatcher.get_call_template = call_template
+
+
 def is_compiled(value: object) -> bool:
     """Return whether `value` is a compiled function."""
     return isinstance(value, Dispatcher)
@@ -122,8 +133,9 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator: `numba.njit` without the GIL and cached where possible; `options` are njit's."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        # without cache=True, which would raise here where no folder can be written
-        dispatcher = numba.njit(nogil=True, **options)(function)
+        # without cache=True, which would raise here where no folder can be written; nothing takes a kernel's C address
+        dispatcher = numba.njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
+        _once_for_all_constants(dispatcher)
         try:
             dispatcher._cache = _TolerantCache(function)
         except RuntimeError:  # numba found no folder that it may write

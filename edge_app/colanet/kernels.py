@@ -186,8 +186,10 @@ def spread_evenly(tonic, steady):  # type: ignore[no-untyped-def]
 def drives(sums, steady, start, stop, drive):  # type: ignore[no-untyped-def]
     """Set drive (T, neurons) int32 to what each step adds to the potentials; steady as `spread_evenly` leaves it."""
     for step in range(T):
-        row = drive[step, start:stop]
-        row[:] = steady[step, start:stop]
+        row, tonic = drive[step, start:stop], steady[step, start:stop]
+        # not row[:] = tonic: numba would compile the text of an error about shapes, a tenth of all that it compiles
+        for m in range(row.shape[0]):
+            row[m] = tonic[m]
         for count in range(1, T + 1):
             if spikes_at(count, step):
                 source = sums[count, start:stop]
@@ -888,6 +890,15 @@ def cut(value, bits):  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def least(values):  # type: ignore[no-untyped-def]
+    """Return the least of values (n,) int64, n > 0; numba takes half a second to compile their `min()`."""
+    found = values[0]
+    for i in range(1, values.shape[0]):
+        found = min(found, values[i])
+    return found
+
+
+@compiled()
 def relative(drive, mean_norm):  # type: ignore[no-untyped-def]
     """Return a drive in the weights' format, Q.15, in mean norms (Q.16): Q.16, at most 64."""
     # << 17: Q.15 to Q.16 of the quotient, which has a Q.16 divisor
@@ -1107,7 +1118,7 @@ def appraise(  # type: ignore[no-untyped-def]
     short = min(near_drives[0] - bar, 0)
     lead = max(near_drives[0] - max(near_drives[1], 0), 0) if near.shape[0] > 1 else near_drives[0]
     # np.int64, so that numba finds one type for both branches
-    separation = log2_of(OWN_SPREAD + found[2:].min()) - to_class if near.shape[0] > 1 else np.int64(0)
+    separation = log2_of(OWN_SPREAD + least(found[2:])) - to_class if near.shape[0] > 1 else np.int64(0)
     return (beside >> 6) - (familiarity + (lead >> 5) + (short >> 1)), separation, np.int64(uses[neurons[best]])
 
 

@@ -120,3 +120,26 @@ def test_a_flipped_bit_in_the_cache_is_found_and_the_file_replaced(
 ) -> None:
     monkeypatch.setattr(sys.modules[__name__], "KERNELS", FLIPPING)
     assert run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache"))[0] == "1"
+
+
+CONSTANTS = """\
+from edge_app.colanet.compiling import compiled
+
+@compiled()
+def shifted(x, by):
+    return x << by
+
+@compiled()
+def both(x):
+    return shifted(x, 1) + shifted(x, by=2)
+
+if __name__ == "__main__":
+    assert both(3) == 18
+    print(sum(shifted.stats.cache_misses.values()), len(shifted.signatures), "-")
+"""
+
+
+def test_a_kernel_is_compiled_once_for_all_constants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numba on its own compiles it for each of them; one kernel had eleven."""
+    monkeypatch.setattr(sys.modules[__name__], "KERNELS", CONSTANTS)
+    assert run(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache"))[:2] == ["1", "1"]
