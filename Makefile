@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# processes of the test suite: two a core, as tests wait for other processes half of their time
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
@@ -24,10 +26,10 @@ demo: $(VENV)/.has-demo  ## teach a simulated camera real photographs, and look 
 	$(BIN)/edge-app demo --out demo
 
 test: lint $(VENV)/.has-dev  ## style, types, import rules and the whole test suite
-	$(BIN)/python -m pytest --numprocesses=auto
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 test-quick: $(VENV)/.has-dev  ## the tests that take seconds
-	$(BIN)/python -m pytest --numprocesses=auto -m 'not slow'
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal -m 'not slow'
 
 lint: $(VENV)/.has-dev  ## ruff and mypy
 	$(BIN)/ruff check .
