@@ -62,8 +62,8 @@ def check_places(
         raise InputError("[[cameras]] without [[places]]: expected [[places]] that name the cameras")
     groups = {place.in_use.group for place in places}
     if len({name.casefold() for name in groups}) < len(groups):
-        names = ", ".join(sorted(groups))
-        raise InputError(f"groups {names}: expected names that differ in more than upper and lower case")
+        shown = ", ".join(sorted(groups))
+        raise InputError(f"groups {shown}: expected names that differ in more than upper and lower case")
     for place in places:
         if place.camera:
             _check_known(f"place {place.name!r}: camera", place.camera, known, '"camera" and the names of [[cameras]]')

@@ -165,6 +165,11 @@ class Control:
         )
 
     @property
+    def group(self) -> str:
+        """The group of places that share what is taught here."""
+        return self._place.group.name
+
+    @property
     def config(self) -> Mapping[str, Any]:
         """The configuration, as a table of sections; read-only."""
         return self.identity.config

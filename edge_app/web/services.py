@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -18,7 +18,7 @@ from edge_app.storage.folder import IMPORT_PREFIX
 from edge_app.web import schema, translate
 from edge_app.web.access import COOKIE, SECURE_COOKIE, AccessPolicy, Client
 from edge_app.web.calls import Call, body_too_long, media_type, wrong_media_type
-from edge_app.web.metrics import MEDIA_TYPE, exposition
+from edge_app.web.metrics import MEDIA_TYPE, PlaceMetrics, exposition
 from edge_app.web.responses import NO_STORE, ZIP, ApiError, json_response
 from edge_app.web.share import Places, Share
 from edge_app.web.streams import SIGNED_OUT, Streams
@@ -44,6 +44,8 @@ class Shared:
     """Limits that hold for all places together."""
 
     def __init__(self) -> None:
+        self.services: list[Services] = []
+        """Those of all places, the first one's first."""
         self.importing = anyio.CapacityLimiter(1)
         self.places = Places(READ_AT_ONCE, WAITING)
         self.share = Share(SHARE)
@@ -59,6 +61,8 @@ class Services:
         self.streams = streams
         self._config = config
         self._policy = policy
+        self._shared = shared
+        shared.services.append(self)
         self._importing = shared.importing
         self.places = shared.places
         """For pictures from outside that are being received."""
@@ -104,9 +108,8 @@ class Services:
 
     async def metrics(self, request: Request, call: Call) -> Response:
         """Return the metrics."""
-        control = self.control
-        status, classes = await in_thread(lambda: (control.status(), control.classes()), call.client.key)
-        text = exposition(status, classes, control.tally, streams=len(self.streams), pictures=control.pictures_made)
+        services = self._shared.services
+        text = await in_thread(lambda: _exposition(services), call.client.key)
         return Response(text, headers={**NO_STORE, "Content-Type": MEDIA_TYPE})
 
     async def export(self, request: Request, call: Call) -> Response:
@@ -243,6 +246,13 @@ async def _parts(request: Request, limit: int) -> AsyncIterator[bytes]:
         if size > limit:
             raise body_too_long(limit)
         yield part
+
+
+def _exposition(services: Sequence[Services]) -> str:
+    controls = [one.control for one in services]
+    places = [PlaceMetrics(one.group, one.status(), one.classes(), one.tally) for one in controls]
+    streams, pictures = sum(len(one.streams) for one in services), sum(one.pictures_made for one in controls)
+    return exposition(places, streams=streams, pictures=pictures)
 
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from edge_app.config import load_config
-from edge_app.web.metrics import exposition
+from edge_app.web.metrics import PlaceMetrics, exposition
 from support.fleet import FLEET, REPOSITORY, expressions
 from support.served import Served, api
 
@@ -25,7 +25,9 @@ def read(name: str) -> Any:
 def test_every_metric_of_dashboard_and_alerts_exists(served: Served) -> None:
     served.http.post(api("/classes/cup/teach"))
     status = served.control.status()._replace(temperature_c=51.5)
-    text = exposition(status, served.control.classes(), served.control.tally, streams=0, pictures=0)
+    text = exposition(
+        [PlaceMetrics("default", status, served.control.classes(), served.control.tally)], streams=0, pictures=0
+    )
     known = {line.partition(" ")[0].partition("{")[0] for line in text.splitlines() if not line.startswith("#")}
     for title, expression in expressions().items():
         names = set(PREFIX.findall(expression))
