@@ -6,7 +6,7 @@ first call. Here each of these only makes the start slower. A file holds machine
 each carries a digest, so that a flipped bit causes no wrong results and no crash. Numba identifies a cached kernel by
 its own source file, so kernels that call one another must be in one file: else an outdated one may stay in the cache.
 
-FunctionCache, IndexDataCacheFile, Dispatcher and its events are numba's own: only this module uses them, and
+FunctionCache, IndexDataCacheFile, Dispatcher, its events and literals are numba's own: only this module uses them, and
 pyproject.toml bounds numba's version.
 """
 
@@ -20,7 +20,7 @@ import numba
 from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
-from numba.core.types import unliteral
+from numba.core.types.misc import unliteral
 
 DIGEST_BYTES = 32
 
