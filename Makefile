@@ -50,8 +50,8 @@ test-tflite-runtime:  ## the tests of what the runtime touches, with tflite-runt
 test-system: $(VENV)/.has-dev  ## boot a virtual device with the service on it, and let it live through faults (root, 5 minutes); KEEP=1 puts the outcome into the docs
 	PYTHONPATH=tests $(BIN)/python -m virtual_device $(if $(KEEP),--keep)
 
-test-ways-in: $(VENV)/.has-dev  ## from an empty Debian to a decision: the Debian package and the image; transcripts in build/ways-in, with KEEP=1 in the docs (root)
-	EDGE_APP_WAYS_IN=1 KEEP=$(KEEP) $(BIN)/python -m pytest tests/release -k way_in
+test-ways-in: $(VENV)/.has-dev  ## from an empty Debian to a decision: the Debian package and the image; transcripts in build/ways-in, with KEEP=1 in the docs; SUITE=trixie for Debian 13 (root)
+	EDGE_APP_WAYS_IN=$(or $(SUITE),bookworm) KEEP=$(KEEP) $(BIN)/python -m pytest tests/release -k way_in
 
 test-aarch64: $(VENV)/.has-dev  ## the same bits on ARM: the determinism tests on emulated Pi 4 and Pi 5 processors
 	tests/aarch64/run.sh $(BIN)/python

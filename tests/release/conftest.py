@@ -10,8 +10,9 @@ from release import deb
 from release.wheels import TARGETS, download
 from support import chroot
 
-TARGET = TARGETS[0]
-EARLIER = "0.0.9-1+deb12"
+SUITE = os.environ.get("EDGE_APP_WAYS_IN") or "bookworm"
+TARGET = next(target for target in TARGETS if (target.suite, target.architecture) == (SUITE, "amd64"))
+EARLIER = deb.debian_version(TARGET, "0.0.9")
 PHOTOGRAPHS = {"cup": "coffee.png", "cat": "chelsea.png"}
 
 
@@ -23,6 +24,12 @@ def way_in() -> None:
     lacking = chroot.missing()
     if lacking:
         pytest.skip(lacking)
+
+
+@pytest.fixture(scope="session")
+def suite() -> str:
+    """Debian's release that the ways in begin with: EDGE_APP_WAYS_IN."""
+    return SUITE
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("way_in")]
 
 
 def test_it_installs_teaches_decides_upgrades_and_goes(
-    packages: dict[str, Path], photographs: dict[str, Path], tmp_path: Path
+    suite: str, packages: dict[str, Path], photographs: dict[str, Path], tmp_path: Path
 ) -> None:
-    with roots.chroot("bookworm", tmp_path) as system:
+    with roots.chroot(suite, tmp_path) as system:
         earlier, now = _brought(system, packages)
         for name, picture in photographs.items():
             shutil.copy(picture, system.root / "tmp" / f"{name}.png")
@@ -29,14 +29,14 @@ def test_it_installs_teaches_decides_upgrades_and_goes(
         _serve_the_page(system)
         _upgrade(system, now)
         _remove(system)
-        system.write_transcript("deb")
+        system.write_transcript(f"deb-{suite}")
 
 
 @pytest.mark.skipif(shutil.which("systemd-nspawn") is None, reason="needs systemd-nspawn, of systemd-container")
 def test_its_service_starts_survives_an_upgrade_and_goes(
-    packages: dict[str, Path], photographs: dict[str, Path], tmp_path: Path
+    suite: str, packages: dict[str, Path], photographs: dict[str, Path], tmp_path: Path
 ) -> None:
-    with roots.booted("bookworm", tmp_path) as system:
+    with roots.booted(suite, tmp_path) as system:
         for name, picture in photographs.items():
             (system.root / "srv" / "things" / name).mkdir(parents=True)
             shutil.copy(picture, system.root / "srv" / "things" / name)
@@ -53,7 +53,7 @@ def test_its_service_starts_survives_an_upgrade_and_goes(
         assert list((system.root / "var/lib/edge-app").iterdir())
         system.run(*apt, "purge", "edge-app")
         assert not (system.root / "var/lib/edge-app").exists()
-        system.write_transcript("service")
+        system.write_transcript(f"service-{suite}")
 
 
 def _brought(system: roots.Chroot, packages: dict[str, Path]) -> list[str]:
