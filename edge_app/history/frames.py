@@ -32,7 +32,7 @@ class FrameFinder(Protocol):
 
 
 class RecentFrameFinder:
-    """The frames of the last half second; for one thread."""
+    """The recent frames of a pipeline; for one thread."""
 
     def __init__(self, recent: RecentFrames, preprocess: Preprocess) -> None:
         """`preprocess` must not be shared."""

@@ -155,6 +155,7 @@ class Encode:
                 self._out.close()
                 return False
             return True
+        self._recent.hold(prepared.sequence)
         waited_ns = self._clock.monotonic_ns() - prepared.time_ns
         # before the comparison: consolidation has a threshold of its own
         self._observe(prepared.picture)

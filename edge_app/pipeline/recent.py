@@ -1,7 +1,11 @@
-"""The frames and embeddings of the last half second: finds the frame that was shown at a press."""
+"""The frames and embeddings of the last half second: finds the frame that was shown at a press.
+
+The frames of the newest decisions are kept longer: on a slow machine a decision takes more than half a second.
+"""
 
 import threading
 from collections import deque
+from itertools import chain
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -15,6 +19,8 @@ KEEP_NS = NS_PER_S // 2
 KEEP_BYTES = 48 << 20
 MIN_FRAMES = 2
 """Kept whatever their size and age."""
+MOST_HELD, LEAST_HELD = 4, 2
+"""Frames that were given to the encoder: the one in it, the one that is being decided on, and those before."""
 # about a second of them; each is small
 EMBEDDINGS = 32
 
@@ -33,6 +39,7 @@ class RecentFrames:
         self._keep_ns = keep_ns
         self._keep_bytes = keep_bytes
         self._frames: deque[Frame] = deque()
+        self._held: deque[Frame] = deque(maxlen=MOST_HELD)
         self._bytes = 0
         self._dropped = self._full = False
         """Whether any frame was dropped, and whether the last one was dropped for lack of room."""
@@ -59,11 +66,25 @@ class RecentFrames:
             newest = self._frames[-1] if self._frames else None
             return newest if newest is not None and newest.sequence != sequence else None
 
+    def hold(self, sequence: int) -> None:
+        """Keep a frame that is about to be encoded until later ones have been: who follows its decision looks it up."""
+        frame = self._find(sequence)
+        if frame is None:
+            return
+        with self._added:
+            self._held.append(frame)
+            while len(self._held) > LEAST_HELD and sum(one.image.nbytes for one in self._held) > self._keep_bytes:
+                self._held.popleft()
+
     def numbered(self, sequence: int) -> Frame | None:
         """Return the frame with that number, None if it is not kept."""
+        return self._find(sequence)
+
+    def _find(self, sequence: int) -> Frame | None:
         with self._added:
             # backwards: a frame that is asked for is one of the newest
-            return next((frame for frame in reversed(self._frames) if frame.sequence == sequence), None)
+            kept = chain(reversed(self._frames), reversed(self._held))
+            return next((frame for frame in kept if frame.sequence == sequence), None)
 
     def add_embedding(self, time_ns: int, embedding: NDArray[np.uint8]) -> None:
         """Add the embedding of the frame captured at that time."""
@@ -132,7 +153,11 @@ class PlaceFrames(RecentFrames):
 
     def numbered(self, sequence: int) -> Frame | None:
         """Return the frame with that number, None if it is not kept."""
-        return self._seen(self._of_camera.numbered(sequence))
+        return self._seen(self._find(sequence))
+
+    def _find(self, sequence: int) -> Frame | None:
+        # held by the place itself: each place decides on frames of its own
+        return self._of_camera.numbered(sequence) or super()._find(sequence)
 
     def at(self, time_ns: int, *, max_age_ns: int, wait_s: float) -> Frame | NoFrame:
         """Return the frame that was shown at a time; see RecentFrames."""

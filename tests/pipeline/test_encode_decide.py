@@ -68,6 +68,20 @@ def test_a_frame_becomes_the_embedding_of_its_picture() -> None:
     assert np.array_equal(rig.recent.embedding(3 * NS_PER_S), encoded.embedding)
 
 
+def test_the_frame_of_a_decision_is_kept_however_long_the_encoder_takes() -> None:
+    rig = Rig()
+    rig.recent.add(frame("red", 1, 1))
+    encoded = rig.show(frame("red", 1, 1))
+    assert encoded is not None
+    rig.encoded.put(encoded)
+    for number in range(2, 60):
+        rig.recent.add(frame("red", number, number))
+    assert rig.decide.step()
+    kept = rig.recent.numbered(rig.events[-1].sequence)
+    assert kept is not None
+    assert kept.sequence == 1
+
+
 def test_a_capped_stage_takes_the_frame_that_is_newest_when_its_turn_comes() -> None:
     rig = Rig(quiet_config(decision=DecisionConfig(max_fps=2)))
     assert rig.show(frame("red", 1, 1)) is not None

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from edge_app.devices.ports import NS_PER_S
+from edge_app.devices.view import View
 from edge_app.messages import Frame
-from edge_app.pipeline.recent import NoFrame, RecentFrames
+from edge_app.pipeline.recent import NoFrame, PlaceFrames, RecentFrames
 from support.pipeline_parts import frame
 
 
@@ -48,6 +49,42 @@ def test_what_is_too_old_or_not_kept_is_not_guessed(recent: RecentFrames) -> Non
     early = RecentFrames()
     early.add(frame("red", 5.0))
     assert why_not(early, 4.9) == "the press came before the first frame"
+
+
+def test_a_frame_that_was_given_to_the_encoder_is_kept_while_it_is_decided_on(recent: RecentFrames) -> None:
+    recent.hold(9)
+    for number in range(10, 40):
+        recent.add(frame("red", 1 + number / 10, number))
+    assert recent.numbered(9) is not None
+    assert recent.numbered(10) is None
+    assert why_not(recent, 1.9).startswith("the frame that was shown at the press is not kept any more")
+    for number in (36, 37, 38, 39):
+        recent.hold(number)
+    assert recent.numbered(9) is None
+
+
+def test_a_place_holds_frames_of_its_own(recent: RecentFrames) -> None:
+    places = [PlaceFrames(recent, View()), PlaceFrames(recent, View(mirror=True))]
+    for number, place in enumerate(places):
+        place.hold(8 + number)
+    for number in range(10, 40):
+        recent.add(frame("red", 1 + number / 10, number))
+        places[1].hold(number)
+    assert [places[0].numbered(number) is not None for number in (8, 9)] == [True, False]
+    assert places[1].numbered(9) is None
+    plain, mirrored = recent.numbered(39), places[1].numbered(39)
+    assert plain is not None
+    assert mirrored is not None
+    assert np.array_equal(mirrored.image, plain.image[:, ::-1])
+
+
+def test_of_large_frames_two_are_held() -> None:
+    recent = RecentFrames()
+    for number in range(4):
+        recent.add(Frame(np.zeros((2160, 3840, 3), np.uint8), ns(1 + number), number))
+        recent.hold(number)
+    assert [number for number in range(4) if recent.numbered(number) is not None] == [2, 3]
+    assert [one.sequence for one in recent._held] == [2, 3]
 
 
 def test_of_large_frames_few_are_kept_and_a_press_that_is_looked_up_late_is_told_so() -> None:
