@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edge_app.commands.state_options import take_account
+from edge_app.commands.state_options import enter_group, take_account
 from edge_app.errors import EdgeAppError
 from edge_app.text import PrintableStream
 from edge_app.version import full_version
@@ -33,6 +33,7 @@ COMMANDS = (
     "merge",
     "export",
     "import_",
+    "groups",
     "backup",
     "restore",
     "rebuild",
@@ -119,6 +120,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     try:
         # before the command reads or writes anything below these folders
         _leave_root(args)
+        enter_group(args)
         status: int = args.run(args)
     except EdgeAppError as error:
         print(f"edge-app {args.command}: {error}", file=sys.stderr)

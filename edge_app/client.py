@@ -38,8 +38,12 @@ class RequestRejected(EdgeAppError, RuntimeError):
 class DeviceClient:
     """A device at an address. Every call opens its own connection."""
 
-    def __init__(self, url: str = URL, token: str | None = None, certificate: Path | None = None) -> None:
+    def __init__(
+        self, url: str = URL, token: str | None = None, certificate: Path | None = None, place: str | None = None
+    ) -> None:
         """`certificate`: file with the authority that signed the device's certificate, if the system does not trust it.
+
+        `place`: one of several places, None: the first.
 
         Raises InputError for an invalid address.
         """
@@ -53,7 +57,9 @@ class DeviceClient:
             raise InputError(f"--url {url}: expected http://HOST:PORT or https://HOST:PORT")
         self.url = url.rstrip("/")
         self._host, self._port = parts.hostname, port
-        self._prefix = parts.path.rstrip("/")
+        self._prefix = parts.path.rstrip("/") + ROOT
+        if place is not None:
+            self._prefix += f"/places/{urllib.parse.quote(place, safe='')}"
         self._token = token
         self._tls: ssl.SSLContext | None = None
         if parts.scheme == "https":
@@ -155,7 +161,7 @@ class DeviceClient:
             sent["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
         try:
-            connection.request(method, self._prefix + ROOT + path, data, sent)
+            connection.request(method, self._prefix + path, data, sent)
             return connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error

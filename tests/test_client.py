@@ -50,3 +50,21 @@ def test_without_a_service_the_reason_is_said_once_and_a_change_is_not_repeated(
         assert str(caught.value).count("no answer at http://127.0.0.1:1") == 1
         assert "lost" not in str(caught.value)
     assert tried == ["GET", "POST", "GET"]
+
+
+def test_a_place_is_part_of_every_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def request(self: object, method: str, path: str, *_: Any) -> None:
+        asked.append(path)
+        raise OSError("no service")
+
+    monkeypatch.setattr(http.client.HTTPConnection, "request", request)
+    for place in (None, "front gate", "a/b"):
+        with pytest.raises(DeviceUnreachable):
+            DeviceClient("http://127.0.0.1:1/base/", place=place).get("/state")
+    assert asked == [
+        "/base/api/v1/state",
+        "/base/api/v1/places/front%20gate/state",
+        "/base/api/v1/places/a%2Fb/state",
+    ]

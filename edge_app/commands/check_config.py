@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_app.config import Config, MqttConfig
+    from edge_app.config import Config, MqttConfig, PlaceConfig
 
 EPILOG = """\
 Nothing is opened: the camera, model or folder that the file names may still be missing on this machine. A valid
@@ -48,11 +48,21 @@ def run(args: argparse.Namespace) -> int:
         print(tomli_w.dumps(config.to_table()), end="")
     else:
         print(f"{args.file}: valid")
+        for place in config.places:
+            print(_place(place))
         for rule in config.rules:
             print(f"{rule.name}: {sentence(rule)}{'' if rule.enabled else ' (It is switched off.)'}")
     for warning in warnings(config):
         print(f"warning: {warning}", file=sys.stderr)
     return 0
+
+
+def _place(place: "PlaceConfig") -> str:
+    x, y, width, height = place.region
+    part = "the whole picture" if place.region == (0, 0, 1, 1) else f"{width:.0%} x {height:.0%} at {x:.0%}, {y:.0%}"
+    used = place.in_use
+    shared = f"what the group {used.group!r} learns" if place.group else "classes of its own"
+    return f"{place.name}: {part} of the camera {used.camera!r}, with {shared}."
 
 
 def warnings(config: "Config") -> list[str]:
@@ -64,11 +74,12 @@ def warnings(config: "Config") -> list[str]:
 def _rule_warnings(config: "Config") -> list[str]:
     from urllib.parse import urlsplit
 
-    place = config.camera.place
+    places = [place.name for place in config.places_in_use()]
+    known = f"the places are {', '.join(places)}" if config.places else f"camera.place = {places[0]!r}"
     found = [
-        f"rule {rule.name!r} is for the place {rule.place!r}, and camera.place = {place!r}: it never fires here"
+        f"rule {rule.name!r} is for the place {rule.place!r}, and {known}: it never fires here"
         for rule in config.rules
-        if rule.place not in ("", place)
+        if rule.place not in ("", *places)
     ]
     far = [one for one in config.webhooks if not _is_loopback(urlsplit(one.url).hostname or "")]
     found += [

@@ -10,12 +10,15 @@ if TYPE_CHECKING:
 
 
 def add_live_options(parser: argparse.ArgumentParser) -> None:
-    """Add --url, --token-file and --ca."""
+    """Add --url, --place, --token-file and --ca."""
     parser.add_argument(
         "--url",
         metavar="URL",
         default=os.environ.get("EDGE_APP_URL"),
         help="address of the service (default: $EDGE_APP_URL, else http://127.0.0.1:8765)",
+    )
+    parser.add_argument(
+        "--place", metavar="NAME", help="place of a service with several (default: the first of [[places]])"
     )
     parser.add_argument(
         # a file, not the token: other users of the machine see the arguments of processes
@@ -33,4 +36,4 @@ def open_device(args: argparse.Namespace) -> "DeviceClient":
     """Return the client of the service that `args` name. Raises InputError."""
     from edge_app.client import URL, DeviceClient, read_token
 
-    return DeviceClient(args.url or URL, read_token(args.token_file), args.ca)
+    return DeviceClient(args.url or URL, read_token(args.token_file), args.ca, args.place)

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 DEFAULT_STRICTNESS = 0.5
 
 
-def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True, needed: bool = True) -> None:
-    """Add --state, and with `model` --model and --threads.
+def add_state_options(
+    parser: argparse.ArgumentParser, *, model: bool = True, needed: bool = True, group: bool = True
+) -> None:
+    """Add --state, with `group` --group (see `enter_group`), and with `model` --model and --threads.
 
     If `needed` is false, call `require_state_option` where --state is required.
     """
@@ -36,6 +38,10 @@ def add_state_options(parser: argparse.ArgumentParser, *, model: bool = True, ne
         required=needed and not default,
         help="state folder (default: $EDGE_APP_STATE)",
     )
+    if group:
+        parser.add_argument(
+            "--group", metavar="NAME", help="group of places (default: the one in the state folder itself)"
+        )
     if model:
         parser.add_argument(
             "--model",
@@ -53,6 +59,14 @@ def folder_path(text: str) -> Path:
         return expanded(text)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def enter_group(args: argparse.Namespace) -> None:
+    """Let a command that was given --group work in that group's state folder. Raises InputError."""
+    if getattr(args, "group", None) is not None and args.state is not None:
+        from edge_app.storage.groups import folder_of
+
+        args.state = folder_of(args.state, args.group)
 
 
 def take_account(command: str, folder: Path) -> None:

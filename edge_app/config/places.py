@@ -10,7 +10,7 @@ from edge_app.config.values import REGION
 
 MAIN_GROUP = "default"
 """Name of the group whose state lies in the state folder itself."""
-_NAME = matching(r"[^\W_][\w .-]{0,39}", "1 to 40 letters, digits, blanks, and . _ - after the first")
+GROUP_NAME = matching(r"[^\W_][\w .-]{0,39}", "1 to 40 letters, digits, blanks, and . _ - after the first")
 _OPTIONAL = matching(r"|[^\W_][\w .-]{0,39}", 'a name of up to 40 letters, digits, blanks and . _ -, or ""')
 
 
@@ -30,7 +30,9 @@ class PlaceInUse(NamedTuple):
 class NamedCameraConfig(NamedSection, CameraSettings):
     """[[cameras]]: further cameras, one table for each, with the keys of [camera] and a name."""
 
-    name: str = declared("", _NAME, 'Name of the camera, by which places refer to it; "camera" is that of [camera].')
+    name: str = declared(
+        "", GROUP_NAME, 'Name of the camera, by which places refer to it; "camera" is that of [camera].'
+    )
 
     @classmethod
     def kind(cls) -> str:
@@ -42,7 +44,7 @@ class NamedCameraConfig(NamedSection, CameraSettings):
 class PlaceConfig(NamedSection):
     """[[places]]: parts of the cameras' pictures, each with a decision of its own; one table for each."""
 
-    name: str = declared("", _NAME, "Name of the place; each has another.")
+    name: str = declared("", GROUP_NAME, "Name of the place; each has another.")
     camera: str = declared("", _OPTIONAL, 'Name of one of [[cameras]]; "": that of [camera].')
     region: tuple[float, float, float, float] = declared(
         (0.0, 0.0, 1.0, 1.0),

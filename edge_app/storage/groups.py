@@ -13,14 +13,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from edge_app.checks import NAME, Table
-from edge_app.config.places import MAIN_GROUP
+from edge_app.checks import NAME, Table, checked
+from edge_app.config.places import GROUP_NAME, MAIN_GROUP
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.files import GROUP_FOLDER, write_atomically
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import FolderLock, database_path
+from edge_app.storage.restore import STATE
+from edge_app.storage.store import Store
 
-FOLDER, NAME_FILE = "groups", "group.json"
+FOLDER, REMOVED, NAME_FILE = "groups", "removed-groups", "group.json"
 
 
 def group_folders(folder: Path, names: Sequence[str]) -> dict[str, Path]:
@@ -58,9 +60,18 @@ def find_group(folder: Path, name: str) -> Path:
     return known[name]
 
 
+def folder_of(folder: Path, name: str) -> Path:
+    """Return the state folder of a group, whether or not something is stored there. Raises InputError."""
+    known = stored_groups(folder)
+    # its name becomes that of a folder
+    checked(f"group {name!r}", name, GROUP_NAME)
+    return known.get(name, folder if name in (name_of(folder), MAIN_GROUP) else folder / FOLDER / name)
+
+
 def rename_group(folder: Path, name: str, to: str) -> None:
     """Give a group another name; the device must not run. Raises InputError, StateBusy, StateNotWritable."""
     source = find_group(folder, name)
+    checked(f"group {to!r}", to, GROUP_NAME)
     target = folder / FOLDER / to
     if to in stored_groups(folder) or target.exists():
         raise InputError(f"there is a group {to!r} already: choose another name, or remove that group first")
@@ -73,6 +84,33 @@ def rename_group(folder: Path, name: str, to: str) -> None:
                 source.rename(target)
     finally:
         lock.release()
+
+
+def remove_group(folder: Path, name: str) -> Path:
+    """Move what a group has learnt aside and return where; the device must not run.
+
+    Raises InputError, StateBusy, StateCorrupt, StateNotWritable.
+    """
+    source = find_group(folder, name)
+    number = 1
+    while (aside := folder / REMOVED / f"{name}-{number}").exists():
+        number += 1
+    lock = FolderLock(source)
+    try:
+        with os_errors(folder, f"remove the group {name}"):
+            aside.parent.mkdir(mode=GROUP_FOLDER, exist_ok=True)
+            if source != folder:
+                source.rename(aside)
+                return aside
+            # folds the write-ahead log into the database, which then moves with one step
+            Store.open(database_path(folder)).close()
+            aside.mkdir(mode=GROUP_FOLDER)
+            for part in (*STATE, NAME_FILE):
+                if (folder / part).exists():
+                    (folder / part).rename(aside / part)
+    finally:
+        lock.release()
+    return aside
 
 
 def _remember(folder: Path, name: str) -> None:
