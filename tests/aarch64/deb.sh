@@ -17,6 +17,7 @@ system=$work/system
 cp -a "$root" "$system"
 dpkg-deb -x "$package" "$system"
 rm "$package"
+compile_natively -s "$system" -p / "$system/opt/edge-app/lib" "$system/usr/lib/python$version"
 site=$system/opt/edge-app/lib/python$version/site-packages
 wrong=$(find "$site" -name '*.so*' -type f -exec sh -c 'file=$1; [ "$(od -An -tu2 -j18 -N2 "$file" | tr -d " ")" = 183 ] || echo "$file"' sh {} \;)
 [ -z "$wrong" ] || { echo "not for ARM (ELF machine 183): $wrong" >&2; exit 1; }

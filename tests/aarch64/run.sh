@@ -35,6 +35,7 @@ site=$(kept site "$version $(cat "$work/requirements" "$work/constraints")" make
 "$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$work" .
 "$python" -m zipfile --extract "$work"/edge_app-*.whl "$work/app"
 find "$work/app" -exec touch --date=@1600000000 {} +
+PYTHONPYCACHEPREFIX=$cache/bytecode compile_natively "$root/usr/lib/python$version" "$site" "$work/app"
 kernels=$(cat "$work"/app/edge_app/colanet/*.py "$work/constraints" | sha256sum | cut -c 1-16)
 
 namespace=(--mount)
@@ -46,7 +47,7 @@ run() {  # CPU PYTEST-ARGUMENTS...
   shift
   # Where a program opens / itself and goes on from there, it is in the prefix: the folder of its files is mounted there.
   mkdir -p "$prefix/tmp"
-  PYTHONHOME=$root/usr PYTHONPATH=$work/app:$site PYTHONPYCACHEPREFIX=$cache/bytecode \
+  PYTHONHOME=$root/usr PYTHONPATH=$work/app:$site PYTHONPYCACHEPREFIX=$cache/bytecode PYTHONDONTWRITEBYTECODE= \
     NUMBA_CACHE_DIR=$cache/numba-$cpu-$kernels NUMBA_NUM_THREADS=4 \
     unshare "${namespace[@]}" sh -c 'mount --bind /tmp "$0/tmp" && exec "$@"' "$prefix" \
     qemu-aarch64-static -cpu "$cpu" -L "$prefix" "$interpreter" -P -m pytest -p no:cacheprovider -p no:xdist --quiet --tb=short --durations=5 --basetemp "/tmp/edge-app-$cpu-$$" "$@"
