@@ -19,7 +19,7 @@ from edge_app.devices import make_camera, open_buttons, open_indicator
 from edge_app.devices.ports import Buttons, Camera, Clock
 from edge_app.devices.view import Region, View, ViewedCamera
 from edge_app.errors import DeviceError, EdgeAppError, InputError
-from edge_app.files import expanded
+from edge_app.files import GROUP_FOLDER, expanded
 from edge_app.messages import Frame
 from edge_app.pipeline.events import HEALTH_REPORTS, Health, Listener
 from edge_app.pipeline.kept_strictness import FILE as STRICTNESS_FILE
@@ -30,6 +30,7 @@ from edge_app.pipeline.references import FILE as REFERENCES_FILE
 from edge_app.pipeline.references import ClassReferences
 from edge_app.rules.opening import WatchedPlace, open_rules
 from edge_app.rules.service import Rules
+from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import database_path, history_path
 from edge_app.storage.groups import group_folders
 
@@ -427,7 +428,11 @@ def open_clients(
         from edge_app.mqtt.settings import of_place
 
         for name, control in controls.items():
-            own, kept = (settings, folder) if len(controls) == 1 else (of_place(settings, name), folder / "mqtt" / name)
+            own, kept = settings, folder
+            if len(controls) > 1:
+                own, kept = of_place(settings, name), folder / "mqtt" / name
+                with os_errors(folder, "create the folder of a place"):
+                    kept.mkdir(mode=GROUP_FOLDER, parents=True, exist_ok=True)
             # on the outer stack: it publishes "offline", and what happens while the stages stop
             bridge = stack.enter_context(Bridge(control, own, kept, logs.report))
             clients.callback(bridge.stop_commands)

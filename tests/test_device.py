@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import edge_app
 from edge_app import Corrected, Decided, Device, DeviceError, Health, InputError, Taught
-from edge_app.config import CameraConfig, Config, ConsolidationConfig, WebConfig
+from edge_app.config import CameraConfig, Config, ConsolidationConfig, NamedCameraConfig, PlaceConfig, WebConfig
 from edge_app.device import MOST_WAITING, EventStream
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.functions import FunctionCamera
@@ -75,6 +75,44 @@ def test_it_teaches_the_newest_frame_and_decides(tmp_path: Path) -> None:
     kinds = [type(event) for event in events if not isinstance(event, Decided)]
     assert kinds.count(Taught) == 1
     assert kinds.count(Corrected) == 4
+
+
+def test_places_are_taught_by_themselves_and_known_after_a_restart(tmp_path: Path) -> None:
+    places = (
+        PlaceConfig(name="gate", region=(0, 0, 0.5, 1), group="doors"),
+        PlaceConfig(name="shelf", region=(0.5, 0, 0.5, 1)),
+        PlaceConfig(name="yard", camera="back", group="doors"),
+    )
+    back = NamedCameraConfig(name="back", uri=SIM)
+    several = replace(config(), places=places, cameras=(back,))
+    known = {"gate": {"open": 1, "closed": 1}, "shelf": {"cup": 1}, "yard": {"open": 1, "closed": 1}}
+    with Device(tmp_path, camera=SIM, config=several) as device:
+        decided = {event.place for event, _ in zip(next_of(device, Decided), range(30), strict=False)}  # type: ignore[union-attr]
+        assert decided == {"gate", "shelf", "yard"}
+        assert device.teach("open").place == device.name == "gate", "without a name the first"
+        assert device.places["shelf"].teach("cup").place == "shelf"
+        assert device.places["yard"].teach("closed").place == "yard"
+        assert {name: place.classes() for name, place in device.places.items()} == known
+        device.places["shelf"].undo()
+        assert device.places["shelf"].classes() == {}
+        device.places["shelf"].teach("cup")
+        assert device.places["yard"].status().camera == "good"
+    assert (tmp_path / "groups" / "shelf" / "examples.sqlite").is_file()
+    moved = replace(several, places=places[::-1])
+    with Device(tmp_path, camera=SIM, config=moved) as device:
+        assert {name: place.classes() for name, place in device.places.items()} == known
+    with pytest.raises(InputError, match="closed"):
+        device.places["shelf"].classes()
+
+
+def test_what_a_device_with_one_place_knew_stays_with_its_first_group(tmp_path: Path) -> None:
+    with Device(tmp_path, camera=SIM, config=config()) as device:
+        device.teach("shape")
+    places = (PlaceConfig(name="left", region=(0, 0, 0.5, 1)), PlaceConfig(name="right", region=(0.5, 0, 0.5, 1)))
+    with Device(tmp_path, camera=SIM, config=replace(config(), places=places)) as device:
+        assert {name: place.classes() for name, place in device.places.items()} == {"left": {"shape": 1}, "right": {}}
+    with Device(tmp_path, camera=SIM, config=config()) as device:
+        assert device.classes() == {"shape": 1}
 
 
 def test_a_function_is_a_camera_and_its_end_ends_the_events(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -54,9 +55,10 @@ def prepare(config: MqttConfig, machine_id: Path = MACHINE_ID) -> MqttSettings:
 
 def of_place(settings: MqttSettings, place: str) -> MqttSettings:
     """Return the settings of one of several places: a device of its own, named after device and place."""
-    # names of places may have blanks, which topics may have, and letters that Home Assistant's ids may not
+    # letters that ids of Home Assistant may not have are left out; the digest keeps two such names apart
     digest = hashlib.sha256(place.encode()).hexdigest()[:6]
-    part = re.sub(r"[^a-z0-9]+", "-", place.lower()).strip("-")
+    plain = unicodedata.normalize("NFKD", place).encode("ascii", "ignore").decode().lower()
+    part = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
     device = f"{settings.topics.device}-{part or 'place'}" + ("" if part == place else f"-{digest}")
     broker = settings.broker._replace(client_id=f"edge-app-{device}")
     return settings._replace(

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import itertools
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from edge_app.config import MqttConfig
 from edge_app.errors import InputError
-from edge_app.mqtt.settings import APPLICATION, device_id, prepare
+from edge_app.mqtt.settings import APPLICATION, device_id, of_place, prepare
 from support.house import House
 from support.mosquitto import Certificates, Mosquitto, Observer
 
@@ -271,3 +272,21 @@ def test_a_machine_without_an_id_needs_a_name(tmp_path: Path, content: str | Non
         path.write_text(content)
     with pytest.raises(InputError, match=r"machine-id holds no machine id.*set mqtt\.device"):
         device_id("", path)
+
+
+@pytest.mark.parametrize(
+    ("place", "device"),
+    [
+        ("gate", "house-gate"),
+        ("Gate", "house-gate-"),
+        ("front gate", "house-front-gate-"),
+        ("Küche 2", "house-kuche-2-"),
+        ("門", "house-place-"),
+    ],
+)
+def test_each_place_is_a_device_of_its_own(tmp_path: Path, place: str, device: str) -> None:
+    settings = of_place(prepare(MqttConfig(enabled=True, device="house", name="House")), place)
+    found = settings.topics.device
+    assert re.fullmatch(re.escape(device) + ("[0-9a-f]{6}" if device.endswith("-") else ""), found)
+    assert (settings.topics.base, settings.name) == ("edge-app", f"House {place}")
+    assert settings.broker.client_id == f"edge-app-{found}"
