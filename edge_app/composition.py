@@ -274,8 +274,7 @@ def _open_encoder(
     encoder = stack.enter_context(TFLiteEncoder(manifest, threads=threads))
     compiled = loaded = 0
     for params in dict.fromkeys(stored_params(one.binding.params) for one in learners.values()):
-        counts = compile_all(manifest, params, (threads,))
-        compiled, loaded = compiled + counts[0], loaded + counts[1]
+        compiled, loaded = compile_all(manifest, params)  # of this process, all in all
     logs.report(
         logging.INFO, "loaded", encoder=manifest.name, runtime=encoder.runtime, compiled=compiled, cached=loaded
     )

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -74,11 +74,11 @@ class Compiled(NamedTuple):
     """Signatures read from the cache."""
 
 
-def compile_all(manifest: "ModelManifest", params: "Params | None" = None, threads: Sequence[int] = (1, 2)) -> Compiled:
-    """Call every kernel once with each signature in use, or only those that `params` and `threads` need.
+def compile_all(manifest: "ModelManifest", params: "Params | None" = None) -> Compiled:
+    """Call every kernel of a rule once, by default of the default rule, with each signature in use.
 
-    Compiled kernels are written to the cache. Compiling takes tens of seconds on a small board. A loaded kernel that is
-    never used costs only memory.
+    Compiled kernels are written to the cache. Compiling takes tens of seconds on a small board. A number of threads
+    needs no kernels of its own. A loaded kernel that is never used costs only memory.
     """
     from edge_app.colanet.network import CoLaNET
     from edge_app.colanet.params import Params
@@ -87,11 +87,7 @@ def compile_all(manifest: "ModelManifest", params: "Params | None" = None, threa
     rate_code = RateCode.for_model(manifest)
     # any values: only types and shapes decide what is compiled
     embeddings = np.random.default_rng(0).integers(0, 60, (4, manifest.embedding_size), dtype=np.uint8)
-    counts = rate_code(embeddings)
-    rules = [Params.preset(name) for name in ("default", "paper")] if params is None else [params]
-    for rule in rules:
-        for number in threads:
-            _use(CoLaNET(rule, rate_code.n_inputs, threads=number), counts)
+    _use(CoLaNET(params or Params(), rate_code.n_inputs), rate_code(embeddings))
     stats = [dispatcher.stats for _, dispatcher in kernels()]
     return Compiled(
         sum(sum(found.cache_misses.values()) for found in stats),

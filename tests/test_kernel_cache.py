@@ -3,9 +3,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge_app import kernel_cache
+from edge_app.colanet.network import CoLaNET
+from edge_app.colanet.params import Params
 from edge_app.encoder.model import load_manifest
 from edge_app.kernel_cache import cache_state, compile_all, kernels
 
@@ -21,9 +24,22 @@ def test_names_every_compiled_function_once() -> None:
 
 def test_every_kernel_is_used_so_that_none_is_left_to_compile() -> None:
     """A kernel that `compile_all` forgets would be compiled while a person waits for their first example."""
-    compile_all(load_manifest())
+    for rule in ("default", "paper"):
+        compile_all(load_manifest(), Params.preset(rule))
     used = called_by_kernels() | EVALUATION_ONLY
     assert [name for name, kernel in kernels() if not kernel.signatures and name.rpartition(".")[2] not in used] == []
+
+
+def test_more_threads_need_no_other_kernels() -> None:
+    manifest = load_manifest()
+    before = compile_all(manifest)
+    counts = np.ones((2, manifest.embedding_size), np.uint8)
+    network = CoLaNET(Params(), manifest.embedding_size, threads=2)
+    for label in ("a", "b"):
+        network.add_class(label)
+    network.learn_many(np.repeat(counts, 2, axis=0), ["a", "b", "a", "b"])
+    network.predict_many(counts)
+    assert compile_all(manifest) == before
 
 
 def called_by_kernels() -> set[str]:

@@ -6,7 +6,8 @@ from time import perf_counter
 EPILOG = """\
 Numba caches compiled kernels where the current user may write: in NUMBA_CACHE_DIR if it is set, else beside the
 package, else in the user's cache folder. Run this as the user who will run edge-app, or set the same NUMBA_CACHE_DIR
-for both. Without a writable folder edge-app still works, but compiles at every start.
+for both. Without a writable folder edge-app still works, but compiles at every start. The few kernels that only the
+published rule needs are compiled by the first start with such a state.
 
 examples:
   edge-app warmup
