@@ -144,7 +144,7 @@ def _report_start(config: Config, learner: "Learner", started_ns: int) -> None:
     logs.report(
         logging.INFO,
         "started",
-        camera=without_password(config.camera.uri),
+        camera=", ".join(without_password(one.uri) for one in config.cameras_in_use().values()),
         buttons=config.buttons.uri,
         state=config.state.folder,
         classes=len(learner.labels),

@@ -176,10 +176,9 @@ def _open_histories(
     hub: Hub,
     clock: Clock,
 ) -> "dict[str, HistoryRecorder]":
-    """Begin to record the visits of each group.
+    """Begin to record the visits of each group; a database that cannot be opened does not keep the device from running.
 
-    A database that cannot be opened is reported, and does not keep the device from running. The stack closes them
-    after the stages have stopped.
+    The stack closes them after the stages have stopped.
     """
     from edge_app.history.frames import RecentFrameFinder
     from edge_app.history.recorder import HistoryRecorder, RecordedPlace, Surroundings

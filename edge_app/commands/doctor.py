@@ -5,11 +5,12 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_app.config import Config
+    from edge_app.config import CameraSettings, Config
     from edge_app.doctor.findings import Finding, System
 
 SERVICE_CONFIG = Path("/etc/edge-app/config.toml")
@@ -104,21 +105,24 @@ def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "I
 
     heat, folder = config.temperature, config.state.folder
     # libraries and programs of drivers that are not configured are not required
-    uris = (config.camera.uri, config.buttons.uri, config.lights.uri, config.outputs.uri)
+    cameras = config.cameras_in_use().values()
+    uris = (*(one.uri for one in cameras), config.buttons.uri, config.lights.uri, config.outputs.uri)
     schemes = tuple(split_scheme(uri)[0] for uri in uris if uri)
     yield from guarded("temperature", lambda: board.check_temperature(system, heat.sensor, heat.slow_at_c))
     yield from guarded("state", lambda: state.check_state(expanded(folder) if folder else None))
     extras = tuple(name for name in software.EXTRAS if getattr(config, name).enabled)
     yield from guarded("libraries", lambda: software.check_libraries(system.run, schemes, extras))
     yield from guarded("programs", lambda: software.check_programs(schemes, shutil.which))
-    yield from guarded("nvargus-daemon", lambda: software.check_argus(system, config.camera.uri))
+    for uri in dict.fromkeys(one.uri for one in cameras):
+        yield from guarded("nvargus-daemon", partial(software.check_argus, system, uri))
     yield from guarded("kernels", _cache)
     yield from guarded("model", lambda: _model(args, system, config))
     yield from guarded("buttons", lambda: _lines(system, "buttons", config.buttons.uri))
     yield from guarded("lights", lambda: _lines(system, "lights", config.lights.uri))
     yield from guarded("outputs", lambda: _lines(system, "outputs", config.outputs.uri))
     # last: a camera may take seconds until its first frame, and an absent one until the timeout
-    yield from guarded("camera", lambda: _camera(system, config))
+    for one in cameras:
+        yield from guarded("camera", partial(_camera, system, one))
 
 
 def _config(args: argparse.Namespace) -> "tuple[Config, str]":
@@ -154,13 +158,12 @@ def _lines(system: "System", what: str, uri: str) -> "Iterator[Finding]":
     yield from check_lines(system, what, uri, load_library)
 
 
-def _camera(system: "System", config: "Config") -> "Iterator[Finding]":
+def _camera(system: "System", look: "CameraSettings") -> "Iterator[Finding]":
     from edge_app.devices import open_camera
     from edge_app.devices.clock import MonotonicClock
     from edge_app.doctor import camera
     from edge_app.doctor.software import service_runs
 
-    look = config.camera
     yield from camera.check_camera_devices(system, look.uri)
     yield from camera.check_camera(
         # a running service holds the camera, so that a failure to open it is no fault of the camera's

@@ -123,7 +123,8 @@ def _jetson_camera(config: Path) -> bool:
     if not config.is_file():
         return False
     try:
-        return needs_argus(load_config(config, {}).camera.uri)
+        cameras = load_config(config, {}).cameras_in_use().values()
+        return any(needs_argus(one.uri) for one in cameras)
     except EdgeAppError as error:  # the file is kept, and the service will report the same
         print(f"cannot find the camera in {config}: {error}", file=sys.stderr)
         return False

@@ -178,9 +178,13 @@ class VisitTracker:
 
 def gap_ns(config: Config) -> int:
     """Return the time without a decision after which a visit has ended: longer than any rate that is configured."""
-    rates = [config.temperature.slow_fps, config.decision.max_fps, config.idle.watch_fps]
+    places = config.places_in_use()
+    # the rate of a hot processor is shared by the places
+    rates = [config.temperature.slow_fps / len(places), config.decision.max_fps, config.idle.watch_fps]
+    rates += [place.max_fps for place in places]
     longest_s = max(1 / rate for rate in rates if rate > 0)
-    return round(max(config.camera.stall_after_s, SLOWEST_PERIODS * longest_s) * NS_PER_S)
+    stall_s = max(camera.stall_after_s for camera in config.cameras_in_use().values())
+    return round(max(stall_s, SLOWEST_PERIODS * longest_s) * NS_PER_S)
 
 
 def runner_up(event: Decided) -> str | None:

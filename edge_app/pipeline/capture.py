@@ -83,7 +83,7 @@ class Capture:
         self._verdict: Verdict = "good"
         # as if all were well now: each time limit begins at the start
         self._verdict_ns = self._alive_ns = self._good_ns = self._opened_ns = clock.monotonic_ns()
-        self._dark_reopened, self._errors = False, 0
+        self._dark_reopened, self._ended, self._errors = False, False, 0
         self._delay_s = FIRST_DELAY_S
         self._reopen_ns: int | None = None
         self.captured = 0
@@ -134,8 +134,7 @@ class Capture:
                 self._skipped += self._camera.dropped - dropped
             if frame is None:
                 self._report(logging.INFO, "recording_ended", camera=self._camera.uri, frames=self.captured)
-                for outlet in self._outlets:
-                    outlet.frames.close()
+                self._close_outlets()
                 return False
             check_form(frame, self._camera.uri)
         except CameraStalled as error:
@@ -146,7 +145,13 @@ class Capture:
             self._unreadable(error)
         else:
             self._accept(frame)
-        return True
+        return not self._ended
+
+    def _close_outlets(self) -> None:
+        """Let the places know that no more frames come."""
+        self._ended = True
+        for outlet in self._outlets:
+            outlet.frames.close()
 
     @property
     def _stall_s(self) -> float:
@@ -205,7 +210,11 @@ class Capture:
         if self._config.recording:
             self._report(logging.WARNING, "picture_unreadable", camera=self._camera.uri, reason=str(error))
             if self._errors >= RECORDING_TRIES:
-                raise CameraLost(f"{self._errors} pictures in a row cannot be read; the last error: {error}") from error
+                lost = CameraLost(f"{self._errors} pictures in a row cannot be read; the last error: {error}")
+                if self._gives_up:
+                    raise lost from error
+                self._report(logging.ERROR, "recording_ended", camera=self._camera.uri, reason=str(lost))
+                self._close_outlets()
         elif self._errors >= TRIES:
             self._fault("failed", error)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_app.config import CameraConfig, Config, DecisionConfig
+from edge_app.config import CameraConfig, Config, DecisionConfig, NamedCameraConfig, PlaceConfig
 from edge_app.devices.ports import NS_PER_S
 from edge_app.history.visits import VisitTracker, gap_ns, runner_up
 from edge_app.pipeline.events import Decided
@@ -121,3 +121,8 @@ def test_a_gap_is_longer_than_the_time_between_two_decisions() -> None:
     assert gap_ns(Config()) == 5 * NS_PER_S
     assert gap_ns(Config(camera=CameraConfig(stall_after_s=60))) == 60 * NS_PER_S
     assert gap_ns(Config(decision=DecisionConfig(max_fps=0.1))) == 30 * NS_PER_S
+    slow = (PlaceConfig(name="gate"), PlaceConfig(name="shelf", max_fps=0.05))
+    assert gap_ns(Config(places=slow)) == 60 * NS_PER_S
+    back = NamedCameraConfig(name="back", stall_after_s=90)
+    yard = PlaceConfig(name="yard", camera="back")
+    assert gap_ns(Config(cameras=(back,), places=(slow[0], yard))) == 90 * NS_PER_S
