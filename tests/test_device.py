@@ -1,6 +1,7 @@
 """A whole device inside a program of one's own."""
 
 import importlib
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,12 +18,15 @@ from edge_app.device import MOST_WAITING, EventStream
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.functions import FunctionCamera
 from edge_app.devices.ports import Camera
+from edge_app.history.store import HistoryStore
 from edge_app.pipeline.events import Rejected
 from edge_app.pipeline.stage import CameraLost
 from edge_app.simulation.shapes import ShapesScene
+from edge_app.storage.folder import history_path
 from support.pictures import picture
 from support.pipeline_parts import decided
 
+ONE_PLACE = Path(__file__).parent / "storage" / "golden" / "one-place"
 SIM = "sim:scene=shapes,size=160x120,fps=30"
 
 
@@ -113,6 +117,22 @@ def test_what_a_device_with_one_place_knew_stays_with_its_first_group(tmp_path: 
         assert {name: place.classes() for name, place in device.places.items()} == {"left": {"shape": 1}, "right": {}}
     with Device(tmp_path, camera=SIM, config=config()) as device:
         assert device.classes() == {"shape": 1}
+
+
+def test_a_state_of_before_there_were_places_is_that_of_the_first_group(tmp_path: Path) -> None:
+    """The fixture was made by the last version without places: examples, and a history of one visit."""
+    shutil.copytree(ONE_PLACE, tmp_path, dirs_exist_ok=True)
+    known = {"shape": 1, "red": 2, "blue": 2}
+    places = (PlaceConfig(name="left", region=(0, 0, 0.5, 1)), PlaceConfig(name="right", region=(0.5, 0, 0.5, 1)))
+    with Device(tmp_path, camera=SIM, config=replace(config(), places=places)) as device:
+        assert {name: place.classes() for name, place in device.places.items()} == {"left": known, "right": {}}
+        assert device.classify(picture("red", 3)).decision.label == "red"
+        device.places["right"].teach("cup")
+    with HistoryStore.reader(history_path(tmp_path)) as history:
+        visits = history.page().visits
+    assert ("camera", "shape") in {(one.place, one.label) for one in visits}
+    with Device(tmp_path, camera=SIM, config=config()) as device:
+        assert device.classes() == known, "without places again"
 
 
 def test_a_function_is_a_camera_and_its_end_ends_the_events(tmp_path: Path) -> None:
