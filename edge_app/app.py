@@ -2,8 +2,8 @@
 
 import logging
 import os
+import queue
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -22,6 +22,7 @@ from edge_app.pipeline.pipeline import Pipeline
 from edge_app.pipeline.place import PipelineStatus
 from edge_app.pipeline.stage import StageFailed, longest_waits
 from edge_app.service import Notifier, Signals, Supervisor, check_waits, watchdog_s
+from edge_app.storage.kept_places import places_in_use
 
 if TYPE_CHECKING:
     from edge_app.learner import Learner
@@ -35,7 +36,7 @@ STOP_S = 3.0
 """Time for the stages to stop. The state is saved afterwards; the whole stop takes less than 5 s."""
 STEP_S = 300
 """A step of the start may take so long, as the whole of it by TimeoutStartSec of the unit: then it hangs."""
-RESTORED = "a backup is restored"
+RESTORED, PLACED = "a backup is restored", "other places were set"
 """Why the device stops in order to start again."""
 
 
@@ -80,7 +81,7 @@ def run(source: ConfigSource, *, listener: Listener = lambda _: None, seconds: f
     again = False
     while True:
         status, reason = _run_once(source, listener, seconds, again=again)
-        if reason != RESTORED:
+        if reason not in (RESTORED, PLACED):
             return status
         again = True
         logs.report(logging.INFO, "restarting", reason=reason)
@@ -103,20 +104,20 @@ def _run_once(
         device = open_device(stack, config, clock, _ServiceStart(notifier, signals, again=again), listener)
         # a stack of its own: requests end before the stages stop, events are published until after that
         clients = stack.enter_context(ExitStack())
-        web, bridges = open_clients(stack, clients, config, settings, device)
+        web, bridges = open_clients(stack, clients, settings, device)
         # a watchdog that is too short would restart a healthy device again and again
         check_waits(longest_waits(device.pipeline.stages), watchdog)
-        reload = partial(_reload, source, config, device.pipeline)
+        reload = partial(_reload, source, device)
         supervisor = Supervisor(
             device.pipeline, notifier, clock, logs.report, watchdog=watchdog, reload=reload, trouble=device.trouble
         )
-        _report_start(config, device.learner, started_ns)
+        _report_start(device.config, device.learner, started_ns)
         # replaying and loading used much memory that the live loop does not need
         malloc.give_back()
         restart = _offer_restart(device, signals)
         _start(device.pipeline, web, bridges, signals)
         reason = _watch(device.pipeline, supervisor, signals, seconds, web, restart)
-        stopping = {} if reason == RESTORED else {"STOPPING": 1}
+        stopping = {} if reason in (RESTORED, PLACED) else {"STOPPING": 1}
         notifier.send(**stopping, STATUS=f"stopping: {reason}")
         device.learner.refuse_imports()  # the teacher would wait for the one that is being stored
         # before the stages: no request may wait for a teacher that has ended
@@ -127,17 +128,19 @@ def _run_once(
         return status, reason
 
 
-def _offer_restart(device: OpenedDevice, signals: Signals) -> threading.Event:
-    """Let clients ask for a restart; return the event that says so."""
-    restart = threading.Event()
+def _offer_restart(device: OpenedDevice, signals: Signals) -> queue.SimpleQueue[str]:
+    """Let clients ask for a restart; return where the reasons come."""
+    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
 
-    def ask() -> None:
-        restart.set()
+    def ask(reason: str) -> None:
+        asked.put(reason)
         signals.wake()
 
     for control in device.controls.values():
-        control.restart = ask
-    return restart
+        control.restart = partial(ask, RESTORED)
+    if device.places is not None:
+        device.places.restart = partial(ask, PLACED)
+    return asked
 
 
 def _report_start(config: Config, learner: "Learner", started_ns: int) -> None:
@@ -167,7 +170,7 @@ def _watch(
     signals: Signals,
     seconds: float | None,
     web: "WebServer | None",
-    restart: threading.Event,
+    restart: queue.SimpleQueue[str],
 ) -> str:
     """Run the supervisor until it is time to stop; return the reason."""
     end = None if seconds is None else time.monotonic() + seconds
@@ -178,8 +181,8 @@ def _watch(
         wait_s = supervisor.step(requests)
         if requests.stop is not None:
             return requests.stop
-        if restart.is_set():
-            return RESTORED
+        if not restart.empty():
+            return restart.get()
         if pipeline.failure is not None or (web is not None and web.failure is not None):
             return "failure"
         if not pipeline.running:
@@ -208,15 +211,18 @@ def _finish(stack: ExitStack, device: OpenedDevice, reason: str) -> PipelineStat
     return status
 
 
-def _reload(source: ConfigSource, running: Config, pipeline: Pipeline) -> None:
+def _reload(source: ConfigSource, device: OpenedDevice) -> None:
     """Apply the sections that a running program can apply; an invalid configuration changes nothing."""
     try:
-        config = source.load()
+        configured = source.load()
+        config = places_in_use(configured, logs.report)
     except EdgeAppError as error:
         # the running configuration stays: a typing error must not stop the device
         logs.report(logging.ERROR, "reload_refused", reason=str(error))
         return
     logs.set_level(config.log.level)
-    pipeline.reconfigure(config)
-    waiting = running.needs_restart(config)
+    device.pipeline.reconfigure(config)
+    if device.places is not None:
+        device.places.configured_anew(configured)
+    waiting = device.config.needs_restart(config)
     logs.report(logging.INFO, "reloaded", file=str(source.path or ""), needs_restart=",".join(waiting) or None)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from edge_app import logs
 from edge_app.config import CameraSettings, Config
 from edge_app.control import Control, EventsOf, Hub
-from edge_app.control.pictures import Crop, to_jpeg
+from edge_app.control.pictures import Crop, NewestPicture, scaled, to_jpeg
+from edge_app.control.places import Places, view_of
 from edge_app.devices import make_camera, open_buttons, open_indicator
 from edge_app.devices.ports import Buttons, Camera, Clock
 from edge_app.devices.view import Region, View, ViewedCamera
@@ -33,6 +34,7 @@ from edge_app.rules.service import Rules
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import database_path, history_path
 from edge_app.storage.groups import group_folders
+from edge_app.storage.kept_places import places_in_use
 
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
@@ -60,8 +62,12 @@ class OpenedDevice(NamedTuple):
     """Of each place, for the page, the API, MQTT and a program of one's own; empty if there is none of them."""
     histories: "Sequence[HistoryRecorder]"
     """Those that record the visits, one for each group; empty: [history] is off."""
+    config: Config
+    """With the places that were set on the page or over the API."""
     rules: Rules | None = None
     """None: the configuration has neither rules nor outputs."""
+    places: Places | None = None
+    """All places together, for the page and the API; None if there is none of them."""
 
     @property
     def learner(self) -> "Learner":
@@ -106,7 +112,7 @@ def prepare_clients(config: Config) -> "MqttSettings | None":
 
 def open_device(
     stack: ExitStack,
-    config: Config,
+    configured: Config,
     clock: Clock,
     startup: Startup,
     listener: Listener,
@@ -114,12 +120,14 @@ def open_device(
 ) -> OpenedDevice:
     """Open the parts; the stack closes them, the learner last.
 
-    `own`: the device is part of another program, which is its client. Raises EdgeAppError.
+    Places that were set on the page or over the API replace those of `configured`. `own`: the device is part of
+    another program, which is its client. Raises EdgeAppError.
     """
     from edge_app.kernel_cache import compilation_reported
     from edge_app.learner.manifest import find_manifest
 
-    folder = _state_folder(config)
+    folder = _state_folder(configured)
+    config = places_in_use(configured, logs.report)
     folders = _group_folders(config, folder)
     # without a name the state's own: a device keeps its encoder when the default changes
     manifest = find_manifest(_taught_first(folders), config.encoder.model or None)
@@ -144,7 +152,27 @@ def open_device(
             parts_of = config, folders[group], manifest, encoder
             controls[name] = make_control(*parts_of, place, hub, clock, recorders.get(group))
             controls[name].rules = rules
-    return OpenedDevice(pipeline, learners, controls, list(recorders.values()), rules)
+    places = _make_places(configured, config, pipeline, controls, clock) if controls else None
+    return OpenedDevice(pipeline, learners, controls, list(recorders.values()), config, rules, places)
+
+
+def _make_places(
+    configured: Config, config: Config, pipeline: Pipeline, controls: Mapping[str, Control], clock: Clock
+) -> Places:
+    cameras = {
+        name: NewestPicture(frames, scaled, clock, max_fps=config.web.picture_fps)
+        for name, frames in pipeline.frames.items()
+    }
+    in_use = config.places_in_use()
+    places = Places(_state_folder(config), configured, in_use, pipeline.places, cameras, logs.report)
+
+    def changed(config: Config) -> None:
+        shown = {"places": config.without_passwords()["places"]}
+        for control in controls.values():
+            control.identity = control.identity._replace(config={**control.config, **shown})
+
+    places.changed = changed
+    return places
 
 
 def _group_folders(config: Config, folder: Path) -> dict[str, Path]:
@@ -308,10 +336,7 @@ def _open_devices(
         )
         for name, learner in learners.items()
     }
-    places = {
-        one.name: PlaceParts(one.camera, one.group, View(Region(*one.region), one.rotation, one.mirror), one.max_fps)
-        for one in config.places_in_use()
-    }
+    places = {one.name: PlaceParts(one.camera, one.group, view_of(one), one.max_fps) for one in config.places_in_use()}
     buttons = stack.enter_context(open_buttons(config.buttons.uri, clock) if own.buttons is None else own.buttons)
     indicator = open_indicator(config.lights.uri, clock) if config.lights.uri else None
     if indicator is not None:
@@ -406,7 +431,6 @@ def _viewer(manifest: "ModelManifest") -> Crop:
 def open_clients(
     stack: ExitStack,
     clients: ExitStack,
-    config: Config,
     settings: "MqttSettings | None",
     device: OpenedDevice,
 ) -> "tuple[WebServer | None, Sequence[Bridge]]":
@@ -414,13 +438,15 @@ def open_clients(
 
     They take requests until `clients` closes; the bridges publish longer.
     """
-    folder, controls = _state_folder(config), device.controls
+    config, controls = device.config, device.controls
+    folder = _state_folder(config)
     web, bridges = None, []
     if controls and config.web.enabled:
         from edge_app.web.server import WebServer
 
         tokens = Path(config.web.tokens) if config.web.tokens else folder / "tokens.json"
-        web = clients.enter_context(WebServer(controls, config.web, tokens))
+        assert device.places is not None  # there are controls
+        web = clients.enter_context(WebServer(controls, device.places, config.web, tokens))
     if settings is not None:
         from edge_app.mqtt.bridge import Bridge
         from edge_app.mqtt.settings import of_place

@@ -170,7 +170,7 @@ class Device(DevicePlace, Closing):
         self._place = pipeline.first
         self._control = device.controls[self._place.name]
         self._clients = stack.enter_context(ExitStack())
-        page, bridges = open_clients(stack, self._clients, settings, mqtt, device)
+        page, bridges = open_clients(stack, self._clients, mqtt, device)
         pipeline.start(self._changed)
         stack.callback(pipeline.stop, STOP_S)  # if a client cannot start
         if page is not None:

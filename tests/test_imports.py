@@ -69,7 +69,19 @@ MAY_IMPORT = {
     | {"config", "control", "devices", "encoder", "history", "kernel_cache", "learner", "logs", "mqtt", "pipeline"}
     | {"rules", "storage", "web"},
     "app": GROUND
-    | {"composition", "config", "devices", "malloc", "learner", "logs", "mqtt", "pipeline", "service", "web"},
+    | {
+        "composition",
+        "config",
+        "devices",
+        "malloc",
+        "learner",
+        "logs",
+        "mqtt",
+        "pipeline",
+        "service",
+        "storage",
+        "web",
+    },
     "classifier": GROUND | {"learner", "pipeline", "rejection", "storage"},
     "device": GROUND | {"classifier", "composition", "config", "control", "devices", "learner", "pipeline", "storage"},
     "commands": GROUND

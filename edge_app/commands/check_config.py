@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_app.storage.folder import PLACES
+
 if TYPE_CHECKING:
     from edge_app.config import Config, MqttConfig, PlaceConfig
 
@@ -19,7 +21,7 @@ examples:
   edge-app check-config --show my.toml
 """
 
-UNIT = Path("/etc/systemd/system/edge-app.service")
+UNIT, SERVICE_STATE = Path("/etc/systemd/system/edge-app.service"), Path("/var/lib/edge-app")
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
@@ -52,9 +54,30 @@ def run(args: argparse.Namespace) -> int:
             print(_place(place))
         for rule in config.rules:
             print(f"{rule.name}: {sentence(rule)}{'' if rule.enabled else ' (It is switched off.)'}")
+    print_kept_places(config)
     for warning in warnings(config):
         print(f"warning: {warning}", file=sys.stderr)
     return 0
+
+
+def print_kept_places(config: "Config") -> None:
+    """Tell of places that were set on the page or over the API and replace those of the file."""
+    from edge_app.storage.kept_places import places_in_use
+
+    if not config.state.folder and (SERVICE_STATE / PLACES).is_file():  # what the service uses for ""
+        config = config.overridden(state=SERVICE_STATE)
+
+    def report(level: int, event: str, /, **fields: object) -> None:
+        print(f"warning: {fields['file']} is ignored: {fields['reason']}", file=sys.stderr)
+
+    found = places_in_use(config, report)
+    if found.places != config.places:
+        print(
+            "note: other places were set on the page or over the API; they count until [[places]] is changed:",
+            file=sys.stderr,
+        )
+        for place in found.places:
+            print(f"note: {_place(place)}", file=sys.stderr)
 
 
 def _place(place: "PlaceConfig") -> str:

@@ -1,7 +1,7 @@
 """The configuration: sections, and the file that they are read from."""
 
 from edge_app.config.acting import OutputsConfig, RuleConfig, WebhookConfig
-from edge_app.config.loading import Config, load_config, portable
+from edge_app.config.loading import Config, load_config, portable, read_places
 from edge_app.config.places import NamedCameraConfig, PlaceConfig, PlaceInUse
 from edge_app.config.sections import (
     MOST_DREAMS,
@@ -46,4 +46,5 @@ __all__ = [
     "WebhookConfig",
     "load_config",
     "portable",
+    "read_places",
 ]

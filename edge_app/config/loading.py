@@ -106,6 +106,13 @@ class Config:
             web=self.web.changed("enabled", web, "--web"),
         )
 
+    def with_places(self, places: tuple[PlaceConfig, ...]) -> Self:
+        """Return the configuration with other [[places]]. Raises InputError.
+
+        The name in [camera] is left out: it is that of the only place without [[places]].
+        """
+        return replace(self, places=places, camera=replace(self.camera, place=MAIN) if places else self.camera)
+
     def to_table(self) -> dict[str, Any]:
         """Return all values as a TOML table of sections, and of lists of them."""
         return {part.name: _plain(getattr(self, part.name)) for part in fields(self)}
@@ -138,6 +145,11 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
         if given:
             config = config.overridden(state=Path(given))
     return config
+
+
+def read_places(tables: Any) -> tuple[PlaceConfig, ...]:
+    """Return the sections [[places]] of a list of tables, each checked by itself. Raises InputError."""
+    return _list(PlaceConfig.name_of(), PlaceConfig, tables)
 
 
 def portable(text: str) -> tuple[str, list[str]]:

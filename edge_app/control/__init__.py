@@ -7,6 +7,7 @@ from edge_app.control.errors import (
     FrameGone,
     HistoryOff,
     RequestReused,
+    UnknownCamera,
     UnreadablePicture,
     UploadGone,
     VisitGone,
@@ -14,6 +15,7 @@ from edge_app.control.errors import (
 from edge_app.control.history import DeviceHistory
 from edge_app.control.hub import EventsOf, Hub
 from edge_app.control.pictures import JpegFrame
+from edge_app.control.places import Places, PlacesReport
 from edge_app.control.status import Condition, DeviceStatus
 from edge_app.control.transfer import Restored
 from edge_app.control.uploads import ReceivedFile, TaughtUpload, Upload, UploadPlan
@@ -45,6 +47,8 @@ __all__ = [
     "JpegFrame",
     "LabelCount",
     "LabelTally",
+    "Places",
+    "PlacesReport",
     "ReceivedFile",
     "Rejected",
     "RequestReused",
@@ -54,6 +58,7 @@ __all__ = [
     "StrictnessReport",
     "Taught",
     "TaughtUpload",
+    "UnknownCamera",
     "UnreadablePicture",
     "Upload",
     "UploadGone",

@@ -11,6 +11,10 @@ class FrameGone(InputError):
     """The named frame is no longer kept, or there is no frame."""
 
 
+class UnknownCamera(InputError):
+    """No place uses a camera of that name."""
+
+
 class HistoryOff(InputError):
     """The device keeps no history."""
 

@@ -29,7 +29,7 @@ TOO_OLD_NS = 2 * NS_PER_S
 """An older frame is not what the camera sees now."""
 
 Crop = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
-"""Frame (height, width, 3) and a longest side -> the part that the encoder sees, (side, side, 3) uint8 RGB."""
+"""Frame (height, width, 3) and a longest side -> the part to show, no larger than that; uint8 RGB."""
 
 
 class JpegFrame(NamedTuple):
@@ -41,16 +41,13 @@ class JpegFrame(NamedTuple):
     jpeg: bytes
 
 
-class Pictures:
-    """The newest frame as JPEG, and the frames shown in the last seconds; safe to use from any thread."""
+class NewestPicture:
+    """The newest frame as JPEG, of each size; safe to use from any thread."""
 
-    def __init__(
-        self, recent: RecentFrames, crop: Crop, preprocess: Preprocess, clock: Clock, *, max_fps: float
-    ) -> None:
-        """`preprocess` must not be shared; at most `max_fps` pictures a second are made of each size."""
+    def __init__(self, recent: RecentFrames, crop: Crop, clock: Clock, *, max_fps: float) -> None:
+        """At most `max_fps` pictures a second are made of each size."""
         self._recent = recent
         self._crop = crop
-        self._preprocess = preprocess
         self.clock = clock
         """The clock of the frames' times."""
         self._period_ns = round(NS_PER_S / max_fps)
@@ -58,8 +55,6 @@ class Pictures:
         self._encoding = {side: threading.Lock() for side in SIDES}
         self._newest: dict[int, JpegFrame] = {}
         self._made_ns: dict[int, int] = {}
-        self._guard = threading.Lock()
-        self._kept: OrderedDict[int, TeachableFrame] = OrderedDict()
         self.encoded = 0
         """JPEGs made since the start."""
 
@@ -82,10 +77,34 @@ class Pictures:
                 known = JpegFrame(frame.sequence, frame.time_ns, to_jpeg(self._crop(frame.image, side)))
                 self.encoded += 1
                 self._newest[side] = known
-                # whoever sees the picture may teach it
-                self._keep(frame)
+                self._shown(frame)
             self._made_ns[side] = now_ns
             return known
+
+    def _shown(self, frame: Frame) -> None:
+        """Take note of a frame of which a JPEG was made."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the newest frame, pixels; None: there is none."""
+        frame = self._recent.newer(-1, 0.0)
+        if frame is None or self.clock.monotonic_ns() - frame.time_ns > TOO_OLD_NS:
+            return None
+        height, width = frame.image.shape[:2]
+        return width, height
+
+
+class Pictures(NewestPicture):
+    """The newest frame of a place as JPEG, and the frames shown in the last seconds; safe to use from any thread."""
+
+    def __init__(
+        self, recent: RecentFrames, crop: Crop, preprocess: Preprocess, clock: Clock, *, max_fps: float
+    ) -> None:
+        """`preprocess` must not be shared."""
+        super().__init__(recent, crop, clock, max_fps=max_fps)
+        self._preprocess = preprocess
+        self._guard = threading.Lock()
+        self._kept: OrderedDict[int, TeachableFrame] = OrderedDict()
 
     @property
     def period_s(self) -> float:
@@ -122,6 +141,10 @@ class Pictures:
             )
         return self._reduced(frame)
 
+    def _shown(self, frame: Frame) -> None:
+        # whoever sees the picture may teach it
+        self._keep(frame)
+
     def _keep(self, frame: Frame) -> None:
         with self._guard:
             if frame.sequence in self._kept:
@@ -140,6 +163,19 @@ class Pictures:
             # the preprocessor's buffer is shared with the next call
             picture = self._preprocess(frame.image).copy()
         return TeachableFrame(frame.sequence, frame.time_ns, picture, self._recent.embedding(frame.time_ns))
+
+
+def scaled(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return a whole picture, (height, width, 3), scaled down so that its longer side is at most `side`; a `Crop`."""
+    import cv2
+
+    height, width = image.shape[:2]
+    factor = side / max(height, width)
+    if factor >= 1:
+        return image
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    small: NDArray[np.uint8] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return small
 
 
 def to_jpeg(image: NDArray[np.uint8], quality: int = QUALITY) -> bytes:

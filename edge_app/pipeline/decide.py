@@ -120,8 +120,13 @@ class Decide:
         *,
         place: str = "",
         wall: Callable[[], int] = time.time_ns,
+        since: Callable[[int], int] = lambda _: 0,
     ) -> None:
-        """`tell` receives every decision; `wall` is the wall clock, nanoseconds since 1970."""
+        """`tell` receives every decision; `wall` is the wall clock, nanoseconds since 1970.
+
+        `since` says when the view of a frame was set: another view begins a new vote.
+        """
+        self._since, self._voted_since = since, 0
         self._place = place
         self._encoded = encoded
         self._classifier = classifier
@@ -151,6 +156,9 @@ class Decide:
         own = Ballot(decision.label, decision.novelty, self._calibrator.confidence(decision))
         config = self._pace.config.decision
         # first the vote, then the limit: one blurred frame does not make a known object unknown
+        since = self._since(encoded.time_ns)
+        if since != self._voted_since:
+            self._voted_since, self._vote = since, MajorityVote()
         voted = self._vote.cast(own, config.vote)
         limit = self._calibrator.limit(config.strictness)
         label = None if limit is not None and voted.novelty > limit else voted.label

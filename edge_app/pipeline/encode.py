@@ -63,10 +63,10 @@ class Prepare:
         pace: Pace,
         clock: Clock,
         stop: threading.Event,
-        view: Callable[[], View] = View,
+        view_at: Callable[[int], View] = lambda _: View(),
     ) -> None:
-        """`view` returns the part of the frame that is used, which may change while the pipeline runs."""
-        self._view = view
+        """`view_at` returns the part that is used of a frame captured at that time; it may change meanwhile."""
+        self._view_at = view_at
         self._frames = frames
         self._out = prepared
         self._preprocess = preprocess
@@ -107,7 +107,7 @@ class Prepare:
             return True
         self._pace.took()
         # copied: the preprocessor overwrites its buffer while the encoder still reads
-        picture = self._preprocess(self._view().crop(frame.image)).copy()
+        picture = self._preprocess(self._view_at(frame.time_ns).crop(frame.image)).copy()
         self._out.put(PreparedFrame(frame.time_ns, frame.sequence, picture))
         return True
 
@@ -127,9 +127,11 @@ class Encode:
         pace: Pace,
         clock: Clock,
         observe: Callable[[NDArray[np.uint8]], None] = lambda _: None,
+        since: Callable[[int], int] = lambda _: 0,
     ) -> None:
-        """`observe` is called with every picture, encoded or not."""
+        """`observe` is called with every picture, encoded or not; `since` says when the view of a frame was set."""
         self._observe = observe
+        self._since = since
         self._clock = clock
         self._prepared = prepared
         self._out = encoded
@@ -138,6 +140,7 @@ class Encode:
         self._pace = pace
         self._detector = ChangeDetector()
         self._embedding: NDArray[np.uint8] | None = None
+        self._encoded_since = 0
         self.encoded = 0
         """Frames encoded."""
         self.skipped = 0
@@ -162,6 +165,9 @@ class Encode:
         embedding = self._embedding
         # compared here, with the last encoded picture: a changed one may have been replaced on its way
         fresh = self._detector.changed(prepared.picture, self._pace.config.idle.threshold)
+        since = self._since(prepared.time_ns)
+        if since != self._encoded_since:  # the place is another part of the picture now, however alike it is
+            self._encoded_since, fresh = since, True
         self._pace.saw(prepared.time_ns, fresh)
         if embedding is None or fresh:
             embedding = self._embedding = self._encoder.encode(prepared.picture)

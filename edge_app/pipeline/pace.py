@@ -29,8 +29,8 @@ def read_temperature(sensor: Path) -> float | None:
 class Pace:
     """Says when the next frame is due.
 
-    Used by the prepare stage. `config` may be set from any thread; the encode stage calls `saw`, the capture stage
-    reads `watch_period_ns`.
+    Used by the prepare stage. `config` and `max_fps` may be set from any thread; the encode stage calls `saw`, the
+    capture stage reads `watch_period_ns`.
     """
 
     def __init__(
@@ -54,6 +54,17 @@ class Pace:
         self._next_ns = clock.monotonic_ns()
         self._changed_ns: int | None = None
         self._still = False
+
+    @property
+    def max_fps(self) -> float:
+        """The place's own limit, decisions per second; 0: that of [decision]."""
+        return self._max_fps
+
+    @max_fps.setter
+    def max_fps(self, value: float) -> None:
+        self._max_fps = value
+        # due now: at a low rate the next frame was perhaps due in minutes only
+        self._next_ns = self._clock.monotonic_ns()
 
     @property
     def temperature_c(self) -> float | None:

@@ -135,6 +135,8 @@ class Pipeline:
         """Why the pipeline stopped by itself; None if it did not, or if a recording ended."""
         self.life = Heartbeats(clock)
         self._thermometer = Thermometer(clock, self._report)
+        self.frames = {name: RecentFrames() for name in parts.cameras}
+        """The newest frames of each camera, whole."""
         self.groups: dict[str, Group] = {}
         self.places: dict[str, Place] = {}
         stages = self._build()
@@ -146,8 +148,10 @@ class Pipeline:
 
     def _build(self) -> list[Stage]:
         parts = self._parts
-        frames = {name: RecentFrames() for name in parts.cameras}
-        recent = {name: PlaceFrames(frames[place.camera], place.view) for name, place in parts.places.items()}
+        now_ns = self._clock.monotonic_ns
+        recent = {
+            name: PlaceFrames(self.frames[place.camera], place.view, now_ns) for name, place in parts.places.items()
+        }
         shown = self._config.lights.place or next(iter(parts.places))
         lights = SharedIndicator(parts.indicator, parts.groups[parts.places[shown].group].references)
         for name in parts.groups:
@@ -156,7 +160,7 @@ class Pipeline:
         changed = [threading.Condition() for _ in range(3)]
         slots = {name: _Slots(Latest(changed[0]), Latest(changed[1]), Latest(changed[2])) for name in parts.places}
         paces = {name: self._make_pace(name) for name in parts.places}
-        captures = {name: self._make_capture(name, frames[name], slots, paces) for name in parts.cameras}
+        captures = {name: self._make_capture(name, self.frames[name], slots, paces) for name in parts.cameras}
         dark = SharedIndicator(None, ClassReferences())  # the lights show one place
         for name, place in parts.places.items():
             group, shows = self.groups[place.group], lights if name == shown else dark
@@ -261,12 +265,27 @@ class Pipeline:
         lights: SharedIndicator,
     ) -> tuple[Prepare, Encode, Decide]:
         clock, preprocess = self._clock, self._parts.make_preprocess()
+
+        def since(time_ns: int) -> int:
+            return recent.view_at(time_ns).since_ns
+
         observe = self._idle.observer() if self._config.consolidation.active else lambda _: None
-        prepare = Prepare(slots.frames, slots.prepared, preprocess, pace, clock, self._stop, lambda: recent.view)
-        encode = Encode(slots.prepared, slots.encoded, self._parts.encoder, recent, pace, clock, observe)
+        prepare = Prepare(
+            slots.frames, slots.prepared, preprocess, pace, clock, self._stop, lambda time: recent.view_at(time).view
+        )
+        encode = Encode(slots.prepared, slots.encoded, self._parts.encoder, recent, pace, clock, observe, since)
         calibrator = group.teacher.calibrator
         decide = Decide(
-            slots.encoded, group.learner, lights, pace, clock, self._decided, calibrator, place=name, wall=self._wall
+            slots.encoded,
+            group.learner,
+            lights,
+            pace,
+            clock,
+            self._decided,
+            calibrator,
+            place=name,
+            wall=self._wall,
+            since=since,
         )
         return prepare, encode, decide
 

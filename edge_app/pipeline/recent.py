@@ -5,6 +5,7 @@ The frames of the newest decisions are kept longer: on a slow machine a decision
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from itertools import chain
 from typing import NamedTuple, overload
 
@@ -23,6 +24,8 @@ MOST_HELD, LEAST_HELD = 4, 2
 """Frames that were given to the encoder: the one in it, the one that is being decided on, and those before."""
 # about a second of them; each is small
 EMBEDDINGS = 32
+VIEWS = 8
+"""Views of a place that are known: the present one, and earlier ones for frames that are still used."""
 
 
 class NoFrame(NamedTuple):
@@ -138,14 +141,42 @@ class RecentFrames:
         )
 
 
-class PlaceFrames(RecentFrames):
-    """The recent frames of a camera as one of its places sees them, with that place's embeddings."""
+class ViewSince(NamedTuple):
+    """A view, and the frames that it holds for."""
 
-    def __init__(self, frames: RecentFrames, view: View) -> None:
+    view: View
+    since_ns: int
+    """Those captured later, monotonic ns."""
+
+
+class PlaceFrames(RecentFrames):
+    """The recent frames of a camera as one of its places sees them, with that place's embeddings.
+
+    Each frame is seen as the view was when it was captured, so that a picture always fits its embedding.
+    """
+
+    def __init__(self, frames: RecentFrames, view: View, now_ns: Callable[[], int]) -> None:
+        """`now_ns` is the clock of the frames."""
         super().__init__()
         self._of_camera = frames
-        self.view = view
-        """The part of the camera's picture that is used; may be set at any time."""
+        self._now_ns = now_ns
+        self._views = deque([ViewSince(view, -1)], maxlen=VIEWS)
+
+    @property
+    def view(self) -> View:
+        """The part of the camera's picture that is used, from the next frame on; may be set at any time."""
+        return self._views[-1].view
+
+    @view.setter
+    def view(self, view: View) -> None:
+        # under the lock of `view_at`: a frame that was seen already was captured before this time
+        with self._added:
+            self._views.append(ViewSince(view, self._now_ns()))
+
+    def view_at(self, time_ns: int) -> ViewSince:
+        """Return the view of a frame captured at that time; of one that is too old, the oldest known."""
+        with self._added:
+            return next((one for one in reversed(self._views) if one.since_ns < time_ns), self._views[0])
 
     def newer(self, sequence: int, wait_s: float) -> Frame | None:
         """Return the newest frame other than `sequence`; see RecentFrames."""
@@ -159,6 +190,12 @@ class PlaceFrames(RecentFrames):
         # held by the place itself: each place decides on frames of its own
         return self._of_camera.numbered(sequence) or super()._find(sequence)
 
+    def embedding_used(self, time_ns: int) -> NDArray[np.uint8] | None:
+        """Return the embedding that a frame was decided on, None if it is not kept; see RecentFrames."""
+        since_ns = self.view_at(time_ns).since_ns
+        with self._added:
+            return next((values for time, values in reversed(self._embeddings) if since_ns < time <= time_ns), None)
+
     def at(self, time_ns: int, *, max_age_ns: int, wait_s: float) -> Frame | NoFrame:
         """Return the frame that was shown at a time; see RecentFrames."""
         found = self._of_camera.at(time_ns, max_age_ns=max_age_ns, wait_s=wait_s)
@@ -169,5 +206,7 @@ class PlaceFrames(RecentFrames):
     @overload
     def _seen(self, frame: Frame | None) -> Frame | None: ...
     def _seen(self, frame: Frame | None) -> Frame | None:
-        view = self.view
-        return frame if frame is None or view == View() else frame._replace(image=view.apply(frame.image))
+        if frame is None:
+            return None
+        view = self.view_at(frame.time_ns).view
+        return frame if view == View() else frame._replace(image=view.apply(frame.image))

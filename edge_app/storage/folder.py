@@ -18,9 +18,9 @@ HISTORY = "history.sqlite"
 SNAPSHOTS = "snapshots"
 LOCK = "lock"
 CLASS_REFERENCES, OFFERS_SEEN, STRICTNESS = "class-references.json", "offers-seen.json", "strictness.json"
-RULES = "rules.json"
-"""Files that belong to the examples: classes of buttons and lights, answered offers, the strictness that was set, and
-the rules that were switched on or off."""
+RULES, PLACES = "rules.json", "places.json"
+"""Files that belong to the examples: classes of buttons and lights, answered offers, the strictness that was set, the
+rules that were switched on or off, and the places that were set."""
 EXPORT_PREFIX, IMPORT_PREFIX, RESTORE_PREFIX = ".export-", ".import-", ".restore-"
 """Of temporary files in the state folder during an export or a backup, an import, and a restore."""
 # .new*: databases that were being created; recovery.tmp: see recovery.py; before-rebuild: see learner/rebuild.py

@@ -32,6 +32,8 @@ class Call(NamedTuple):
     """Class name in the path, or in the query where the path has none; "" where neither has."""
     id: int
     """Number in the path; 0 where the path has none."""
+    camera: str
+    """Name of a camera in the path; "" where the path has none."""
     query: Any
     body: Any
     key: str | None
@@ -57,7 +59,7 @@ async def read_call(request: Request, *, role: Role | None, query: type | None, 
         label = values.label
     number = _id(request.path_params["id"]) if "id" in request.path_params else 0
     content = None if body is None else await _read_body(body, request)
-    return Call(client, label, number, values, content, _key(request))
+    return Call(client, label, number, request.path_params.get("camera", ""), values, content, _key(request))
 
 
 def read_label(label: str, field: str) -> str:

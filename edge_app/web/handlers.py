@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from starlette.responses import Response
 
-from edge_app.control import Control, Rules
+from edge_app.control import Control, JpegFrame, Places, Rules
 from edge_app.errors import InputError
 from edge_app.storage.records import Action
 from edge_app.web import schema, translate
@@ -32,7 +33,10 @@ def config(control: Control, call: Call) -> dict[str, Any]:
 
 def picture(control: Control, call: Call) -> Response:
     """Return the newest frame."""
-    found = control.picture(call.query.max_side)
+    return _picture(control.picture(call.query.max_side))
+
+
+def _picture(found: JpegFrame) -> Response:
     return jpeg_response(found.jpeg, {"X-Frame-Sequence": str(found.sequence)})
 
 
@@ -85,6 +89,25 @@ def _rules(control: Control, work: Callable[[Rules], None]) -> None:
         work(control.rules)
     except InputError as error:
         raise ApiError(404, "unknown_rule", str(error)) from error
+
+
+def places(found: Places, call: Call) -> schema.PlaceStates:
+    """Return all places."""
+    return translate.places(found.report())
+
+
+def set_places(found: Places, call: Call) -> schema.PlaceStates:
+    """Set all places."""
+    try:
+        config = found.checked(msgspec.to_builtins(call.body.places))
+    except InputError as error:  # elsewhere an InputError is a conflict; here a value is invalid
+        raise ApiError(422, "invalid", str(error), field="places") from error
+    return translate.places(found.use(config))
+
+
+def camera_picture(found: Places, call: Call) -> Response:
+    """Return the newest frame of a camera."""
+    return _picture(found.picture(call.camera, call.query.max_side))
 
 
 def teach(control: Control, call: Call) -> schema.Taught:

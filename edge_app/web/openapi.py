@@ -19,7 +19,8 @@ browser signs in at /session and gets a cookie. A change without a bearer token 
 Programs on the device itself may need no token ([web] loopback_role).
 
 Of a device with several [[places]], `/api/v1/...` is the first one. `/api/v1/places/NAME/...` has the same operations
-for each place; places of one group share their classes, examples and history.
+for each place, but for those on all places (`/places`, `/cameras`); places of one group share their classes, examples
+and history.
 
 Not described below: `GET /api/v1/live` (WebSocket; each message is a frame's sequence number in 8 bytes, big-endian,
 and a JPEG; parameter `max_side`), `GET /api/v1/events` as a WebSocket (each message
@@ -31,6 +32,7 @@ LABEL = "^[A-Za-z0-9](?:[A-Za-z0-9 _-]{0,98}[A-Za-z0-9])?$"
 PATH_PARAMETERS = {
     "label": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": LABEL},
     "id": {"type": "integer", "minimum": 1, "maximum": 2**53},
+    "camera": {"type": "string", "minLength": 1, "maxLength": 40, "pattern": "^[A-Za-z0-9](?:[A-Za-z0-9 _-]{0,39})$"},
 }
 KEY = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"}
 KEY_DESCRIPTION = "Identifies the request: a request with a known key is not carried out again."
@@ -123,7 +125,7 @@ def _answer(one: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {"description": HTTPStatus(one.status).phrase}
     if one.answer is not None:
         described["content"] = _content(one.answer)
-    if one.name == "getPicture":
+    if one.name in ("getPicture", "getCameraPicture"):
         described["headers"] = {
             "X-Frame-Sequence": {"schema": {"type": "integer"}, "description": "The frame's sequence number."}
         }

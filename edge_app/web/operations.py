@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from edge_app.control import Control
+from edge_app.control import Control, Places
 from edge_app.roles import Role
 from edge_app.web import handlers, outside, schema, visits
 from edge_app.web.calls import Call
@@ -19,7 +19,9 @@ PLACE_ROOT = f"{ROOT}/places/{{place}}"
 """Below it all operations again, for one of several places."""
 
 Handler = Callable[[Control, Call], Any]
-"""Runs in a thread; returns a struct or a Response."""
+"""Works on one place. Runs in a thread; returns a struct or a Response."""
+HandlerForAll = Callable[[Places, Call], Any]
+"""The same for all places together."""
 Endpoint = Callable[[Services, Request, Call], Awaitable[Response]]
 """Runs in the event loop."""
 
@@ -40,7 +42,8 @@ class Operation:
     """Struct of the JSON that it answers with, the media type of anything else, or None for no content."""
     handler: Handler | None = None
     endpoint: Endpoint | None = None
-    """Either `handler` or `endpoint` is given."""
+    for_all: HandlerForAll | None = None
+    """One of `handler`, `endpoint` and `for_all` is given."""
     status: int = 200
     query: type | None = None
     body: type | str | None = None
@@ -57,6 +60,11 @@ class Operation:
     """How many requests it counts as for the rate limit: more where it takes more processor time."""
     documented: bool = True
     prefix: str = ROOT
+
+    @property
+    def of_place(self) -> bool:
+        """Whether it is there for each place."""
+        return self.prefix == ROOT and self.for_all is None
 
     def with_label_in_query(self) -> "Operation":
         """Return the same operation with the class name as a query parameter."""
@@ -172,6 +180,18 @@ _OPERATIONS = (
               "Carry out a rule's actions, marked as a test, whatever its condition",
               schema.RuleStates, handlers.test_rule, body=schema.NamedRule, cost=4,
               failures={404: "There is no such rule."}),
+    Operation("getPlaces", "GET", "/places", "view",
+              "The places with the newest decision in each, the cameras and the groups",
+              schema.PlaceStates, for_all=handlers.places),
+    Operation("setPlaces", "PUT", "/places", "administer",
+              "Set all places; they are kept until [[places]] is changed in the configuration",
+              schema.PlaceStates, for_all=handlers.set_places, body=schema.SetPlaces, cost=10, failures=NOT_STORED,
+              description="Needs the role administer. Other regions, rotations and rates hold from the next frame on; "
+                          "other names, cameras and groups restart the device (`restarting`)."),
+    Operation("getCameraPicture", "GET", "/cameras/{camera}/picture.jpg", "view",
+              "The newest frame of a camera, whole; X-Frame-Sequence is its number",
+              JPEG, for_all=handlers.camera_picture, query=schema.PictureQuery,
+              failures={409: "The camera delivers no pictures."}),
     Operation("getConfig", "GET", "/config", "administer", "The configuration; it contains no secrets",
               dict, handlers.config),
     Operation("getSession", "GET", "/session", None, "The role of the client",

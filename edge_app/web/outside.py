@@ -23,7 +23,7 @@ PICTURE_S = 60.0
 async def classify(services: Services, request: Request, call: Call) -> Response:
     """Decide on a picture that a client sends; teach nothing."""
     _check_picture(request)
-    async with services.places.take(call.client.key):
+    async with services.slots.take(call.client.key):
         data = await received(request, PICTURE_BYTES, PICTURE_S)
         found = await services.share.run(lambda: services.control.classify(data), call.client.key)
     return json_response(translate.classification(found))
@@ -33,7 +33,7 @@ async def add_file(services: Services, request: Request, call: Call) -> Response
     """Receive one file of an upload."""
     _check_picture(request)
     upload = services.control.uploads.find(call.id)
-    async with services.places.take(call.client.key):
+    async with services.slots.take(call.client.key):
         data = await received(request, PICTURE_BYTES, PICTURE_S)
         add = partial(upload.add, call.query.name, data, call.query.label, exported=call.query.exported)
         found = await services.share.run(add, call.client.key)

@@ -7,7 +7,16 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from edge_app.control import Busy, FrameGone, HistoryOff, RequestReused, UnreadablePicture, UploadGone, VisitGone
+from edge_app.control import (
+    Busy,
+    FrameGone,
+    HistoryOff,
+    RequestReused,
+    UnknownCamera,
+    UnreadablePicture,
+    UploadGone,
+    VisitGone,
+)
 from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateBusy, StateNotWritable, UnknownLabel
 from edge_app.storage.errors import NOT_WRITABLE, not_writable
 from edge_app.web.schema import Failure, Problem
@@ -19,6 +28,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 # subclasses before their bases: FrameGone and others are InputErrors
 STATUS_OF: tuple[tuple[type[Exception], int, str], ...] = (
     (UnknownLabel, 404, "unknown_class"),
+    (UnknownCamera, 404, "unknown_camera"),
     (FrameGone, 409, "frame_gone"),
     (HistoryOff, 409, "history_off"),
     (VisitGone, 409, "visit_gone"),

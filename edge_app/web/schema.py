@@ -32,6 +32,18 @@ Sequence = Annotated[int, Meta(ge=0, le=2**53, description="Sequence number of a
 Time = Annotated[int, Meta(ge=0, le=9_000_000_000_000, description="Milliseconds since 1970.")]
 Place = Annotated[str, Meta(min_length=1, max_length=100)]
 
+PartName = Annotated[str, Meta(max_length=40)]
+Region = Annotated[
+    list[float],
+    Meta(
+        min_length=4,
+        max_length=4,
+        description="x, y, width, height as fractions of the camera's picture, before rotation.",
+        examples=[[0.1, 0.2, 0.5, 0.5]],
+    ),
+]
+Rotation = Annotated[int, Meta(description="Degrees clockwise.", extra_json_schema={"enum": [0, 90, 180, 270]})]
+
 ClockWord = Literal["doubtful", "unchecked", "synchronised"]
 CameraWord = Literal["good", "black", "noise", "repeated", "reopening"]
 
@@ -77,6 +89,28 @@ class NamedRule(Input, frozen=True):
     """A rule."""
 
     rule: RuleName
+
+
+class PlaceValues(Input, frozen=True):
+    """A place, with the keys of [[places]] in the configuration."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=40)]
+    """Each place has another."""
+    camera: PartName = ""
+    """Name of its camera; "": that of [camera]."""
+    region: Region = msgspec.field(default_factory=lambda: [0.0, 0.0, 1.0, 1.0])
+    rotation: Rotation = 0
+    mirror: bool = False
+    group: PartName = ""
+    """Places of one group share what they learn; "": a group of its own, with the name of the place."""
+    max_fps: float = 0.0
+    """Decisions per second at most; 0: as [decision] says."""
+
+
+class SetPlaces(Input, frozen=True):
+    """All places, in their order: the first is that of the operations without a place in the path."""
+
+    places: Annotated[list[PlaceValues], Meta(min_length=1, max_length=64)]
 
 
 class VisitFilterQuery(Input, frozen=True):
@@ -675,6 +709,44 @@ class RuleStates(Struct):
     rules: list[RuleState]
     outputs: list[OutputState]
     webhooks: list[WebhookState]
+
+
+class PlaceState(Struct):
+    """A place, and the newest decision in it."""
+
+    name: str
+    camera: str
+    group: str
+    region: Region
+    rotation: Rotation
+    mirror: bool
+    max_fps: float
+    """Decisions per second at most; 0: as [decision] says."""
+    label: str | None
+    """Null if it is unknown, or if nothing was decided yet."""
+    confidence: float
+    classes: int
+    """How many its group knows."""
+
+
+class CameraPicture(Struct):
+    """A camera of the configuration, and the size of its newest frame."""
+
+    name: str
+    width: int | None
+    """Pixels; null if the camera delivers no picture, or if no place uses it."""
+    height: int | None
+
+
+class PlaceStates(Struct):
+    """All places."""
+
+    places: list[PlaceState]
+    cameras: list[CameraPicture]
+    groups: list[str]
+    """Groups of places, and those of which only the state is left."""
+    restarting: bool
+    """Whether the device is about to restart with other places."""
 
 
 class Session(Struct):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from edge_app.config import WebConfig
-    from edge_app.control import Control
+    from edge_app.control import Control, Places
     from edge_app.web.listener import Listener
     from edge_app.web.site import Site
 
@@ -39,18 +39,19 @@ START_S = 20.0
 class WebServer(Closing):
     """Serves the page and the API of one device, from `start` to `close`."""
 
-    def __init__(self, controls: "Mapping[str, Control]", config: "WebConfig", tokens: Path) -> None:
+    def __init__(self, controls: "Mapping[str, Control]", places: "Places", config: "WebConfig", tokens: Path) -> None:
         """Bind the address and load the libraries; nothing is served yet.
 
-        `controls` are those of the places by their names, the first one's also without a name in the path;
-        `tokens` is the file of the tokens. Raises RuntimeMissing when the extra `web` is not installed,
-        InputError for an invalid certificate or token file, DeviceError when the address cannot be bound.
+        `controls` are those of the places by their names, the first one's also without a name in the path; `places`
+        has what concerns all of them; `tokens` is the file of the tokens. Raises RuntimeMissing when the extra `web` is
+        not installed, InputError for an invalid certificate or token file, DeviceError when the address cannot be
+        bound.
         """
         require_extra()
         from edge_app.web.access import AccessPolicy
         from edge_app.web.tokens import Tokens
 
-        self._controls = controls
+        self._controls, self._places = controls, places
         self._config = config
         self.tokens = Tokens(tokens, session_s=config.session_days * 86400.0)
         # for its error: an invalid token file is reported at the start, not with the first request
@@ -123,7 +124,7 @@ class WebServer(Closing):
         from edge_app.web.site import Site
 
         self._loop = asyncio.get_running_loop()
-        self._site = Site(self._controls, self._config, self._policy)
+        self._site = Site(self._controls, self._places, self._config, self._policy)
         config = uvicorn.Config(
             self._site.app,
             http=protocol.BoundedHTTP,

@@ -20,7 +20,7 @@ from edge_app.web.access import COOKIE, SECURE_COOKIE, AccessPolicy, Client
 from edge_app.web.calls import Call, body_too_long, media_type, wrong_media_type
 from edge_app.web.metrics import MEDIA_TYPE, PlaceMetrics, exposition
 from edge_app.web.responses import NO_STORE, ZIP, ApiError, json_response
-from edge_app.web.share import Places, Share
+from edge_app.web.share import Share, Slots
 from edge_app.web.streams import SIGNED_OUT, Streams
 from edge_app.web.threads import in_thread
 
@@ -47,7 +47,7 @@ class Shared:
         self.services: list[Services] = []
         """Those of all places, the first one's first."""
         self.importing = anyio.CapacityLimiter(1)
-        self.places = Places(READ_AT_ONCE, WAITING)
+        self.slots = Slots(READ_AT_ONCE, WAITING)
         self.share = Share(SHARE)
 
 
@@ -64,7 +64,7 @@ class Services:
         self._shared = shared
         shared.services.append(self)
         self._importing = shared.importing
-        self.places = shared.places
+        self.slots = shared.slots
         """For pictures from outside that are being received."""
         self.share = shared.share
         """For decoding and encoding them."""

@@ -13,27 +13,27 @@ from edge_app.web.threads import in_thread
 T = TypeVar("T")
 
 
-class Places:
-    """A number of places for requests, of which one client has one at a time; the others wait their turn."""
+class Slots:
+    """A number of slots for requests, of which one client has one at a time; the others wait their turn."""
 
-    def __init__(self, places: int, waiting: int) -> None:
-        """`waiting` requests may wait for a place."""
-        self._most = places + waiting
-        self._places = asyncio.Semaphore(places)
+    def __init__(self, slots: int, waiting: int) -> None:
+        """`waiting` requests may wait for a slot."""
+        self._most = slots + waiting
+        self._slots = asyncio.Semaphore(slots)
         self._clients: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._inside = 0
 
     @asynccontextmanager
     async def take(self, client: str) -> AsyncIterator[None]:
-        """Hold a place for a client (its key). Raises ApiError if too many wait."""
+        """Hold a slot for a client (its key). Raises ApiError if too many wait."""
         if self._inside >= self._most:
             raise ApiError(503, "busy", "too many pictures are being sent; try again", headers={"Retry-After": "2"})
         self._inside += 1
         try:
             # weakly held: a client's semaphore goes with its last request
             own = self._clients.setdefault(client, asyncio.Semaphore(1))
-            # the client's own first: its second request must not take a place while it waits
-            async with own, self._places:
+            # the client's own first: its second request must not take a slot while it waits
+            async with own, self._slots:
                 yield
         finally:
             self._inside -= 1

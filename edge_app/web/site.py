@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from edge_app.control import Control
+from edge_app.control import Control, Places
 from edge_app.web.access import AccessMiddleware, AccessPolicy
 from edge_app.web.calls import read_call
 from edge_app.web.openapi import describe
@@ -39,9 +39,11 @@ RequestHandler = Callable[[Request], Awaitable[Response]]
 class Site:
     """The application of one device."""
 
-    def __init__(self, controls: Mapping[str, Control], config: "WebConfig", policy: AccessPolicy) -> None:
+    def __init__(
+        self, controls: Mapping[str, Control], places: Places, config: "WebConfig", policy: AccessPolicy
+    ) -> None:
         """`controls`: those of the places by their names, the first one's also without a name in the path."""
-        self._controls = controls
+        self._controls, self._places = controls, places
         self._first = next(iter(controls))
         self._config = config
         self._policy = policy
@@ -93,7 +95,7 @@ class Site:
         for one in OPERATIONS:
             # `path`, because a class name may contain a slash
             path = one.path.replace("{label}", "{label:path}")
-            prefixes = (one.prefix, PLACE_ROOT) if one.prefix == ROOT else (one.prefix,)
+            prefixes = (ROOT, PLACE_ROOT) if one.of_place else (one.prefix,)
             for prefix in prefixes:
                 paths.setdefault(prefix + path, {})[one.method] = self._endpoint(one)
         ordered = sorted(paths, key=lambda path: "{label" in path)  # a class name matches any path
@@ -109,7 +111,7 @@ class Site:
 
     def _endpoint(self, operation: Operation) -> RequestHandler:
         body = None if isinstance(operation.body, str) else operation.body
-        handler, endpoint = operation.handler, operation.endpoint
+        handler, endpoint, for_all = operation.handler, operation.endpoint, operation.for_all
 
         async def run(request: Request) -> Response:
             services = self._of(request)
@@ -119,8 +121,14 @@ class Site:
             self._policy.charge(call.client, operation.cost - 1)
             if endpoint is not None:
                 return await endpoint(services, request, call)
-            assert handler is not None
-            found = await in_thread(lambda: handler(services.control, call), call.client.key)
+
+            def work() -> Any:
+                if for_all is not None:
+                    return for_all(self._places, call)
+                assert handler is not None
+                return handler(services.control, call)
+
+            found = await in_thread(work, call.client.key)
             return found if isinstance(found, Response) else json_response(found, operation.status)
 
         return run

@@ -128,6 +128,21 @@ def rules(found: control.Rules | None) -> schema.RuleStates:
     )
 
 
+def places(found: control.PlacesReport) -> schema.PlaceStates:
+    """Return all places."""
+    return schema.PlaceStates(
+        [
+            schema.PlaceState(
+                **one.place._asdict(), label=one.label, confidence=round(one.confidence, 4), classes=one.classes
+            )
+            for one in found.places
+        ],
+        [schema.CameraPicture(one.name, *(one.size or (None, None))) for one in found.cameras],
+        found.groups,
+        found.restarting,
+    )
+
+
 def heat_map(sequence: int, one: control.HeatMap) -> schema.HeatMap:
     """Return a heat map."""
     return schema.HeatMap(sequence, one.label, one.cells.round(4).tolist())

@@ -7,7 +7,8 @@ import pytest
 
 from edge_app import cli
 from edge_app.commands import check_config
-from edge_app.config import Config, load_config
+from edge_app.config import Config, PlaceConfig, load_config
+from edge_app.storage.kept_places import keep_places
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "systemd" / "config.toml"
 
@@ -121,3 +122,31 @@ def test_each_rule_is_told_in_a_sentence(
     unit.touch()
     assert cli.run(["check-config", str(path)]) == 0
     assert "webhook 'hub' is on another machine, and the installed service may only" in capsys.readouterr().err
+
+
+def test_places_that_were_set_on_the_page_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(f'[state]\nfolder = "{tmp_path}"\n', encoding="utf-8")
+    config = load_config(path, {})
+    keep_places(config, config.with_places((PlaceConfig(name="gate", group="doors"),)))
+    assert cli.run(["check-config", str(path)]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{path}: valid\n"
+    assert "note: other places were set on the page or over the API" in said.err
+    assert "note: gate: the whole picture of the camera 'camera', with what the group 'doors' learns." in said.err
+
+    (tmp_path / "places.json").write_text("{}", encoding="ascii")
+    assert cli.run(["check-config", str(path)]) == 0
+    assert capsys.readouterr().err.startswith(f"warning: {tmp_path}/places.json is ignored: configured is missing")
+
+
+def test_without_a_folder_in_the_file_it_is_the_service_s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EDGE_APP_STATE", raising=False)
+    monkeypatch.setattr(check_config, "SERVICE_STATE", tmp_path)
+    (tmp_path / "places.json").write_text("{}", encoding="ascii")
+    path = tmp_path / "c.toml"
+    path.touch()
+    assert cli.run(["check-config", str(path)]) == 0
+    assert "places.json is ignored" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """The second and third stage, stepped by hand."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -24,14 +24,19 @@ from support.pipeline_parts import PatchEncoder, Reports, colour, decision, embe
 
 
 class Rig:
-    def __init__(self, config: Config | None = None, lights: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        config: Config | None = None,
+        lights: tuple[str, ...] = (),
+        since: Callable[[int], int] = lambda _: 0,
+    ) -> None:
         self.clock = SimulatedClock()
         self.frames, self.prepared, self.encoded = Latest[Frame](), Latest[PreparedFrame](), Latest[EncodedFrame]()
         self.encoder, self.recent = PatchEncoder(), RecentFrames()
         self.pace = Pace(config or quiet_config(), self.clock, Reports())
         self.stop = threading.Event()
         self.prepare = Prepare(self.frames, self.prepared, make_preprocess(), self.pace, self.clock, self.stop)
-        self.encode = Encode(self.prepared, self.encoded, self.encoder, self.recent, self.pace, self.clock)
+        self.encode = Encode(self.prepared, self.encoded, self.encoder, self.recent, self.pace, self.clock, since=since)
         self.events: list[Decided] = []
         self.indicator, self.references = SimulatedIndicator(self.clock, lights), ClassReferences()
         self.novelty = 0
@@ -45,6 +50,7 @@ class Rig:
             self.events.append,
             DecisionCalibrator(),
             wall=lambda: 77,
+            since=since,
         )
 
     def classify(self, embedding: np.ndarray) -> Decision:
@@ -246,6 +252,20 @@ def test_several_frames_are_voted_on_before_their_mean_novelty_is_judged() -> No
         rig.decide.step()
     assert [event.label for event in rig.events] == ["red"] * 4
     assert rig.events[-1].novelty == limit - 500
+
+
+def test_another_view_begins_a_new_vote_and_is_encoded_however_alike_it_is() -> None:
+    config = quiet_config(decision=DecisionConfig(vote=5), idle=IdleConfig(threshold=3))
+    rig = Rig(config, since=lambda time_ns: 4 * NS_PER_S if time_ns > 4 * NS_PER_S else -1)
+    rig.said = ["red", "red", "red", "green", "red"]
+    for second in (1, 2, 3, 5, 6):
+        encoded = rig.show(frame("red", second, second))
+        assert encoded is not None
+        rig.encoded.put(encoded)
+        assert rig.decide.step()
+    # of the three for red none counts any more; of two equal ones the newest does
+    assert [event.label for event in rig.events] == ["red", "red", "red", "green", "red"]
+    assert [event.fresh for event in rig.events] == [True, False, False, True, False]
 
 
 def test_vote() -> None:

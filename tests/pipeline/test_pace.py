@@ -90,6 +90,21 @@ def test_other_settings_are_taken_over_while_it_runs() -> None:
     assert frames_in(pace, clock, 10) == pytest.approx(50, abs=2)
 
 
+def test_a_rate_of_its_own_counts_at_once() -> None:
+    """Also where the next frame would have been due in minutes."""
+    clock = SimulatedClock()
+    pace = Pace(quiet_config(decision=DecisionConfig(max_fps=30)), clock, Reports(), max_fps=0.01)
+    pace.took()
+    assert pace.wait_s() == pytest.approx(100)
+    pace.max_fps = 10
+    assert pace.wait_s() <= 0
+    pace.took()
+    assert pace.wait_s() == pytest.approx(0.1)
+    pace.max_fps = 0
+    pace.took()
+    assert pace.wait_s() == pytest.approx(1 / 30)
+
+
 def test_temperature_is_read_in_degrees(tmp_path: Path) -> None:
     (tmp_path / "temp").write_text("48312\n")
     assert read_temperature(tmp_path / "temp") == 48.312

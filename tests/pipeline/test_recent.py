@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edge_app.devices.ports import NS_PER_S
-from edge_app.devices.view import View
+from edge_app.devices.view import Region, View
 from edge_app.messages import Frame
 from edge_app.pipeline.recent import NoFrame, PlaceFrames, RecentFrames
+from edge_app.simulation.devices import SimulatedClock
 from support.pipeline_parts import frame
 
 
@@ -64,7 +65,7 @@ def test_a_frame_that_was_given_to_the_encoder_is_kept_while_it_is_decided_on(re
 
 
 def test_a_place_holds_frames_of_its_own(recent: RecentFrames) -> None:
-    places = [PlaceFrames(recent, View()), PlaceFrames(recent, View(mirror=True))]
+    places = [PlaceFrames(recent, view, lambda: 0) for view in (View(), View(mirror=True))]
     for number, place in enumerate(places):
         place.hold(8 + number)
     for number in range(10, 40):
@@ -144,3 +145,40 @@ def test_the_newest_is_handed_out_once_and_found_by_its_number() -> None:
     assert older is not None
     assert older.time_ns == NS_PER_S
     assert recent.numbered(6) is None
+
+
+def test_each_frame_is_seen_as_the_view_was_when_it_was_captured() -> None:
+    """A press that is looked up after a change teaches what was shown at the press."""
+    clock, whole, left = SimulatedClock(ns(1)), RecentFrames(), View(Region(0, 0, 0.5, 1))
+    recent = PlaceFrames(whole, View(), clock.monotonic_ns)
+    whole.add(frame("red", 1, 1))
+    recent.add_embedding(ns(1), np.zeros(3, np.uint8))
+    clock.advance(0.1)
+    recent.view = left
+    assert recent.view == left
+    whole.add(frame("red", 1.2, 2))
+
+    before, after = recent.numbered(1), recent.newer(1, 0)
+    assert before is not None
+    assert after is not None
+    assert (before.image.shape, after.image.shape) == ((32, 32, 3), (32, 16, 3))
+    shown = recent.at(ns(1.05), max_age_ns=NS_PER_S, wait_s=0)
+    assert isinstance(shown, Frame)
+    assert shown.image.shape == (32, 32, 3)
+
+    # an embedding of the part that was used before does not count for a later frame
+    assert recent.embedding_used(ns(1.05)) is not None
+    assert recent.embedding_used(ns(1.2)) is None
+    recent.add_embedding(ns(1.2), np.ones(3, np.uint8))
+    assert np.array_equal(recent.embedding_used(ns(1.3)), np.ones(3))
+
+
+def test_few_views_are_remembered() -> None:
+    clock = SimulatedClock(0)
+    recent = PlaceFrames(RecentFrames(), View(), clock.monotonic_ns)
+    for rotation in (90, 180, 270) * 9:
+        clock.advance(1)
+        recent.view = View(rotation=rotation)
+    assert recent.view_at(ns(26.5)).view.rotation == 180
+    # too old to be known: the oldest
+    assert recent.view_at(0) == recent.view_at(ns(20.5))

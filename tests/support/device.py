@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.config import HistoryConfig
-from edge_app.control import Control, Hub
+from edge_app.config import HistoryConfig, StateConfig
+from edge_app.control import Control, Hub, Places
 from edge_app.control.control import Identity
 from edge_app.control.outside import OutsidePictures
-from edge_app.control.pictures import Pictures
+from edge_app.control.pictures import NewestPicture, Pictures, scaled
 from edge_app.devices.clock import MonotonicClock
 from edge_app.encoder.model import MapOutput, load_manifest
 from edge_app.encoder.preprocess import Preprocessor
@@ -75,6 +75,12 @@ class Device:
         if config.enabled:
             self.control.keep_history(lambda: self.visits, config, lambda: self.history_stopped)
         self.control.listen(self._keep)
+        configured = replace(quiet_config(), state=StateConfig(folder=str(folder)))
+        cameras = {
+            name: NewestPicture(frames, scaled, self.clock, max_fps=20) for name, frames in self.pipeline.frames.items()
+        }
+        in_use = configured.places_in_use()
+        self.places = Places(folder, configured, in_use, self.pipeline.places, cameras, self.reports)
 
     def _keep(self, event: Any) -> None:
         with self._came:

@@ -25,7 +25,9 @@ class Served:
         self._stack = ExitStack()
 
     def __enter__(self) -> "Served":
-        self.server = self._stack.enter_context(WebServer({"camera": self.control}, self.config, self.tokens))
+        self.server = self._stack.enter_context(
+            WebServer({"camera": self.control}, self.device.places, self.config, self.tokens)
+        )
         self.server.start()
         self.http = self._stack.enter_context(self.client())
         return self

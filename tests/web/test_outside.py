@@ -17,7 +17,7 @@ from PIL import Image
 from edge_app.datasets.pictures import decode_image
 from edge_app.web.outside import PICTURE_BYTES
 from edge_app.web.responses import ApiError
-from edge_app.web.share import Places, Share
+from edge_app.web.share import Share, Slots
 from support.pipeline_parts import colour
 from support.served import Served, api
 
@@ -100,13 +100,13 @@ def test_a_client_that_may_only_view_may_ask(serve: Callable[..., Served]) -> No
 
 
 def test_many_clients_at_once_are_served_one_after_the_other(served: Served) -> None:
-    """The encoder is held while they come: those beyond the places are told to try again, the others are answered."""
+    """The encoder is held while they come: those beyond the slots are told to try again, the others are answered."""
     served.server._policy._limiter._rate = served.server._policy._limiter._burst = 1e9
     encoder = served.device.encoder
     encoder.frozen = threading.Event()
     assert encoder.entered.wait(30)
     services = served.server._site._services["camera"]
-    services.places._most = 4
+    services.slots._most = 4
 
     def ask(_: int) -> int:
         with served.client() as http:
@@ -118,7 +118,7 @@ def test_many_clients_at_once_are_served_one_after_the_other(served: Served) -> 
         assert refused == [503] * 4
         encoder.frozen.set()
         assert sorted(future.result(30) for future in answers) == [200] * 4 + [503] * 4
-    assert services.places._inside == 0
+    assert services.slots._inside == 0
 
 
 def test_a_share_of_the_time_is_kept() -> None:
@@ -146,12 +146,12 @@ def test_a_share_of_the_time_is_kept() -> None:
     assert slept == pytest.approx([2.0, 2.0])
 
 
-def test_places_are_given_in_turn_and_one_to_a_client() -> None:
+def test_slots_are_given_in_turn_and_one_to_a_client() -> None:
     async def run() -> list[str]:
-        places, held, free = Places(2, 2), [], asyncio.Event()
+        slots, held, free = Slots(2, 2), [], asyncio.Event()
 
         async def hold(client: str) -> None:
-            async with places.take(client):
+            async with slots.take(client):
                 held.append(client)
                 await free.wait()
 
@@ -159,7 +159,7 @@ def test_places_are_given_in_turn_and_one_to_a_client() -> None:
         while len(held) < 2:
             await asyncio.sleep(0)
         with pytest.raises(ApiError, match="too many pictures"):
-            async with places.take("d"):
+            async with slots.take("d"):
                 pass
         first = list(held)
         free.set()

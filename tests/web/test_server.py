@@ -48,7 +48,7 @@ def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
         Device(tmp_path, learner) as device,
         pytest.raises(InputError, match=r"c\.pem.* cannot be used for TLS"),
     ):
-        WebServer({"camera": device.control}, config, tmp_path / "t.json")
+        WebServer({"camera": device.control}, device.places, config, tmp_path / "t.json")
 
 
 def test_an_address_that_cannot_be_bound_is_named_with_the_reason(served: Served, tmp_path: Path) -> None:
@@ -56,10 +56,10 @@ def test_an_address_that_cannot_be_bound_is_named_with_the_reason(served: Served
     with pytest.raises(
         DeviceError, match=rf"127\.0\.0\.1 port \d+ cannot be used: the program .*process {os.getpid()}"
     ):
-        WebServer({"camera": served.control}, taken, tmp_path / "t.json")
+        WebServer({"camera": served.control}, served.device.places, taken, tmp_path / "t.json")
     elsewhere = WebConfig(enabled=True, host="203.0.113.7", port=0, plain_http=True)
     with pytest.raises(DeviceError, match=r"this machine has no such address"):
-        WebServer({"camera": served.control}, elsewhere, tmp_path / "t.json")
+        WebServer({"camera": served.control}, served.device.places, elsewhere, tmp_path / "t.json")
 
 
 def test_an_ipv6_socket_knows_this_machine_over_ipv4_too(serve: Callable[..., Served]) -> None:
@@ -88,7 +88,7 @@ def test_tokens_that_are_damaged_keep_it_from_starting_and_later_let_nobody_in(s
         answer = http.get(api("/state"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "tokens")
     with pytest.raises(InputError, match="is damaged"):
-        WebServer({"camera": served.control}, WebConfig(enabled=True, port=0), served.tokens)
+        WebServer({"camera": served.control}, served.device.places, WebConfig(enabled=True, port=0), served.tokens)
 
 
 def test_a_stop_ends_what_flows(serve: Callable[..., Served]) -> None:
@@ -118,7 +118,9 @@ def test_a_server_that_cannot_begin_says_so(
         raise ValueError("a mistake")
 
     monkeypatch.setattr("edge_app.web.site.Site", fails)
-    with WebServer({"camera": served.control}, WebConfig(enabled=True, port=0), tmp_path / "t.json") as server:
+    with WebServer(
+        {"camera": served.control}, served.device.places, WebConfig(enabled=True, port=0), tmp_path / "t.json"
+    ) as server:
         with pytest.raises(DeviceError, match="could not be started: a mistake"):
             server.start()
         assert isinstance(server.failure, ValueError)

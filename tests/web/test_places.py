@@ -1,0 +1,241 @@
+"""The places over the API: read, set with and without a restart, refused; the whole picture of a camera."""
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_app.config import Config, StateConfig
+from edge_app.datasets.pictures import decode_image
+from edge_app.devices.clock import MonotonicClock
+from edge_app.devices.ports import NS_PER_S
+from edge_app.devices.view import Region, View
+from edge_app.pipeline.events import Decided
+from edge_app.storage.folder import database_path
+from edge_app.storage.groups import name_of
+from edge_app.storage.kept_places import places_in_use
+from edge_app.storage.store import Store
+from support.browsing import LiveDevice
+from support.pipeline_parts import Reports
+from support.served import Served, api
+
+WHOLE = {
+    "name": "camera",
+    "camera": "camera",
+    "group": "default",
+    "region": [0, 0, 1, 1],
+    "rotation": 0,
+    "mirror": False,
+    "max_fps": 0,
+}
+GATE = {"name": "gate", "region": [0.5, 0, 0.5, 1]}
+
+
+def put(served: Served, *places: dict[str, object]) -> tuple[int, dict[str, object]]:
+    answer = served.http.put(api("/places"), json={"places": places})
+    return answer.status_code, answer.json()
+
+
+def kept(folder: Path) -> list[str]:
+    """Return the places after a restart."""
+    config = Config(state=StateConfig(folder=str(folder)))
+    return [place.name for place in places_in_use(config, Reports()).places_in_use()]
+
+
+def test_places_cameras_and_groups_are_listed(served: Served) -> None:
+    served.http.post(api("/classes/cup/teach"))
+    found = served.http.get(api("/places")).json()
+    (place,) = found["places"]
+    assert {key: place[key] for key in WHOLE} == WHOLE
+    assert (place["classes"], place["label"], 0 <= place["confidence"] <= 1) == (1, place["label"], True)
+    assert found["cameras"] == [{"name": "camera", "width": 32, "height": 32}]
+    assert (found["groups"], found["restarting"]) == (["default"], False)
+
+
+def test_another_part_of_the_picture_holds_from_the_next_frame_on(served: Served, tmp_path: Path) -> None:
+    """The page sends what it was given, with what a person changed."""
+    served.device.places.restart = lambda: pytest.fail("no restart is needed")
+    changed = {**WHOLE, "region": [0, 0, 0.5, 0.25], "rotation": 90, "max_fps": 20}
+    status, found = put(served, changed)
+    assert status == 200
+    assert {key: found["places"][0][key] for key in WHOLE} == changed  # type: ignore[index]
+    place = served.device.place
+    assert place.view == View(Region(0, 0, 0.5, 0.25), 90)
+    assert place.pace.max_fps == 20
+    since_ns = place.recent.view_at(2**62).since_ns
+    served.device.wait_for(lambda events: isinstance(events[-1], Decided) and events[-1].captured_ns > since_ns)
+    frame = place.recent.newer(-1, 5.0)
+    assert frame is not None
+    assert frame.image.shape == (16, 8, 3)
+    assert kept(tmp_path) == ["camera"]
+    assert json.loads((tmp_path / "places.json").read_bytes())["places"][0]["rotation"] == 90
+
+
+def test_another_place_restarts_the_device_and_is_kept(served: Served, tmp_path: Path) -> None:
+    asked: list[str] = []
+    served.device.places.restart = lambda: asked.append("restart")
+    status, found = put(served, WHOLE, GATE)
+    assert (status, found["restarting"], asked) == (200, True, ["restart"])
+    # until then those of before are in use
+    assert [place["name"] for place in found["places"]] == ["camera"]  # type: ignore[attr-defined]
+    assert kept(tmp_path) == ["camera", "gate"]
+    # what lies in the state folder stays that of the group that it was, also if its place goes now
+    assert name_of(tmp_path) == "default"
+    put(served, GATE)
+    assert kept(tmp_path) == ["gate"]
+    put(served, WHOLE)
+    assert kept(tmp_path) == ["camera"]
+
+
+@pytest.mark.parametrize(
+    "places",
+    [[{**WHOLE, "name": "yard"}], [{**WHOLE, "group": "doors"}], [WHOLE, GATE], [GATE, WHOLE]],
+    ids=["renamed", "other group", "added", "added first"],
+)
+def test_a_device_that_cannot_be_restarted_refuses_what_needs_it(
+    served: Served, tmp_path: Path, places: list[dict[str, object]]
+) -> None:
+    status, found = put(served, *places)
+    assert (status, found["error"]["code"]) == (409, "refused")  # type: ignore[index]
+    assert kept(tmp_path) == ["camera"]
+    assert not (tmp_path / "places.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        ([], "length >= 1"),
+        ([{}], "name"),
+        (
+            [{**GATE, "region": [0.5, 0, 0.6, 1]}],
+            "place 'gate': region = [0.5, 0.0, 0.6, 1.0], expected four fractions",
+        ),
+        ([{**GATE, "region": [0, 0, 0, 1]}], "place 'gate': region"),
+        ([{**GATE, "region": [0, 0, 1]}], "region"),
+        ([{**GATE, "rotation": 45}], "place 'gate': rotation = 45, expected one of 0, 90, 180, 270"),
+        ([{**GATE, "max_fps": -1}], "place 'gate': max_fps = -1.0, expected a number from 0.01 to 1000 fps"),
+        ([{**GATE, "camera": "side"}], "place 'gate': camera = 'side', expected one of"),
+        ([{**GATE, "group": "../x"}], "place 'gate': group = '../x', expected a name"),
+        ([{"name": "../gate"}], "place '../gate': name = '../gate', expected 1 to 40 letters"),
+        ([GATE, {"name": "Gate"}], "place 'gate' is there 2 times"),
+        ([{**GATE, "colour": "red"}], "colour"),
+        ([GATE] * 65, "length"),
+    ],
+)
+def test_values_are_checked_as_those_of_the_configuration(
+    served: Served, tmp_path: Path, places: list[dict[str, object]], message: str
+) -> None:
+    served.device.places.restart = lambda: pytest.fail("nothing changes")
+    status, found = put(served, *places)
+    error = found["error"]
+    assert (status, error["field"]) == (422, "places")  # type: ignore[index]
+    assert message in error["message"]  # type: ignore[index]
+    assert not (tmp_path / "places.json").exists()
+
+
+def test_a_group_of_another_encoder_is_refused(served: Served, tmp_path: Path) -> None:
+    """With it the device could not start."""
+    served.device.places.restart = lambda: pytest.fail("nothing changes")
+    folder = tmp_path / "groups" / "old"
+    folder.mkdir(parents=True)
+    theirs = served.device.learner.binding._replace(encoder_sha256="0" * 64)
+    Store.create(database_path(folder), theirs).close()
+    assert served.http.get(api("/places")).json()["groups"] == ["default", "old"]
+    status, found = put(served, WHOLE, {**GATE, "group": "old"})
+    assert (status, found["error"]["code"]) == (409, "other_encoder")  # type: ignore[index]
+
+
+def test_the_whole_picture_of_a_camera(served: Served) -> None:
+    put(served, {**WHOLE, "region": [0, 0, 0.5, 0.5]})
+    answer = served.http.get(api("/cameras/camera/picture.jpg"), params={"max_side": 320})
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert int(answer.headers["x-frame-sequence"]) >= 0
+    assert decode_image(answer.content).shape == (32, 32, 3)
+    answer = served.http.get(api("/cameras/side/picture.jpg"))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_camera")
+    assert served.http.get(api("/cameras/camera/picture.jpg"), params={"max_side": 3}).status_code == 422
+    # they belong to the device, not to a place
+    assert served.http.get(api("/places/camera/cameras/camera/picture.jpg")).status_code == 404
+    assert served.http.get(api("/places/camera/places")).status_code == 404
+
+
+def test_who_may_look_may_not_set_places(serve, tmp_path: Path) -> None:
+    served = serve(loopback_role="none")
+    tokens = {role: served.server.tokens.make(role) for role in ("view", "teach", "administer")}
+    assert served.http.get(api("/places")).status_code == 401
+    for role, token in tokens.items():
+        with served.client(token) as client:
+            assert client.get(api("/places")).status_code == 200
+            assert client.get(api("/cameras/camera/picture.jpg")).status_code == 200
+            expected = 200 if role == "administer" else 403
+            body = {"places": [{**WHOLE, "mirror": True}]}
+            assert client.put(api("/places"), json=body).status_code == expected
+
+
+def reached(device: LiveDevice, right: Callable[[Any], bool], path: str = "places") -> Any:
+    """Ask until the answer is right; a device that restarts does not answer for a while."""
+    clock, stop = MonotonicClock(), threading.Event()
+    end_ns = clock.monotonic_ns() + 60 * NS_PER_S
+    found = None
+    while clock.monotonic_ns() < end_ns:
+        with suppress(OSError, HTTPException):  # URLError and HTTPError are OSErrors
+            found = device.ask("GET", path)
+            if right(found):
+                return found
+        stop.wait(0.1)
+    raise AssertionError(f"{path}: {found}")
+
+
+def names(found: Any) -> list[str]:
+    return [place["name"] for place in found["places"]]
+
+
+@pytest.mark.slow
+def test_nothing_that_was_learnt_is_lost_in_any_order_of_steps(tmp_path: Path) -> None:
+    """A running program: places are added, taught, moved, removed and added again, and it is started anew."""
+    device = LiveDevice(tmp_path)
+    device.start()
+    device.stop()
+    device.start()  # on the same port from now on
+    try:
+        reached(device, lambda found: found["cameras"] == [{"name": "camera", "width": 320, "height": 240}])
+        device.ask("POST", "classes/disc/teach", {"frame": None})
+        assert device.ask("PUT", "places", {"places": [WHOLE, GATE]})["restarting"]
+        reached(device, lambda found: names(found) == ["camera", "gate"] and not found["restarting"])
+        assert (device.counts(), reached(device, bool, "places/gate/classes")) == ({"disc": 1}, {"classes": []})
+        reached(device, lambda found: found["decision"] is not None, "places/gate/state")
+        device.ask("POST", "places/gate/classes/open/teach", {"frame": None})
+
+        # another part of the picture needs no restart
+        smaller = {**GATE, "region": [0.5, 0.5, 0.5, 0.5]}
+        assert not device.ask("PUT", "places", {"places": [WHOLE, smaller]})["restarting"]
+        assert device.ask("GET", "config")["places"][1]["region"] == [0.5, 0.5, 0.5, 0.5]
+        assert device.ask("GET", "places/gate/config") == device.ask("GET", "config")
+
+        # the place of the group in the state folder itself goes, and another shares the group of the gate
+        yard = {"name": "yard", "group": "gate"}
+        assert device.ask("PUT", "places", {"places": [yard, smaller]})["restarting"]
+        found = reached(device, lambda found: names(found) == ["yard", "gate"])
+        assert (sorted(found["groups"]), device.counts()) == (["default", "gate"], {"open": 1})
+        device.ask("POST", "places/yard/classes/open/teach", {"frame": None})
+        device.stop()
+        device.start()
+        assert [place["classes"] for place in device.ask("GET", "places")["places"]] == [1, 1]
+        assert device.ask("GET", "places/gate/classes")["classes"][0]["examples"] == 2
+
+        # as it is configured
+        assert device.ask("PUT", "places", {"places": [WHOLE]})["restarting"]
+        reached(device, lambda found: names(found) == ["camera"])
+        assert device.counts() == {"disc": 1}
+        assert device.ask("GET", "config")["places"] == []
+        (tmp_path / "state" / "places.json").write_text("{", encoding="ascii")
+        device.stop()
+        device.start()
+        assert (names(device.ask("GET", "places")), device.counts()) == (["camera"], {"disc": 1})
+    finally:
+        device.stop()
