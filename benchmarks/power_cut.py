@@ -74,6 +74,19 @@ label = "disc"
 output = "lamp"
 per_hour = 3600
 """
+PLACES = """
+[buttons]
+places = { ring = "shelf", cross = "shelf" }
+
+[[places]]
+name = "gate"
+region = [0.0, 0.0, 0.5, 1.0]
+
+[[places]]
+name = "shelf"
+region = [0.5, 0.0, 0.5, 1.0]
+"""
+"""With --two-groups: each place has a state of its own, and two of the buttons teach in the second."""
 NAMES = ("disc", "square", "ring", "cross")
 PRESS_EVERY_S = 0.04
 LAST_PRESS_S = 12.0
@@ -129,8 +142,8 @@ class DeviceProcess:
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "edge_app", "run", *options], stderr=subprocess.PIPE, text=True
         )
-        self.said: list[int | None] = []
-        """Example numbers as they were learnt; None for an undo."""
+        self.said: list[tuple[str, int | None]] = []
+        """Group ("" where there is one) and number of each example as it was learnt; None for an undo."""
         self.words: list[str] = []
         self.fired: dict[str, float] = {}
         """Id of each message for the webhook -> when its rule said that it fired, time.monotonic()."""
@@ -147,7 +160,8 @@ class DeviceProcess:
                 self.words.append(line)
                 learnt = re.search(r" learnt +label=.* example=(\d+) ", line)
                 if learnt or re.search(r" undone +examples=", line):
-                    self.said.append(int(learnt[1]) if learnt else None)
+                    group = re.search(r" group=(\w+)", line)
+                    self.said.append((group[1] if group else "", int(learnt[1]) if learnt else None))
                     self._learnt.set()
                 if fired := re.search(r" rule_fired +rule=(\w+) .*id=(\w+)", line):
                     if fired[1] == "lamp":
@@ -184,12 +198,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.power_cut", description=__doc__)
     parser.add_argument("--kills", type=int, default=500, metavar="N", help="processes killed (default: 500)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments (default: 1)")
+    parser.add_argument("--two-groups", action="store_true", help="two places, each with a state of its own")
     parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE", help="result, JSON")
     args = parser.parse_args()
     start = time.monotonic()
     kills: list[Kill] = []
     losses: list[str] = []
     asked = {"kills": args.kills, "seed": args.seed, "camera": CAMERA, "press_every_s": PRESS_EVERY_S}
+    asked["groups"] = 2 if args.two_groups else 1
     args.out.parent.mkdir(parents=True, exist_ok=True)
 
     def write() -> str:  # anew after each kill, so that a run that is cut short leaves what it has found
@@ -201,7 +217,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="edge-app-power-cut-") as folder:
         try:
-            for kill in cut(Path(folder), args.kills, args.seed):
+            for kill in cut(Path(folder), args.kills, args.seed, two_groups=args.two_groups):
                 kills.append(kill)
                 write()
                 sys.stderr.write(f"\r{len(kills)} of {args.kills}: {kill}".ljust(150))
@@ -214,34 +230,42 @@ def main() -> int:
     return 1 if losses or len(kills) < args.kills else 0
 
 
-def cut(folder: Path, kills: int, seed: int) -> Iterator[Kill]:
+def cut(folder: Path, kills: int, seed: int, *, two_groups: bool = False) -> Iterator[Kill]:
     """Kill so many processes, one after another, in state folders under `folder`; yield each. Raises Loss."""
     random = np.random.default_rng(seed)
-    stored: list[int] = []
-    visits: dict[int, StoredVisit] = {}
+    stored: dict[str, list[int]] = {}
+    visits: dict[str, dict[int, StoredVisit]] = {}
     waiting: dict[str, bytes] = {}
     receiver = Receiver(seed)
     receiver.failing = FAILING
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
     config = folder / "config.toml"
-    config.write_text(CONFIG.format(port=receiver.server_port))
+    config.write_text(CONFIG.format(port=receiver.server_port) + PLACES * two_groups)
     for number in range(kills):
         state = folder / f"state-{number // A_FOLDER}"
+        groups = {"gate": state, "shelf": state / "groups" / "shelf"} if two_groups else {"": state}
         if not state.exists():
-            stored, visits, waiting = fill(state, int(random.integers(1 << 30))), {}, {}
+            stored = {group: fill(one, int(random.integers(1 << 30))) for group, one in groups.items()}
+            visits, waiting = {group: {} for group in groups}, {}
         device = DeviceProcess(state, config)
         try:
             phase, after_s = kill_sometime(device, random)
         finally:
             device.kill()
-        expected, in_flight = check_acknowledged(state, stored, device.said)
-        check_network(state)
-        before, visits = len(visits), check_history(state, visits)
-        stored = expected
+        more, started = 0, list[str]()
+        for group, one in groups.items():
+            said = [number for told, number in device.said if told == group]
+            stored[group], unsaid = check_acknowledged(one, stored[group], said)
+            started.append(unsaid)
+            check_network(one)
+            before = len(visits[group])
+            visits[group] = check_history(one, visits[group])
+            more += len(visits[group]) - before
+        in_flight = next((one for one in started if one != "nothing"), "nothing")
         due = {one for one, at in device.fired.items() if device.killed_at - at > QUEUED_S}
         waiting = check_queue(state, waiting, due, receiver)
-        learnt = sum(said is not None for said in device.said)
-        undone, fired, more = len(device.said) - learnt, len(device.fired), len(visits) - before
+        learnt = sum(number is not None for _, number in device.said)
+        undone, fired = len(device.said) - learnt, len(device.fired)
         taught = phase, round(after_s, 4), learnt, undone, in_flight
         yield Kill(*taught, more, fired, device.switched, len(due), len(waiting))
     receiver.shutdown()

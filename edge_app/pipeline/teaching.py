@@ -72,6 +72,8 @@ class Teacher:
         `wall` returns nanoseconds since 1970.
         """
         self.name, self._group = name, group
+        # the log names the group where there are several places
+        self._told = {"group": group} if len(recent) > 1 else {}
         self._commands, self._learner = commands, learner
         self._preprocess, self._encoder = preprocess, encoder
         self._recent = recent
@@ -189,6 +191,8 @@ class Teacher:
                 before=before,
                 source=source,
                 frame=shown.sequence,
+                **({"place": place} if self._told else {}),
+                **self._told,
                 **fields,
                 ms=(self._clock.monotonic_ns() - asked_ns) / 1e6,
             )
@@ -231,7 +235,7 @@ class Teacher:
 
     def _corrected(self, kind: str, action: Action, source: str, /, **fields: object) -> Corrected:
         self._lights.blink("undone")
-        self._report(logging.INFO, kind, examples=len(action.changes), source=source, **fields)
+        self._report(logging.INFO, kind, examples=len(action.changes), source=source, **self._told, **fields)
         return self._announce(kind, action, source)
 
     def _announce(self, kind: str, action: Action, source: str) -> Corrected:
