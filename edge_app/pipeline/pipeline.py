@@ -290,9 +290,9 @@ class Pipeline:
         return prepare, encode, decide
 
     @staticmethod
-    def _named(stage: str, name: str, all_names: Mapping[str, object]) -> str:
-        """Return the name of a stage; where there are several of it, with what it works for."""
-        return stage if len(all_names) == 1 else f"{stage} {name}"
+    def _named(stage: str, group: str, groups: Mapping[str, object]) -> str:
+        """Return the name of a stage; where there is one for each group, with the name of its group."""
+        return stage if len(groups) == 1 else f"{stage} {group}"
 
     @property
     def first(self) -> Place:
