@@ -8,8 +8,8 @@ from virtual_device import GUEST, REPOSITORY, image, kernel, packages, wheels
 from virtual_device.layers import Cache
 from virtual_device.machine import Disk, Qemu
 
-STATE_SIZE = "48M"
-"""Of the disk that the state is on: small, so that it is soon full, and soon copied."""
+STATE_SIZE = "160M"
+"""Of the disk that the state is on: small, so that it is soon full, but the history leaves 64 MB free."""
 
 
 class Device(NamedTuple):

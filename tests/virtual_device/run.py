@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -76,11 +75,13 @@ class Run:
         stored = self._suspend(device.disks(material), memory, device)
         if stored is None:
             return
-        lives = [self._life(number, device, material, memory, stored) for number in range(self._cuts)]
+        visits = stored.pop("visits")
+        lives = [self._life(number, device, material, memory, stored["examples"]) for number in range(self._cuts)]
         (self._out / "cuts.json").write_text(json.dumps({"seed": self._seed, "cuts": lives}, indent=1) + "\n")
         last = self._copy(self._scratch / f"cut{self._cuts - 1}.img", "last.img")
         disks = [Disk(f"cut{number}", self._scratch / f"cut{number}.img") for number in range(self._cuts)]
-        material = self._material("aftermath", {"cuts.json": json.dumps(lives)})
+        told = {"visits": visits, "cuts": lives}
+        material = self._material("aftermath", {"cuts.json": json.dumps(told)})
         self._boot("aftermath", device._replace(state=last).disks(material, *disks))
 
     def _life(self, number: int, device: Device, material: Path, memory: Path, stored: list[Any]) -> dict[str, Any]:
@@ -88,20 +89,20 @@ class Run:
         state = Disk("state", self._copy(device.state, f"cut{number}.img"), "logged")
         disks = [Disk("root", device.root, "scratch"), Disk("material", material, "read"), state]
         life = self._cut(number, disks, memory, stored)
-        shutil.copyfile(device.state, state.path)
+        self._copy(device.state, state.path.name)
         cut = replay(state.log, state.path, self._chance)
         state.log.unlink()
         told = f"{len(life['taught'])} acknowledged in {life['life_s']} s"
         self._tell(f"cut {number}: {told}; {cut.lost} unflushed writes lost, {cut.kept} kept")
         return {**life, **cut._asdict()}
 
-    def _suspend(self, disks: list[Disk], memory: Path, device: Device) -> list[list[Any]] | None:
-        """Boot until the service is ready, and put the memory into a file; return what is stored then."""
+    def _suspend(self, disks: list[Disk], memory: Path, device: Device) -> dict[str, list[Any]] | None:
+        """Boot until the service is ready, and put the memory into a file; return the examples and visits stored."""
         with Machine(device.qemu, device.kernel, disks, "cuts", self._scratch / "cuts") as machine:
             for event in machine.events():
                 if event["event"] == "ready to cut":
                     machine.suspend(memory)
-                    return list(event["stored"])
+                    return {"examples": event["stored"], "visits": event["visits"]}
                 self._note("cuts", event)
         self._report.outcomes.append(Outcome("cuts", "power cuts", "a device to cut", 0.0, why="it did not get ready"))
         return None

@@ -10,11 +10,14 @@ from bench import APP, GUEST, PYTHON, STATE, Bench, require, run
 from scenario import Figures, Scenario
 
 FOUND = Path("/mnt")
+TOLD = Path("/opt/material/cuts.json")
+"""The visits that were stored before the cuts, and what each life acknowledged."""
 
 
 def sound(bench: Bench) -> Figures:
     """Compare what is on each disk with what was acknowledged before its cut."""
-    cuts = json.loads(Path("/opt/material/cuts.json").read_text())
+    told = json.loads(TOLD.read_text())
+    cuts, visits = told["cuts"], told["visits"]
     folders = [FOUND / f"cut{number}" for number in range(len(cuts))]
     for number, folder in enumerate(folders):
         device = f"/dev/disk/by-id/virtio-cut{number}"
@@ -28,17 +31,22 @@ def sound(bench: Bench) -> Figures:
     require(len(opened) == len(cuts), f"every state can be opened: {said[-3000:]}")
     wrong: list[str] = []
     for number, (folder, cut, state) in enumerate(zip(folders, cuts, opened, strict=True)):
-        wrong += [f"cut {number}: {reason}" for reason in _amiss(folder, cut["acknowledged"], state)]
+        wrong += [f"cut {number}: {reason}" for reason in _amiss(folder, cut["acknowledged"], visits, state)]
         run("umount", str(folder))
     require(not wrong, "; ".join(wrong))
-    return {"cuts": len(cuts), "acknowledged": [len(cut["taught"]) for cut in cuts]}
+    more = [len(state["visits"]) - len(visits) for state in opened]
+    return {"cuts": len(cuts), "acknowledged": [len(cut["taught"]) for cut in cuts], "new_visits": more}
 
 
-def _amiss(folder: Path, acknowledged: list[list[object]], state: dict[str, Any]) -> list[str]:
-    with closing(sqlite3.connect(folder / "examples.sqlite")) as db:
-        integrity = [row[0] for row in db.execute("PRAGMA integrity_check")]
+def _amiss(folder: Path, acknowledged: list[list[object]], visits: list[int], state: dict[str, Any]) -> list[str]:
+    wrong = []
+    for name in ("examples.sqlite", "history.sqlite"):
+        with closing(sqlite3.connect(folder / name)) as db:
+            integrity = [row[0] for row in db.execute("PRAGMA integrity_check")]
+        wrong += [] if integrity == ["ok"] else [f"{name} says {integrity}"]
+    wrong += [f"visit {known} was stored and is not there" for known in visits if known not in state["visits"]]
+    wrong += [f"visit {torn} is half written" for torn in state["torn_visits"]]
     stored = state["examples"]
-    wrong = [] if integrity == ["ok"] else [f"the database says {integrity}"]
     wrong += [f"example {known} was acknowledged and is not there" for known in acknowledged if known not in stored]
     beyond = len(stored) - len(acknowledged)
     wrong += [f"{beyond} examples more than were acknowledged"] if beyond > 1 else []  # one may be under way
@@ -49,7 +57,7 @@ def _amiss(folder: Path, acknowledged: list[list[object]], state: dict[str, Any]
 def starts(bench: Bench) -> Figures:
     """The device starts with the disk of the last cut."""
     bench.service.wait_ready()
-    cuts = json.loads(Path("/opt/material/cuts.json").read_text())
+    cuts = json.loads(TOLD.read_text())["cuts"]
     stored = [[example["id"], example["label"]] for example in bench.stored()]
     require(all(known in stored for known in cuts[-1]["acknowledged"]), "what was acknowledged is there")
     bench.tells_apart()
@@ -58,6 +66,6 @@ def starts(bench: Bench) -> Figures:
 
 
 SCENARIOS = (
-    Scenario("power cuts", "every acknowledged example is there; database and file system are sound", sound),
+    Scenario("power cuts", "every acknowledged example and stored visit is there; all is sound", sound),
     Scenario("after a cut", "the device starts with what the last cut left", starts),
 )

@@ -207,6 +207,12 @@ class Bench:
         found: list[dict[str, Any]] = json.loads(run(PYTHON, f"{GUEST}/peek.py", STATE, user="edge-app"))
         return found
 
+    def visits(self) -> list[dict[str, Any]]:
+        """Return the visits of the history, the oldest first; docs/history.md has their fields."""
+        said = run(APP, "history", "--state", STATE, "--json", "--limit", "0", user="edge-app")
+        found: list[dict[str, Any]] = json.loads(said)["visits"]
+        return sorted(found, key=lambda visit: visit["id"])
+
     def teach(self, button: str) -> re.Match[str]:
         """Press a class's button; return the journal's line once it is learnt."""
         mark = self.journal.mark()

@@ -14,7 +14,10 @@ def until_cut(bench: Bench) -> Figures:
     bench.service.wait_ready()
     stored = bench.stored()
     require(stored, "what was taught before is there")
-    bench.line.tell("ready to cut", stored=[[example["id"], example["label"]] for example in stored])
+    visits = [visit["id"] for visit in bench.visits()]
+    require(visits, "the history has visits")
+    stored = [[example["id"], example["label"]] for example in stored]
+    bench.line.tell("ready to cut", stored=stored, visits=visits)
     bench.line.hear()
     buttons = [("cup", RED), ("cat", CHECKERS)]
     refused = 0

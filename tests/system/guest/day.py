@@ -6,8 +6,23 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
-from bench import APP, CACHE, LIMIT_S, PYTHON, STATE, UNIT, Bench, require, require_flashes, rested, run, wait_until
+from bench import (
+    APP,
+    CACHE,
+    LIMIT_S,
+    PYTHON,
+    STATE,
+    UNIT,
+    Bench,
+    require,
+    require_flashes,
+    rested,
+    run,
+    uptime_s,
+    wait_until,
+)
 from scenario import Figures, Scenario
 
 from devices import CAMERA, CHECKERS, RED, Flashes
@@ -39,8 +54,8 @@ VISIT_S = 6.0
 """Time for some decisions of an emulated processor: until a visit begins or ends."""
 FLICKERS = 3
 PAGE = "http://127.0.0.1:8765"
-TAUGHT = Path("/root/taught.json")
-"""The examples stored at the end of the day, for the days after."""
+TAUGHT, SEEN = Path("/root/taught.json"), Path("/root/seen.json")
+"""The examples and the visits stored at the end of the day, for the days after."""
 STOP_S = 10.0
 """TimeoutStopSec of the unit: systemd would kill what takes longer."""
 
@@ -241,7 +256,18 @@ def stop(bench: Bench) -> Figures:
     stored = bench.stored()
     require(len(stored) == len(before) + 1, "what was pressed before the stop is learnt")
     TAUGHT.write_text(json.dumps(stored))
-    return {"stop_s": round(seconds, 1)}
+    visits = bench.visits()
+    labels = {visit["label"] for visit in visits if not visit["open"] and visit["picture"]}
+    require({"cup", "cat"} <= labels, f"the history has visits of both classes, with pictures: {visits}")
+    require(in_order(visits), f"visits are in their order, though the clock was set meanwhile: {visits}")
+    SEEN.write_text(json.dumps(visits))
+    return {"stop_s": round(seconds, 1), "visits": len(visits)}
+
+
+def in_order(visits: list[dict[str, Any]]) -> bool:
+    """Return whether the times of visits of one run, the oldest first, rise, and none lasted longer than the run."""
+    begins = [visit["begin_ms"] for visit in visits]
+    return begins == sorted(begins) and all(0 <= visit["seconds"] <= uptime_s() for visit in visits)
 
 
 SCENARIOS = (
@@ -254,5 +280,5 @@ SCENARIOS = (
     Scenario("undo", "undo by button", undo),
     Scenario("page", "the page answers on loopback, and refuses without a token", page),
     Scenario("clock", "the clock set back and forward by years: nothing breaks", clock),
-    Scenario("stop", "SIGTERM stops in time, with the state saved", stop, needed=True),
+    Scenario("stop", "SIGTERM stops in time, with state and history saved", stop, needed=True),
 )

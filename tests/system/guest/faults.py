@@ -8,8 +8,8 @@ import signal
 import time
 from pathlib import Path
 
-from bench import CACHE, PYTHON, STATE, UNIT, Bench, require, require_flashes, run, wait_until
-from day import TAUGHT, VISIT_S
+from bench import CACHE, PYTHON, STATE, UNIT, Bench, require, require_flashes, run, uptime_s, wait_until
+from day import SEEN, TAUGHT, VISIT_S, in_order
 from sandbox import sandbox
 from scenario import Figures, Scenario
 
@@ -20,6 +20,9 @@ WATCHDOG_S, ABORT_S, RESTART_S = 30.0, 10.0, 5.0
 FAILED = 6
 """Flashes of the status light."""
 FILLER = Path(STATE) / "filler"
+HISTORY_STOPS = 64 << 20
+"""Free space below which no visits are stored; docs/history.md."""
+DAY_S = 86_400
 
 
 def reboot(bench: Bench) -> Figures:
@@ -28,6 +31,8 @@ def reboot(bench: Bench) -> Figures:
     require(bench.service.restarts == 0, "the service came up with the machine, at the first attempt")
     ready_s = int(bench.service.get("ActiveEnterTimestampMonotonic")) / 1e6
     require(bench.stored() == json.loads(TAUGHT.read_text()), "what was taught is there")
+    seen = json.loads(SEEN.read_text())
+    require(bench.visits()[: len(seen)] == seen, "the visits of the day before are there")
     bench.tells_apart()
     return {"kernel_to_ready_s": round(ready_s, 1), "ready_s": round(bench.service.seconds(), 1)}
 
@@ -91,10 +96,15 @@ def frozen(bench: Bench) -> Figures:
 
 def disk_full(bench: Bench) -> Figures:
     """Fill the disk that the state is on, teach, and make room again."""
-    before, restarts = bench.stored(), bench.service.restarts
-    _fill()
+    restarts, seen, start = bench.service.restarts, bench.visits(), bench.journal.mark()
     try:
+        _leave_free(HISTORY_STOPS // 2)
         bench.look_at(CHECKERS)
+        why = bench.journal.wait("history_stopped reason=.* MB free.*", start).group(0)
+        wait_until(lambda: "history stopped" in bench.service.get("StatusText"), "the status text says it")
+        bench.teach("cat")
+        before = bench.stored()
+        _fill()
         mark = bench.journal.mark()
         with Flashes(bench.lines) as flashes:
             bench.lines.press("cat")
@@ -109,13 +119,25 @@ def disk_full(bench: Bench) -> Figures:
     bench.look_at(CHECKERS)
     bench.teach("cat")
     require(len(bench.stored()) == len(before) + 1, "with room again, teaching goes on")
+    bench.journal.wait("history_resumed", start)
+    visits = bench.visits()
+    require(visits[: len(seen) - 1] == seen[:-1], "the visits from before are unchanged")
+    require(len(visits) > len(seen), "the history goes on, with the visits that waited")
     require(bench.service.restarts == restarts, "the service went on")
-    return {"flashes": flashes.count, "message": said[said.index("reason=") :][:160]}
+    return {"flashes": flashes.count, "message": said[said.index("reason=") :][:160], "history": why[:160]}
+
+
+def _leave_free(size: int) -> None:
+    """Fill the disk but for some bytes."""
+    disk = os.statvfs(STATE)
+    with FILLER.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - size)
 
 
 def _fill() -> None:
+    """Fill the rest of the disk."""
     size = 1 << 20
-    with FILLER.open("wb", buffering=0) as file:
+    with FILLER.open("ab", buffering=0) as file:
         while size >= 1024:
             try:
                 while file.write(bytes(size)) == size:
@@ -190,6 +212,37 @@ def contracts(bench: Bench) -> Figures:
     return {"tests": int(found.group(1)) if found else 0}
 
 
+def history_clock(bench: Bench) -> Figures:
+    """Set the clock back by a day, see something, and set it right again."""
+    before = bench.visits()
+    mark, start, now = bench.journal.mark(), time.monotonic(), time.time()
+    run_s = uptime_s() - int(bench.service.get("ExecMainStartTimestampMonotonic")) / 1e6
+    earlier = sum(visit["begin_ms"] / 1000 < now - run_s for visit in before)
+    try:
+        run("date", "-s", f"@{now - DAY_S:.3f}")
+        bench.camera.show(RED)
+        bench.journal.wait(r"history_clock jump_s=-86\d{3}", mark)
+        during = bench.visits()
+    finally:
+        run("date", "-s", f"@{now + time.monotonic() - start:.3f}")
+    bench.camera.show(CHECKERS)
+    bench.journal.wait(r"history_clock jump_s=86\d{3}", mark)
+    time.sleep(VISIT_S)
+    bench.camera.show(RED)
+    after = bench.visits()
+    require(during[:earlier] == after[:earlier] == before[:earlier], "the visits of earlier runs do not change")
+    last = before[-2]  # the last one may still go on
+    for found, shift_s, clock in ((during, -DAY_S, "doubtful"), (after, 0, "unchecked")):
+        same = found[before.index(last)]
+        require(same["seconds"] == last["seconds"], f"it lasted as long as before: {last} {same}")
+        off_s = (same["begin_ms"] - last["begin_ms"]) / 1000 - shift_s
+        require(abs(off_s) < 2, f"the visit follows the clock: {last} {same}")
+        require(found[-1]["clock"] == clock, f"how sure the time is: {found[-1]}, expected {clock}")
+        require(in_order(found[earlier:]), f"the visits of this run are in their order: {found[earlier:]}")
+    require([one["id"] for one in after[: len(before)]] == [one["id"] for one in before], "no visit is lost")
+    return {"visits": len(after), "clock": f"{during[-1]['clock']}, then {after[-1]['clock']}"}
+
+
 def output(bench: Bench) -> Figures:
     """Kill the service while an output is on."""
     bench.look_at(RED)
@@ -217,7 +270,8 @@ SCENARIOS = (
     Scenario("lines", "the GPIO chip removed: reported; it recovers", lines),
     Scenario("output", "kill -9 while an output is on: the line is released, and off after the restart", output),
     Scenario("frozen", "the process stopped by SIGSTOP: the watchdog restarts it in time", frozen),
-    Scenario("disk full", "teaching is refused, lights and log say so, decisions go on", disk_full),
+    Scenario("disk full", "the history stops first, teaching last; lights, status and log say so", disk_full),
+    Scenario("history clock", "the clock set back by a day: visits and durations stay, doubt is told", history_clock),
     Scenario("memory", "the memory limit hit: restarted with nothing lost", memory),
     Scenario("sandbox", "the unit denies what it claims to", sandbox),
     Scenario("cold start", "started without numba's cache, and with it", cold),

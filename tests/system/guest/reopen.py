@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_app.datasets.pictures import decode_thumbnail
+from edge_app.history.store import HistoryStore
 from edge_app.learner import Learner
 from edge_app.learner.manifest import find_manifest
-from edge_app.storage.folder import DATABASE, database_path
+from edge_app.storage.folder import DATABASE, database_path, history_path
 from edge_app.storage.store import Store
 
 
@@ -31,7 +33,15 @@ def main() -> None:
                 same = all(_decided(learner, embedding) == _decided(anew, embedding) for embedding in embeddings)
             examples = [[example.id, example.label] for example in learner.examples()]
         found = {"folder": str(folder), "examples": examples, "as_replayed": same, "notices": notices}
+        with HistoryStore.open(history_path(folder)) as history:
+            visits = list(history.visits())
+            found["visits"] = [one.id for one in visits]
+            found["torn_visits"] = [one.id for one in visits if one.picture and not _whole(history, one.id)]
         print("STATE", json.dumps(found), flush=True)
+
+
+def _whole(history: HistoryStore, visit: int) -> bool:
+    return bool(decode_thumbnail(history.picture(visit) or b"").size) and bool(history.embedding(visit))
 
 
 def _decided(learner: Learner, embedding: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> tuple[object, ...]:
