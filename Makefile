@@ -109,7 +109,7 @@ bench-peers:  ## environments for what `make bench` can measure beside edge-app:
 soak: $(VENV)/.has-dev  ## two hours of the live device at full rate: memory, rate, age of frames; keeps result and figure
 	$(BIN)/python -m benchmarks.soak --hours 2
 
-power-cut: $(VENV)/.has-dev  ## kill -9 the live device 500 times while it is taught: is anything lost? (half an hour)
+power-cut: $(VENV)/.has-dev  ## kill -9 the live device 500 times while it is taught, records and sends: is anything lost? (half an hour)
 	$(BIN)/python -m benchmarks.power_cut --kills 500
 
 results: $(VENV)/.has-dev  ## every accuracy row and protocol beside all baselines: docs/results.md (needs DATA; half an hour)
