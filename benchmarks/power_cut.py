@@ -91,6 +91,8 @@ NAMES = ("disc", "square", "ring", "cross")
 PRESS_EVERY_S = 0.04
 LAST_PRESS_S = 12.0
 UNDO_EVERY = 6
+BURST, PAUSE_S = 25, 1.5
+"""After so many presses there are none for a while: a label holds, and a visit begins."""
 A_FOLDER = 25
 """Kills of one state folder, before the next one is made."""
 STORED_FIRST = 450
@@ -189,7 +191,7 @@ def buttons() -> str:
     times: dict[str, list[str]] = {name: [] for name in (*NAMES, "undo")}
     for number in range(int(LAST_PRESS_S / PRESS_EVERY_S)):
         name = "undo" if number % UNDO_EVERY == UNDO_EVERY - 1 else NAMES[number % len(NAMES)]
-        times[name].append(f"{PRESS_EVERY_S * (number + 1):.2f}")
+        times[name].append(f"{PRESS_EVERY_S * (number + 1) + PAUSE_S * (number // BURST):.2f}")
     return "sim:" + ",".join(f"{name}@{'+'.join(moments)}" for name, moments in times.items())
 
 
@@ -204,7 +206,7 @@ def main() -> int:
     start = time.monotonic()
     kills: list[Kill] = []
     losses: list[str] = []
-    asked = {"kills": args.kills, "seed": args.seed, "camera": CAMERA, "press_every_s": PRESS_EVERY_S}
+    asked = {"kills": args.kills, "seed": args.seed, "camera": CAMERA, "press_every_s": PRESS_EVERY_S, "burst": BURST}
     asked["groups"] = 2 if args.two_groups else 1
     args.out.parent.mkdir(parents=True, exist_ok=True)
 
