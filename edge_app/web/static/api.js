@@ -37,10 +37,19 @@
  *   example: number | null}} Visit
  * @typedef {{label: string | null, unknown: boolean | null, place: string | null, unsure: boolean | null,
  *   from_ms: number | null, before_ms: number | null}} VisitFilter
+ * @typedef {{name: string, camera: string, group: string, region: number[], rotation: number, mirror: boolean,
+ *   max_fps: number}} PlaceValues `region`: x, y, width, height as fractions of the camera's picture
+ * @typedef {PlaceValues & {label: string | null, confidence: number, classes: number}} PlaceState
+ * @typedef {{places: PlaceState[], cameras: {name: string, width: number | null, height: number | null}[],
+ *   groups: string[], restarting: boolean}} PlaceStates
  * @typedef {{begin_ms: number, label: string | null, visits: number, seconds: number}} VisitCount
  */
 
-const BASE = new URL("api/v1/", document.baseURI);
+/** Name of the place that the page is about; null: the first one. */
+export const PLACE = new URLSearchParams(location.search).get("place");
+const ROOT = new URL("api/v1/", document.baseURI);
+/** Below it are the operations of that place. */
+const BASE = PLACE ? new URL(`places/${encodeURIComponent(PLACE)}/`, ROOT) : ROOT;
 const PATIENCE_MS = 20_000;
 const SENDING_MS = 120_000;
 const READING_MS = 3_600_000;
@@ -77,11 +86,12 @@ export function may(role, needed) {
 }
 
 /**
- * @param {string} path below /api/v1/
+ * @param {string} path
  * @param {Record<string, string | number | boolean | string[] | null>} [query] null values are left out
+ * @param {URL} [base] what the path is below: the place's operations, or the device's
  */
-export function address(path, query = {}) {
-  const url = new URL(path, BASE);
+export function address(path, query = {}, base = BASE) {
+  const url = new URL(path, base);
   for (const [name, value] of Object.entries(query)) {
     for (const one of Array.isArray(value) ? value : [value])
       if (one !== null) url.searchParams.append(name, String(one));
@@ -121,11 +131,11 @@ function errorFrom(response, text) {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{query?: Record<string, any>, body?: any, file?: Blob, key?: string, patience?: number}} [options] `file` is
- *   sent as it is; `patience` in ms
+ * @param {{query?: Record<string, any>, body?: any, file?: Blob, key?: string, patience?: number, base?: URL}} [options]
+ *   `file` is sent as it is; `patience` in ms; `base` as for `address`
  * @returns {Promise<any>}
  */
-async function call(method, path, { query, body, file, key, patience = PATIENCE_MS } = {}) {
+async function call(method, path, { query, body, file, key, patience = PATIENCE_MS, base } = {}) {
   /** @type {Record<string, string>} */
   const headers = {};
   if (method !== "GET") headers["X-Edge-App"] = "1"; // pages of other sites cannot send it
@@ -134,7 +144,7 @@ async function call(method, path, { query, body, file, key, patience = PATIENCE_
   if (key) headers["Idempotency-Key"] = key;
   let response, text;
   try {
-    response = await fetch(address(path, query), {
+    response = await fetch(address(path, query, base), {
       method,
       headers,
       body: body === undefined ? file : JSON.stringify(body),
@@ -214,6 +224,21 @@ export const getStrictness = () => call("GET", "strictness");
 
 /** @param {number} strictness 0..1 @returns {Promise<Strictness>} */
 export const setStrictness = (strictness) => call("PUT", "strictness", { body: { strictness } });
+
+/** @returns {Promise<PlaceStates>} */
+export const getPlaces = () => call("GET", "places", { base: ROOT });
+
+/** @param {PlaceValues[]} places all of them @returns {Promise<PlaceStates>} */
+export const setPlaces = (places) => call("PUT", "places", { body: { places }, base: ROOT });
+
+/** Fetch the newest frame of a camera, whole. @param {string} camera */
+export async function getCameraPicture(camera) {
+  const path = `cameras/${encodeURIComponent(camera)}/picture.jpg`;
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const response = await fetch(address(path, { max_side: 640 }, ROOT), { cache: "no-store", signal });
+  if (!response.ok) throw errorFrom(response, await response.text());
+  return response.blob();
+}
 
 /** @returns {Promise<RuleStates>} */
 export const getRules = () => call("GET", "rules");

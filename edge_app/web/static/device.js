@@ -89,7 +89,7 @@ export class Connection {
     this.#seen();
   }
 
-  /** Keep the state current; never returns. */
+  /** Keep the state current; returns only when another page is loaded. */
   async run() {
     for (let attempt = 0; ;) {
       let wait = LOOK_EVERY_MS;
@@ -103,6 +103,8 @@ export class Connection {
           await this.#askToken();
           continue;
         }
+        // the place was removed or has another name: the page of the first one
+        if (error instanceof api.ApiError && error.code === "unknown_place") return location.replace(location.pathname);
         this.#device.tell("connection", /** @type {Error} */ (error).message);
         wait = error instanceof api.ApiError && error.retryAfter ? error.retryAfter * 1000 : backOff(attempt++);
       }

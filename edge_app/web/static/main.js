@@ -10,6 +10,7 @@ import { Gallery } from "./gallery.js";
 import { DecisionView, LivePicture, showVitals } from "./live.js";
 import { Announcer, Toast } from "./messages.js";
 import { HeatMapView } from "./heatmap.js";
+import { PlacesView } from "./places.js";
 import { RulesView } from "./rules.js";
 import { History } from "./history.js";
 import { Columns } from "./spikes.js";
@@ -43,6 +44,7 @@ new AskView(device, toast);
 new Upload(device, toast, () => gallery.label);
 new HeatMapView(device, picture);
 new StrictnessView(device, toast);
+new PlacesView(device, toast);
 new RulesView(device, toast);
 
 let paused = false;
