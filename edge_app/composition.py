@@ -123,7 +123,6 @@ def open_device(
     Places that were set on the page or over the API replace those of `configured`. `own`: the device is part of
     another program, which is its client. Raises EdgeAppError.
     """
-    from edge_app.kernel_cache import compilation_reported
     from edge_app.learner.manifest import find_manifest
 
     folder = _state_folder(configured)
@@ -131,12 +130,8 @@ def open_device(
     folders = _group_folders(config, folder)
     # without a name the state's own: a device keeps its encoder when the default changes
     manifest = find_manifest(_taught_first(folders), config.encoder.model or None)
-    startup.say("loading the state")
-    with compilation_reported(lambda count: startup.say(f"compiling kernels: {count}")):
-        # first, so that the stack closes them last: stages may teach until they have stopped
-        learners = {name: _open_learner(stack, config, one, manifest, startup) for name, one in folders.items()}
-        startup.say("loading the encoder")
-        encoder = _open_encoder(stack, config, manifest, learners)
+    # first, so that the stack closes them last: stages may teach until they have stopped
+    learners, encoder = _load(stack, config, folders, manifest, startup)
     startup.say("opening cameras, buttons, lights and outputs")
     hub = Hub()
     hub.listen(listener)
@@ -154,6 +149,19 @@ def open_device(
             controls[name].rules = rules
     places = _make_places(configured, config, pipeline, controls, clock) if controls else None
     return OpenedDevice(pipeline, learners, controls, list(recorders.values()), config, rules, places)
+
+
+def _load(
+    stack: ExitStack, config: Config, folders: Mapping[str, Path], manifest: "ModelManifest", startup: Startup
+) -> "tuple[dict[str, Learner], TFLiteEncoder]":
+    """Load what each group has learnt, and then the encoder."""
+    from edge_app.kernel_cache import compilation_reported
+
+    startup.say("loading the state")
+    with compilation_reported(lambda count: startup.say(f"compiling kernels: {count}")):
+        learners = {name: _open_learner(stack, config, one, manifest, startup) for name, one in folders.items()}
+        startup.say("loading the encoder")
+        return learners, _open_encoder(stack, config, manifest, learners)
 
 
 def _make_places(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge_app.control.errors import FrameGone
-from edge_app.control.pictures import KEEP_AT_MOST, Pictures, to_jpeg
+from edge_app.control.pictures import KEEP_AT_MOST, Pictures, scaled, to_jpeg
 from edge_app.datasets.pictures import decode_image
 from edge_app.devices.ports import NS_PER_S
 from edge_app.encoder.preprocess import Preprocessor
@@ -97,3 +97,29 @@ def test_jpeg_keeps_the_colours() -> None:
     image = np.zeros((32, 48, 3), np.uint8)
     image[..., 0] = 200
     assert decode_image(to_jpeg(image))[5, 5].tolist() == pytest.approx([200, 0, 0], abs=6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "expected"),
+    [
+        ((48, 64), 320, (48, 64)),
+        ((480, 640), 320, (240, 320)),
+        ((640, 480), 320, (320, 240)),
+        ((1, 2000), 320, (1, 320)),
+    ],
+)
+def test_a_whole_picture_is_scaled_down_and_never_up(
+    shape: tuple[int, int], side: int, expected: tuple[int, int]
+) -> None:
+    image = np.full((*shape, 3), 7, np.uint8)
+    assert scaled(image, side).shape == (*expected, 3)
+    assert (scaled(image, side) == 7).all()
+
+
+def test_the_size_is_that_of_a_frame_that_is_there_now() -> None:
+    rig = Rig()
+    assert rig.pictures.size is None
+    rig.show("red", 1)
+    assert rig.pictures.size == (32, 32)
+    rig.clock.advance(3)
+    assert rig.pictures.size is None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge_app.config import Config, StateConfig
+from edge_app.config import Config, PlaceConfig, StateConfig
 from edge_app.datasets.pictures import decode_image
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import NS_PER_S
@@ -136,6 +136,18 @@ def test_values_are_checked_as_those_of_the_configuration(
     assert (status, error["field"]) == (422, "places")  # type: ignore[index]
     assert message in error["message"]  # type: ignore[index]
     assert not (tmp_path / "places.json").exists()
+
+
+def test_places_of_the_configuration_that_are_read_again_count_from_then_on(served: Served, tmp_path: Path) -> None:
+    """After a reload: what is set holds until those places are changed, and not until those of before are."""
+    served.device.places.restart = lambda: None
+    state = StateConfig(folder=str(tmp_path))
+    again = Config(state=state, places=(PlaceConfig(name="yard"),))
+    served.device.places.configured_anew(again)
+    assert put(served, WHOLE, GATE)[0] == 200
+    found = places_in_use(again, Reports()).places_in_use()
+    assert [place.name for place in found] == ["camera", "gate"]
+    assert kept(tmp_path) == ["camera"], "those of before"
 
 
 def test_a_group_of_another_encoder_is_refused(served: Served, tmp_path: Path) -> None:
