@@ -17,9 +17,8 @@ from zipfile import ZipFile
 from edge_app import __version__
 from release import REPOSITORY, deb, sbom
 from release.sources import build_sdist, build_wheel
-from release.wheels import TARGETS, download, unpack
+from release.wheels import TARGETS, TESTS, download, unpack
 
-TESTS = re.compile(r"(^|/)tests?/|(^|/)(test_[^/]*|conftest)\.py$")
 CACHE = REPOSITORY / ".cache" / "release"
 
 
@@ -33,11 +32,14 @@ def release(out: Path, *, packages: bool, image: bool) -> list[Path]:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     built = [_timed("sdist", lambda: build_sdist(out)), _timed("wheel", lambda: build_wheel(out))]
+    for path in built:
+        check_contents(path)
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *built], check=True)
     if packages:
         for target in TARGETS:
             name = f"Debian {target.release}, {target.architecture}"
             built.append(_timed(name, lambda target=target: deb.build(target, out, CACHE, built[1])))
+            check_contents(built[-1])
             lint(built[-1])
     if image:
         from release.image import SUITE, build_image, own_architecture
@@ -46,8 +48,6 @@ def release(out: Path, *, packages: bool, image: bool) -> list[Path]:
         package = out / deb.file_name(target, deb.debian_version(target))
         built.append(_timed("image", lambda: build_image(out, package)))
     built.append(write_sbom(out, built[1]))
-    for path in built:
-        check_contents(path)
     write_sums(out, built)
     return built
 

@@ -19,7 +19,9 @@ EXTRAS = ("gpio", "heic", "mqtt", "web")
 """Extras that packages and image have."""
 MANYLINUX = ("manylinux2014", "manylinux_2_17", "manylinux_2_27", "manylinux_2_28", "manylinux_2_34")
 """Debian 12 has glibc 2.36."""
-LEFT_OUT = re.compile(r"(^|/)tests?/|\.data/(scripts|data)/|/__pycache__/")
+TESTS = re.compile(r"(^|/)tests?/|(^|/)(test_[^/]*|conftest)\.py$")
+"""Files of tests."""
+LEFT_OUT = re.compile(rf"{TESTS.pattern}|\.data/(scripts|data)/|/__pycache__/")
 """Files of wheels that are not unpacked."""
 
 
@@ -85,7 +87,9 @@ def unpack(wheels: list[Path], site: Path) -> None:
                 target.write_bytes(archive.read(name))
                 if name.endswith(".dist-info/RECORD"):
                     lines = target.read_text(encoding="utf-8").splitlines(keepends=True)
-                    target.write_text("".join(line for line in lines if not LEFT_OUT.search(line)), encoding="utf-8")
+                    # a line is PATH,SUM,SIZE
+                    kept_lines = [line for line in lines if not LEFT_OUT.search(line.rsplit(",", 2)[0].strip('"'))]
+                    target.write_text("".join(kept_lines), encoding="utf-8")
 
 
 def _pin(wheel: Path) -> str:

@@ -50,6 +50,24 @@ def test_files_of_tests_are_found(tmp_path: Path) -> None:
         check_contents(path)
 
 
+def test_files_of_tests_are_not_unpacked_and_not_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "a-1-py3-none-any.whl"
+    record = (
+        "a/__init__.py,sha256=x,0\na/conftest.py,sha256=x,0\na/tests/test_a.py,sha256=x,0\na-1.dist-info/RECORD,,\n"
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a/__init__.py", "a/conftest.py", "a/tests/test_a.py"):
+            archive.writestr(name, "")
+        archive.writestr("a-1.dist-info/RECORD", record)
+    unpack([path], tmp_path / "site")
+    found = [file.name for file in sorted((tmp_path / "site").rglob("*")) if file.is_file()]
+    assert found == ["__init__.py", "RECORD"]
+    assert (tmp_path / "site/a-1.dist-info/RECORD").read_text().splitlines() == [
+        "a/__init__.py,sha256=x,0",
+        "a-1.dist-info/RECORD,,",
+    ]
+
+
 @pytest.mark.slow
 def test_the_wheel_and_the_sdist_hold_no_tests_and_are_the_same_bytes_twice(wheel: Path, tmp_path: Path) -> None:
     sdist = build_sdist(tmp_path / "one")
