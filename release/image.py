@@ -3,11 +3,15 @@
 `python -m release.image PACKAGE.deb OUT` builds it from a Debian 12 package for this processor.
 """
 
+import hashlib
+import io
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -78,8 +82,28 @@ def build_image(out: Path, package: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix="edge-app-image-", dir=out) as folder:
         builder = Builder(Path(folder))
         base = builder.base(base_archive(Path(folder) / "base.tar"))
-        builder.run("push", "--quiet", builder.image(package, base), f"docker-archive:{target}:edge-app:{__version__}")
+        pushed = Path(folder) / "pushed.tar"
+        builder.run("push", "--quiet", builder.image(package, base), f"docker-archive:{pushed}:edge-app:{__version__}")
+        write_archive(pushed, target)
     return target
+
+
+def write_archive(pushed: Path, target: Path) -> None:
+    """Write an archive of buildah's anew, without the random names of the containers that it built in."""
+    with tarfile.open(pushed) as source, tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
+        (manifest,) = json.load(source.extractfile("manifest.json"))  # type: ignore[arg-type]
+        settings = json.load(source.extractfile(manifest["Config"]))  # type: ignore[arg-type]
+        for name in ("container", "container_config", "parent"):
+            settings.pop(name, None)
+        settings["config"]["Hostname"] = ""
+        content = json.dumps(settings, sort_keys=True).encode()
+        manifest["Config"] = f"{hashlib.sha256(content).hexdigest()}.json"
+        for layer in manifest["Layers"]:
+            archive.addfile(source.getmember(layer), source.extractfile(layer))
+        for name, data in ((manifest["Config"], content), ("manifest.json", json.dumps([manifest]).encode())):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
 
 
 if __name__ == "__main__":
