@@ -119,7 +119,8 @@ def _run_once(
         reason = _watch(device.pipeline, supervisor, signals, seconds, web, restart)
         stopping = {} if reason in (RESTORED, PLACED) else {"STOPPING": 1}
         notifier.send(**stopping, STATUS=f"stopping: {reason}")
-        device.learner.refuse_imports()  # the teacher would wait for the one that is being stored
+        for learner in device.learners.values():
+            learner.refuse_imports()  # the teacher would wait for the one that is being stored
         # before the stages: no request may wait for a teacher that has ended
         clients.close()
         status = _finish(stack, device, reason)

@@ -46,10 +46,10 @@ class DirectoryCamera(PacedCamera):
     def _stop(self) -> None:
         self._files = []
 
-    def _image(self, tick: int, time_ns: int) -> NDArray[np.uint8] | None:
-        # an end, not an error: a recording was played once
-        if tick >= len(self._files) and not self._loop:
-            return None
+    def _is_past_end(self, tick: int) -> bool:
+        return tick >= len(self._files) and not self._loop
+
+    def _image(self, tick: int, time_ns: int) -> NDArray[np.uint8]:
         return self._decode(self._files[tick % len(self._files)])
 
     def _decode(self, path: Path) -> NDArray[np.uint8]:

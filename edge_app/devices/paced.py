@@ -14,8 +14,9 @@ from edge_app.messages import Frame
 class PacedCamera(Opening):
     """A camera whose frame of tick i is due at opening time + i / fps on the clock it was given (`_due_ns`).
 
-    A read hands out the newest frame that is due; earlier ones that were not read are dropped. With a simulated
-    clock time stands still between reads, so nothing is ever dropped and every run sees the same frames.
+    A read hands out the newest frame that is due; earlier ones that were not read are dropped, but never the last one
+    of a recording, however late the reader is. With a simulated clock time stands still between reads, so nothing is
+    ever dropped and every run sees the same frames.
     """
 
     def __init__(self, uri: str, clock: Clock, fps: float) -> None:
@@ -68,9 +69,9 @@ class PacedCamera(Opening):
             due = self._newest_due(opened_ns)
             if due is not None:
                 tick, time_ns = due
-                image = self._image(tick, time_ns)
-                if image is None:
+                if self._is_past_end(tick):
                     return None
+                image = self._image(tick, time_ns)
                 image.flags.writeable = False
                 return Frame(image, time_ns, self._produced - 1)
             now_ns = self._clock.monotonic_ns()
@@ -87,6 +88,8 @@ class PacedCamera(Opening):
         now_ns = self._clock.monotonic_ns()
         # tick by tick, so that a simulated stall counts each frame
         while (time_ns := opened_ns + self._due_ns(self._tick + 1)) <= now_ns:
+            if newest is not None and self._is_past_end(self._tick + 1):
+                break
             self._tick += 1
             if self._produces(time_ns):
                 self._produced += 1
@@ -110,6 +113,10 @@ class PacedCamera(Opening):
         """Return whether a frame is produced at `time_ns`; False while a simulated camera stalls."""
         return True
 
+    def _is_past_end(self, tick: int) -> bool:
+        """Return whether a recording has no picture for a tick any more; asked after `_due_ns` of that tick."""
+        return False
+
     @abstractmethod
-    def _image(self, tick: int, time_ns: int) -> NDArray[np.uint8] | None:
-        """Return the picture of a tick, uint8 (H, W, 3) RGB and not shared, or None after the last one."""
+    def _image(self, tick: int, time_ns: int) -> NDArray[np.uint8]:
+        """Return the picture of a tick, uint8 (H, W, 3) RGB and not shared."""

@@ -107,9 +107,10 @@ class VideoCamera(PacedCamera):
         self._tick_grabbed += 1
         self._grabbed_ns += gap_ns
 
-    def _image(self, tick: int, time_ns: int) -> NDArray[np.uint8] | None:
-        if self._end is not None and tick >= self._end:
-            return None
+    def _is_past_end(self, tick: int) -> bool:
+        return self._end is not None and tick >= self._end
+
+    def _image(self, tick: int, time_ns: int) -> NDArray[np.uint8]:
         held, image = self._held
         image = image if tick == held else self._retrieve()
         if image is None:

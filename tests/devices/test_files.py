@@ -50,6 +50,19 @@ def test_a_damaged_picture_is_named_and_passed_over(tmp_path: Path, content: byt
         assert camera.read(1.0).image[0, 0, 0] == 30
 
 
+@pytest.mark.parametrize("late_s", [0.2, 1.0, 60.0])
+def test_the_last_picture_is_shown_however_late_the_reader_is(tmp_path: Path, late_s: float) -> None:
+    for number in range(3):
+        save(tmp_path, f"{number}.png", number)
+    clock = SimulatedClock()
+    with open_camera(f"dir:{tmp_path}?fps=10", clock) as camera:
+        clock.advance(late_s)
+        frame = camera.read(1.0)
+        assert (int(frame.image[0, 0, 0]), frame.sequence, camera.dropped) == (2, 2, 2)
+        assert camera.read(1.0) is None
+        assert camera.dropped == 2
+
+
 def test_companion_files_are_not_pictures(tmp_path: Path) -> None:
     save(tmp_path, "1.png", 10)
     for name in ("._1.png", ".DS_Store", "Thumbs.db", "desktop.ini", "notes.txt"):

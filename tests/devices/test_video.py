@@ -75,6 +75,18 @@ def test_a_slow_reader_gets_the_newest_frame_that_is_due(tmp_path: Path) -> None
         assert camera.dropped == 2
 
 
+@pytest.mark.parametrize("options", ["", "?fps=20"])
+@pytest.mark.parametrize("late_s", [0.5, 60.0])
+def test_the_last_frame_is_shown_however_late_the_reader_is(tmp_path: Path, late_s: float, options: str) -> None:
+    path = save_matroska(tmp_path / "v.mkv", [0, 30, 70])
+    clock = SimulatedClock()
+    with open_camera(f"file:{path}{options}", clock) as camera:
+        clock.advance(late_s)
+        frame = camera.read(1.0)
+        assert (round(int(frame.image[0, 0, 0]) / 20 - 0.5), frame.sequence, camera.dropped) == (2, 2, 2)
+        assert camera.read(1.0) is None
+
+
 def test_a_rate_that_is_asked_for_replaces_the_time_stamps(tmp_path: Path) -> None:
     path = save_matroska(tmp_path / "v.mkv", [0, 30, 70, 95])
     clock = SimulatedClock()
