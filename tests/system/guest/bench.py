@@ -202,14 +202,16 @@ class Bench:
         self.camera.show(pattern)
         time.sleep(1.0)
 
-    def stored(self) -> list[dict[str, Any]]:
-        """Return what is stored: id, label, and the mean colour of the thumbnail."""
-        found: list[dict[str, Any]] = json.loads(run(PYTHON, f"{GUEST}/peek.py", STATE, user="edge-app"))
+    def stored(self, group: str = "") -> list[dict[str, Any]]:
+        """Return what a group has stored ("": the first): id, label, and the mean colour of the thumbnail."""
+        folder = f"{STATE}/groups/{group}" if group else STATE
+        found: list[dict[str, Any]] = json.loads(run(PYTHON, f"{GUEST}/peek.py", folder, user="edge-app"))
         return found
 
-    def visits(self) -> list[dict[str, Any]]:
-        """Return the visits of the history, the oldest first; docs/history.md has their fields."""
-        said = run(APP, "history", "--state", STATE, "--json", "--limit", "0", user="edge-app")
+    def visits(self, *group: str) -> list[dict[str, Any]]:
+        """Return the visits of the history, or of a group's, the oldest first; docs/history.md has their fields."""
+        options = ["--group", *group] if group else []
+        said = run(APP, "history", "--state", STATE, *options, "--json", "--limit", "0", user="edge-app")
         found: list[dict[str, Any]] = json.loads(said)["visits"]
         return sorted(found, key=lambda visit: visit["id"])
 

@@ -8,8 +8,8 @@ import signal
 import time
 from pathlib import Path
 
-from bench import CACHE, PYTHON, STATE, UNIT, Bench, require, require_flashes, run, uptime_s, wait_until
-from day import SEEN, TAUGHT, VISIT_S, in_order
+from bench import APP, CACHE, PYTHON, STATE, UNIT, Bench, require, require_flashes, run, uptime_s, wait_until
+from day import CONFIG, SEEN, TAUGHT, VISIT_S, in_order
 from sandbox import sandbox
 from scenario import Figures, Scenario
 
@@ -20,6 +20,23 @@ WATCHDOG_S, ABORT_S, RESTART_S = 30.0, 10.0, 5.0
 FAILED = 6
 """Flashes of the status light."""
 FILLER = Path(STATE) / "filler"
+PLACES = """
+[[cameras]]
+name = "second"
+uri = "sim:scene=still,size=160x120,fps=5"
+
+[[places]]
+name = "left"
+region = [0.0, 0.0, 0.5, 1.0]
+
+[[places]]
+name = "right"
+region = [0.5, 0.0, 0.5, 1.0]
+
+[[places]]
+name = "other"
+camera = "second"
+"""
 HISTORY_STOPS = 64 << 20
 """Free space below which no visits are stored; docs/history.md."""
 DAY_S = 86_400
@@ -264,6 +281,56 @@ def output(bench: Bench) -> Figures:
     return {"released_s": round(released_s, 2), "ready_s": round(time.monotonic() - start, 1)}
 
 
+def places(bench: Bench) -> Figures:
+    """Divide the picture, add a second camera, pull the first one's plug, and kill the process."""
+    before, text = bench.stored(), CONFIG.read_text()
+    CONFIG.write_text(text.replace("\n#places = {}", '\nplaces = { cup = "right" }', 1) + PLACES)
+    start = time.monotonic()
+    try:
+        said = run(APP, "check-config", str(CONFIG))
+        require("right: 50% x 100% at 50%, 0% of the camera 'camera'" in said, f"the places are explained: {said}")
+        run("systemctl", "restart", UNIT)
+        bench.service.wait_ready()
+        require(bench.stored() == before, "what the device knew is what its first place knows")
+        bench.look_at(CHECKERS)
+        mark = bench.journal.mark()
+        bench.lines.press("cup")
+        bench.journal.wait(r"learnt label=cup example=1 .*place=right group=right", mark)
+        goes_on_s = _goes_on(bench)
+        bench.look_at(RED)
+        bench.teach("cat")
+        restarts = bench.service.restarts
+        os.kill(bench.service.pid, signal.SIGKILL)
+        wait_until(lambda: bench.service.restarts > restarts, "the service is started again")
+        bench.service.wait_ready()
+        require([one["label"] for one in bench.stored("right")] == ["cup"], "what the second group learnt is there")
+        require(bench.stored()[:-1] == before, "what the first group learnt is there")
+    finally:
+        CONFIG.write_text(text)
+        run("systemctl", "restart", UNIT)
+    bench.service.wait_ready()
+    require(bench.stored()[:-1] == before, "without places the device knows what its first group knew")
+    return {"other_camera_s": round(goes_on_s, 1), "all_s": round(time.monotonic() - start, 1)}
+
+
+def _goes_on(bench: Bench) -> float:
+    """Unplug the camera and plug it in again; return how long it took to see that the other place goes on."""
+
+    def lasted_s() -> float:
+        return sum(visit["seconds"] for visit in bench.visits("other"))
+
+    mark, start = bench.journal.mark(), time.monotonic()
+    bench.camera.unplug()
+    bench.journal.wait("camera_fault .*name=camera", mark)
+    seen_s = lasted_s()
+    # visits that go on are stored every ten seconds
+    wait_until(lambda: lasted_s() > seen_s + 5, "the place of the other camera goes on")
+    took_s = time.monotonic() - start
+    bench.camera.plug_in()
+    bench.journal.wait("camera_reopened .*name=camera", mark)
+    return took_s
+
+
 SCENARIOS = (
     Scenario("reboot", "a second boot on the same disks: what was taught is known", reboot, needed=True),
     Scenario("camera", "the camera unbound and bound again through sysfs: it recovers", camera),
@@ -272,6 +339,7 @@ SCENARIOS = (
     Scenario("frozen", "the process stopped by SIGSTOP: the watchdog restarts it in time", frozen),
     Scenario("disk full", "the history stops first, teaching last; lights, status and log say so", disk_full),
     Scenario("history clock", "the clock set back by a day: visits and durations stay, doubt is told", history_clock),
+    Scenario("places", "three places, two cameras: one unplugged, kill -9; both groups know what they did", places),
     Scenario("memory", "the memory limit hit: restarted with nothing lost", memory),
     Scenario("sandbox", "the unit denies what it claims to", sandbox),
     Scenario("cold start", "started without numba's cache, and with it", cold),
