@@ -145,7 +145,7 @@ class Decide:
 
     def due_in_s(self) -> float | None:
         """Return 0 if there is an embedding to decide on, else None; see in_turn.py."""
-        return 0.0 if self._encoded.full or self._encoded.over else None
+        return 0.0 if self._encoded.ready else None
 
     def step(self) -> bool:
         """Decide on the newest embedding, or wait for one; False once there will be none."""

@@ -86,11 +86,9 @@ class Prepare:
 
     def due_in_s(self) -> float | None:
         """Return the seconds until there is a frame to prepare; see in_turn.py."""
-        if self._frames.over:
-            return 0.0
-        if not self._frames.full:
+        if not self._frames.ready:
             return None
-        return min(max(0.0, self._pace.wait_s()), SLICE_S)
+        return 0.0 if self._frames.over else min(max(0.0, self._pace.wait_s()), SLICE_S)
 
     def step(self) -> bool:
         """Prepare the newest frame, or wait for one; False once there will be none."""
@@ -148,7 +146,7 @@ class Encode:
 
     def due_in_s(self) -> float | None:
         """Return 0 if there is a picture to encode, else None; see in_turn.py."""
-        return 0.0 if self._prepared.full or self._prepared.over else None
+        return 0.0 if self._prepared.ready else None
 
     def step(self) -> bool:
         """Encode the newest picture, or wait for one; False once there will be none."""

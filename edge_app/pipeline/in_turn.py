@@ -40,11 +40,15 @@ class InTurn:
         if len(self._waiting) == 1:  # it waits by itself
             return self._waiting[0].step()
         with self._changed:
-            waits = [stage.due_in_s() for stage in self._waiting]
-            if 0 not in waits:
-                self._changed.wait(min([wait for wait in waits if wait is not None], default=SLICE_S))
+            soonest_s = SLICE_S
+            for stage in self._waiting:
+                due_s = stage.due_in_s()
+                if due_s == 0:
+                    break
+                soonest_s = soonest_s if due_s is None else min(soonest_s, due_s)
+            else:
+                self._changed.wait(soonest_s)
                 return True
-        stage = self._waiting[waits.index(0)]
         self._waiting.remove(stage)
         if stage.step():
             self._waiting.append(stage)

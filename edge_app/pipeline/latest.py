@@ -22,9 +22,10 @@ class Latest(Generic[T]):
         return self._dropped
 
     @property
-    def full(self) -> bool:
-        """Whether there is an item to take."""
-        return self._item is not None
+    def ready(self) -> bool:
+        """Whether `take` would return at once: there is an item, or there will be none."""
+        # without the lock: this is asked for every place whenever one of them has something new
+        return self._item is not None or self._closed
 
     def put(self, item: T) -> None:
         """Store the newest item; never waits."""
@@ -51,5 +52,5 @@ class Latest(Generic[T]):
     @property
     def over(self) -> bool:
         """Whether the slot is closed and empty."""
-        with self._changed:  # a re-entrant lock: in_turn.py holds it
+        with self._changed:
             return self._closed and self._item is None

@@ -16,7 +16,7 @@ class Taker:
         self.due_s: float | None = None
 
     def due_in_s(self) -> float | None:
-        return (0.0 if self.due_s is None else self.due_s) if self.slot.full or self.slot.over else None
+        return (0.0 if self.due_s is None else self.due_s) if self.slot.ready else None
 
     def step(self) -> bool:
         if (found := self.slot.take(0)) is not None:
