@@ -40,7 +40,10 @@ from calibration.spiking.network import (
 )
 from calibration.spiking.small import SmallNetwork
 from edge_app.datasets.pictures import decode_image
+from edge_app.files import write_atomically
 
+Keep = Callable[[dict[str, Any]], None]
+"""Writes what a claim has found so far."""
 SEEDS = (0, 1, 2)
 CLASSES = 16
 SIDE = 32
@@ -82,8 +85,8 @@ def labelled(data: Path) -> Labelled:
     return Labelled((joined[0], joined[1]), (joined[2], joined[3]))
 
 
-def losses(args: argparse.Namespace) -> dict[str, Any]:
-    """Distil the encoder at 64 pixels with each loss, for the same CPU time."""
+def losses(args: argparse.Namespace, found: dict[str, Any], keep: Keep) -> dict[str, Any]:
+    """Distil the encoder at 64 pixels with each loss, for the same CPU time; go on where an earlier run ended."""
     weights = efficientnet.load_weights("lite0")
     architecture = Architecture()
     arrays = source_arrays(weights, architecture)
@@ -102,10 +105,12 @@ def losses(args: argparse.Namespace) -> dict[str, Any]:
         with torch.no_grad():
             return float(F.cosine_similarity(pooled(twin.run(held_out), architecture), wanted).mean())
 
-    found: dict[str, Any] = {"T": 8, "side": side, "seconds": args.seconds, "seeds": len(SEEDS)}
+    asked = {"T": 8, "side": side, "seconds": args.seconds, "seeds": len(SEEDS)}
+    if any(found.get(key) != value for key, value in asked.items()):
+        found = dict(asked)
     for name, options in LOSSES.items():
-        row = []
-        for seed in SEEDS:
+        row = found.setdefault(name, [])
+        for seed in SEEDS[len(row) :]:
             twin = SpikingTwin(arrays, architecture, [8] * len(arrays))
             convert(source, twin, normalised(pictures.views(pools, side, seed, 1 << 30, range(96))))
             twin.spike = spike
@@ -120,7 +125,7 @@ def losses(args: argparse.Namespace) -> dict[str, Any]:
                 steps = for_cpu_seconds(run.step, args.seconds)
             row.append({"converted": round(before, 4), "distilled": round(cosine(twin), 4), "steps": steps})
             print(name, seed, row[-1], flush=True)
-        found[name] = row
+            keep(found)
     return found
 
 
@@ -260,10 +265,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("docs/spiking.json"), help="where the figures are kept")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    found = {"losses": losses, "rates": rates, "pipe": pipe}[args.claim](args)
     kept = json.loads(args.json.read_text(encoding="ascii")) if args.json.is_file() else {}
-    kept[args.claim] = found
-    args.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="ascii")
+
+    def keep(found: dict[str, Any]) -> None:
+        write_atomically(args.json, (json.dumps(kept | {args.claim: found}, indent=1) + "\n").encode(), mode=0o644)
+
+    if args.claim == "losses":
+        keep(losses(args, kept.get("losses", {}), keep))
+    else:
+        keep({"rates": rates, "pipe": pipe}[args.claim](args))
 
 
 if __name__ == "__main__":
