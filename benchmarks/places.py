@@ -117,19 +117,8 @@ class Bench:
 
     def run(self, places: int, *, moving: int, fps: float, idle: IdleConfig, seconds: float) -> dict[str, Any]:
         """Run the live loop over so many places; return its figures."""
-        clock, events = MonotonicClock(), list[Decided]()
-
-        def tell(event: Event) -> None:
-            if isinstance(event, Decided):
-                events.append(event)
-
-        config = Config(
-            camera=CameraConfig(stuck_after_s=0),
-            consolidation=ConsolidationConfig(enabled=False),
-            temperature=TemperatureConfig(sensor=""),
-            idle=idle,
-        )
-        pipeline = Pipeline(self._parts(places, Tiles(clock, fps, moving), clock), clock, _quiet, config, tell=tell)
+        events = list[Decided]()
+        pipeline = self._pipeline(places, moving, fps, idle, events)
         pause = threading.Event()
         with pipeline._parts.cameras["camera"].camera:
             pipeline.start()
@@ -157,6 +146,22 @@ class Bench:
             "age_ms": {"median": float(np.median(waits)), "longest": float(waits.max())},
             "older_than_a_turn": int((waits > turn_ms).sum()),
         }
+
+    def _pipeline(self, places: int, moving: int, fps: float, idle: IdleConfig, events: list[Decided]) -> Pipeline:
+        """Return a pipeline over so many places, whose decisions are added to `events`."""
+        clock = MonotonicClock()
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Decided):
+                events.append(event)
+
+        config = Config(
+            camera=CameraConfig(stuck_after_s=0),
+            consolidation=ConsolidationConfig(enabled=False),
+            temperature=TemperatureConfig(sensor=""),
+            idle=idle,
+        )
+        return Pipeline(self._parts(places, Tiles(clock, fps, moving), clock), clock, _quiet, config, tell=tell)
 
     def _parts(self, places: int, camera: Camera, clock: Clock) -> PipelineParts:
         def make_preprocess() -> Preprocessor:

@@ -98,12 +98,11 @@ def losses(args: argparse.Namespace, found: dict[str, Any], keep: Keep) -> dict[
         np.concatenate([pictures.whole(pool.validation[:: len(pool.validation) // 32], side) for pool in pools])
     )
     spike = compiled()
-    with torch.no_grad():
-        wanted = pooled(source.run(held_out), architecture)
 
+    @torch.no_grad()
     def cosine(twin: SpikingTwin) -> float:
-        with torch.no_grad():
-            return float(F.cosine_similarity(pooled(twin.run(held_out), architecture), wanted).mean())
+        wanted, got = (pooled(one.run(held_out), architecture) for one in (source, twin))
+        return float(F.cosine_similarity(got, wanted).mean())
 
     asked = {"T": 8, "side": side, "seconds": args.seconds, "seeds": len(SEEDS)}
     if any(found.get(key) != value for key, value in asked.items()):

@@ -74,8 +74,7 @@ class Teacher:
         self.name, self._group = name, group
         # the log names the group where there are several places
         self._told = {"group": group} if len(recent) > 1 else {}
-        self._commands, self._learner = commands, learner
-        self._preprocess, self._encoder = preprocess, encoder
+        self._commands, self._learner, self._preprocess, self._encoder = commands, learner, preprocess, encoder
         self._recent = recent
         self._clock = clock
         self._lights = lights
