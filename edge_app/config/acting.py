@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from edge_app.checks import FLAG, NAME, Check, list_of, matching, number, one_of, table_of, text, whole
 from edge_app.config.section import NamedSection, Section, declared
-from edge_app.config.values import PATH, device
+from edge_app.config.values import PATH, SECTION_NAME, device
 from edge_app.devices import OUTPUTS
 from edge_app.devices.uri import without_password
 from edge_app.errors import InputError
@@ -30,7 +30,6 @@ OWN_HEADERS = ("authorization", "connection", "content-length", "content-type", 
 """Headers that the device sets itself, besides those that begin with "webhook-"."""
 
 OUTPUT_NAMES = list_of(NAME, "a list of names of outputs in quotes")
-_NAME = matching(r"[^\W_][\w .-]{0,39}", "1 to 40 letters, digits, blanks, and . _ - after the first")
 _OPTIONAL = text(40)
 _HOURS = matching(
     r"|([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", 'a span such as "22:00-06:00", or "" (the whole day)'
@@ -104,7 +103,7 @@ class OutputsConfig(Section):
 class RuleConfig(NamedSection):
     """[[rules]]: a condition on decisions, and what is done when it is met; one table for each rule."""
 
-    name: str = declared("", _NAME, "Name of the rule; each has another.")
+    name: str = declared("", SECTION_NAME, "Name of the rule; each has another.")
     label: str = declared(
         ANY,
         Check('the name of a class, "unknown", or "*" (any)', _class),
@@ -168,7 +167,7 @@ class RuleConfig(NamedSection):
 class WebhookConfig(NamedSection):
     """[[webhooks]]: addresses that rules send to; one table for each."""
 
-    name: str = declared("", _NAME, "Name of the webhook, by which rules refer to it.")
+    name: str = declared("", SECTION_NAME, "Name of the webhook, by which rules refer to it.")
     url: str = declared(
         "",
         Check("an address such as https://house.example/camera", _url),

@@ -6,11 +6,10 @@ from typing import NamedTuple
 from edge_app.checks import FLAG, matching, number, one_of
 from edge_app.config.section import NamedSection, declared
 from edge_app.config.sections import MAIN, CameraSettings
-from edge_app.config.values import REGION
+from edge_app.config.values import REGION, SECTION_NAME
 
 MAIN_GROUP = "default"
 """Name of the group whose state lies in the state folder itself."""
-GROUP_NAME = matching(r"[^\W_][\w .-]{0,39}", "1 to 40 letters, digits, blanks, and . _ - after the first")
 _OPTIONAL = matching(r"|[^\W_][\w .-]{0,39}", 'a name of up to 40 letters, digits, blanks and . _ -, or ""')
 
 
@@ -31,7 +30,7 @@ class NamedCameraConfig(NamedSection, CameraSettings):
     """[[cameras]]: further cameras, one table for each, with the keys of [camera] and a name."""
 
     name: str = declared(
-        "", GROUP_NAME, 'Name of the camera, by which places refer to it; "camera" is that of [camera].'
+        "", SECTION_NAME, 'Name of the camera, by which places refer to it; "camera" is that of [camera].'
     )
 
     @classmethod
@@ -44,7 +43,7 @@ class NamedCameraConfig(NamedSection, CameraSettings):
 class PlaceConfig(NamedSection):
     """[[places]]: parts of the cameras' pictures, each with a decision of its own; one table for each."""
 
-    name: str = declared("", GROUP_NAME, "Name of the place; each has another.")
+    name: str = declared("", SECTION_NAME, "Name of the place; each has another.")
     camera: str = declared("", _OPTIONAL, 'Name of one of [[cameras]]; "": that of [camera].')
     region: tuple[float, float, float, float] = declared(
         (0.0, 0.0, 1.0, 1.0),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from edge_app.checks import LABEL, Check, list_of, number, table_of
+from edge_app.checks import LABEL, Check, list_of, matching, number, table_of
 from edge_app.devices.uri import split_scheme
 from edge_app.errors import InputError
 from edge_app.files import expanded
@@ -75,6 +75,8 @@ def _region(value: Any) -> tuple[float, float, float, float]:
     return x, y, width, height
 
 
+SECTION_NAME = matching(r"[^\W_][\w .-]{0,39}", "1 to 40 letters, digits, blanks, and . _ - after the first")
+"""Name of one of several sections; a group's is that of a folder too."""
 PATH = Check("an absolute path in quotes", _absolute)
 ADDRESS = Check(
     "an IP address of this machine in quotes: 127.0.0.1 for this machine only, 0.0.0.0 or :: for all",

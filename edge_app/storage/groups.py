@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge_app.checks import NAME, Table, checked
-from edge_app.config.places import GROUP_NAME, MAIN_GROUP
+from edge_app.config.places import MAIN_GROUP
+from edge_app.config.values import SECTION_NAME
 from edge_app.errors import EdgeAppError, InputError
 from edge_app.files import GROUP_FOLDER, write_atomically
 from edge_app.storage.errors import os_errors
@@ -64,14 +65,14 @@ def folder_of(folder: Path, name: str) -> Path:
     """Return the state folder of a group, whether or not something is stored there. Raises InputError."""
     known = stored_groups(folder)
     # its name becomes that of a folder
-    checked(f"group {name!r}", name, GROUP_NAME)
+    checked(f"group {name!r}", name, SECTION_NAME)
     return known.get(name, folder if name in (name_of(folder), MAIN_GROUP) else folder / FOLDER / name)
 
 
 def rename_group(folder: Path, name: str, to: str) -> None:
     """Give a group another name; the device must not run. Raises InputError, StateBusy, StateNotWritable."""
     source = find_group(folder, name)
-    checked(f"group {to!r}", to, GROUP_NAME)
+    checked(f"group {to!r}", to, SECTION_NAME)
     target = folder / FOLDER / to
     if to in stored_groups(folder) or target.exists():
         raise InputError(f"there is a group {to!r} already: choose another name, or remove that group first")
