@@ -66,7 +66,7 @@ def folder_of(folder: Path, name: str) -> Path:
     known = stored_groups(folder)
     # its name becomes that of a folder
     checked(f"group {name!r}", name, SECTION_NAME)
-    return known.get(name, folder if name in (name_of(folder), MAIN_GROUP) else folder / FOLDER / name)
+    return known.get(name, folder if name == (name_of(folder) or MAIN_GROUP) else folder / FOLDER / name)
 
 
 def rename_group(folder: Path, name: str, to: str) -> None:

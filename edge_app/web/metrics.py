@@ -20,6 +20,15 @@ class PlaceMetrics(NamedTuple):
 Value = tuple[Mapping[str, str], float]
 """Labels, and the number."""
 
+
+def _latency_s(status: DeviceStatus) -> float | None:
+    return None if status.last_decision is None else status.last_decision.latency_ns / 1e9
+
+
+def _confidence(status: DeviceStatus) -> float | None:
+    return None if status.last_decision is None else status.last_decision.confidence
+
+
 OF_PLACES: tuple[tuple[str, str, str, Callable[[DeviceStatus], float | None]], ...] = (
     ("healthy", "gauge", "1 when the device is well.", lambda one: one.health.ok),
     ("camera_good", "gauge", "1 when the camera delivers good pictures.", lambda one: one.camera == "good"),
@@ -28,8 +37,8 @@ OF_PLACES: tuple[tuple[str, str, str, Callable[[DeviceStatus], float | None]], .
     ("frames_dropped_total", "counter", "Frames that came too fast.", lambda one: one.dropped),
     ("decisions_total", "counter", "Frames that were decided on.", lambda one: one.decided),
     ("decisions_per_second", "gauge", "Over the last decisions.", lambda one: one.fps or 0.0),
-    ("decision_latency_seconds", "gauge", "From capture to decision, of the last.", lambda one: _latency_s(one)),
-    ("decision_confidence", "gauge", "Of the last decision.", lambda one: _confidence(one)),
+    ("decision_latency_seconds", "gauge", "From capture to decision, of the last.", _latency_s),
+    ("decision_confidence", "gauge", "Of the last decision.", _confidence),
     ("slowest_decision_seconds", "gauge", "The longest from capture to decision.", lambda one: one.slowest_ms / 1e3),
 )
 """Metrics that each place has: name, kind, text, and the value, None: there is none yet."""
@@ -83,14 +92,6 @@ def _of_groups(groups: Sequence[PlaceMetrics], *, several: bool) -> list[str]:
 def _metric(name: str, kind: str, text: str, values: Sequence[Value]) -> list[str]:
     head = [f"# HELP edge_app_{name} {text}", f"# TYPE edge_app_{name} {kind}"]
     return head + [f"edge_app_{name}{_labels(labels)} {value:.15g}" for labels, value in values]
-
-
-def _latency_s(status: DeviceStatus) -> float | None:
-    return None if status.last_decision is None else status.last_decision.latency_ns / 1e9
-
-
-def _confidence(status: DeviceStatus) -> float | None:
-    return None if status.last_decision is None else status.last_decision.confidence
 
 
 def _labels(labels: Mapping[str, str]) -> str:

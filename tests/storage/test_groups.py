@@ -8,7 +8,7 @@ import pytest
 
 from edge_app.errors import InputError, StateBusy
 from edge_app.storage.folder import FolderLock
-from edge_app.storage.groups import find_group, group_folders, rename_group, stored_groups
+from edge_app.storage.groups import find_group, folder_of, group_folders, rename_group, stored_groups
 from support.simple_network import open_learner
 
 
@@ -67,6 +67,7 @@ def test_groups_that_something_is_stored_of_are_found(tmp_path: Path) -> None:
     teach(folders["shelf"], "cup")
     assert stored_groups(tmp_path) == folders
     assert find_group(tmp_path, "shelf") == folders["shelf"]
+    assert folder_of(tmp_path, "default") == tmp_path / "groups" / "default", "what lies in the folder is the gate's"
     with pytest.raises(InputError, match=r"no group 'yard' in .*, expected one of: gate, shelf"):
         find_group(tmp_path, "yard")
 
