@@ -79,16 +79,18 @@ def run(source: ConfigSource, *, listener: Listener = lambda _: None, seconds: f
     whatever keeps the device from starting, or ends it.
     """
     again = False
-    while True:
-        status, reason = _run_once(source, listener, seconds, again=again)
-        if reason not in (RESTORED, PLACED):
-            return status
-        again = True
-        logs.report(logging.INFO, "restarting", reason=reason)
+    # around all restarts: a signal that comes during one must end the program, and must not end it at once
+    with Signals() as signals:
+        while True:
+            status, reason = _run_once(source, listener, seconds, signals, again=again)
+            if reason not in (RESTORED, PLACED) or signals.stop_requested:
+                return status
+            again = True
+            logs.report(logging.INFO, "restarting", reason=reason)
 
 
 def _run_once(
-    source: ConfigSource, listener: Listener, seconds: float | None, *, again: bool
+    source: ConfigSource, listener: Listener, seconds: float | None, signals: Signals, *, again: bool
 ) -> tuple[PipelineStatus, str]:
     """Run the device until it stops; return its condition at the end, and why it stopped. `again`: after a restart."""
     config = source.load()
@@ -98,7 +100,7 @@ def _run_once(
     malloc.share_arenas()
     sys.setswitchinterval(SWITCH_S)
     watchdog = watchdog_s(source.environ, os.getpid())
-    with Signals() as signals, Notifier(source.environ.get("NOTIFY_SOCKET"), clock) as notifier, ExitStack() as stack:
+    with Notifier(source.environ.get("NOTIFY_SOCKET"), clock) as notifier, ExitStack() as stack:
         notifier.send(STATUS="starting")
         settings = prepare_clients(config)  # before the slow steps
         device = open_device(stack, config, clock, _ServiceStart(notifier, signals, again=again), listener)

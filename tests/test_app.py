@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import queue
 import signal
 import socket
 import threading
@@ -24,6 +25,7 @@ from edge_app.pipeline import stage
 from edge_app.pipeline.encode import Encode
 from edge_app.pipeline.events import Decided
 from edge_app.pipeline.stage import StageFailed
+from edge_app.service import Signals
 from edge_app.simulation.devices import SimulatedOutputs
 from edge_app.storage.folder import database_path
 from edge_app.storage.records import Entry, NewExample
@@ -230,3 +232,25 @@ def test_a_stop_while_the_state_is_loaded_is_obeyed_at_once(tmp_path: Path, monk
     monkeypatch.undo()
     with Learner.open(tmp_path, manifest) as learner:
         assert len(learner.examples()) == 3 * CHUNK
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["_finish", "prepare_clients"], ids=["stops for it", "starts again"])
+def test_a_stop_during_a_restart_ends_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    offer, done, steps = app._offer_restart, getattr(app, step), []
+
+    def offer_and_ask(device: composition.OpenedDevice, signals: Signals) -> queue.SimpleQueue[str]:
+        asked = offer(device, signals)
+        asked.put(app.PLACED)
+        return asked
+
+    def interrupted(*parts: object) -> object:
+        steps.append(step)
+        if len(steps) == (1 if step == "_finish" else 2):
+            signal.raise_signal(signal.SIGTERM)
+        return done(*parts)
+
+    monkeypatch.setattr(app, "_offer_restart", offer_and_ask)
+    monkeypatch.setattr(app, step, interrupted)
+    app.run(source(tmp_path), seconds=20)
+    assert steps == [step] if step == "_finish" else [step] * 2

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -157,10 +158,13 @@ class EventFeed:
             if not self._readers:
                 continue
             decision = self._decision
-            if decision is not None and decision is not sent:
-                sent = decision
-                await self._send_decision(decision)
-            await self._tell_of_history()
+            try:
+                if decision is not None and decision is not sent:
+                    sent = decision
+                    await self._send_decision(decision)
+                await self._tell_of_history()
+            except Exception:  # a mistake in the program: without this, all readers would wait for good
+                logging.getLogger(__name__).exception("events could not be sent")
 
     async def _send_decision(self, decision: Decided) -> None:
         await in_thread(lambda: self._control.keep(decision.sequence))  # a client that sees it may teach it

@@ -30,7 +30,10 @@ class PictureFeed:
                 await self._task
 
     async def pictures(self) -> AsyncIterator[JpegFrame]:
-        """Yield the newest picture, again and again; those that come meanwhile are skipped."""
+        """Yield the newest picture, again and again; those that come meanwhile are skipped.
+
+        Raises what kept one from being encoded.
+        """
         came = asyncio.Event()
         self._viewers.add(came)
         if self._task is None or self._task.done():
@@ -43,6 +46,9 @@ class PictureFeed:
             while True:
                 await came.wait()
                 came.clear()
+                if self._task.done():
+                    self._task.result()  # a viewer that waited on would see nothing, and not know why
+                    return
                 if self._newest is not None:
                     yield self._newest
         finally:
@@ -50,14 +56,20 @@ class PictureFeed:
 
     async def _make(self) -> None:
         last = -1
-        while self._viewers:
-            picture = await in_thread(partial(self._next, last))
-            if picture is not None and picture.sequence != last:
-                last = picture.sequence
-                self._newest = picture
-                for came in self._viewers:
-                    came.set()
-            await asyncio.sleep(self._control.picture_period_s)
+        try:
+            while self._viewers:
+                picture = await in_thread(partial(self._next, last))
+                if picture is not None and picture.sequence != last:
+                    last = picture.sequence
+                    self._newest = picture
+                    self._wake()
+                await asyncio.sleep(self._control.picture_period_s)
+        finally:
+            self._wake()
+
+    def _wake(self) -> None:
+        for came in self._viewers:
+            came.set()
 
     def _next(self, last: int) -> JpegFrame | None:
         # bounded, so that the thread is free soon after the last viewer has gone

@@ -6,15 +6,27 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
+from anyio.lowlevel import RunVar
 
 T = TypeVar("T")
 
 # half: one client's slow requests do not keep others waiting
 THREADS, THREADS_PER_CLIENT = 8, 4
 
-_limiter = anyio.CapacityLimiter(THREADS)
-_shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-"""Of each client that has work now."""
+
+class _Threads:
+    """What bounds the work of one event loop: after a restart in this process there is another."""
+
+    def __init__(self) -> None:
+        self.all = anyio.CapacityLimiter(THREADS)
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def of(self, client: str) -> asyncio.Semaphore:
+        # weakly held: it goes with the client's last piece of work
+        return self._shares.setdefault(client, asyncio.Semaphore(THREADS_PER_CLIENT))
+
+
+_threads: RunVar[_Threads] = RunVar("edge_app.web.threads")
 
 
 async def in_thread(work: Callable[[], T], client: str | None = None) -> T:
@@ -22,9 +34,12 @@ async def in_thread(work: Callable[[], T], client: str | None = None) -> T:
 
     Work for one `client` (its key) uses at most THREADS_PER_CLIENT at a time, so that it does not keep others waiting.
     """
+    try:
+        threads = _threads.get()
+    except LookupError:
+        threads = _Threads()
+        _threads.set(threads)
     if client is None:
-        return await anyio.to_thread.run_sync(work, limiter=_limiter)
-    # weakly held: it goes with the client's last piece of work
-    share = _shares.setdefault(client, asyncio.Semaphore(THREADS_PER_CLIENT))
-    async with share:
-        return await anyio.to_thread.run_sync(work, limiter=_limiter)
+        return await anyio.to_thread.run_sync(work, limiter=threads.all)
+    async with threads.of(client):
+        return await anyio.to_thread.run_sync(work, limiter=threads.all)

@@ -290,3 +290,42 @@ def wait_until_all_left(served: Served) -> None:
     site = served.server._site
     assert site is not None
     served.device.wait_for(lambda _: len(site.streams) == 0)
+
+
+def test_viewers_are_told_when_no_picture_can_be_made(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake in the program, which would else leave them waiting: the page connects anew."""
+    served = serve()
+    make, broken = served.device.control.picture, True
+
+    def picture(side: int) -> object:
+        if broken:
+            raise ArithmeticError("on purpose")
+        return make(side)
+
+    monkeypatch.setattr(served.device.control, "picture", picture)
+    with live(served) as socket, pytest.raises(ConnectionClosed):
+        socket.recv(timeout=30)
+    broken = False
+    with live(served) as socket:
+        assert len(socket.recv(timeout=30)) > 10
+
+
+def test_events_go_on_after_one_that_could_not_be_sent(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep, refused = served.device.control.keep, []
+
+    def refuse_once(sequence: int) -> None:
+        if not refused:
+            refused.append(sequence)
+            raise ArithmeticError("on purpose")
+        keep(sequence)
+
+    monkeypatch.setattr(served.device.control, "keep", refuse_once)
+    with served.events() as events:
+        assert next(name for name, _, _ in events if name == "decision")
+        assert next(name for name, _, _ in events if name == "decision")
+    assert refused
+    assert "events could not be sent" in caplog.text
