@@ -235,8 +235,10 @@ class Page:
         self.wait(clicked, f"{what} to be uncovered")
 
     def type(self, selector: str, text: str) -> None:
+        """Type over what is in a field."""
         element = self.find(selector)
-        element.clear()
+        # not clear(): it leaves the field, and the page may then fill it again before the keys come
+        self.run("arguments[0].focus(); arguments[0].select()", element)
         element.send_keys(text)
 
     @property

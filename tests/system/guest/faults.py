@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -40,6 +39,8 @@ camera = "second"
 HISTORY_STOPS = 64 << 20
 """Free space below which no visits are stored; docs/history.md."""
 DAY_S = 86_400
+GONE = 4
+"""Every so many compiled kernels are missing at the cold start."""
 
 
 def reboot(bench: Bench) -> Figures:
@@ -187,18 +188,26 @@ def memory(bench: Bench) -> Figures:
 
 
 def cold(bench: Bench) -> Figures:
-    """Start with an empty cache of compiled kernels, and once more with a full one."""
-    times = []
+    """Start with a part of the compiled kernels gone from the cache, and once more with all of them.
+
+    A part, as this processor takes minutes for all, and has compiled them once, at the installation.
+    """
+    times, compiled = [], []
     run("systemctl", "stop", UNIT)
-    for path in Path(CACHE).iterdir():
-        shutil.rmtree(path)
+    kernels = sorted(Path(CACHE).rglob("*.nbi"))
+    for path in kernels[::GONE]:
+        path.unlink()
     for start in ("start", "restart"):
+        mark = bench.journal.mark()
         run("systemctl", start, UNIT)
         bench.service.wait_ready()
         times.append(bench.service.seconds())
+        compiled.append(int(bench.journal.wait(r"loaded .*compiled=(\d+)", mark).group(1)))
+    require(compiled[0] > 0, f"of {len(kernels)} kernels every {GONE}th was missing, and none was compiled")
+    require(compiled[1] == 0, f"the next start uses what that one compiled; it compiled {compiled[1]}")
     # each kernel that is compiled extends TimeoutStartSec, so the start may take as long as the host makes it take
     require(times[1] < times[0], f"a start with compiled kernels took {times[1]:.0f} s, without them {times[0]:.0f} s")
-    return {"cold_ready_s": round(times[0], 1), "warm_ready_s": round(times[1], 1)}
+    return {"compiled": compiled[0], "cold_ready_s": round(times[0], 1), "warm_ready_s": round(times[1], 1)}
 
 
 def contracts(bench: Bench) -> Figures:
@@ -342,6 +351,6 @@ SCENARIOS = (
     Scenario("places", "three places, two cameras: one unplugged, kill -9; both groups know what they did", places),
     Scenario("memory", "the memory limit hit: restarted with nothing lost", memory),
     Scenario("sandbox", "the unit denies what it claims to", sandbox),
-    Scenario("cold start", "started without numba's cache, and with it", cold),
+    Scenario("cold start", "started without a part of numba's cache, and with all of it", cold),
     Scenario("drivers", "the contract suites of the drivers, debouncing and bias on this kernel", contracts),
 )
