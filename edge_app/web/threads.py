@@ -15,7 +15,7 @@ THREADS, THREADS_PER_CLIENT = 8, 4
 
 
 class _Threads:
-    """What bounds the work of one event loop: after a restart in this process there is another."""
+    """Bounds the work of one event loop; after a restart in this process there is another loop."""
 
     def __init__(self) -> None:
         self.all = anyio.CapacityLimiter(THREADS)
