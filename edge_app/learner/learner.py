@@ -172,6 +172,11 @@ class Learner(Closing):
         """The classes that the network knows, in the order of their first example."""
         return self._live.labels
 
+    @property
+    def revision(self) -> int:
+        """Another number whenever the network has changed; read before `classify`, it tells for how long that holds."""
+        return self._live.revision
+
     def classify(self, embedding: NDArray[np.uint8]) -> Decision:
         """Return the network's decision on an embedding, (n,) uint8. Raises InputError."""
         self._check_embedding(embedding)

@@ -32,6 +32,8 @@ class LiveNetwork:
         self._trained = trained
         self._rate_code = rate_code
         self._deciding = threading.Lock()
+        self.revision = 0
+        """Another number whenever the network has changed: its earlier decisions may no longer hold."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -70,6 +72,7 @@ class LiveNetwork:
         for start in range(0, len(entries), STEP):
             with self._deciding:
                 self._trained.learn(entries[start : start + STEP], self._rate_code)
+                self.revision += 1
 
     def pass_over(self, seq: int) -> None:
         """Skip the journal up to a sequence number: the network that is being rebuilt learns it."""
@@ -80,6 +83,7 @@ class LiveNetwork:
         """Decide with another network from now on."""
         with self._deciding:
             self._trained = trained
+            self.revision += 1
 
     def copy(self) -> "LiveNetwork":
         """Return a copy that learns on its own."""
@@ -91,6 +95,7 @@ class LiveNetwork:
         with self._deciding:
             self._trained.network = ahead._trained.network
             self._trained.note(entries)
+            self.revision += 1
 
     def key(self, binding: Binding) -> SnapshotKey:
         """Return the key of a snapshot of the network."""

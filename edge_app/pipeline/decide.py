@@ -28,6 +28,10 @@ RATE_OVER = 64
 class EmbeddingClassifier(Protocol):
     """The part of the learner that this stage uses."""
 
+    @property
+    def revision(self) -> int:
+        """Return another number whenever `classify` may return something else."""
+
     def classify(self, embedding: NDArray[np.uint8], /) -> Decision:
         """Return the decision on an embedding, (n,)."""
 
@@ -137,6 +141,8 @@ class Decide:
         self._calibrator = calibrator
         self._wall = wall
         self._vote = MajorityVote()
+        self._judged: tuple[NDArray[np.uint8], int, Decision] | None = None
+        """An embedding, the revision of the network, and the decision on it: the last ones."""
         self._times: deque[int] = deque(maxlen=RATE_OVER)
         self.decided = 0
         self.last: Decided | None = None
@@ -152,7 +158,7 @@ class Decide:
         encoded = self._encoded.take(SLICE_S)
         if encoded is None:
             return not self._encoded.over
-        decision = self._classifier.classify(encoded.embedding)
+        decision = self._decide(encoded)
         own = Ballot(decision.label, decision.novelty, self._calibrator.confidence(decision))
         config = self._pace.config.decision
         # first the vote, then the limit: one blurred frame does not make a known object unknown
@@ -187,6 +193,15 @@ class Decide:
         self.last = event
         self._tell(event)
         return True
+
+    def _decide(self, encoded: EncodedFrame) -> Decision:
+        """Return the decision; the last one if neither embedding nor network has changed since."""
+        revision = self._classifier.revision  # first: what is learnt meanwhile counts from the next picture on
+        judged = self._judged
+        # the same array, not `fresh`: the first picture after a change may have been replaced on its way
+        if judged is None or judged[0] is not encoded.embedding or judged[1] != revision:
+            judged = self._judged = encoded.embedding, revision, self._classifier.classify(encoded.embedding)
+        return judged[2]
 
     def fps(self) -> float | None:
         """Return decisions per second over the last ones; None before there are two."""

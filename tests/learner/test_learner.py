@@ -1,6 +1,7 @@
 """The learner: teach, correct, classify; the network is always what the journal says."""
 
 import io
+import itertools
 import os
 import resource
 import shutil
@@ -190,6 +191,27 @@ def test_undo_goes_back_through_everything_to_the_beginning(tmp_path: Path) -> N
         with pytest.raises(InputError, match="nothing to undo"):
             learner.undo()
         assert learner.examples() == []
+
+
+def test_every_change_of_the_network_has_a_revision_of_its_own(tmp_path: Path) -> None:
+    with open_learner(tmp_path) as learner:
+        changes = (
+            lambda: learner.teach(embedding(1), "mug", source="test"),
+            lambda: learner.teach_many([Sample(embedding(2, 1)), Sample(embedding(3, 1))], "pen", source="test"),
+            lambda: learner.rename_class("pen", "pencil"),
+            lambda: learner.import_examples(news(5)),
+            lambda: learner.merge_classes("mug", "pencil"),
+            lambda: learner.forget_class("new 0"),
+            learner.undo,
+        )
+        revisions, states = [learner.revision], [learner.network_state()]
+        for change in changes:
+            change()
+            learner.classify(embedding(7))
+            revisions.append(learner.revision)
+            states.append(learner.network_state())
+        assert all(before != after for before, after in itertools.pairwise(states))
+        assert revisions == sorted(set(revisions))
 
 
 def test_undo_reaches_back_as_far_as_stated_and_what_is_beyond_is_gone_for_good(tmp_path: Path) -> None:

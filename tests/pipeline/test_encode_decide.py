@@ -53,6 +53,9 @@ class Rig:
             since=since,
         )
 
+    revision = 0
+    """Of the classifier."""
+
     def classify(self, embedding: np.ndarray) -> Decision:
         """Names the strongest colour of the first patch, or the label that a test has set."""
         label = self.said.pop(0) if self.said else ("red", "green", "blue")[int(embedding[:3].argmax())]
@@ -121,6 +124,25 @@ def test_an_unchanged_picture_is_not_encoded_again_but_still_decided_on() -> Non
     assert [encoded.sequence for encoded in shown] == [0, 1, 2, 3, 4, 9]
     assert (rig.encoder.asked, rig.encode.skipped) == (2, 4)
     assert rig.recent.embedding(round(1.2 * NS_PER_S)) is None, "that frame was never encoded"
+
+
+def test_what_stands_still_is_classified_again_only_after_something_was_learnt() -> None:
+    rig = Rig(quiet_config(idle=IdleConfig(threshold=3)))
+    rig.said = ["mug", "pen", "cup"]
+
+    def decided(shown: EncodedFrame | None) -> str | None:
+        assert shown is not None
+        rig.encoded.put(shown)
+        assert rig.decide.step()
+        return rig.events[-1].label
+
+    assert [decided(rig.show(frame("red", 1 + n / 10, n))) for n in range(3)] == ["mug"] * 3
+    rig.revision += 1
+    assert [decided(rig.show(frame("red", 2 + n / 10, n))) for n in range(3)] == ["pen"] * 3
+    # the changed picture is replaced by one like it before it is decided on
+    changed, like_it = rig.show(frame("blue", 3, 8)), rig.show(frame("blue", 3.1, 9))
+    assert (changed.fresh, like_it.fresh) == (True, False)
+    assert decided(like_it) == "cup"
 
 
 def test_idle_mode_can_be_switched_off_while_running() -> None:
@@ -259,6 +281,7 @@ def test_another_view_begins_a_new_vote_and_is_encoded_however_alike_it_is() -> 
     rig = Rig(config, since=lambda time_ns: 4 * NS_PER_S if time_ns > 4 * NS_PER_S else -1)
     rig.said = ["red", "red", "red", "green", "red"]
     for second in (1, 2, 3, 5, 6):
+        rig.revision += 1  # something is learnt, so a picture that is alike may be decided on otherwise
         encoded = rig.show(frame("red", second, second))
         assert encoded is not None
         rig.encoded.put(encoded)
