@@ -25,22 +25,19 @@ from numpy.typing import NDArray
 
 from edge_app import machine
 from edge_app.config import Config, ConsolidationConfig, HistoryConfig, IdleConfig, NamedCameraConfig, PlaceConfig
-from edge_app.config.sections import CameraConfig, StateConfig, TemperatureConfig
+from edge_app.config.sections import MAIN, CameraConfig, StateConfig, TemperatureConfig
 from edge_app.device import Device
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import Camera, Clock
-from edge_app.devices.view import Region, View
 from edge_app.encoder.model import load_manifest
 from edge_app.encoder.preprocess import Preprocessor
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.kernel_cache import compile_all
 from edge_app.learner import Learner
 from edge_app.pipeline.events import Decided, Event
-from edge_app.pipeline.kept_strictness import KeptStrictness
-from edge_app.pipeline.pipeline import CameraParts, Pipeline, PipelineParts, PlaceParts
-from edge_app.pipeline.place import GroupParts
-from edge_app.pipeline.references import ClassReferences
+from edge_app.pipeline.pipeline import Pipeline, PipelineParts, one_place
+from edge_app.profiling.sustained import tile, with_places
 from edge_app.simulation.devices import SimulatedButtons
 from edge_app.storage.records import NewExample
 
@@ -83,12 +80,8 @@ class Tiles(PacedCamera):
         return image
 
 
-def _region(number: int) -> Region:
-    return Region(number % 4 / 4, number // 4 / 2, 1 / 4, 1 / 2)
-
-
 def _corners(number: int) -> tuple[int, int, int, int]:
-    x, y, width, height = _region(number)
+    x, y, width, height = tile(number)
     return round(y * HEIGHT), round(x * WIDTH), round((y + height) * HEIGHT), round((x + width) * WIDTH)
 
 
@@ -120,7 +113,7 @@ class Bench:
         events = list[Decided]()
         pipeline = self._pipeline(places, moving, fps, idle, events)
         pause = threading.Event()
-        with pipeline._parts.cameras["camera"].camera:
+        with pipeline._parts.cameras[MAIN].camera:
             pipeline.start()
             pipeline.first_decision.wait(60)
             pause.wait(SETTLE_S if idle.threshold else 0.5)
@@ -167,16 +160,8 @@ class Bench:
         def make_preprocess() -> Preprocessor:
             return Preprocessor(self.manifest.input_size, crop=self.manifest.crop)
 
-        return PipelineParts(
-            {"camera": CameraParts(camera)},
-            {"all": GroupParts(self.learner, ClassReferences(), KeptStrictness())},
-            {f"place {number}": PlaceParts("camera", "all", View(_region(number))) for number in range(places)},
-            SimulatedButtons((), clock),
-            None,
-            make_preprocess,
-            self.encoder,
-            self.manifest.input_size,
-        )
+        buttons, side = SimulatedButtons((), clock), self.manifest.input_size
+        return with_places(one_place(camera, buttons, None, make_preprocess, self.encoder, self.learner, side), places)
 
 
 def _quiet(level: int, event: str, /, **fields: object) -> None:
@@ -274,7 +259,7 @@ def memory_here(state: Path, places: int, groups: int, cameras: int) -> float:
                 name=f"place {number}",
                 camera="" if number < places - cameras + 1 else f"camera {number - (places - cameras)}",
                 group=f"group {number % groups}",
-                region=tuple(_region(number)),
+                region=tuple(tile(number)),
             )
             for number in range(places)
         ),

@@ -18,6 +18,7 @@ from edge_app.control.pictures import Crop, NewestPicture, scaled, to_jpeg
 from edge_app.control.places import Places, view_of
 from edge_app.devices import make_camera, open_buttons, open_indicator
 from edge_app.devices.ports import Buttons, Camera, Clock
+from edge_app.devices.uri import without_password
 from edge_app.devices.view import Region, View, ViewedCamera
 from edge_app.errors import DeviceError, EdgeAppError, InputError
 from edge_app.files import GROUP_FOLDER, expanded
@@ -127,6 +128,7 @@ def open_device(
 
     folder = _state_folder(configured)
     config = places_in_use(configured, logs.report)
+    _warn_of_unused(config)
     folders = _group_folders(config, folder)
     # without a name the state's own: a device keeps its encoder when the default changes
     manifest = find_manifest(_taught_first(folders), config.encoder.model or None)
@@ -149,6 +151,12 @@ def open_device(
             controls[name].rules = rules
     places = _make_places(configured, config, pipeline, controls, clock) if controls else None
     return OpenedDevice(pipeline, learners, controls, list(recorders.values()), config, rules, places)
+
+
+def _warn_of_unused(config: Config) -> None:
+    for name, camera in config.unused_cameras().items():
+        uri = without_password(camera.uri)
+        logs.report(logging.WARNING, "camera_unused", name=name, camera=uri, reason="no place refers to it")
 
 
 def _load(
@@ -367,14 +375,14 @@ def _make_camera(settings: CameraSettings, clock: Clock, own: Camera | None) -> 
 def _open_camera(camera: Camera, config: Config, settings: CameraSettings) -> bool:
     """Return whether the camera could be opened.
 
-    If a live camera cannot, the device starts all the same for its clients: the page says so, and serves what is
-    stored, and other cameras go on. The only camera of a device without clients, and a recording, raise DeviceError.
+    If one of several cannot, the others go on; if the only camera cannot, the device starts all the same for its
+    clients: the page says so, and serves what is stored. Raises DeviceError without clients, and if it is a recording.
     """
     try:
         camera.open()
     except DeviceError as error:
         only = len(config.cameras_in_use()) == 1
-        if settings.recording or (only and not _has_clients(config)):
+        if only and (settings.recording or not _has_clients(config)):
             raise
         logs.report(logging.WARNING, "camera_absent", camera=camera.uri, reason=str(error))
         return False

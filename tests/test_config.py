@@ -288,6 +288,10 @@ def test_without_places_the_whole_picture_is_the_only_one(tmp_path: Path) -> Non
 def test_a_camera_that_no_place_shows_is_not_used(tmp_path: Path) -> None:
     config = load(tmp_path, '[[cameras]]\nname = "back"\nuri = "sim:"\n[[places]]\nname = "yard"\ncamera = "back"')
     assert list(config.cameras_in_use()) == ["back"]
+    assert config.unused_cameras() == {}, "[camera] is as by default: nobody meant it"
+    assert list(config.overridden(camera="v4l2:/dev/video0").unused_cameras()) == ["camera"]
+    more = load(tmp_path, '[[cameras]]\nname = "back"\nuri = "sim:"\n[[places]]\nname = "yard"')
+    assert list(more.unused_cameras()) == ["back"]
 
 
 @pytest.mark.parametrize(

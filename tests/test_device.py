@@ -109,6 +109,27 @@ def test_places_are_taught_by_themselves_and_known_after_a_restart(tmp_path: Pat
         device.places["shelf"].classes()
 
 
+def test_a_camera_that_is_not_there_leaves_the_places_of_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder of pictures, which as the only camera would be an error."""
+    folder = tmp_path / "pictures"
+    places = (PlaceConfig(name="gate"), PlaceConfig(name="yard", camera="back"))
+    back = NamedCameraConfig(name="back", uri=f"dir:{folder}")
+    spare = NamedCameraConfig(name="spare", uri="rtsp://me:s3cret@yard/1")
+    several = replace(config(), places=places, cameras=(back, spare))
+    with Device(tmp_path / "state", camera=SIM, config=several) as device:
+        assert next(next_of(device, Decided)).place == "gate"  # type: ignore[union-attr]
+        assert device.places["yard"].status().camera == "reopening"
+        folder.mkdir()
+        (folder / "a.png").write_bytes(picture("red", 1))
+        assert any(event.place == "yard" for event in next_of(device, Decided))  # type: ignore[union-attr]
+    told = [dict(record.fields) for record in caplog.records if record.getMessage() == "camera_unused"]
+    assert [(one["name"], one["camera"]) for one in told] == [("spare", "rtsp://me:***@yard/1")]
+    with pytest.raises(DeviceError, match="pictures"):
+        Device(tmp_path / "state", camera=f"dir:{tmp_path}/pictures2", config=config()).start()
+
+
 def test_what_a_device_with_one_place_knew_stays_with_its_first_group(tmp_path: Path) -> None:
     with Device(tmp_path, camera=SIM, config=config()) as device:
         device.teach("shape")

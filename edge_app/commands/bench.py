@@ -32,7 +32,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "bench",
         help="measure the time of each stage, memory and start-up",
-        description="Measure encoder, preprocessing, rate code, decision, learning, memory and start-up.",
+        description="Measure encoder, preprocessing, rate code, decision, learning, the live loop with one place and "
+        "with several, memory and start-up.",
         epilog=EPILOG,
     )
     parser.add_argument("--classes", type=int, default=64, metavar="N", help="classes to teach (default: 64)")
@@ -102,6 +103,10 @@ def report(values: dict[str, Any]) -> str:
             f"whole frame / encoder  {ratios['frame_to_encoder']:.2f}",
             "",
             f"live loop              {live['live_fps']:.1f} frames/s, {live['live_to_bare']:.2f} of the encoder alone",
+            *(
+                f"with {count} places          {found['fps']:.1f} frames/s in all, {found['to_one']:.2f} of one place"
+                for count, found in live["places"].items()
+            ),
             f"press to learnt        {live['press_to_learnt_ms']['p50']:.0f} ms",
             "",
             f"start to first decision  {values['startup_s']:.2f} s ({low:.2f} to {high:.2f})",

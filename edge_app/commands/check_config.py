@@ -91,6 +91,7 @@ def _place(place: "PlaceConfig") -> str:
 def warnings(config: "Config") -> list[str]:
     """Return the settings of a valid configuration that probably do not work on this machine."""
     found = _broker_warnings(config.mqtt) if config.mqtt.enabled else []
+    found += [f"no place refers to the camera {name!r}: it is not opened" for name in config.unused_cameras()]
     return found + _rule_warnings(config)
 
 

@@ -84,6 +84,17 @@ class Config:
         """Return the cameras that places refer to, by their names, in the order of the places."""
         return {place.camera: self.camera_named(place.camera) for place in self.places_in_use()}
 
+    def unused_cameras(self) -> dict[str, CameraSettings]:
+        """Return the cameras that are configured, by their names, and that no place refers to."""
+        # [camera] is always there; as it is by default it was not meant
+        configured = {MAIN: self.camera} if self.camera.uri != CameraConfig().uri else {}
+        used = self.cameras_in_use()
+        return {
+            name: one
+            for name, one in (configured | {one.name: one for one in self.cameras}).items()
+            if name not in used
+        }
+
     def camera_named(self, name: str) -> CameraSettings:
         """Return a camera by its name; "camera" is that of [camera]."""
         return self.camera if name == MAIN else next(one for one in self.cameras if one.name == name)

@@ -1,10 +1,12 @@
 """Frames per second of the live loop, compared with the encoder alone in a bare loop.
 
 Both alternate in short blocks of one run, so that other load on the machine affects both alike; the ratio is that of
-the medians. The camera is faster than the encoder: frames are due at 1.25 times the encoder's own rate, and the newest
-is taken.
+the medians. The camera is faster than the encoder: frames are due at 1.25 times the encoder's own rate, divided by the
+places that each frame is for, and the newest is taken.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -18,6 +20,7 @@ from edge_app.config import CameraConfig, Config, ConsolidationConfig, Temperatu
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import Clock
+from edge_app.devices.view import Region, View
 from edge_app.evaluation.trial import percentiles
 from edge_app.pipeline.events import Decided
 from edge_app.pipeline.pipeline import Pipeline, PipelineParts, one_place
@@ -27,11 +30,14 @@ from edge_app.storage.records import NewExample
 if TYPE_CHECKING:
     from edge_app.colanet.params import Params
     from edge_app.encoder.model import ModelManifest
+    from edge_app.encoder.preprocess import Preprocessor
     from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.learner import Learner
 
 FASTER = 1.25
 """The camera's rate divided by the encoder's."""
+PLACES = (2, 4, 8)
+"""Numbers of places besides one, in blocks of their own."""
 BUTTON = "class 0000"
 LEARNT_WITHIN_S = 60.0
 
@@ -62,6 +68,19 @@ class FramesCamera(PacedCamera):
         return image
 
 
+def tile(number: int) -> Region:
+    """Return one of the eight tiles of a picture, four in a row."""
+    return Region(number % 4 / 4, number // 4 / 2, 1 / 4, 1 / 2)
+
+
+def with_places(parts: PipelineParts, count: int) -> PipelineParts:
+    """Return parts that have one place with `count` places instead, up to 8: tiles of the picture, of one group."""
+    (place,) = parts.places.values()
+    return parts._replace(
+        places={f"place {number}": place._replace(view=View(tile(number))) for number in range(count)}
+    )
+
+
 def measure_sustained(
     manifest: "ModelManifest",
     params: "Params",
@@ -72,7 +91,7 @@ def measure_sustained(
     block_s: float = 2.0,
     threads: int = 1,
 ) -> dict[str, Any]:
-    """Return frames per second of both loops and the time of a press, as JSON values.
+    """Return decisions per second of both loops, also with several places, and the time of a press, as JSON values.
 
     `frames` is (n, height, width, 3) uint8. In each block of the live loop one press teaches.
     """
@@ -86,22 +105,44 @@ def measure_sustained(
     prepare = make_preprocess()
     pictures = [prepare(frame).copy() for frame in frames]
     bare: list[float] = []
-    live: list[_LiveBlock] = []
+    live: dict[int, list[_LiveBlock]] = {count: [] for count in (1, *PLACES)}
     with (
         TemporaryDirectory(prefix="edge-app-bench-") as folder,
         TFLiteEncoder(manifest, threads=threads) as encoder,
         Learner.open(Path(folder), manifest, params=params, threads=threads) as learner,
     ):
         _teach(learner, encoder, pictures, classes)
+        make = partial(_parts, frames, make_preprocess, encoder, learner, manifest.input_size)
         _bare_rate(encoder, pictures, block_s)  # warms up
         for _ in range(blocks):
             bare.append(_bare_rate(encoder, pictures, block_s))
-            clock = MonotonicClock()
-            camera = FramesCamera(frames, clock, min(1000.0, FASTER * float(np.median(bare))))
-            buttons = SimulatedButtons((BUTTON,), clock)
-            parts = one_place(camera, buttons, None, make_preprocess, encoder, learner, manifest.input_size)
-            live.append(_run_live(parts, clock, block_s))
-    return _summary(bare, live) | {"classes": classes, "threads": threads, "blocks": blocks, "block_s": block_s}
+            for count, found in live.items():
+                clock = MonotonicClock()
+                found.append(_run_live(make(count, float(np.median(bare)), clock), clock, block_s))
+    size = {"classes": classes, "threads": threads, "blocks": blocks, "block_s": block_s}
+    return _summary(bare, live[1]) | {"places": {str(n): _of_one(live[n], live[1]) for n in PLACES}} | size
+
+
+def _parts(
+    frames: NDArray[np.uint8],
+    make_preprocess: Callable[[], "Preprocessor"],
+    encoder: "TFLiteEncoder",
+    learner: "Learner",
+    input_size: int,
+    places: int,
+    rate: float,
+    clock: Clock,
+) -> PipelineParts:
+    """Return the parts of a loop whose camera is a little faster than `rate`, decisions a second, asks for."""
+    camera = FramesCamera(frames, clock, min(1000.0, FASTER * rate / places))
+    parts = one_place(camera, SimulatedButtons((BUTTON,), clock), None, make_preprocess, encoder, learner, input_size)
+    return parts if places == 1 else with_places(parts, places)
+
+
+def _of_one(blocks: list[_LiveBlock], one: list[_LiveBlock]) -> dict[str, float]:
+    """Return the rate of several places together, and in parts of the rate of one."""
+    rates, alone = (np.array([block.fps for block in found]) for found in (blocks, one))
+    return {"fps": float(np.median(rates)), "to_one": float(np.median(rates / alone))}
 
 
 def _summary(bare: list[float], live: list[_LiveBlock]) -> dict[str, Any]:

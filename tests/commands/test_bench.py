@@ -20,6 +20,8 @@ def test_measures_every_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert live["live_fps"] > 0
     assert live["press_to_learnt_ms"]["p50"] > 0
     assert live["slowest_frame_ms"] > 0
+    assert live["places"].keys() == {"2", "4", "8"}
+    assert all(found["fps"] > 0 and found["to_one"] > 0.2 for found in live["places"].values())
     assert values["rss_mb"] > 20
     assert values["startup_s"] > 0.05
     assert values["machine"]["cores"] >= 1
@@ -28,6 +30,7 @@ def test_measures_every_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     assert "whole frame" in shown
     assert "live loop" in shown
+    assert "with 8 places" in shown
 
 
 @pytest.mark.parametrize(

@@ -150,3 +150,10 @@ def test_without_a_folder_in_the_file_it_is_the_service_s(
     path.touch()
     assert cli.run(["check-config", str(path)]) == 0
     assert "places.json is ignored" in capsys.readouterr().err
+
+
+def test_a_camera_that_no_place_refers_to_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[[cameras]]\nname = "back"\nuri = "sim:"\n[[places]]\nname = "yard"\n')
+    assert cli.run(["check-config", str(path)]) == 0
+    assert "warning: no place refers to the camera 'back': it is not opened" in capsys.readouterr().err

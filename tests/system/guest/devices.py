@@ -1,4 +1,4 @@
-"""The camera (vivid) and the lines (gpio-sim) of the virtual device, and the hands that use them.
+"""The cameras (vivid) and the lines (gpio-sim) of the virtual device, and the hands that use them.
 
 As a program it plugs both in, early at every boot, as if they were soldered.
 """
@@ -8,6 +8,8 @@ import struct
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,7 +22,7 @@ LABEL = "bench"
 
 CONFIGURED = Path("/sys/kernel/config/gpio-sim/bench")
 VIVID = Path("/sys/bus/platform/drivers/vivid")
-CAMERA = "/dev/video0"
+CAMERA, SECOND = "/dev/video0", "/dev/video1"
 RED, CHECKERS = "100% Red", "16x16 Checkers"
 """Test patterns that a look at the mean colour of a picture tells apart."""
 
@@ -130,15 +132,24 @@ class Flashes:
 
 
 class Camera:
-    """The camera's plug, and what it is pointed at."""
+    """The first camera's plug, and what it is pointed at."""
 
     def plug_in(self) -> None:
-        """Let the camera appear."""
+        """Let both cameras appear, which are one device of the platform."""
         (VIVID / "bind").write_text("vivid.0")
 
     def unplug(self) -> None:
-        """Let the camera disappear."""
+        """Let both cameras disappear."""
         (VIVID / "unbind").write_text("vivid.0")
+
+    @contextmanager
+    def unplugged(self) -> Iterator[None]:
+        """Take this one away, as far as V4L2 tells: it cannot be read or opened; the other one stays."""
+        with open(CAMERA, "rb+", buffering=0) as file:
+            control, _ = _control(file.fileno(), b"Disconnect")
+            fcntl.ioctl(file.fileno(), VIDIOC_S_CTRL, struct.pack("Ii", control, 1))
+            yield
+        # vivid registers it again when the last program has closed it
 
     def show(self, pattern: str) -> None:
         """Point the camera at one of vivid's test patterns."""
@@ -171,7 +182,7 @@ def _menu(descriptor: int, control: int, index: int) -> bytes | None:
 
 def main() -> None:
     """Plug everything in."""
-    vivid = ["vivid", "n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0x00", "no_error_inj=1"]
+    vivid = ["vivid", "n_devs=2", "node_types=0x1,0x1", "num_inputs=1,1", "input_types=0x00,0x00"]
     for module in (vivid, ["gpio-sim"]):
         subprocess.run(["modprobe", *module], check=True)
     Lines().plug_in()

@@ -12,17 +12,17 @@ from day import CONFIG, SEEN, TAUGHT, VISIT_S, in_order
 from sandbox import sandbox
 from scenario import Figures, Scenario
 
-from devices import CHECKERS, RED, Flashes
+from devices import CHECKERS, RED, SECOND, Flashes
 
 WATCHDOG_S, ABORT_S, RESTART_S = 30.0, 10.0, 5.0
 """WatchdogSec, TimeoutStopSec (until a process that does not abort is killed) and RestartSec of the unit."""
 FAILED = 6
 """Flashes of the status light."""
 FILLER = Path(STATE) / "filler"
-PLACES = """
+PLACES = f"""
 [[cameras]]
 name = "second"
-uri = "sim:scene=still,size=160x120,fps=5"
+uri = "v4l2:{SECOND}?size=320x180,fps=5"
 
 [[places]]
 name = "left"
@@ -323,19 +323,18 @@ def places(bench: Bench) -> Figures:
 
 
 def _goes_on(bench: Bench) -> float:
-    """Unplug the camera and plug it in again; return how long it took to see that the other place goes on."""
+    """Unplug the first camera and plug it in again; return how long it took to see that the other's place goes on."""
 
     def lasted_s() -> float:
         return sum(visit["seconds"] for visit in bench.visits("other"))
 
     mark, start = bench.journal.mark(), time.monotonic()
-    bench.camera.unplug()
-    bench.journal.wait("camera_fault .*name=camera", mark)
-    seen_s = lasted_s()
-    # visits that go on are stored every ten seconds
-    wait_until(lambda: lasted_s() > seen_s + 5, "the place of the other camera goes on")
-    took_s = time.monotonic() - start
-    bench.camera.plug_in()
+    with bench.camera.unplugged():
+        bench.journal.wait("camera_fault .*name=camera", mark)
+        seen_s = lasted_s()
+        # visits that go on are stored every ten seconds
+        wait_until(lambda: lasted_s() > seen_s + 5, "the place of the other camera goes on")
+        took_s = time.monotonic() - start
     bench.journal.wait("camera_reopened .*name=camera", mark)
     return took_s
 
