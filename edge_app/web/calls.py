@@ -12,8 +12,8 @@ from edge_app.errors import InputError
 from edge_app.labels import check_label
 from edge_app.roles import Role
 from edge_app.web.access import Client
+from edge_app.web.inputs import ClassQuery
 from edge_app.web.responses import JSON, ApiError
-from edge_app.web.schema import ClassQuery
 
 MAX_BODY = 64 << 10
 """Bytes of a JSON body."""

@@ -8,7 +8,7 @@ import msgspec
 
 from edge_app import __version__
 from edge_app.labels import MAX_LENGTH
-from edge_app.web import schema
+from edge_app.web import inputs, schema
 from edge_app.web.calls import KEY_HEADER
 from edge_app.web.operations import OPERATIONS, Operation
 from edge_app.web.responses import JSON
@@ -134,7 +134,7 @@ def _answer(one: Operation) -> dict[str, Any]:
 
 def _failures(one: Operation) -> dict[int, str]:
     found = dict(ALWAYS)
-    if "{" in one.path or one.query is schema.ClassQuery:
+    if "{" in one.path or one.query is inputs.ClassQuery:
         found |= NOT_FOUND
     if "{label}" in one.path or one.query is not None or _is_struct(one.body) or one.keyed:
         found |= INVALID

@@ -16,7 +16,7 @@ from edge_app.errors import InputError
 from edge_app.history.records import StoredVisit, VisitFilter
 from edge_app.history.table import NS_PER_MS, cells, visit_row
 from edge_app.roles import allows
-from edge_app.web import schema, translate
+from edge_app.web import inputs, schema, translate
 from edge_app.web.calls import Call
 from edge_app.web.responses import CSV, JSON, ApiError, jpeg_response
 from edge_app.web.services import Services
@@ -167,7 +167,7 @@ def sees_pictures(control: Control, call: Call) -> bool:
     return allows(call.client.role, control.history.picture_role)
 
 
-def _wanted(query: schema.VisitFilterQuery) -> VisitFilter:
+def _wanted(query: inputs.VisitFilterQuery) -> VisitFilter:
     """Return the filter of a query. Raises InputError for one that contradicts itself."""
     from_ns, before_ns = (
         None if time_ms is None else time_ms * NS_PER_MS for time_ms in (query.from_ms, query.before_ms)

@@ -19,6 +19,11 @@ FPS, SHOT_S, SEED = 10, 3.0, 1
 THINGS = ("cup", "cat", "motorbike", "coin")
 PRESSES, EXAMPLES = 3, 7
 """Presses at a time, and examples of each thing."""
+PLACES = (
+    {"name": "camera", "group": "default"},
+    {"name": "left tray", "region": [0.06, 0.1, 0.4, 0.8], "group": "trays"},
+    {"name": "right tray", "region": [0.54, 0.1, 0.4, 0.8], "group": "trays"},
+)
 PATIENCE_S = 300.0
 SURE = 70
 SETTLED = (0.6, 2.6)
@@ -119,6 +124,17 @@ def walk(page: Page, device: LiveDevice) -> None:
         box.click()
     page.run("document.getElementById('tray').scrollIntoView()")
     shoot(page, "tray")
+    page.show(width=1360, height=860)
+    device.ask("PUT", "places", {"places": PLACES})
+    names = "return [...document.querySelectorAll('.place-box')].map((box) => box.dataset.place)"
+    page.wait(lambda: page.run(names) == [place["name"] for place in PLACES], "the places", PATIENCE_S)
+    page.wait_ready()
+    wait_right(page, show)
+    page.click("#places-edit")
+    page.click('[data-place="left tray"] button > span')
+    page.click("#toast-close") if page.is_shown("#toast-close") else None
+    page.run("document.getElementById('places').scrollIntoView()")
+    shoot(page, "places")
 
 
 def main() -> int:
