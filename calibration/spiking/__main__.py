@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,8 @@ def main() -> None:
     source = SourceNetwork(arrays, architecture)
     twin = SpikingTwin(arrays, architecture, steps_of_layers(args.counts, len(arrays)))
     pools = pictures.load(args.data, args.cache)
-    recipe = Recipe(steps=args.steps, seed=args.seed, operations=args.operations)
+    loss: dict[str, Any] = {"hybrid": 0.0, "apart": True} if args.apart else {}
+    recipe = Recipe(steps=args.steps, seed=args.seed, operations=args.operations, **loss)
     # a step number that the distillation never reaches, so that no training view is used here
     convert(source, twin, normalised(pictures.views(pools, SIDE, recipe.seed, 1 << 30, range(CONVERTED_ON))))
     twin.spike = compiled()
@@ -123,6 +125,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--name", default=NAME, help=f"of the model (default: {NAME})")
     made.add_argument("--counts", default="31:5,15", help='steps of the layers, as in "15" (default: "31:5,15")')
     made.add_argument("--steps", type=int, default=600, help="steps of the distillation (default: 600)")
+    made.add_argument("--apart", action="store_true", help="train each unit by its own map alone, without hybrids")
     made.add_argument("--operations", type=float, default=0.0, help="weight of the synaptic operations in the loss")
     made.add_argument("--minutes", type=float, help="stop after so many minutes of distillation")
     made.add_argument("--seed", type=int, default=0, help="of the views and the branches")
