@@ -42,7 +42,7 @@ from edge_app.storage.folder import database_path, history_path, snapshots_path
 from edge_app.storage.snapshots import Snapshots
 from edge_app.storage.store import Store
 
-RESULT = Path(__file__).resolve().parent / "results" / "power_cut.json"
+RESULTS = Path(__file__).resolve().parent / "results"
 CAMERA = "sim:scene=shapes,size=96x64,fps=100"
 FAILING = 0.3
 """Share of requests that the receiver refuses, so that kills find messages that wait."""
@@ -201,20 +201,21 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500, metavar="N", help="processes killed (default: 500)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments (default: 1)")
     parser.add_argument("--two-groups", action="store_true", help="two places, each with a state of its own")
-    parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE", help="result, JSON")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="result, JSON (default: in benchmarks/results)")
     args = parser.parse_args()
+    out: Path = args.out or RESULTS / ("power_cut_two_groups.json" if args.two_groups else "power_cut.json")
     start = time.monotonic()
     kills: list[Kill] = []
     losses: list[str] = []
     asked = {"kills": args.kills, "seed": args.seed, "camera": CAMERA, "press_every_s": PRESS_EVERY_S, "burst": BURST}
     asked["groups"] = 2 if args.two_groups else 1
-    args.out.parent.mkdir(parents=True, exist_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
 
     def write() -> str:  # anew after each kill, so that a run that is cut short leaves what it has found
         seconds = round(time.monotonic() - start)
         more = {"losses": losses, "asked": [asked], "seconds": seconds, "machine": machine.describe()}
         text = json.dumps(summarise(kills) | more, indent=1) + "\n"
-        args.out.write_text(text)
+        out.write_text(text)
         return text
 
     with tempfile.TemporaryDirectory(prefix="edge-app-power-cut-") as folder:
