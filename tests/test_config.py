@@ -315,6 +315,8 @@ def test_a_camera_that_no_place_shows_is_not_used(tmp_path: Path) -> None:
             "buttons.places: left = 'b', expected one of .*: a$",
         ),
         ('[lights]\nplace = "b"\n[[places]]\nname = "a"', "lights.place = 'b', expected one of .*: a$"),
+        ('[[places]]\nname = "a "', "place 'a ': name = 'a ', expected 1 to 40 letters, digits, blanks inside"),
+        ('[[places]]\nname = "a"\ngroup = "b "', "place 'a': group = 'b ', expected a name .*, blanks inside"),
         ('[places]\nname = "a"', r"expected sections \[\[places\]\]"),
     ],
 )

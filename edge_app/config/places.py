@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from edge_app.checks import FLAG, matching, number, one_of
+from edge_app.checks import FLAG, number, one_of
 from edge_app.config.section import NamedSection, declared
 from edge_app.config.sections import MAIN, CameraSettings
-from edge_app.config.values import REGION, SECTION_NAME
+from edge_app.config.values import OPTIONAL_NAME, REGION, SECTION_NAME
 
 MAIN_GROUP = "default"
 """Name of the group whose state lies in the state folder itself."""
-_OPTIONAL = matching(r"|[^\W_][\w .-]{0,39}", 'a name of up to 40 letters, digits, blanks and . _ -, or ""')
 
 
 class PlaceInUse(NamedTuple):
@@ -44,7 +43,7 @@ class PlaceConfig(NamedSection):
     """[[places]]: parts of the cameras' pictures, each with a decision of its own; one table for each."""
 
     name: str = declared("", SECTION_NAME, "Name of the place; each has another.")
-    camera: str = declared("", _OPTIONAL, 'Name of one of [[cameras]]; "": that of [camera].')
+    camera: str = declared("", OPTIONAL_NAME, 'Name of one of [[cameras]]; "": that of [camera].')
     region: tuple[float, float, float, float] = declared(
         (0.0, 0.0, 1.0, 1.0),
         REGION,
@@ -55,7 +54,7 @@ class PlaceConfig(NamedSection):
     mirror: bool = declared(False, FLAG, "Swap left and right, after rotation.")
     group: str = declared(
         "",
-        _OPTIONAL,
+        OPTIONAL_NAME,
         "Places with the same group share what they learn: four equal trays are taught once. "
         '"": a group of its own, with the name of the place.',
     )

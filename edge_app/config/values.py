@@ -75,8 +75,10 @@ def _region(value: Any) -> tuple[float, float, float, float]:
     return x, y, width, height
 
 
-SECTION_NAME = matching(r"[^\W_][\w .-]{0,39}", "1 to 40 letters, digits, blanks, and . _ - after the first")
+_NAME = r"[^\W_](?:[\w .-]{0,38}[\w.-])?"
+SECTION_NAME = matching(_NAME, "1 to 40 letters, digits, blanks inside, and . _ - after the first")
 """Name of one of several sections; a group's is that of a folder too."""
+OPTIONAL_NAME = matching(rf"|{_NAME}", 'a name of up to 40 letters, digits, blanks inside, and . _ -, or ""')
 PATH = Check("an absolute path in quotes", _absolute)
 ADDRESS = Check(
     "an IP address of this machine in quotes: 127.0.0.1 for this machine only, 0.0.0.0 or :: for all",
