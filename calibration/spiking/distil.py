@@ -1,8 +1,9 @@
-"""Distil the spiking encoder from the float one, without labels: block-wise hybrids, embedding, head.
+"""Distil the spiking encoder from the float one, without labels: block by block, or through hybrids.
 
-After some units (the stem, the blocks, the head) a branch leaves the spiking network: a learnable 1 x 1 map, the
-identity at first, and then the frozen source's remaining units (hybrid M_k, arXiv 2503.16572). Each step trains the
-whole network and one hybrid, drawn by (seed, step), with
+With `apart` each unit (the stem, a block, the head) is trained by its own map alone, on the spikes of the units before;
+the embedding and the 1,000-class head train the last one. Otherwise each step trains the whole network and one hybrid,
+drawn by (seed, step): after some units a branch leaves the spiking network, a learnable 1 x 1 map, the identity at
+first, and then the frozen source's remaining units (hybrid M_k, arXiv 2503.16572). The loss of both is
 
     loss = |e - e*|^2 / |e*|^2 + kl * KL(head(e*) || head(e)) + rate * operations / MACs
 
