@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge_app import logs
 from edge_app.config import CameraSettings, Config
+from edge_app.config.sections import MAIN
 from edge_app.control import Control, EventsOf, Hub
 from edge_app.control.pictures import Crop, NewestPicture, scaled, to_jpeg
 from edge_app.control.places import Places, view_of
@@ -20,7 +21,7 @@ from edge_app.devices import make_camera, open_buttons, open_indicator
 from edge_app.devices.ports import Buttons, Camera, Clock
 from edge_app.devices.uri import without_password
 from edge_app.devices.view import Region, View, ViewedCamera
-from edge_app.errors import DeviceError, EdgeAppError, InputError
+from edge_app.errors import DeviceError, EdgeAppError, InputError, RuntimeMissing
 from edge_app.files import GROUP_FOLDER, expanded
 from edge_app.messages import Frame
 from edge_app.pipeline.events import HEALTH_REPORTS, Health, Listener
@@ -188,7 +189,17 @@ def _make_places(
             control.identity = control.identity._replace(config={**control.config, **shown})
 
     places.changed = changed
+    places.check = partial(_check_cameras, clock)
     return places
+
+
+def _check_cameras(clock: Clock, config: Config) -> None:
+    """Raise InputError for a camera that the device could not start with."""
+    for name, settings in config.cameras_in_use().items():
+        try:
+            _make_camera(name, settings, clock).close()
+        except RuntimeMissing as error:
+            raise InputError(f"camera {name!r}: {error}") from error
 
 
 def _group_folders(config: Config, folder: Path) -> dict[str, Path]:
@@ -340,7 +351,7 @@ def _open_devices(
 
     cameras: dict[str, CameraParts] = {}
     for name, settings in config.cameras_in_use().items():
-        camera = _make_camera(settings, clock, own.camera if not cameras else None)
+        camera = _make_camera(name, settings, clock, own.camera if name == MAIN else None)
         # not enter_context: a camera that is absent is opened later, by the capture stage
         stack.callback(camera.close)
         cameras[name] = CameraParts(camera, _open_camera(camera, config, settings))
@@ -364,11 +375,16 @@ def _open_devices(
     return PipelineParts(cameras, groups, places, buttons, indicator, make_preprocess, encoder, manifest.input_size)
 
 
-def _make_camera(settings: CameraSettings, clock: Clock, own: Camera | None) -> Camera:
-    """Return a camera of the configuration, or `own` in its place, with its view; not opened."""
+def _make_camera(name: str, settings: CameraSettings, clock: Clock, own: Camera | None = None) -> Camera:
+    """Return a camera of the configuration, or `own` in its place, with its view; not opened. Raises InputError."""
     view = View(Region(*settings.region), settings.rotation, settings.mirror)
     if own is None:
-        return make_camera(settings.uri, clock, view, stall_after_s=settings.stall_after_s)
+        try:
+            return make_camera(settings.uri, clock, view, stall_after_s=settings.stall_after_s)
+        except InputError as error:
+            if name == MAIN:
+                raise
+            raise InputError(f"camera {name!r}: {error}") from error
     return own if view == View() else ViewedCamera(own, view)
 
 

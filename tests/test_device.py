@@ -167,6 +167,19 @@ def test_a_function_is_a_camera_and_its_end_ends_the_events(tmp_path: Path) -> N
         assert device.failure is None
 
 
+def test_a_function_is_the_camera_of_the_configuration_whichever_place_is_first(tmp_path: Path) -> None:
+    places = (PlaceConfig(name="gate", camera="yard"), PlaceConfig(name="bench"))
+    several = replace(config(), places=places, cameras=(NamedCameraConfig(name="yard", uri=SIM),))
+    frames = Frames()
+    with Device(tmp_path, camera=frames, config=several) as device:
+        stream = device.events()
+        assert {event.place for event, _ in zip(next_of(device, Decided), range(30), strict=False)} == {"gate", "bench"}  # type: ignore[union-attr]
+        frames.ended.set()
+        ended = next(event for event in stream if isinstance(event, Health) and event.what == "recording_ended")
+        assert ended.camera == "camera"
+        assert device.running, "the yard's goes on"
+
+
 def test_a_function_that_fails_is_a_fault_of_the_camera_and_for_good_the_end_of_the_device(tmp_path: Path) -> None:
     frames = Frames()
     settings = replace(config(), camera=CameraConfig(give_up_after_s=1))

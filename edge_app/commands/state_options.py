@@ -63,6 +63,11 @@ def folder_path(text: str) -> Path:
 
 def enter_group(args: argparse.Namespace) -> None:
     """Let a command that was given --group work in that group's state folder. Raises InputError."""
+    if hasattr(args, "live"):
+        if args.live and getattr(args, "group", None) is not None:
+            raise InputError("--group goes with a state folder; with --live, name the place: --place NAME")
+        if not args.live and args.place is not None:
+            raise InputError("--place goes with --live; in a state folder, name the group: --group NAME")
     if getattr(args, "group", None) is not None and args.state is not None:
         from edge_app.storage.groups import folder_of
 

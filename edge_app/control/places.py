@@ -72,6 +72,8 @@ class Places:
         """Asks for a restart of the device in this process; its owner sets it. None: it cannot be restarted."""
         self.changed: Callable[[Config], None] = lambda _: None
         """Called with the configuration in use when places have changed without a restart; its owner sets it."""
+        self.check: Callable[[Config], None] = lambda _: None
+        """Raises InputError for a configuration that the device could not start with; its owner sets it."""
 
     def report(self) -> PlacesReport:
         """Return the places, the cameras and the groups; cheap."""
@@ -105,7 +107,9 @@ class Places:
 
         Raises InputError, naming the place, the key, its value and what was expected.
         """
-        return self._configured.with_places(read_places(tables))
+        config = self._configured.with_places(read_places(tables))
+        self.check(config)
+        return config
 
     def use(self, config: Config) -> PlacesReport:
         """Use and keep the places of a configuration that `checked` returned, until [[places]] is changed in its file.

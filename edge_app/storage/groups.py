@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from edge_app.checks import NAME, Table, checked
+from edge_app.checks import Table, checked
 from edge_app.config.places import MAIN_GROUP
 from edge_app.config.values import SECTION_NAME
-from edge_app.errors import EdgeAppError, InputError
+from edge_app.errors import EdgeAppError, InputError, StateCorrupt
 from edge_app.files import GROUP_FOLDER, write_atomically
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import FolderLock, database_path
@@ -39,10 +39,18 @@ def group_folders(folder: Path, names: Sequence[str]) -> dict[str, Path]:
 
 
 def name_of(folder: Path) -> str | None:
-    """Return the name of the group in a state folder itself; None if it has none."""
-    with suppress(OSError, ValueError, RecursionError):
-        return Table(json.loads((folder / NAME_FILE).read_bytes())).read("name", NAME)
-    return None
+    """Return the name of the group in a state folder itself; None if it has none. Raises StateCorrupt."""
+    path = folder / NAME_FILE
+    try:
+        return Table(json.loads(path.read_bytes())).read("name", SECTION_NAME)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        # not None: the first group that is configured would take over what another one has learnt
+        raise StateCorrupt(
+            f"{path} has the name of the group in {folder}, and cannot be read ({error}): "
+            'write {"name": "NAME"} into it, with the name that the group had'
+        ) from error
 
 
 def stored_groups(folder: Path) -> dict[str, Path]:

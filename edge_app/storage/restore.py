@@ -24,7 +24,7 @@ from edge_app.storage import acknowledged
 from edge_app.storage.backup import COMPANIONS, Backup
 from edge_app.storage.database import check_schema
 from edge_app.storage.errors import os_errors
-from edge_app.storage.folder import DATABASE, HISTORY, RESTORE_PREFIX, SNAPSHOTS
+from edge_app.storage.folder import DATABASE, HISTORY, RESTORE_PREFIX, RULES, SNAPSHOTS
 from edge_app.storage.records import Binding
 from edge_app.storage.store import Store
 
@@ -33,7 +33,8 @@ ASIDE = "before-restore-"
 STATE: tuple[str, ...] = (
     *(DATABASE + end for end in ("", "-wal", "-shm", acknowledged.END)),
     SNAPSHOTS,
-    *COMPANIONS,
+    # not the switches of the rules: they are the device's, and another group's places have rules too
+    *(one for one in COMPANIONS if one != RULES),
     # also if the backup has none: its visits name examples of the state that is replaced
     *(HISTORY + end for end in ("", "-wal", "-shm")),
 )
@@ -111,7 +112,10 @@ def complete_restore(folder: Path) -> Path | None:
             sync_folder(folder)
         if moving.is_dir():
             for path in list(moving.iterdir()):
-                path.rename(folder / path.name)
+                if path.name == RULES and (folder / RULES).exists():
+                    path.unlink()
+                else:
+                    path.rename(folder / path.name)
             sync_folder(folder)
             moving.rmdir()
         return _keep_aside(old)

@@ -49,6 +49,23 @@ def test_a_group_that_is_not_there_has_no_state(state: Path, capsys: pytest.Capt
     assert "group '../..' = '../..', expected 1 to 40 letters" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["undo"], ["teach", "mug", "a.jpg"], ["classify", "a.jpg"]])
+def test_a_place_is_for_a_running_device_and_a_group_for_a_folder(
+    state: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([*command, "--state", str(state), "--place", "gate"]) == 2
+    assert "--place goes with --live; in a state folder, name the group: --group NAME" in capsys.readouterr().err
+    files = [] if command[0] == "teach" else command[2:]
+    assert cli.run([*command[:2], *files, "--live", "--state", str(state), "--group", "gate"]) == 2
+    assert "--group goes with a state folder; with --live, name the place" in capsys.readouterr().err
+
+
+def test_removing_the_group_of_the_folder_leaves_the_switches_of_the_rules(state: Path) -> None:
+    (state / "rules.json").write_text('{"r": false}')
+    assert cli.run(["groups", "remove", "--state", str(state), "gate"]) == 0
+    assert (state / "rules.json").read_text() == '{"r": false}'
+
+
 def test_a_group_is_renamed(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, to in (("gate", "door"), ("my shelf", "tray")):
         assert cli.run(["groups", "rename", "--state", str(state), name, to]) == 0

@@ -18,7 +18,7 @@ from edge_app.history.records import ClockState, VisitRecord
 from edge_app.history.store import HistoryStore
 from edge_app.storage.backup import CONFIG, MANIFEST, MANIFEST_SUM, Backup, write_backup
 from edge_app.storage.database import check_schema
-from edge_app.storage.folder import CLASS_REFERENCES, DATABASE, HISTORY, database_path, history_path
+from edge_app.storage.folder import CLASS_REFERENCES, DATABASE, HISTORY, RULES, database_path, history_path
 from edge_app.storage.restore import MOVING, OLD, READY, StagedRestore, complete_restore, next_database
 from edge_app.storage.store import Store
 from support.lying_zip import BOMB, claiming, within
@@ -114,6 +114,20 @@ def test_the_state_that_was_there_is_kept_aside_and_whole(taught: Path, other: P
     assert content(aside) == before
     again = restore(back_up(taught, tmp_path / "c.zip"), other)
     assert again == other / "before-restore-2"
+
+
+def test_the_switches_of_the_rules_come_to_a_new_device_and_stay_on_one_that_has_some(
+    taught: Path, other: Path, tmp_path: Path
+) -> None:
+    """They are those of all places, and what was taught that of one group."""
+    (taught / RULES).write_text('{"of": "the backup"}')
+    file = back_up(taught, tmp_path / "b.zip")
+    assert restore(file, tmp_path / "new") is None
+    assert (tmp_path / "new" / RULES).read_text() == '{"of": "the backup"}'
+    (other / RULES).write_text('{"of": "the device"}')
+    assert restore(file, other) == other / "before-restore-1"
+    assert (other / RULES).read_text() == '{"of": "the device"}'
+    assert content(other) == content(taught)
 
 
 def test_a_backup_is_written_beside_a_writer(taught: Path, tmp_path: Path) -> None:

@@ -1,12 +1,11 @@
 """State folders of groups: where each lies, also in a state of a device that had one place only."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_app.errors import InputError, StateBusy
+from edge_app.errors import InputError, StateBusy, StateCorrupt
 from edge_app.storage.folder import FolderLock
 from edge_app.storage.groups import find_group, folder_of, group_folders, rename_group, stored_groups
 from support.simple_network import open_learner
@@ -51,11 +50,16 @@ def test_a_group_that_is_configured_no_more_keeps_its_folder(tmp_path: Path) -> 
     assert known(tmp_path) == ["open"]
 
 
-def test_a_name_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ['{"name": 7}', '{"nam', '{"name": "/tmp/elsewhere"}', '{"name": "../x"}', ""])
+def test_a_name_that_is_damaged_gives_what_was_learnt_to_nobody_else(tmp_path: Path, text: str) -> None:
     teach(tmp_path, "open")
-    (tmp_path / "group.json").write_text('{"name": 7}')
-    assert group_folders(tmp_path, ["gate", "shelf"])["gate"] == tmp_path
-    assert json.loads((tmp_path / "group.json").read_text()) == {"name": "gate"}
+    (tmp_path / "group.json").write_text(text)
+    for use in (lambda: group_folders(tmp_path, ["gate", "shelf"]), lambda: stored_groups(tmp_path)):
+        with pytest.raises(StateCorrupt, match=r"group.json has the name of the group .* write .* into it"):
+            use()
+    assert (tmp_path / "group.json").read_text() == text
+    (tmp_path / "group.json").write_text('{"name": "shelf"}')
+    assert group_folders(tmp_path, ["gate", "shelf"])["shelf"] == tmp_path
 
 
 def test_groups_that_something_is_stored_of_are_found(tmp_path: Path) -> None:

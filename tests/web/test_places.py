@@ -7,6 +7,7 @@ from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -205,6 +206,24 @@ def reached(device: LiveDevice, right: Callable[[Any], bool], path: str = "place
 
 def names(found: Any) -> list[str]:
     return [place["name"] for place in found["places"]]
+
+
+@pytest.mark.slow
+def test_a_camera_that_the_device_could_not_start_with_is_refused_before_anything_is_kept(tmp_path: Path) -> None:
+    bad = {"name": "bad", "uri": "sim:scene=nonsense,size=160x120"}
+    device = LiveDevice(tmp_path, more={"cameras": [bad], "places": [{"name": "y"}]})
+    device.start()
+    try:
+        with pytest.raises(HTTPError) as caught:
+            device.ask("PUT", "places", {"places": [{"name": "y"}, {"name": "n", "camera": "bad"}]})
+        problem = json.loads(caught.value.read())["error"]
+        caught.value.close()
+        assert (caught.value.code, problem["code"]) == (422, "invalid")
+        assert problem["message"].startswith("camera 'bad': 'sim:scene=nonsense")
+        assert not (tmp_path / "state" / "places.json").exists()
+        assert names(device.ask("GET", "places")) == ["y"]
+    finally:
+        device.stop()
 
 
 @pytest.mark.slow
