@@ -79,10 +79,11 @@ def run(source: ConfigSource, *, listener: Listener = lambda _: None, seconds: f
     whatever keeps the device from starting, or ends it.
     """
     again = False
+    end = None if seconds is None else time.monotonic() + seconds
     # around all restarts: a signal that comes during one must end the program, and must not end it at once
     with Signals() as signals:
         while True:
-            status, reason = _run_once(source, listener, seconds, signals, again=again)
+            status, reason = _run_once(source, listener, end, signals, again=again)
             if reason not in (RESTORED, PLACED) or signals.stop_requested:
                 return status
             again = True
@@ -90,9 +91,9 @@ def run(source: ConfigSource, *, listener: Listener = lambda _: None, seconds: f
 
 
 def _run_once(
-    source: ConfigSource, listener: Listener, seconds: float | None, signals: Signals, *, again: bool
+    source: ConfigSource, listener: Listener, end: float | None, signals: Signals, *, again: bool
 ) -> tuple[PipelineStatus, str]:
-    """Run the device until it stops; return its condition at the end, and why it stopped. `again`: after a restart."""
+    """Run the device until it stops, or `end` (`time.monotonic`); return its condition, and why it stopped."""
     config = source.load()
     clock = MonotonicClock()
     started_ns = time.monotonic_ns()
@@ -118,7 +119,7 @@ def _run_once(
         malloc.give_back()
         restart = _offer_restart(device, signals)
         _start(device.pipeline, web, bridges, signals)
-        reason = _watch(device.pipeline, supervisor, signals, seconds, web, restart)
+        reason = _watch(device.pipeline, supervisor, signals, end, web, restart)
         stopping = {} if reason in (RESTORED, PLACED) else {"STOPPING": 1}
         notifier.send(**stopping, STATUS=f"stopping: {reason}")
         for learner in device.learners.values():
@@ -171,12 +172,11 @@ def _watch(
     pipeline: Pipeline,
     supervisor: Supervisor,
     signals: Signals,
-    seconds: float | None,
+    end: float | None,
     web: "WebServer | None",
     restart: queue.SimpleQueue[str],
 ) -> str:
-    """Run the supervisor until it is time to stop; return the reason."""
-    end = None if seconds is None else time.monotonic() + seconds
+    """Run the supervisor until it is time to stop; return the reason. `end`: on the monotonic clock, seconds."""
     # the first step at once: the condition is reported before the first wait
     wait_s = 0.0
     while True:

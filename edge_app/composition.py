@@ -36,7 +36,7 @@ from edge_app.rules.service import Rules
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import database_path, history_path
 from edge_app.storage.groups import group_folders
-from edge_app.storage.kept_places import places_in_use
+from edge_app.storage.kept_places import discard_superseded, places_in_use
 
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
@@ -128,8 +128,7 @@ def open_device(
     from edge_app.learner.manifest import find_manifest
 
     folder = _state_folder(configured)
-    config = places_in_use(configured, logs.report)
-    _warn_of_unused(config)
+    config = _with_kept_places(configured)
     folders = _group_folders(config, folder)
     # without a name the state's own: a device keeps its encoder when the default changes
     manifest = find_manifest(_taught_first(folders), config.encoder.model or None)
@@ -154,10 +153,14 @@ def open_device(
     return OpenedDevice(pipeline, learners, controls, list(recorders.values()), config, rules, places)
 
 
-def _warn_of_unused(config: Config) -> None:
+def _with_kept_places(configured: Config) -> Config:
+    """Return the configuration with the places that were set on the page or over the API."""
+    config = places_in_use(configured, logs.report)
+    discard_superseded(configured)
     for name, camera in config.unused_cameras().items():
         uri = without_password(camera.uri)
         logs.report(logging.WARNING, "camera_unused", name=name, camera=uri, reason="no place refers to it")
+    return config
 
 
 def _load(
@@ -354,7 +357,7 @@ def _open_devices(
         camera = _make_camera(name, settings, clock, own.camera if name == MAIN else None)
         # not enter_context: a camera that is absent is opened later, by the capture stage
         stack.callback(camera.close)
-        cameras[name] = CameraParts(camera, _open_camera(camera, config, settings))
+        cameras[name] = CameraParts(camera, _open_camera(name, camera, config, settings))
     groups = {
         name: GroupParts(
             learner,
@@ -365,6 +368,8 @@ def _open_devices(
     }
     places = {one.name: PlaceParts(one.camera, one.group, view_of(one), one.max_fps) for one in config.places_in_use()}
     buttons = stack.enter_context(open_buttons(config.buttons.uri, clock) if own.buttons is None else own.buttons)
+    for key, button in config.buttons.unknown(buttons.names):
+        logs.report(logging.WARNING, "button_unknown", key=key, button=button, buttons=",".join(buttons.names))
     indicator = open_indicator(config.lights.uri, clock) if config.lights.uri else None
     if indicator is not None:
         stack.callback(indicator.close)
@@ -388,7 +393,7 @@ def _make_camera(name: str, settings: CameraSettings, clock: Clock, own: Camera 
     return own if view == View() else ViewedCamera(own, view)
 
 
-def _open_camera(camera: Camera, config: Config, settings: CameraSettings) -> bool:
+def _open_camera(name: str, camera: Camera, config: Config, settings: CameraSettings) -> bool:
     """Return whether the camera could be opened.
 
     If one of several cannot, the others go on; if the only camera cannot, the device starts all the same for its
@@ -400,7 +405,8 @@ def _open_camera(camera: Camera, config: Config, settings: CameraSettings) -> bo
         only = len(config.cameras_in_use()) == 1
         if only and (settings.recording or not _has_clients(config)):
             raise
-        logs.report(logging.WARNING, "camera_absent", camera=camera.uri, reason=str(error))
+        which = {} if only else {"name": name}
+        logs.report(logging.WARNING, "camera_absent", **which, camera=camera.uri, reason=str(error))
         return False
     return True
 

@@ -254,3 +254,16 @@ def test_a_stop_during_a_restart_ends_the_program(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(app, step, interrupted)
     app.run(source(tmp_path), seconds=20)
     assert steps == [step] if step == "_finish" else [step] * 2
+
+
+def test_a_restart_gives_no_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[float] = []
+
+    def run_once(source: object, listener: object, end: float, signals: Signals, *, again: bool) -> tuple[None, str]:
+        ends.append(end)
+        return None, "time is up" if again else app.PLACED
+
+    monkeypatch.setattr(app, "_run_once", run_once)
+    app.run(source(tmp_path), seconds=3)
+    assert len(ends) == 2
+    assert ends[0] == ends[1]

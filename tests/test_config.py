@@ -306,8 +306,8 @@ def test_a_camera_that_no_place_shows_is_not_used(tmp_path: Path) -> None:
         ('[[cameras]]\nname = "back"', r"\[\[cameras\]\] without \[\[places\]\]"),
         ('[[cameras]]\nname = "camera"\n[[places]]\nname = "a"', "that is the name of the camera of"),
         (
-            '[camera]\nuri = "v4l2:a"\n[[cameras]]\nname = "b"\nuri = "v4l2:a"\n[[places]]\nname = "a"',
-            "camera 'b': uri = 'v4l2:a' is that of camera 'camera'",
+            '[camera]\nuri = "v4l2:a"\n[[cameras]]\nname = "b"\nuri = "v4l2:a?fps=5"\n[[places]]\nname = "a"',
+            "camera 'b': uri = 'v4l2:a\\?fps=5' is the camera of 'camera', and only one can read it",
         ),
         ('[camera]\nplace = "door"\n[[places]]\nname = "a"', "camera.place = 'door', expected none"),
         (

@@ -54,14 +54,13 @@ def run(args: argparse.Namespace) -> int:
             print(_place(place))
         for rule in config.rules:
             print(f"{rule.name}: {sentence(rule)}{'' if rule.enabled else ' (It is switched off.)'}")
-    print_kept_places(config)
-    for warning in warnings(config):
+    for warning in warnings(print_kept_places(config)):
         print(f"warning: {warning}", file=sys.stderr)
     return 0
 
 
-def print_kept_places(config: "Config") -> None:
-    """Tell of places that were set on the page or over the API and replace those of the file."""
+def print_kept_places(config: "Config") -> "Config":
+    """Tell of places that were set on the page or over the API, and return the configuration with them."""
     from edge_app.storage.kept_places import places_in_use
 
     if not config.state.folder and (SERVICE_STATE / PLACES).is_file():  # what the service uses for ""
@@ -78,6 +77,7 @@ def print_kept_places(config: "Config") -> None:
         )
         for place in found.places:
             print(f"note: {_place(place)}", file=sys.stderr)
+    return found
 
 
 def _place(place: "PlaceConfig") -> str:
@@ -90,8 +90,15 @@ def _place(place: "PlaceConfig") -> str:
 
 def warnings(config: "Config") -> list[str]:
     """Return the settings of a valid configuration that probably do not work on this machine."""
+    from edge_app.config.together import button_names
+
     found = _broker_warnings(config.mqtt) if config.mqtt.enabled else []
     found += [f"no place refers to the camera {name!r}: it is not opened" for name in config.unused_cameras()]
+    names = button_names(config.buttons.uri)
+    found += [
+        f"{key}: {button!r} is none of the buttons in buttons.uri: {', '.join(names)}"
+        for key, button in config.buttons.unknown(names)
+    ]
     return found + _rule_warnings(config)
 
 

@@ -42,7 +42,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Add the examples of a file written by `edge-app export`, all of them or none.",
         epilog=EPILOG,
     )
-    add_state_options(parser)
+    add_state_options(parser, creates=True)
     add_json_option(parser)
     parser.add_argument("file", metavar="FILE.zip", type=Path, help="file to read")
     parser.add_argument("--re-encode", action="store_true", help="encode the thumbnails with this device's encoder")

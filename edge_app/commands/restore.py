@@ -37,7 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Replace what was taught by the contents of a file that `edge-app backup` or the page wrote.",
         epilog=EPILOG,
     )
-    add_state_options(parser, model=False)
+    add_state_options(parser, model=False, creates=True)
     add_json_option(parser)
     parser.add_argument("--dry-run", action="store_true", help="only check the file, and show what would change")
     parser.add_argument("--config", type=Path, metavar="CONFIG", help="also write the configuration to this file")

@@ -23,12 +23,19 @@ DEFAULT_STRICTNESS = 0.5
 
 
 def add_state_options(
-    parser: argparse.ArgumentParser, *, model: bool = True, needed: bool = True, group: bool = True
+    parser: argparse.ArgumentParser,
+    *,
+    model: bool = True,
+    needed: bool = True,
+    group: bool = True,
+    creates: bool = False,
 ) -> None:
     """Add --state, with `group` --group (see `enter_group`), and with `model` --model and --threads.
 
-    If `needed` is false, call `require_state_option` where --state is required.
+    If `needed` is false, call `require_state_option` where --state is required. `creates`: the command may begin a
+    group that nothing is stored of yet.
     """
+    parser.set_defaults(creates_group=creates)
     default = os.environ.get("EDGE_APP_STATE")
     parser.add_argument(
         "--state",
@@ -69,9 +76,9 @@ def enter_group(args: argparse.Namespace) -> None:
         if not args.live and args.place is not None:
             raise InputError("--place goes with --live; in a state folder, name the group: --group NAME")
     if getattr(args, "group", None) is not None and args.state is not None:
-        from edge_app.storage.groups import folder_of
+        from edge_app.storage.groups import find_group, folder_of
 
-        args.state = folder_of(args.state, args.group)
+        args.state = (folder_of if args.creates_group else find_group)(args.state, args.group)
 
 
 def take_account(command: str, folder: Path) -> None:

@@ -40,7 +40,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Teach a class from image files. A new class is added; a missing state folder is created.",
         epilog=EPILOG,
     )
-    add_state_options(parser, needed=False)
+    add_state_options(parser, needed=False, creates=True)
     add_json_option(parser)
     add_live_options(parser)
     parser.add_argument(

@@ -84,6 +84,11 @@ class Config:
         """Return the cameras that places refer to, by their names, in the order of the places."""
         return {place.camera: self.camera_named(place.camera) for place in self.places_in_use()}
 
+    @property
+    def only_recordings(self) -> bool:
+        """Whether every camera in use is a recording, at whose end the device stops."""
+        return all(camera.recording for camera in self.cameras_in_use().values())
+
     def unused_cameras(self) -> dict[str, CameraSettings]:
         """Return the cameras that are configured, by their names, and that no place refers to."""
         # [camera] is always there; as it is by default it was not meant

@@ -5,7 +5,7 @@ docs/configuration.md are written from these (`make config-docs`).
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from edge_app.checks import FLAG, NAME, list_of, matching, number, one_of, table_of, text, whole
@@ -111,6 +111,13 @@ class ButtonsConfig(Section):
         'Two buttons pressed within this time create a class, "class N". A press then teaches that much later, but '
         "still the frame that was shown at the press.",
     )
+
+    def unknown(self, names: Collection[str]) -> list[tuple[str, str]]:
+        """Return (key, button) of each setting for a button that is not among `names`; none if there are no names."""
+        if not names:  # without buttons, as on a board that is used over the page
+            return []
+        tables = {"buttons.classes": self.classes, "buttons.places": self.places}
+        return [(key, button) for key, table in tables.items() for button in table if button not in names]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from edge_app.config.places import NamedCameraConfig, PlaceConfig
 from edge_app.config.section import NamedSection
 from edge_app.config.sections import MAIN, ButtonsConfig, CameraConfig, LightsConfig, MqttConfig
 from edge_app.devices.gpiolines import LINE_OPTIONS, parse_lines
-from edge_app.devices.uri import split_scheme, without_password
+from edge_app.devices.uri import split_options, split_scheme, without_password
 from edge_app.errors import InputError
 
 EXCLUSIVE = ("v4l2", "picamera2")
@@ -51,11 +51,7 @@ def check_places(
     known = [MAIN, *(one.name for one in cameras)]
     if MAIN in known[1:]:
         raise InputError(f"camera {MAIN!r}: that is the name of the camera of [camera]; give it another name")
-    users: dict[str, str] = {}
-    for name, uri in ((MAIN, camera.uri), *((one.name, one.uri) for one in cameras)):
-        user = users.setdefault(uri, name)
-        if user != name and split_scheme(uri)[0] in EXCLUSIVE:
-            raise InputError(f"camera {name!r}: uri = {without_password(uri)!r} is that of camera {user!r}: use that")
+    _check_exclusive([(MAIN, camera.uri), *((one.name, one.uri) for one in cameras)])
     if places and camera.place != MAIN:
         raise InputError(f"camera.place = {camera.place!r}, expected none beside [[places]], which have names")
     if cameras and not places:
@@ -74,6 +70,18 @@ def check_places(
         _check_known("lights.place", lights.place, names, "the names of [[places]]")
 
 
+def _check_exclusive(cameras: Sequence[tuple[str, str]]) -> None:
+    users: dict[str, str] = {}
+    for name, uri in cameras:
+        # without the options: they do not make it another camera
+        user = users.setdefault(split_options(uri)[0], name)
+        if user != name and split_scheme(uri)[0] in EXCLUSIVE:
+            raise InputError(
+                f"camera {name!r}: uri = {without_password(uri)!r} is the camera of {user!r}, and only one can read "
+                f"it: let the places name the camera {user!r}"
+            )
+
+
 def _check_names(several: Sequence[NamedSection]) -> None:
     # case is ignored: a group's folder has its name, and some disks ignore it
     for name, times in Counter(one.name.casefold() for one in several).items():
@@ -90,6 +98,17 @@ def output_names(uri: str) -> tuple[str, ...]:
     if scheme == "gpio":
         return tuple(parse_lines(uri, LINE_OPTIONS["outputs"])[1])
     return tuple(name for name in rest.split(",") if name)
+
+
+def button_names(uri: str) -> tuple[str, ...]:
+    """Return the names of the buttons in their URI, none for "". Raises InputError for a URI that is wrong."""
+    if not uri:
+        return ()
+    scheme, rest = split_scheme(uri)
+    if scheme == "gpio":
+        return tuple(parse_lines(uri, LINE_OPTIONS["buttons"])[1])
+    parts = filter(None, rest.split(","))
+    return tuple(part.partition("=")[2] if scheme == "keyboard" else part.partition("@")[0] for part in parts)
 
 
 def _check_rule(

@@ -56,8 +56,6 @@ if TYPE_CHECKING:
 
 WAIT_S = 30.0
 """The longest that a caller waits for its command: the disk may be slow."""
-SETTLED_S = 2.0
-"""A camera fault that lasts less is not reported as a condition: two equal frames, a hand before the lens."""
 PREVIEWED_AT = tuple(step / 20 for step in range(21))
 """Strictness of which a report says what it would have done."""
 
@@ -138,10 +136,6 @@ class Control:
     def status(self) -> DeviceStatus:
         """Return the device's condition; cheap."""
         now = self._place.status()
-        silent = self._place.life.overdue() if self._place.running else []
-        # a camera that is being reopened is gone for certain
-        settling = now.camera != "reopening" and self._place.capture.lasted_s < SETTLED_S
-        camera = "good" if settling else now.camera
         return DeviceStatus(
             version=__version__,
             uptime_s=(self._clock.monotonic_ns() - self._started_ns) / NS_PER_S,
@@ -158,7 +152,7 @@ class Control:
             learnt=now.learnt,
             rebuilding=now.rebuilding,
             last_decision=now.last_decision,
-            health=condition(camera, silent, self._learner.failure, now.last_decision is not None),
+            health=condition(self._place),
             rebuild_progress=now.rebuild_progress,
             history="off" if self._history is None else self._history.state,
             history_stopped=None if self._history is None else self._history.stopped(),

@@ -10,6 +10,7 @@ from edge_app.config import Config, PlaceInUse, read_places
 from edge_app.config.sections import MAIN
 from edge_app.control.errors import UnknownCamera
 from edge_app.control.pictures import JpegFrame, NewestPicture
+from edge_app.control.status import Condition, condition_of_all
 from edge_app.devices.view import Region, View
 from edge_app.errors import InputError, ModelMismatch
 from edge_app.messages import Report
@@ -90,6 +91,10 @@ class Places:
         groups = dict.fromkeys([*(one.group for one in in_use), *stored_groups(self._folder)])
         return PlacesReport(places, cameras, list(groups), restarting)
 
+    def condition(self) -> Condition:
+        """Return whether all is well at all places; cheap."""
+        return condition_of_all(self._places.values())
+
     def picture(self, camera: str, max_side: int = 640) -> JpegFrame:
         """Return the newest frame of a camera, whole, as JPEG. Raises UnknownCamera, FrameGone."""
         if camera not in self._cameras:
@@ -107,7 +112,13 @@ class Places:
 
         Raises InputError, naming the place, the key, its value and what was expected.
         """
-        config = self._configured.with_places(read_places(tables))
+        configured = self._configured
+        config = configured.with_places(read_places(tables))
+        if config.only_recordings and not configured.only_recordings:
+            raise InputError(
+                "every camera of these places is a recording, and the device would stop at its end: keep a place with "
+                "another camera, or set [[places]] in the configuration"
+            )
         self.check(config)
         return config
 

@@ -110,7 +110,9 @@ class Capture:
 
     @property
     def state(self) -> str:
-        """The camera's condition: a verdict of the inspector, or "reopening"."""
+        """The camera's condition: a verdict of the inspector, "reopening", or "ended": a recording's end."""
+        if self._ended:
+            return "ended"
         return "reopening" if self._reopen_ns is not None else self._verdict
 
     @property

@@ -23,6 +23,8 @@ LIGHT = "light "
 """Prefix of the keys of references to a light's class."""
 RATE_OVER = 64
 """Decisions over which the rate is measured."""
+SILENT_PERIODS = 3
+"""The rate falls once no decision has come for so many of the usual periods."""
 
 
 class EmbeddingClassifier(Protocol):
@@ -209,4 +211,6 @@ class Decide:
         times = list(self._times)
         if len(times) < 2 or times[-1] == times[0]:
             return None
-        return (len(times) - 1) * NS_PER_S / (times[-1] - times[0])
+        period_ns = (times[-1] - times[0]) / (len(times) - 1)
+        silent_ns = self._clock.monotonic_ns() - times[-1]
+        return NS_PER_S / max(period_ns, silent_ns / SILENT_PERIODS)

@@ -39,7 +39,13 @@ class KeptStrictness:
         """Return what was set while `[decision] strictness` was `configured`, as it is now; else that."""
         with self._lock:
             self._configured = configured
-            return self._set[0] if self._set is not None and self._set[1] == configured else configured
+            if self._set is not None and self._set[1] != configured:
+                # for good: it must not return when the configuration does
+                self._set = None
+                if self._path is not None:
+                    with suppress(OSError):  # a read-only disk
+                        self._path.unlink()
+            return configured if self._set is None else self._set[0]
 
     def set(self, value: float) -> None:
         """Use `value` from now on, also after a restart; where it cannot be written, a warning is logged."""

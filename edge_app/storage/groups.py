@@ -9,7 +9,7 @@ A state of a device without [[places]] belongs to the first group that is config
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,10 +55,21 @@ def name_of(folder: Path) -> str | None:
 
 def stored_groups(folder: Path) -> dict[str, Path]:
     """Return the groups that something is stored of, in alphabetical order, and the folder of each."""
-    found = {name_of(folder) or MAIN_GROUP: folder} if database_path(folder).is_file() else {}
+    found: dict[str, Path] = {}
     with suppress(OSError):
-        found |= {one.name: one for one in (folder / FOLDER).iterdir() if database_path(one).is_file()}
+        found = {one.name: one for one in (folder / FOLDER).iterdir() if database_path(one).is_file()}
+    if database_path(folder).is_file():
+        found[_name_here(folder, found)] = folder
     return dict(sorted(found.items()))
+
+
+def _name_here(folder: Path, others: Collection[str]) -> str:
+    """Return the name of the group in a state folder itself; without one, a name that no other group has."""
+    here = name_of(folder)
+    if here is not None:
+        return here
+    names = (MAIN_GROUP, *(f"{MAIN_GROUP}-{number}" for number in range(2, len(others) + 3)))
+    return next(name for name in names if name not in others)
 
 
 def find_group(folder: Path, name: str) -> Path:
@@ -73,14 +84,14 @@ def folder_of(folder: Path, name: str) -> Path:
     """Return the state folder of a group, whether or not something is stored there. Raises InputError."""
     known = stored_groups(folder)
     # its name becomes that of a folder
-    checked(f"group {name!r}", name, SECTION_NAME)
-    return known.get(name, folder if name == (name_of(folder) or MAIN_GROUP) else folder / FOLDER / name)
+    checked("group", name, SECTION_NAME)
+    return known.get(name, folder if name == _name_here(folder, known) else folder / FOLDER / name)
 
 
 def rename_group(folder: Path, name: str, to: str) -> None:
     """Give a group another name; the device must not run. Raises InputError, StateBusy, StateNotWritable."""
     source = find_group(folder, name)
-    checked(f"group {to!r}", to, SECTION_NAME)
+    checked("group", to, SECTION_NAME)
     target = folder / FOLDER / to
     if to in stored_groups(folder) or target.exists():
         raise InputError(f"there is a group {to!r} already: choose another name, or remove that group first")

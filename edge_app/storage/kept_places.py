@@ -5,6 +5,7 @@ As with the strictness, they hold until [[places]] of the configuration is chang
 
 import json
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from edge_app.checks import ANYTHING, Table, list_of
@@ -48,17 +49,39 @@ def keep_places(configured: Config, changed: Config) -> None:
         write_atomically(folder / FILE, json.dumps(tables, ensure_ascii=False, indent=1).encode())
 
 
+def discard_superseded(configured: Config) -> None:
+    """Remove the places that were set before [[places]] was changed: they must not return when that is changed back.
+
+    Call it in the device that is about to use the configuration.
+    """
+    path = expanded(configured.state.folder) / FILE
+    # a file that cannot be used is reported by `places_in_use`, a read-only disk does no harm
+    with suppress(InputError, OSError):
+        file = _open(path)
+        if file is not None and not _holds(file, configured):
+            path.unlink()
+
+
+def _holds(file: Table, configured: Config) -> bool:
+    # compared as sections: a key that a newer edge-app knows has its default in an older file
+    return read_places(file.read("configured", _TABLES)) == configured.places
+
+
 def _read(path: Path, configured: Config) -> Config:
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    file = _open(path)
+    if file is None:
         return configured
+    holds, places = _holds(file, configured), read_places(file.read("places", _TABLES))
+    return configured.with_places(places) if holds else configured
+
+
+def _open(path: Path) -> Table | None:
+    """Return the content of the file, None: there is none. Raises InputError."""
+    try:
+        return Table(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise InputError(f"it cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"it is not JSON: {error}") from error
-    file = Table(content)
-    # compared as sections: a key that a newer edge-app knows has its default in an older file
-    then = read_places(file.read("configured", _TABLES))
-    places = read_places(file.read("places", _TABLES))
-    return configured.with_places(places) if then == configured.places else configured

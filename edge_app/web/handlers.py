@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from edge_app.control import Control, JpegFrame, Places, Rules
+from edge_app.control import Condition, Control, JpegFrame, Places, Rules
 from edge_app.errors import InputError
 from edge_app.storage.records import Action
 from edge_app.web import schema, translate
@@ -21,9 +21,17 @@ def state(control: Control, call: Call) -> schema.State:
 
 
 def health(control: Control, call: Call) -> Response:
-    """Return the device's health: status 200, or 503 with the reasons."""
-    found = translate.health(control.status())
-    return json_response(found, 200 if found.ok else 503)
+    """Return the health of a place: status 200, or 503 with the reasons."""
+    return _health(control.status().health)
+
+
+def health_of_all(places: Places, call: Call) -> Response:
+    """Return the health of all places together: status 200, or 503 with the reasons."""
+    return _health(places.condition())
+
+
+def _health(condition: Condition) -> Response:
+    return json_response(translate.health(condition), 200 if condition.ok else 503)
 
 
 def config(control: Control, call: Call) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Operation:
     handler: Handler | None = None
     endpoint: Endpoint | None = None
     for_all: HandlerForAll | None = None
-    """One of `handler`, `endpoint` and `for_all` is given."""
+    """One of `handler`, `endpoint` and `for_all` is given; `for_all` and another: where the path names no place."""
     status: int = 200
     query: type | None = None
     body: type | str | None = None
@@ -64,7 +64,7 @@ class Operation:
     @property
     def of_place(self) -> bool:
         """Whether it is there for each place."""
-        return self.prefix == ROOT and self.for_all is None
+        return self.prefix == ROOT and (self.handler is not None or self.endpoint is not None)
 
     def with_label_in_query(self) -> "Operation":
         """Return the same operation with the class name as a query parameter."""
@@ -88,8 +88,9 @@ SENT_FILE = {
 # fmt: off
 _OPERATIONS = (
     Operation("getState", "GET", "/state", "view", "State of the device", schema.State, handlers.state),
-    Operation("getHealth", "GET", "/health", "view", "Health of the device; status 503 when something is wrong",
-              schema.Health, handlers.health, failures={503: "Something is wrong; the reasons are listed."}),
+    Operation("getHealth", "GET", "/health", "view", "Health of all places; status 503 when something is wrong",
+              schema.Health, handlers.health, for_all=handlers.health_of_all,
+              failures={503: "Something is wrong; the reasons are listed."}),
     Operation("getPicture", "GET", "/picture.jpg", "view", "The newest frame; X-Frame-Sequence is its number",
               JPEG, handlers.picture, query=inputs.PictureQuery,
               failures={409: "The camera delivers no pictures."}),

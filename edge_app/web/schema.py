@@ -22,7 +22,7 @@ Region = Annotated[
 Rotation = Annotated[int, Meta(description="Degrees clockwise.", extra_json_schema={"enum": [0, 90, 180, 270]})]
 
 ClockWord = Literal["doubtful", "unchecked", "synchronised"]
-CameraWord = Literal["good", "black", "noise", "repeated", "reopening"]
+CameraWord = Literal["good", "black", "noise", "repeated", "reopening", "ended"]
 
 
 class Problem(Struct):

@@ -123,7 +123,7 @@ class Site:
                 return await endpoint(services, request, call)
 
             def work() -> Any:
-                if for_all is not None:
+                if for_all is not None and "place" not in request.path_params:
                     return for_all(self._places, call)
                 assert handler is not None
                 return handler(services.control, call)

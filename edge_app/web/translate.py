@@ -71,7 +71,7 @@ def state(status: control.DeviceStatus, role: Role) -> schema.State:
         learnt=status.learnt,
         rebuilding=status.rebuilding,
         rebuild=None if status.rebuild_progress is None else schema.Rebuild(*status.rebuild_progress),
-        health=health(status),
+        health=health(status.health),
         role=role,
         decision=None if event is None else decision(event),
         classes=list(status.classes),
@@ -80,9 +80,9 @@ def state(status: control.DeviceStatus, role: Role) -> schema.State:
     )
 
 
-def health(status: control.DeviceStatus) -> schema.Health:
+def health(condition: control.Condition) -> schema.Health:
     """Return the health."""
-    return schema.Health(status.health.ok, list(status.health.reasons))
+    return schema.Health(condition.ok, list(condition.reasons))
 
 
 def report(one: control.ClassReport) -> schema.ClassReport:

@@ -140,6 +140,51 @@ def test_places_that_were_set_on_the_page_are_told(tmp_path: Path, capsys: pytes
     assert capsys.readouterr().err.startswith(f"warning: {tmp_path}/places.json is ignored: configured is missing")
 
 
+def test_warnings_are_about_the_places_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(
+        f'''
+        state.folder = "{tmp_path}"
+        cameras = [{{ name = "yard", uri = "sim:" }}]
+        places = [{{ name = "door", camera = "yard" }}]
+        rules = [{{ name = "r", place = "gate", webhook = "hub", label = "cat" }}]
+        webhooks = [{{ name = "hub", url = "http://127.0.0.1/" }}]
+        ''',
+        encoding="utf-8",
+    )
+    assert cli.run(["check-config", str(path)]) == 0
+    assert "rule 'r' is for the place 'gate', and the places are door" in capsys.readouterr().err
+    config = load_config(path, {})
+    keep_places(config, config.with_places((PlaceConfig(name="gate"),)))
+    assert cli.run(["check-config", str(path)]) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert warnings == ["warning: no place refers to the camera 'yard': it is not opened"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "names"),
+    [
+        ("gpio:pinctrl-rp1?left=17,right=27,debounce=10ms", "left, right"),
+        ("keyboard:1=left,u=undo", "left, undo"),
+        ("sim:left,right@2+5.5", "left, right"),
+    ],
+)
+def test_a_button_that_is_not_there_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], uri: str, names: str
+) -> None:
+    path = tmp_path / "c.toml"
+    text = '[buttons]\nuri = "{}"\nclasses = {{ left = "mug", lefft = "pen" }}\nplaces = {{ up = "camera" }}\n'
+    path.write_text(text.format(uri), encoding="utf-8")
+    assert cli.run(["check-config", str(path)]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: buttons.classes: 'lefft' is none of the buttons in buttons.uri: {names}",
+        f"warning: buttons.places: 'up' is none of the buttons in buttons.uri: {names}",
+    ]
+    path.write_text(text.format("sim:"), encoding="utf-8")
+    assert cli.run(["check-config", str(path)]) == 0
+    assert capsys.readouterr().err == "", "without buttons the names are nobody's"
+
+
 def test_without_a_folder_in_the_file_it_is_the_service_s(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,9 +44,9 @@ def test_a_command_works_in_the_group_that_it_is_given(state: Path, capsys: pyte
 
 def test_a_group_that_is_not_there_has_no_state(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["examples", "--state", str(state), "--group", "yard"]) == 2
-    assert "no state in" in capsys.readouterr().err
-    assert cli.run(["examples", "--state", str(state), "--group", "../.."]) == 2
-    assert "group '../..' = '../..', expected 1 to 40 letters" in capsys.readouterr().err
+    assert f"no group 'yard' in {state}, expected one of: gate, my shelf" in capsys.readouterr().err
+    assert cli.run(["teach", "--state", str(state), "--group", "../..", "mug", "a.jpg"]) == 2
+    assert "group = '../..', expected 1 to 40 letters" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["undo"], ["teach", "mug", "a.jpg"], ["classify", "a.jpg"]])

@@ -200,7 +200,7 @@ def make_recording(folder: Path, good: int, bad: int) -> DirectoryCamera:
     return DirectoryCamera(folder, SimulatedClock(), fps=10)
 
 
-def play(camera: DirectoryCamera, reports: Reports) -> int:
+def played(camera: DirectoryCamera, reports: Reports) -> Capture:
     clock = camera._clock
     frames = Latest[Frame]()
     camera.open()
@@ -208,13 +208,13 @@ def play(camera: DirectoryCamera, reports: Reports) -> int:
     capture = Capture(camera, [Outlet(frames, pace)], RecentFrames(), clock, threading.Event(), reports, config)
     while capture.step():
         pass
-    assert capture.reopened == 0
-    return capture.captured
+    assert (capture.reopened, capture.state) == (0, "ended")
+    return capture
 
 
 def test_a_recording_ends_and_may_stand_still(tmp_path: Path) -> None:
     reports = Reports()
-    assert play(make_recording(tmp_path, 150, 0), reports) == 150
+    assert played(make_recording(tmp_path, 150, 0), reports).captured == 150
     assert reports.events == ["recording_ended"]
 
 
@@ -222,13 +222,13 @@ def test_a_slow_recording_is_no_fault(tmp_path: Path) -> None:
     camera = make_recording(tmp_path, 3, 0)
     camera._period_ns = 30 * NS_PER_S
     reports = Reports()
-    assert play(camera, reports) == 3
+    assert played(camera, reports).captured == 3
     assert reports.events == ["recording_ended"]
 
 
 def test_a_damaged_picture_of_a_recording_is_reported_and_left_out(tmp_path: Path) -> None:
     reports = Reports()
-    assert play(make_recording(tmp_path, 3, 4), reports) == 3
+    assert played(make_recording(tmp_path, 3, 4), reports).captured == 3
     assert reports.events == ["picture_unreadable"] * 4 + ["recording_ended"]
 
 
@@ -236,7 +236,7 @@ def test_a_recording_of_damaged_pictures_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(
         CameraLost, match=r"20 pictures in a row cannot be read; the last error: .*.png is not a picture"
     ):
-        play(make_recording(tmp_path, 1, 30), Reports())
+        played(make_recording(tmp_path, 1, 30), Reports())
 
 
 def test_a_camera_of_one_picture_in_ten_seconds_is_in_order() -> None:

@@ -206,6 +206,10 @@ def test_the_rate_is_that_of_the_last_decisions() -> None:
         rig.decide.step()
     assert rig.decide.fps() == pytest.approx(20)
     assert rig.decide.decided == 200
+    rig.clock.advance(0.15)
+    assert rig.decide.fps() == pytest.approx(20), "a frame or two may be late"
+    rig.clock.advance(29.85)
+    assert rig.decide.fps() == pytest.approx(0.1), "a camera that is gone has no rate"
 
 
 def test_the_vote_shows_on_the_lights_and_keeps_the_frames_own_decision() -> None:

@@ -31,6 +31,10 @@ def test_another_configured_value_replaces_it(tmp_path: Path) -> None:
     set_to(path, 0.8, 0.5)
     again = KeptStrictness(path)
     assert again.in_use(0.6) == 0.6
+    # whichever was set last counts: it does not return with the configured value of before
+    assert again.in_use(0.5) == 0.5
+    assert KeptStrictness(path).in_use(0.5) == 0.5
+    again.in_use(0.6)
     again.set(0.1)
     assert KeptStrictness(path).in_use(0.6) == 0.1
 

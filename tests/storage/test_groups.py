@@ -97,3 +97,15 @@ def test_a_group_in_use_or_a_name_that_is_taken_is_refused(tmp_path: Path) -> No
         rename_group(tmp_path, "shelf", "yard")
     lock.release()
     assert set(stored_groups(tmp_path)) == {"gate", "shelf"}
+
+
+def test_a_group_without_a_name_hides_behind_no_other(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "groups" / "default", tmp_path / "groups" / "default-2"):
+        teach(folder, "open")
+    assert stored_groups(tmp_path) == {
+        "default": tmp_path / "groups" / "default",
+        "default-2": tmp_path / "groups" / "default-2",
+        "default-3": tmp_path,
+    }
+    rename_group(tmp_path, "default-3", "gate")
+    assert find_group(tmp_path, "gate") == tmp_path

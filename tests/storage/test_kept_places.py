@@ -10,7 +10,7 @@ import pytest
 
 from edge_app.config import CameraConfig, Config, LightsConfig, NamedCameraConfig, PlaceConfig, StateConfig
 from edge_app.errors import StateNotWritable
-from edge_app.storage.kept_places import keep_places, places_in_use
+from edge_app.storage.kept_places import discard_superseded, keep_places, places_in_use
 from support.pipeline_parts import Reports
 
 GATE = PlaceConfig(name="gate", region=(0.5, 0, 0.5, 1), group="doors")
@@ -50,6 +50,19 @@ def test_the_configuration_counts_once_its_places_are_changed(tmp_path: Path) ->
     # another section is not a change of the places
     assert names(places_in_use(configured(tmp_path, SHELF, lights=LightsConfig()), reports)) == ["gate"]
     assert reports.told == []
+
+
+def test_places_that_were_superseded_do_not_return_with_those_of_before(tmp_path: Path) -> None:
+    config, other = configured(tmp_path, SHELF), configured(tmp_path, replace(SHELF, mirror=True))
+    keep_places(config, config.with_places((GATE,)))
+    discard_superseded(config)
+    assert names(places_in_use(config, Reports())) == ["gate"]
+    discard_superseded(other)
+    assert names(places_in_use(config, Reports())) == ["shelf"]
+    # a file that cannot be used is left to its owner
+    (tmp_path / "places.json").write_bytes(b"{")
+    discard_superseded(config)
+    assert (tmp_path / "places.json").read_bytes() == b"{"
 
 
 def test_places_of_cameras_that_are_gone_are_superseded_without_a_word(tmp_path: Path) -> None:

@@ -1,17 +1,21 @@
 """The places over the API: read, set with and without a restart, refused; the whole picture of a camera."""
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+from PIL import Image
 
-from edge_app.config import Config, PlaceConfig, StateConfig
+from edge_app import cli
+from edge_app.config import CameraConfig, Config, NamedCameraConfig, PlaceConfig, StateConfig
 from edge_app.datasets.pictures import decode_image
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.ports import NS_PER_S
@@ -222,6 +226,61 @@ def test_a_camera_that_the_device_could_not_start_with_is_refused_before_anythin
         assert problem["message"].startswith("camera 'bad': 'sim:scene=nonsense")
         assert not (tmp_path / "state" / "places.json").exists()
         assert names(device.ask("GET", "places")) == ["y"]
+    finally:
+        device.stop()
+
+
+def test_places_of_recordings_alone_are_refused_by_a_device_that_goes_on(served: Served, tmp_path: Path) -> None:
+    recording = NamedCameraConfig(name="tape", uri=f"dir:{tmp_path}")
+    whole = PlaceConfig(name="camera", group="default")
+    live = Config(state=StateConfig(folder=str(tmp_path)), cameras=(recording,), places=(whole,))
+    served.device.places.configured_anew(live)
+    served.device.places.restart = lambda: None
+    tape = {"name": "tape", "camera": "tape"}
+    status, found = put(served, tape)
+    assert (status, found["error"]["code"]) == (422, "invalid")  # type: ignore[index]
+    assert "the device would stop at its end" in found["error"]["message"]  # type: ignore[index]
+    assert put(served, WHOLE, tape)[0] == 200
+    # one that is configured so ends in any case
+    served.device.places.configured_anew(replace(live, camera=CameraConfig(uri=f"dir:{tmp_path}")))
+    assert put(served, tape)[0] == 200
+
+
+@pytest.mark.slow
+def test_the_health_is_that_of_all_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tape").mkdir()
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "tape" / "a.png")
+    cameras = [{"name": "away", "uri": "v4l2:/dev/nowhere"}, {"name": "tape", "uri": f"dir:{tmp_path / 'tape'}?fps=5"}]
+    places = [WHOLE, {"name": "side", "camera": "away"}, {"name": "old", "camera": "tape"}]
+    device = LiveDevice(tmp_path, more={"cameras": cameras, "places": places})
+    device.start()
+    try:
+        ended = reached(device, lambda found: found["camera"]["state"] == "ended", "places/old/state")
+        assert ended["health"] == {"ok": False, "reasons": ["the recording has ended"]}
+        reached(device, lambda found: found["health"]["ok"], "state")
+        assert device.ask("GET", "places/camera/health") == {"ok": True, "reasons": []}
+        with pytest.raises(HTTPError) as caught:
+            device.ask("GET", "health")
+        health = json.loads(caught.value.read())
+        caught.value.close()
+        assert (caught.value.code, health["reasons"]) == (
+            503,
+            [
+                "place 'side': the camera does not deliver pictures; it is being opened again",
+                "place 'side': nothing was decided yet",
+                "place 'old': the recording has ended",
+            ],
+        )
+        assert cli.run(["status", "--url", device.url, "--place", "camera"]) == 0
+        capsys.readouterr()
+        assert cli.run(["status", "--url", device.url]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert re.match(r"  camera  unknown; [\d.]+ frames/s, latency \d+ ms; 0 classes$", lines[1])
+        assert re.match(r"  side    none yet; 0.0 frames/s, latency 0 ms; 0 classes; camera reopening$", lines[2])
+        assert lines[3] == "          PROBLEM: the camera does not deliver pictures; it is being opened again"
+        assert re.match(r"  old     unknown; [\d.]+ frames/s, .*; 0 classes; camera ended$", lines[5])
+        assert cli.run(["status", "--url", device.url, "--json"]) == 1
+        assert list(json.loads(capsys.readouterr().out)["places"]) == ["camera", "side", "old"]
     finally:
         device.stop()
 
