@@ -72,7 +72,8 @@ def teach(page: Page, show: Show) -> None:
             if show.now() != (index, name):
                 break
             before = page.count(name)
-            page.click(page.class_button(name))
+            # by its key: the buttons move when advice appears below one, and a click would miss
+            page.press(str(page.labels.index(name) + 1))
             page.wait(lambda before=before, name=name: page.count(name) > before, "the example")
 
 
@@ -125,6 +126,7 @@ def walk(page: Page, device: LiveDevice) -> None:
     page.run("document.getElementById('tray').scrollIntoView()")
     shoot(page, "tray")
     page.show(width=1360, height=860)
+    page.run("document.getElementById('places-panel').open = true")
     device.ask("PUT", "places", {"places": PLACES})
     names = "return [...document.querySelectorAll('.place-box')].map((box) => box.dataset.place)"
     page.wait(lambda: page.run(names) == [place["name"] for place in PLACES], "the places", PATIENCE_S)
@@ -144,6 +146,8 @@ def main() -> int:
         device = LiveDevice(Path(folder), camera=f"sim:fps={FPS},seed={SEED}")
         try:
             device.start()
+            device.stop()
+            device.start()  # on the same port from now on: other places restart it
             walk(Page(browser), device)
         finally:
             device.stop()
