@@ -39,6 +39,7 @@ from edge_app.messages import Decision
 from edge_app.mqtt.bridge import Bridge
 from edge_app.mqtt.client import BackOff
 from edge_app.mqtt.connection import Broker
+from edge_app.mqtt.retained import RetainedTopics
 from edge_app.mqtt.settings import MqttSettings
 from edge_app.mqtt.topics import Topics
 from edge_app.pipeline.pipeline import Pipeline, one_place
@@ -126,12 +127,12 @@ def microseconds(work: Callable[[Decided], None], events: list[Decided]) -> dict
 
 
 def bridge_of(control: Control, port: int, folder: Path, hold_s: float, buffer: int = 1000) -> Bridge:
+    broker = Broker("127.0.0.1", port, "edge-app-bench")
     return Bridge(
         control,
-        MqttSettings(
-            MqttConfig(name="bench", hold_s=hold_s, buffer=buffer), Broker("127.0.0.1", port, "edge-app-bench"), TOPICS
-        ),
+        MqttSettings(MqttConfig(name="bench", hold_s=hold_s, buffer=buffer), broker, TOPICS),
         folder,
+        RetainedTopics(folder, broker.address),
         lambda *_, **__: None,
         # far shorter than a device's, so that the broker's restarts are measured and not the waiting between attempts
         backoff=BackOff(random.Random(1), shortest_s=0.1, longest_s=0.2),

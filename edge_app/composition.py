@@ -22,7 +22,7 @@ from edge_app.devices.ports import Buttons, Camera, Clock
 from edge_app.devices.uri import without_password
 from edge_app.devices.view import Region, View, ViewedCamera
 from edge_app.errors import DeviceError, EdgeAppError, InputError, RuntimeMissing
-from edge_app.files import GROUP_FOLDER, expanded
+from edge_app.files import expanded
 from edge_app.messages import Frame
 from edge_app.pipeline.events import HEALTH_REPORTS, Health, Listener
 from edge_app.pipeline.kept_strictness import FILE as STRICTNESS_FILE
@@ -33,7 +33,6 @@ from edge_app.pipeline.references import FILE as REFERENCES_FILE
 from edge_app.pipeline.references import ClassReferences
 from edge_app.rules.opening import WatchedPlace, open_rules
 from edge_app.rules.service import Rules
-from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import database_path, history_path
 from edge_app.storage.groups import group_folders
 from edge_app.storage.kept_places import discard_superseded, places_in_use
@@ -478,7 +477,7 @@ def open_clients(
     """
     config, controls = device.config, device.controls
     folder = _state_folder(config)
-    web, bridges = None, []
+    web, bridges = None, list["Bridge"]()
     if controls and config.web.enabled:
         from edge_app.web.server import WebServer
 
@@ -486,22 +485,34 @@ def open_clients(
         assert device.places is not None  # there are controls
         web = clients.enter_context(WebServer(controls, device.places, config.web, tokens))
     if settings is not None:
-        from edge_app.mqtt.bridge import Bridge
-        from edge_app.mqtt.settings import of_place
-
-        for name, control in controls.items():
-            own, kept = settings, folder
-            if len(controls) > 1:
-                own, kept = of_place(settings, name), folder / "mqtt" / name
-                with os_errors(folder, "create the folder of a place"):
-                    kept.mkdir(mode=GROUP_FOLDER, parents=True, exist_ok=True)
+        bridges = _make_bridges(settings, folder, controls)
+        for bridge in bridges:
             # on the outer stack: it publishes "offline", and what happens while the stages stop
-            bridge = stack.enter_context(Bridge(control, own, kept, logs.report))
+            stack.enter_context(bridge)
             clients.callback(bridge.stop_commands)
-            bridges.append(bridge)
         if device.rules is not None and bridges:
             device.rules.publish = bridges[0].outbox.event
     return web, bridges
+
+
+def _make_bridges(settings: "MqttSettings", folder: Path, controls: Mapping[str, Control]) -> "list[Bridge]":
+    """Return the bridge of each place, not started. `folder` is the device's state."""
+    from edge_app.mqtt.bridge import Bridge
+    from edge_app.mqtt.retained import RetainedTopics
+    from edge_app.mqtt.settings import of_place
+
+    retained = RetainedTopics(folder, settings.broker.address)
+    several = len(controls) > 1
+    return [
+        Bridge(
+            control,
+            of_place(settings, name) if several else settings,
+            control.identity.folder,
+            retained,
+            logs.report,
+        )
+        for name, control in controls.items()
+    ]
 
 
 def close_device(stack: ExitStack, device: OpenedDevice, timeout_s: float) -> tuple[list[str], PipelineStatus]:

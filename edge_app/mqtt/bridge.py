@@ -7,7 +7,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,20 +39,21 @@ TODAY_S = 30.0
 
 
 class Bridge(Closing):
-    """The device at its broker. A context manager; `start` begins."""
+    """A place at the broker. A context manager; `start` begins, after the bridges of all places were made."""
 
     def __init__(
         self,
         control: Control,
         settings: MqttSettings,
         folder: Path,
+        retained: RetainedTopics,
         report: Report,
         *,
         backoff: BackOff | None = None,
         monotonic: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`folder` keeps decided offers and retained topics; `monotonic` gives nanoseconds. Raises RuntimeMissing."""
-        self._control = control
+        """`folder` is the group's, all places share `retained`; `monotonic` gives nanoseconds. Raises RuntimeMissing."""
+        self._control, self._retained = control, retained
         self._config, self._settings = settings.config, settings
         self._monotonic, self._topics = monotonic, settings.topics
         self._debouncer = Debouncer(settings.config.hold_s)
@@ -60,15 +61,12 @@ class Bridge(Closing):
         self._run_id = secrets.token_hex(4)  # numbers begin again: it tells a restart from a loss
         self._events = self._labels = 0
         self._picture_due = self._classes_due = False
-        self._published_frame: int | None = None
-        """The newest frame that was published, and that a client may want to teach."""
+        self._published_frame: int | None = None  # the newest, which a client may want to teach
         self._health_ns = self._measures_ns = self._today_ns = 0
         self._condition: dict[str, Any] = {}
         self._announced: dict[str, bytes] | None = None
-        self._announced_classes: dict[str, None] = {}
-        """Classes that were announced since the start, in order."""
-        self._counting = False
-        """Whether the device counts visits."""
+        self._announced_classes: dict[str, None] = {}  # since the start, in order
+        self._counting = False  # whether the device counts visits
         self._stop_listening: Callable[[], None] = lambda: None
         # the broker publishes it when the connection breaks off
         will = self._topics.own("status"), b"offline"
@@ -76,8 +74,8 @@ class Bridge(Closing):
             settings.broker, settings.config.buffer, will, self, report, backoff or BackOff(random.Random())
         )
         self.outbox = self.client.outbox
-        self._retained = RetainedTopics(folder, f"{settings.broker.host}:{settings.broker.port}")
-        self._fleet = Fleet(control, self.outbox, settings, folder, self._retained, self._publish)
+        retained.claim(self._owns)
+        self._fleet = Fleet(control, self.outbox, settings, folder, retained, self._publish)
         self._choice = Choice(control)
         commands = Commands(control, self._fleet, self._choice, self._publish_soon)
         self._worker = CommandWorker(commands, settings.config.commands, self._topics, self.outbox)
@@ -258,16 +256,31 @@ class Bridge(Closing):
             self.outbox.state(topic, content)
         self._announced = now
         if before is None:
-            self._remove_leftovers(now.keys())
+            for topic in (*old, *self._retained.leftovers()):
+                self._fleet.remove(topic)
+            # and what a run before this list was kept had announced
+            prefix = self._config.discovery or MqttConfig().discovery
+            self.client.subscribe(discovery.patterns(prefix, self._topics.device))
         return now != before
 
     def _announced_singly(self) -> list[str]:
         """Return the topics of entities that an earlier version announced, and that the device takes over."""
+        return sorted(filter(self._is_earlier, self._retained.topics))
+
+    def _is_earlier(self, topic: str) -> bool:
         prefix = self._config.discovery
-        if not prefix:
-            return []
-        device = self._topics.device
-        return sorted(topic for topic in self._retained.topics if discovery.earlier(topic, prefix, device))
+        return bool(prefix) and discovery.earlier(topic, prefix, self._topics.device)
+
+    def _owns(self, topic: str) -> bool:
+        """Return whether this place uses a topic, or removes it by itself."""
+        prefix, device = self._config.discovery, self._topics.device
+        return (
+            topic in self._topics.states
+            or (bool(prefix) and topic == discovery.topic_of(prefix, device))
+            or self._is_earlier(topic)
+            # offers of earlier runs stay: other devices may still import them
+            or self._topics.offering(topic) == device
+        )
 
     def _entities(self, labels: list[str]) -> dict[str, bytes]:
         if not self._config.discovery:
@@ -284,14 +297,3 @@ class Bridge(Closing):
             page=self._config.page,
         )
         return {discovery.topic_of(self._config.discovery, self._topics.device): content}
-
-    def _remove_leftovers(self, announced: Collection[str]) -> None:
-        """Remove what earlier runs left under another prefix, base or name of the device, or have not removed."""
-        mine = {*announced, *self._topics.states}
-        for topic in sorted(self._retained.topics - mine):
-            # this device's own offers of earlier runs stay: other devices may still import them
-            if self._topics.offering(topic) != self._topics.device:
-                self._fleet.remove(topic)
-        # and what a run before this list was kept had announced
-        prefix = self._config.discovery or MqttConfig().discovery
-        self.client.subscribe(discovery.patterns(prefix, self._topics.device))

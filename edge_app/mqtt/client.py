@@ -87,7 +87,6 @@ class MqttClient(Closing):
         self._reason: str | None = None
         self.connected = threading.Event()
         """Set once the broker has acknowledged a message; cleared when the connection is lost."""
-        self._where = f"{broker.host}:{broker.port}"
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         # made and thrown away, for its error: a missing library is reported before anything starts
         self._connection()
@@ -119,10 +118,10 @@ class MqttClient(Closing):
         self.wake()
         if self._thread.ident is not None:
             self._thread.join(JOIN_S)
-        if self._thread.is_alive():  # it is still connecting, so nothing could be delivered anyway
-            self._report(logging.WARNING, "broker_left_waiting", messages=self.outbox.waiting)
-        elif self._thread.ident is None:
+        if self._thread.ident is None:
             self._close_wakes()
+        elif self._thread.is_alive() or self.outbox.waiting:  # the broker is away, or slow
+            self._report(logging.WARNING, "broker_left_waiting", messages=self.outbox.waiting)
 
     def _connection(self) -> Connection:
         return Connection(self._broker, self._will, self._listener.received, self._published)
@@ -175,7 +174,9 @@ class MqttClient(Closing):
                     continue
                 if not ready:
                     ready = True
-                    self._report(logging.INFO, "broker_connected", broker=self._where, waiting=self.outbox.waiting)
+                    self._report(
+                        logging.INFO, "broker_connected", broker=self._broker.address, waiting=self.outbox.waiting
+                    )
                     self.outbox.reconnected()
                 topics = self._topics
                 connection.subscribe(topics[subscribed:])

@@ -52,6 +52,11 @@ class Broker(NamedTuple):
     max_packet: int = 1 << 20
     """Bytes of the largest packet that it may send."""
 
+    @property
+    def address(self) -> str:
+        """HOST:PORT."""
+        return f"{self.host}:{self.port}"
+
 
 class Incoming(NamedTuple):
     """A message from the broker."""
@@ -244,7 +249,7 @@ class Connection:
 
     @property
     def _where(self) -> str:
-        return f"the broker {self._broker.host}:{self._broker.port}"
+        return f"the broker {self._broker.address}"
 
     # Callbacks of the library; it passes more arguments than are needed here.
 
@@ -298,7 +303,7 @@ def _properties(packet: str, **values: Any) -> "Properties":
 
 
 def _why(error: Exception, broker: Broker) -> str:
-    where = f"the broker {broker.host}:{broker.port}"
+    where = f"the broker {broker.address}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"{where} presents a certificate that is not trusted ({error.verify_message}): "

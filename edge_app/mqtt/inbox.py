@@ -16,6 +16,8 @@ from edge_app.mqtt.offers import Offer
 from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import OFFERS_SEEN
 
+_WRITING = threading.Lock()
+"""Held while a file is changed: the places of a group share one."""
 MAX_WAITING = 8
 """Offers that wait; they are kept in memory."""
 REMEMBERED = 2000
@@ -26,7 +28,7 @@ class Inbox:
     """Bounded; safe to use from any thread."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        """`folder` keeps the memory of decided offers; a file that cannot be read is started anew."""
+        """`folder` keeps the memory of decided offers, of all places of a group; a damaged file is started anew."""
         self._max_bytes = max_bytes
         self._path = folder / FILE
         self._lock = threading.Lock()
@@ -81,9 +83,9 @@ class Inbox:
 
     def settle(self, offer: Offer, outcome: str) -> None:
         """Remember the decision on an offer, which no longer waits. Raises StateNotWritable: then it still waits."""
-        with self._lock:
+        with _WRITING, self._lock:
             with os_errors(self._path.parent, f"read {self._path.name}"):
-                # read again: a start while the disk failed must not erase the memory
+                # read again: another place may have decided, and a start while the disk failed must not erase it
                 seen = self._remembered() | self._seen
             seen[offer.id] = outcome
             while len(seen) > REMEMBERED:

@@ -125,6 +125,17 @@ def test_a_thread_that_is_slow_to_end_is_left_and_closes_what_it_uses(monkeypatc
     rig.client.close()
 
 
+def test_messages_that_could_not_be_delivered_at_the_end_are_told() -> None:
+    """Nothing listens: the thread ends at once, from its wait for the next attempt."""
+    rig = Rig(free_port())
+    rig.client.outbox.event("a", b"x")
+    rig.client.start()
+    rig.reports.wait_for(lambda events: "broker_lost" in events)
+    rig.client.close()
+    assert not rig.client._thread.is_alive()
+    assert (rig.reports.told[-1].event, rig.reports.told[-1].fields) == ("broker_left_waiting", {"messages": 1})
+
+
 def test_a_client_that_was_never_started_is_closed() -> None:
     rig = Rig(free_port())
     rig.client.close()

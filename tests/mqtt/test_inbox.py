@@ -30,6 +30,15 @@ def test_an_offer_waits_until_it_is_settled_and_then_is_not_shown_again(tmp_path
             again.find(cup.id)
 
 
+def test_the_places_of_a_group_forget_nothing_that_another_decided(tmp_path: Path) -> None:
+    inboxes = Inbox(tmp_path, 1000), Inbox(tmp_path, 1000)
+    offers = offer(b"cup"), offer(b"key")
+    for inbox, one in zip(inboxes, offers, strict=True):
+        inbox.put("a", one)
+        inbox.settle(one, "declined")
+    assert not any(Inbox(tmp_path, 1000).put("a", one) for one in offers)
+
+
 def test_of_one_class_of_a_device_the_newest_waits(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path, 1000)
     inbox.put("a", offer(b"old"))

@@ -15,6 +15,7 @@ from edge_app.messages import Decision
 from edge_app.mqtt.bridge import Bridge
 from edge_app.mqtt.client import BackOff
 from edge_app.mqtt.connection import Broker
+from edge_app.mqtt.retained import RetainedTopics
 from edge_app.mqtt.settings import MqttSettings
 from edge_app.mqtt.topics import Topics
 from support.device import Device
@@ -56,6 +57,7 @@ class House:
             self.device.control,
             MqttSettings(MqttConfig(**USUAL | {"name": f"Device {name}"} | config), broker, self.topics, key),
             folder,
+            RetainedTopics(folder, broker.address),
             self.reports,
             backoff=BackOff(random.Random(1), shortest_s=QUICK[0], longest_s=QUICK[1]),
         )
