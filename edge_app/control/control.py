@@ -120,7 +120,8 @@ class Control:
         self.identity = identity
         self._started_ns = clock.monotonic_ns()
         self._history: DeviceHistory | None = None
-        self._requests = Requests()
+        self.requests = Requests()
+        """Those that came with a key."""
         self.restart: Callable[[], None] | None = None
         """Asks for a restart of the device in this process; its owner sets it. None: it cannot be restarted."""
         self.rules: Rules | None = None
@@ -279,7 +280,7 @@ class Control:
         """
         # sorted: the same request in another order is the same
         ids, label, history = sorted(checked_ids(ids)), check_label(label), self.history
-        taught: list[Taught] = self._requests.once(
+        taught: list[Taught] = self.requests.once(
             request, ("visits", tuple(ids), label), lambda: history.teach(ids, label, source)
         )
         return taught
@@ -301,7 +302,7 @@ class Control:
         def work() -> Taught:
             return self._teach(label, [self._pictures.find(frame)], source, mark)[0]
 
-        taught: Taught = self._requests.once(request, ("teach", label), work)
+        taught: Taught = self.requests.once(request, ("teach", label), work)
         return taught
 
     def undo(self, *, action: int | None = None, request: str | None = None, source: str = "page") -> Action:
@@ -310,7 +311,7 @@ class Control:
         With `action`, its id, only if it is the last one: so a retry, however late, never takes back another.
         """
         command = Undo(action, source=source)
-        undone: Action = self._requests.once(request, ("undo", action), lambda: self._correct(command))
+        undone: Action = self.requests.once(request, ("undo", action), lambda: self._correct(command))
         return undone
 
     def relabel(self, ids: Sequence[int], label: str, *, source: str = "page") -> Action:
@@ -380,7 +381,7 @@ class Control:
                 self.uploads.drop(number)
             return TaughtUpload(plan, action)
 
-        taught: TaughtUpload = self._requests.once(request, ("upload", number), work)
+        taught: TaughtUpload = self.requests.once(request, ("upload", number), work)
         return taught
 
     # Backup of the whole device
@@ -469,7 +470,7 @@ class Control:
         for example in recalled:
             label = named.get(example.id, example.label)
             taught = Taught(example.id, label, None, 0.0, example.source, None, example.time_ns)
-            self._requests.recall(str(example.request), ("teach", label), taught)
+            self.requests.recall(str(example.request), ("teach", label), taught)
 
 
 def _taught_as(history: Sequence[Action]) -> dict[int, str]:

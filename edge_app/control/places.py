@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from edge_app.config import Config, PlaceInUse, read_places
 from edge_app.config.sections import MAIN
 from edge_app.control.errors import UnknownCamera
+from edge_app.control.idempotency import Requests
 from edge_app.control.pictures import JpegFrame, NewestPicture
 from edge_app.control.status import Condition, condition_of_all
 from edge_app.devices.view import Region, View
@@ -68,6 +69,8 @@ class Places:
         self._folder, self._configured, self._in_use = folder, configured, tuple(in_use)
         self._places, self._cameras, self._report = places, cameras, report
         self._lock = threading.Lock()
+        self.requests = Requests()
+        """Those that came with a key."""
         self._restarting = False
         self.restart: Callable[[], None] | None = None
         """Asks for a restart of the device in this process; its owner sets it. None: it cannot be restarted."""

@@ -52,7 +52,7 @@ class Bridge(Closing):
         backoff: BackOff | None = None,
         monotonic: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`folder` is the group's, all places share `retained`; `monotonic` gives nanoseconds. Raises RuntimeMissing."""
+        """`folder` is the group's, `retained` that of all places; `monotonic` in ns. Raises RuntimeMissing."""
         self._control, self._retained = control, retained
         self._config, self._settings = settings.config, settings
         self._monotonic, self._topics = monotonic, settings.topics

@@ -1,5 +1,6 @@
 """Reads requests: the role, the path, the query and the body are checked before anything is done."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from types import NoneType, UnionType
@@ -38,6 +39,11 @@ class Call(NamedTuple):
     body: Any
     key: str | None
     """The request's Idempotency-Key."""
+
+    def content(self, operation: str) -> bytes:
+        """Return a digest of the call of an operation: equal for a repetition, short for a long body."""
+        said = msgspec.json.encode((operation, self.label, self.id, self.camera, self.query, self.body))
+        return hashlib.sha256(said).digest()
 
     @property
     def source(self) -> str:

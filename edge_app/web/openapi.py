@@ -101,7 +101,7 @@ def _parameters(one: Operation) -> list[dict[str, Any]]:
     if one.query is not None:
         found += _query_parameters(one.query)
     found += [{"name": name, "in": "header", "schema": dict(values)} for name, values in one.headers.items()]
-    if one.keyed:
+    if one.takes_key:
         found.append({"name": KEY_HEADER, "in": "header", "description": KEY_DESCRIPTION, "schema": KEY})
     return found
 
@@ -136,7 +136,7 @@ def _failures(one: Operation) -> dict[int, str]:
     found = dict(ALWAYS)
     if "{" in one.path or one.query is inputs.ClassQuery:
         found |= NOT_FOUND
-    if "{label}" in one.path or one.query is not None or _is_struct(one.body) or one.keyed:
+    if "{label}" in one.path or one.query is not None or _is_struct(one.body) or one.takes_key:
         found |= INVALID
     if one.method != "GET" and one.role is not None:
         found |= CONFLICT

@@ -48,8 +48,8 @@ class Operation:
     query: type | None = None
     body: type | str | None = None
     """Struct of the JSON body, or the media type of an upload."""
-    keyed: bool = False
-    """Whether it takes an Idempotency-Key."""
+    remembers: bool = False
+    """Whether its handler passes the Idempotency-Key on, to be remembered with what is done."""
     failures: Mapping[int, str] = field(default_factory=dict)
     """Statuses of errors, and what they mean here; those that every operation may answer are added."""
     description: str = ""
@@ -65,6 +65,11 @@ class Operation:
     def of_place(self) -> bool:
         """Whether it is there for each place."""
         return self.prefix == ROOT and (self.handler is not None or self.endpoint is not None)
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether it takes an Idempotency-Key: each change that is one request with one answer, and sends no file."""
+        return self.method != "GET" and self.endpoint is None
 
     def with_label_in_query(self) -> "Operation":
         """Return the same operation with the class name as a query parameter."""
@@ -108,7 +113,7 @@ _OPERATIONS = (
     Operation("getClasses", "GET", "/classes", "view", "How well each class is recognised",
               schema.Classes, handlers.classes, cost=2),
     Operation("teach", "POST", "/classes/{label}/teach", "teach", "Teach a frame as an example of a class",
-              schema.Taught, handlers.teach, status=201, body=inputs.Teach, keyed=True, cost=4,
+              schema.Taught, handlers.teach, status=201, body=inputs.Teach, remembers=True, cost=4,
               failures=GONE | NOT_STORED),
     Operation("renameClass", "POST", "/classes/{label}/rename", "administer",
               "Rename a class; the new name must not be in use",
@@ -119,7 +124,7 @@ _OPERATIONS = (
     Operation("forgetClass", "DELETE", "/classes/{label}", "administer", "Forget a class and all its examples",
               schema.Done, handlers.forget_class, failures=NOT_STORED),
     Operation("undo", "POST", "/undo", "teach", "Undo the last action, or a given action if it is the last",
-              schema.Done, handlers.undo, body=inputs.Undo, keyed=True,
+              schema.Done, handlers.undo, body=inputs.Undo, remembers=True,
               failures={409: "There is nothing to undo, or the given action is not the last."} | NOT_STORED),
     Operation("getExamples", "GET", "/examples", "view", "Stored examples, the newest first",
               schema.Examples, handlers.examples, query=inputs.ExamplesQuery, cost=4),
@@ -150,7 +155,7 @@ _OPERATIONS = (
               failures=NO_VISITS),
     Operation("teachVisits", "POST", "/visits/teach", "teach",
               "Teach the pictures of visits as examples of a class, all or none, as one action",
-              schema.TaughtMany, visits.teach, status=201, body=inputs.Relabel, keyed=True, cost=40,
+              schema.TaughtMany, visits.teach, status=201, body=inputs.Relabel, remembers=True, cost=40,
               failures=VISIT_GONE | NOT_STORED),
     Operation("getVisitPicture", "GET", "/visits/{id}/picture.jpg", "view", "Picture of a visit at its best moment",
               JPEG, visits.picture, failures=NO_HISTORY,
@@ -160,7 +165,7 @@ _OPERATIONS = (
     Operation("getMomentPicture", "GET", "/tray/{id}/picture.jpg", "view", "Picture of a tray entry",
               JPEG, visits.picture, failures=NO_HISTORY),
     Operation("teachMoments", "POST", "/tray/teach", "teach", "The same as teachVisits",
-              schema.TaughtMany, visits.teach, status=201, body=inputs.Relabel, keyed=True, cost=40,
+              schema.TaughtMany, visits.teach, status=201, body=inputs.Relabel, remembers=True, cost=40,
               failures=VISIT_GONE | NOT_STORED),
     Operation("dismissMoments", "POST", "/tray/dismiss", "teach", "Remove visits from the tray: they count as sure",
               schema.Dismissed, visits.dismiss, body=inputs.Some, failures=NO_HISTORY | NOT_STORED),
@@ -243,7 +248,7 @@ _OPERATIONS = (
               cost=40, failures=SENT_FILE | NOT_STORED),
     Operation("teachUpload", "POST", "/uploads/{id}/teach", "teach",
               "Teach the pictures of an upload, all or none, as one action",
-              schema.UploadTaught, handlers.teach_upload, status=201, keyed=True, cost=40, failures=NOT_STORED),
+              schema.UploadTaught, handlers.teach_upload, status=201, remembers=True, cost=40, failures=NOT_STORED),
     Operation("getMetrics", "GET", "/metrics", "view", "Metrics for Prometheus",
               "text/plain", endpoint=Services.metrics, documented=False, prefix=""),
 )

@@ -124,10 +124,14 @@ class Site:
 
             def work() -> Any:
                 if for_all is not None and "place" not in request.path_params:
-                    return for_all(self._places, call)
+                    return self._places.requests.once(key, content, lambda: for_all(self._places, call))
                 assert handler is not None
-                return handler(services.control, call)
+                control = services.control
+                return control.requests.once(key, content, lambda: handler(control, call))
 
+            key, content = None, b""
+            if operation.takes_key and not operation.remembers:
+                key, content = call.key, call.content(operation.name)
             found = await in_thread(work, call.client.key)
             return found if isinstance(found, Response) else json_response(found, operation.status)
 

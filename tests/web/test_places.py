@@ -97,6 +97,22 @@ def test_another_place_restarts_the_device_and_is_kept(served: Served, tmp_path:
     assert kept(tmp_path) == ["camera"]
 
 
+def test_a_request_that_comes_again_does_not_undo_what_was_set_meanwhile(served: Served) -> None:
+    key = {"Idempotency-Key": "one"}
+    first, second = {**WHOLE, "rotation": 90}, {**WHOLE, "rotation": 180}
+    answer = served.http.put(api("/places"), json={"places": [first]}, headers=key)
+    assert put(served, second)[0] == 200
+    again = served.http.put(api("/places"), json={"places": [first]}, headers=key)
+    assert (again.status_code, again.content) == (200, answer.content)
+    assert served.http.get(api("/places")).json()["places"][0]["rotation"] == 180
+    other = served.http.put(api("/places"), json={"places": [second]}, headers=key)
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "key_reused")
+    wrong = {"json": {"places": [{**WHOLE, "rotation": 45}]}, "headers": {"Idempotency-Key": "two"}}
+    assert served.http.put(api("/places"), **wrong).status_code == 422  # type: ignore[arg-type]
+    wrong["json"] = {"places": [first]}
+    assert served.http.put(api("/places"), **wrong).status_code == 200, "one that failed is forgotten"  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "places",
     [[{**WHOLE, "name": "yard"}], [{**WHOLE, "group": "doors"}], [WHOLE, GATE], [GATE, WHOLE]],

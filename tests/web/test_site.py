@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -108,6 +109,34 @@ def test_a_retry_teaches_once(served: Served) -> None:
     assert served.http.post(api("/undo"), headers={"Idempotency-Key": "two"}).json() == undone.json()
     again = served.http.post(api("/undo"), json={"action": undone.json()["action"]["id"]})
     assert (again.status_code, again.json()["error"]["code"]) == (409, "nothing_to_undo")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/classes/cup/rename", {"to": "mug"}),
+        ("POST", "/classes/rename?label=cup", {"to": "mug"}),
+        ("POST", "/classes/cup/merge", {"into": "pen"}),
+        ("DELETE", "/classes/cup", None),
+        ("POST", "/examples/relabel", {"ids": [1], "label": "pen"}),
+        ("POST", "/examples/forget", {"ids": [1]}),
+        ("PUT", "/strictness", {"strictness": 0.25}),
+        ("POST", "/uploads", None),
+    ],
+)
+def test_a_change_that_comes_again_is_answered_as_before(served: Served, method: str, path: str, body: Any) -> None:
+    for label in ("cup", "pen"):
+        teach(served, label)
+    first, again, other = (
+        served.http.request(method, api(path), json=body, headers={"Idempotency-Key": key}) for key in ("a", "a", "b")
+    )
+    assert first.is_success, first.text
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    if method != "PUT":
+        assert other.content != first.content, "with another key it is another request"
+    reused = served.http.post(api("/examples/forget"), json={"ids": [2]}, headers={"Idempotency-Key": "a"})
+    assert (reused.status_code, reused.json()["error"]["code"]) == (409, "key_reused")
+    assert len(served.device.learner.classes()) > 0
 
 
 def test_classes_are_renamed_merged_forgotten_and_corrected(served: Served) -> None:
