@@ -13,6 +13,7 @@ from edge_app.errors import InputError
 from edge_app.labels import check_label
 from edge_app.roles import Role
 from edge_app.web.access import Client
+from edge_app.web.explaining import explained, number_too_large
 from edge_app.web.inputs import ClassQuery
 from edge_app.web.responses import JSON, ApiError
 
@@ -125,6 +126,11 @@ async def _read_body(kind: type, request: Request) -> Any:
         # decoded without a type first, so that the errors below can name the field
         value = _whole_numbers(msgspec.json.decode(data or b"{}"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if found := number_too_large(data):  # JSON all the same
+            path, number = found
+            where = f"body: {path[:100]}" if path else "body"
+            message = f"{where} = {number[:40]}, expected a number of at most 1.8e308"
+            raise ApiError(422, "invalid", message, field=re.split(r"[.\[]", path)[0] or None) from error
         raise ApiError(400, "json", f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise ApiError(422, "invalid", "body: expected an object")
@@ -136,7 +142,8 @@ def _to_struct(values: Mapping[str, Any], kind: type, part: str, *, strict: bool
     fields = {one.encode_name: one for one in msgspec.structs.fields(kind)}
     for name in values:
         if name not in fields:
-            raise ApiError(422, "invalid", f"{part}: unknown field {name[:40]!r}", field=name[:40])
+            known = f"known: {', '.join(fields)}" if fields else "it has none"
+            raise ApiError(422, "invalid", f"{part}: unknown field {name[:40]!r}; {known}", field=name[:40])
     found: dict[str, Any] = {}
     for name, one in fields.items():
         if name not in values:
@@ -148,9 +155,8 @@ def _to_struct(values: Mapping[str, Any], kind: type, part: str, *, strict: bool
             expected = one.type if strict else _without_none(one.type)
             found[one.name] = msgspec.convert(values[name], expected, strict=strict)
         except msgspec.ValidationError as error:
-            # msgspec quotes types in backquotes, which the page would show
-            message = str(error).replace("`", "")
-            raise ApiError(422, "invalid", f"{part}: {name}: {message}", field=name) from error
+            message = explained(error, name, values[name], expected)
+            raise ApiError(422, "invalid", f"{part}: {message}", field=name) from error
         # checked here as well as in the learner: only here the error can name the field
         if name in LABEL_FIELDS and found[one.name] is not None:
             labels = found[one.name]

@@ -130,26 +130,35 @@ def test_a_device_that_cannot_be_restarted_refuses_what_needs_it(
 @pytest.mark.parametrize(
     ("places", "message"),
     [
-        ([], "length >= 1"),
-        ([{}], "name"),
+        ([], "body: places has 0 entries, expected 1 or more"),
+        ([{}], "body: places[0].name is missing"),
+        ([GATE, 7], "body: places[1] = 7, expected an object"),
+        ([GATE, {"name": "yard", "region": "left"}], "body: places[1].region = 'left', expected a list"),
+        ([GATE, {"name": "yard", "region": [0, 0, None, 1]}], "body: places[1].region[2] = null, expected a number"),
+        ([GATE, {"name": 7}], "body: places[1].name = 7, expected text"),
+        ([GATE, {"name": "x" * 41}], "body: places[1].name has 41 characters, expected at most 40"),
+        ([{**GATE, "mirror": 1}], "body: places[0].mirror = 1, expected true or false"),
         (
             [{**GATE, "region": [0.5, 0, 0.6, 1]}],
             "place 'gate': region = [0.5, 0.0, 0.6, 1.0], expected four fractions",
         ),
         ([{**GATE, "region": [0, 0, 0, 1]}], "place 'gate': region"),
-        ([{**GATE, "region": [0, 0, 1]}], "region"),
+        ([{**GATE, "region": [0, 0, 1]}], "body: places[0].region has 3 entries, expected 4 or more"),
         ([{**GATE, "rotation": 45}], "place 'gate': rotation = 45, expected one of 0, 90, 180, 270"),
         ([{**GATE, "max_fps": -1}], "place 'gate': max_fps = -1.0, expected a number from 0.01 to 1000 fps"),
         ([{**GATE, "camera": "side"}], "place 'gate': camera = 'side', expected one of"),
         ([{**GATE, "group": "../x"}], "place 'gate': group = '../x', expected a name"),
         ([{"name": "../gate"}], "place '../gate': name = '../gate', expected 1 to 40 letters"),
         ([GATE, {"name": "Gate"}], "place 'gate' is there 2 times"),
-        ([{**GATE, "colour": "red"}], "colour"),
-        ([GATE] * 65, "length"),
+        (
+            [{**GATE, "colour": "red"}],
+            "body: places[0]: unknown field 'colour'; known: camera, group, max_fps, mirror, name, region, rotation",
+        ),
+        ([GATE] * 65, "body: places has 65 entries, expected at most 64"),
     ],
 )
 def test_values_are_checked_as_those_of_the_configuration(
-    served: Served, tmp_path: Path, places: list[dict[str, object]], message: str
+    served: Served, tmp_path: Path, places: list[Any], message: str
 ) -> None:
     served.device.places.restart = lambda: pytest.fail("nothing changes")
     status, found = put(served, *places)

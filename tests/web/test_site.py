@@ -139,6 +139,43 @@ def test_a_change_that_comes_again_is_answered_as_before(served: Served, method:
     assert len(served.device.learner.classes()) > 0
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "field", "message"),
+    [
+        ("/examples/forget", '{"ids": [1, "2"]}', "ids", "body: ids[1] = '2', expected a whole number"),
+        ("/examples/forget", '{"ids": [true]}', "ids", "body: ids[0] = true, expected a whole number"),
+        ("/examples/forget", '{"ids": [0]}', "ids", "body: ids[0] = 0, expected a whole number of 1 or more"),
+        ("/examples/forget", '{"ids": []}', "ids", "body: ids has 0 entries, expected 1 or more"),
+        (
+            "/examples/forget",
+            '{"ids": [7, 1e999]}',
+            "ids",
+            "body: ids[1] = 1e999, expected a number of at most 1.8e308",
+        ),
+        ("/examples/forget", '{"a": {"b": -1e999}}', "a", "body: a.b = -1e999, expected a number of at most 1.8e308"),
+        ("/classes/cup/rename", '{"to": null}', "to", "body: to = null, expected text"),
+        ("/classes/cup/rename", '{"to": ""}', "to", "body: to has 0 characters, expected 1 or more"),
+        ("/classes/cup/teach", '{"frame": "x"}', "frame", "body: frame = 'x', expected a whole number or null"),
+        ("/classes/cup/teach", '{"frmae": 1}', "frmae", "body: unknown field 'frmae'; known: frame"),
+        ("/uploads/1/files?name=a&exported=2", "", "exported", "query: exported = '2', expected true or false"),
+    ],
+)
+def test_what_is_wrong_with_a_value_is_said_with_its_path(
+    served: Served, path: str, body: str, field: str, message: str
+) -> None:
+    answer = served.http.post(api(path), content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["error"]) == (
+        422,
+        {"code": "invalid", "message": message, "field": field},
+    )
+
+
+@pytest.mark.parametrize("body", [b"1e999 x", b'{"frame": NaN}', b'{"frame": 1e999'])
+def test_what_is_no_json_is_told_from_a_number_that_is_too_large(served: Served, body: bytes) -> None:
+    answer = served.http.post(api("/classes/cup/teach"), content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "json")
+
+
 def test_classes_are_renamed_merged_forgotten_and_corrected(served: Served) -> None:
     for label in ("cup", "cup", "pen", "a%2Fb%20c"):
         teach(served, label)
