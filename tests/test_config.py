@@ -18,6 +18,7 @@ from edge_app.config import (
     reference,
 )
 from edge_app.config.loading import defaults_of, lists, sections
+from edge_app.config.places import MOST_PLACES
 from edge_app.errors import InputError
 
 
@@ -292,6 +293,15 @@ def test_a_camera_that_no_place_shows_is_not_used(tmp_path: Path) -> None:
     assert list(config.overridden(camera="v4l2:/dev/video0").unused_cameras()) == ["camera"]
     more = load(tmp_path, '[[cameras]]\nname = "back"\nuri = "sim:"\n[[places]]\nname = "yard"')
     assert list(more.unused_cameras()) == ["back"]
+
+
+def test_there_may_be_as_many_places_as_over_the_api(tmp_path: Path) -> None:
+    sections = [f'[[places]]\nname = "{number}"\ngroup = "all"\n' for number in range(MOST_PLACES + 1)]
+    assert len(load(tmp_path, "".join(sections[1:])).places) == MOST_PLACES
+    with pytest.raises(InputError, match=r"there are 65 \[\[places\]\], expected at most 64: leave some out"):
+        load(tmp_path, "".join(sections))
+    # where it is documented
+    assert f"{MOST_PLACES} at most" in str(lists()["places"].__doc__)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from edge_app.config.section import NamedSection, declared
 from edge_app.config.sections import MAIN, CameraSettings
 from edge_app.config.values import OPTIONAL_NAME, REGION, SECTION_NAME
 
+MOST_PLACES = 64
 MAIN_GROUP = "default"
 """Name of the group whose state lies in the state folder itself."""
 
@@ -40,7 +41,7 @@ class NamedCameraConfig(NamedSection, CameraSettings):
 
 @dataclass(frozen=True, slots=True)
 class PlaceConfig(NamedSection):
-    """[[places]]: parts of the cameras' pictures, each with a decision of its own; one table for each."""
+    """[[places]]: parts of the cameras' pictures, each with a decision of its own; one table for each, 64 at most."""
 
     name: str = declared("", SECTION_NAME, "Name of the place; each has another.")
     camera: str = declared("", OPTIONAL_NAME, 'Name of one of [[cameras]]; "": that of [camera].')

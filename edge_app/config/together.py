@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from edge_app.config.acting import OutputsConfig, RuleConfig, WebhookConfig
-from edge_app.config.places import NamedCameraConfig, PlaceConfig
+from edge_app.config.places import MOST_PLACES, NamedCameraConfig, PlaceConfig
 from edge_app.config.section import NamedSection
 from edge_app.config.sections import MAIN, ButtonsConfig, CameraConfig, LightsConfig, MqttConfig
 from edge_app.devices.gpiolines import LINE_OPTIONS, parse_lines
@@ -46,6 +46,8 @@ def check_places(
     lights: LightsConfig,
 ) -> None:
     """Raise InputError, naming the section, its key and the way out, for names that do not fit together."""
+    if len(places) > MOST_PLACES:
+        raise InputError(f"there are {len(places)} [[places]], expected at most {MOST_PLACES}: leave some out")
     _check_names(cameras)
     _check_names(places)
     known = [MAIN, *(one.name for one in cameras)]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from edge_app.config.places import MOST_PLACES
 from edge_app.labels import MAX_LENGTH
 from edge_app.web.schema import Region, Rotation
 
@@ -96,7 +97,7 @@ class PlaceValues(Input, frozen=True):
 class SetPlaces(Input, frozen=True):
     """All places, in their order: the first is that of the operations without a place in the path."""
 
-    places: Annotated[list[PlaceValues], Meta(min_length=1, max_length=64)]
+    places: Annotated[list[PlaceValues], Meta(min_length=1, max_length=MOST_PLACES)]
 
 
 class VisitFilterQuery(Input, frozen=True):
