@@ -1,9 +1,9 @@
 """Names of classes."""
 
-import unicodedata
 from collections.abc import Iterable
 
 from edge_app.errors import InputError, UnknownLabel
+from edge_app.text import composed
 
 MAX_LENGTH = 100
 """Characters of a class's name."""
@@ -16,8 +16,7 @@ def check_label(label: str) -> str:
     """
     if not isinstance(label, str):
         raise InputError(f"class name {label!r} is {type(label).__name__}, expected text")
-    # macOS types accents as characters of their own
-    name = unicodedata.normalize("NFC", label)
+    name = composed(label)
     if not 1 <= len(name) <= MAX_LENGTH:
         raise InputError(f"class name {name[:20]!r} has {len(name)} characters, expected 1..{MAX_LENGTH}")
     if name != name.strip() or not name.isprintable():

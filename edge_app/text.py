@@ -1,10 +1,11 @@
-"""Text from outside, made safe to store and to show.
+"""Text from outside, made safe to store and to show, and names in the form in which they are compared.
 
 Names of files and texts of other devices may hold control sequences, which a terminal obeys, marks that turn the
 direction of writing, and half characters, which nothing can encode.
 """
 
 import re
+import unicodedata
 from typing import Any, TextIO
 
 # C0 and C1 controls, marks of direction and of line ends, surrogates
@@ -13,6 +14,20 @@ LAYOUT = "\n\r\t"
 # also the full-width forms of = + - @, which some spreadsheets read alike
 FORMULA = re.compile("\\s*['=+\\-@\uff1d\uff0b\uff0d\uff20]")
 """Beginning of a text that a spreadsheet would calculate, or that looks as if it had been escaped."""
+
+
+def composed(name: str) -> str:
+    """Return a name in Unicode's composed form (NFC): macOS writes accents as characters of their own."""
+    return unicodedata.normalize("NFC", name)
+
+
+def alike(name: str) -> str:
+    """Return a form that is equal for names that people or disks confuse: without case, wide letters as usual ones."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+DIFFER_IN_FORM = "differ only in upper and lower case, or in wide and usual letters"
+"""Of names that are `alike`, in messages."""
 
 
 def printable(text: str, *, keep: str = "") -> str:

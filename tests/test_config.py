@@ -1,6 +1,7 @@
 """The configuration: checked by name, immutable, and every key documented in the example."""
 
 import re
+import unicodedata
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -295,6 +296,50 @@ def test_a_camera_that_no_place_shows_is_not_used(tmp_path: Path) -> None:
     assert list(more.unused_cameras()) == ["back"]
 
 
+def test_a_name_is_the_same_however_its_accents_were_typed(tmp_path: Path) -> None:
+    """macOS writes them as characters of their own; each name and each reference to it is composed."""
+    text = """
+[camera]
+uri = "sim:"
+[[cameras]]
+name = "Tür"
+uri = "sim:"
+[[places]]
+name = "Küche"
+camera = "Tür"
+group = "Häuser"
+[buttons]
+uri = "sim:left"
+places = { left = "Küche" }
+[lights]
+place = "Küche"
+[[webhooks]]
+name = "Öl"
+url = "https://example.org/"
+[[rules]]
+name = "r"
+place = "Küche"
+webhook = "Öl"
+"""
+    composed, decomposed = (load(tmp_path, unicodedata.normalize(form, text)) for form in ("NFC", "NFD"))
+    assert decomposed == composed
+    assert [place.name for place in composed.places] == ["K\u00fcche"]
+    alone = load(tmp_path, unicodedata.normalize("NFD", '[camera]\nplace = "Küche"'))
+    assert alone.places_in_use()[0].name == "K\u00fcche"
+
+
+@pytest.mark.parametrize("name", ["गेट", "ประตู", "門", "Ворота", "x"])
+def test_a_name_may_have_the_letters_of_any_script(tmp_path: Path, name: str) -> None:
+    """Some write vowels as marks, which are no letters."""
+    assert load(tmp_path, f'[[places]]\nname = "{name}"').places[0].name == name
+
+
+@pytest.mark.parametrize("name", ["\u0301a", "a\u20dd", "a\u200bb", "😀", "a" * 41])
+def test_a_name_has_nothing_else(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="expected 1 to 40 letters"):
+        load(tmp_path, f'[[places]]\nname = "{name}"')
+
+
 def test_there_may_be_as_many_places_as_over_the_api(tmp_path: Path) -> None:
     sections = [f'[[places]]\nname = "{number}"\ngroup = "all"\n' for number in range(MOST_PLACES + 1)]
     assert len(load(tmp_path, "".join(sections[1:])).places) == MOST_PLACES
@@ -307,12 +352,29 @@ def test_there_may_be_as_many_places_as_over_the_api(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[[places]]\nname = "a"\n[[places]]\nname = "A"', "place 'A?a?' is there 2 times"),
+        ('[[places]]\nname = "a"\n[[places]]\nname = "A"', "places 'a' and 'A' differ only in upper and lower case"),
+        ('[[places]]\nname = "a"\n[[places]]\nname = "a"', "place 'a' is there 2 times: give each another name"),
+        (
+            '[[places]]\nname = "a1"\n[[places]]\nname = "\uff41\uff11"',
+            "places 'a1' and '\uff41\uff11' differ only in .* wide",
+        ),
+        (
+            '[[places]]\nname = "a"\n[[places]]\nname = "b"\ngroup = "\uff41"',
+            "groups 'a' and '\uff41' differ only in .* wide",
+        ),
+        ('[[cameras]]\nname = "Camera"\n[[places]]\nname = "a"', "'Camera': that is the name of the camera of"),
+        (
+            '[[places]]\nname = "Gate"\n[[places]]\nname = "gate-fa77a5"',
+            "places 'Gate' and 'gate-fa77a5' would have the same MQTT topics, DEVICE-gate-fa77a5: give one",
+        ),
         ('[[places]]\nname = "../etc"', "place '../etc': name = '../etc', expected 1 to 40 letters"),
         ('[[places]]\nname = "a"\ngroup = ".."', "place 'a': group = '..', expected a name"),
         ('[[places]]\nname = "a"\ncamera = "back"', "place 'a': camera = 'back', expected one of .*: camera$"),
         ('[[places]]\nname = "a"\nregion = [0, 0, 2, 1]', "place 'a': region = .*, expected four fractions"),
-        ('[[places]]\nname = "a"\n[[places]]\nname = "b"\ngroup = "A"', "groups A, a: expected names that differ"),
+        (
+            '[[places]]\nname = "a"\n[[places]]\nname = "b"\ngroup = "A"',
+            "groups 'A' and 'a' differ only in upper and lower case",
+        ),
         ('[[cameras]]\nname = "back"', r"\[\[cameras\]\] without \[\[places\]\]"),
         ('[[cameras]]\nname = "camera"\n[[places]]\nname = "a"', "that is the name of the camera of"),
         (

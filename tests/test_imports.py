@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "privileges": {"errors", "files"},
     "messages": set(),
     "checks": {"errors", "labels"},
-    "labels": {"errors"},
+    "labels": {"errors", "text"},
     "roles": set(),
     "colanet": GROUND,
     "encoder": GROUND | {"datasets"},

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from edge_app.checks import FLAG, NAME, Check, list_of, matching, number, one_of, table_of, text, whole
 from edge_app.config.section import NamedSection, Section, declared
-from edge_app.config.values import PATH, SECTION_NAME, device
+from edge_app.config.values import PATH, SECTION_NAME, device, name_text
 from edge_app.devices import OUTPUTS
 from edge_app.devices.uri import without_password
 from edge_app.errors import InputError
@@ -110,7 +110,7 @@ class RuleConfig(NamedSection):
         'The class that the rule is about, "unknown", or "*": whichever comes. A rule keeps its class when that is '
         "renamed or merged.",
     )
-    place: str = declared("", text(40), 'Only in this place; "": in any. [camera] place names a device\'s place.')
+    place: str = declared("", name_text(40), 'Only in this place; "": in any. [camera] place names a device\'s place.')
     confidence: float = declared(0.0, number(0, 1), "Only once the confidence has been at least this.")
     when: str = declared(
         "entered",
@@ -129,7 +129,7 @@ class RuleConfig(NamedSection):
     pulse_ms: int = declared(
         0, whole(0, 3_600_000, "ms"), "The output is on for this long; 0: while the condition holds."
     )
-    webhook: str = declared("", _OPTIONAL, 'Name of the webhook that is called; "": none.')
+    webhook: str = declared("", name_text(40), 'Name of the webhook that is called; "": none.')
     file: str = declared("", PATH, 'File to which a line of JSON is appended; "": none.')
     topic: str = declared("", _TOPIC, 'MQTT topic to which the same JSON is published; "": none. Needs [mqtt].')
     pause_s: float = declared(0.0, number(0, 86_400, "s"), "Time between two firings at least.")

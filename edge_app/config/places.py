@@ -1,5 +1,8 @@
 """[[cameras]] and [[places]]: the parts of the cameras' pictures that are decided on, each by itself."""
 
+import hashlib
+import re
+import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +26,15 @@ class PlaceInUse(NamedTuple):
     rotation: int = 0
     mirror: bool = False
     max_fps: float = 0.0
+
+
+def topic_part(place: str) -> str:
+    """Return the part of MQTT topics that stands for one of several places."""
+    # letters that ids of Home Assistant may not have are left out; the digest keeps two such names apart
+    plain = unicodedata.normalize("NFKD", place).encode("ascii", "ignore").decode().lower()
+    part = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    digest = hashlib.sha256(place.encode()).hexdigest()[:6]
+    return (part or "place") + ("" if part == place else f"-{digest}")
 
 
 @dataclass(frozen=True, slots=True)

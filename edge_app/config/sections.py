@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from edge_app.checks import FLAG, NAME, list_of, matching, number, one_of, table_of, text, whole
 from edge_app.config.section import Section
 from edge_app.config.section import declared as _key
-from edge_app.config.values import ADDRESS, ANCESTORS, CLASSES, GATEWAY, NETWORKS, PATH, REGION, device
+from edge_app.config.values import ADDRESS, ANCESTORS, CLASSES, GATEWAY, NETWORKS, PATH, REGION, device, name_text
 from edge_app.devices import BUTTONS, CAMERAS, INDICATORS
 from edge_app.devices.uri import split_scheme
 from edge_app.errors import InputError
@@ -78,7 +78,7 @@ class CameraConfig(CameraSettings):
 
     place: str = _key(
         MAIN,
-        text(100, least=1, printable=True),
+        name_text(100, least=1, printable=True),
         "Name of the place that the camera sees, in the history, in rules and in messages, where there are no "
         "[[places]].",
     )
@@ -101,7 +101,7 @@ class ButtonsConfig(Section):
     )
     places: Mapping[str, str] = _key(
         {},
-        table_of(text(40, least=1)),
+        table_of(name_text(40, least=1)),
         'The place in which each button teaches: { left = "gate", right = "shelf" }. A button that is not listed '
         "teaches in the first place.",
     )
@@ -130,7 +130,7 @@ class LightsConfig(Section):
         "Lights that show the decision, and blink when an example was learnt or undone or an error occurred: gpio:...; "
         '"": none.',
     )
-    place: str = _key("", text(40), 'The place whose decision the lights show; "": the first.')
+    place: str = _key("", name_text(40), 'The place whose decision the lights show; "": the first.')
 
 
 @dataclass(frozen=True, slots=True)

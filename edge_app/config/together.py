@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from edge_app.config.acting import OutputsConfig, RuleConfig, WebhookConfig
-from edge_app.config.places import MOST_PLACES, NamedCameraConfig, PlaceConfig
+from edge_app.config.places import MOST_PLACES, NamedCameraConfig, PlaceConfig, topic_part
 from edge_app.config.section import NamedSection
 from edge_app.config.sections import MAIN, ButtonsConfig, CameraConfig, LightsConfig, MqttConfig
 from edge_app.devices.gpiolines import LINE_OPTIONS, parse_lines
 from edge_app.devices.uri import split_options, split_scheme, without_password
 from edge_app.errors import InputError
+from edge_app.text import DIFFER_IN_FORM, alike
 
 EXCLUSIVE = ("v4l2", "picamera2")
 """Schemes of cameras that only one can read at a time."""
@@ -50,18 +51,18 @@ def check_places(
         raise InputError(f"there are {len(places)} [[places]], expected at most {MOST_PLACES}: leave some out")
     _check_names(cameras)
     _check_names(places)
+    _check_topics(places)
     known = [MAIN, *(one.name for one in cameras)]
-    if MAIN in known[1:]:
-        raise InputError(f"camera {MAIN!r}: that is the name of the camera of [camera]; give it another name")
+    for name in known[1:]:
+        if alike(name) == MAIN:
+            raise InputError(f"camera {name!r}: that is the name of the camera of [camera]; give it another name")
     _check_exclusive([(MAIN, camera.uri), *((one.name, one.uri) for one in cameras)])
     if places and camera.place != MAIN:
         raise InputError(f"camera.place = {camera.place!r}, expected none beside [[places]], which have names")
     if cameras and not places:
         raise InputError("[[cameras]] without [[places]]: expected [[places]] that name the cameras")
-    groups = {place.in_use.group for place in places}
-    if len({name.casefold() for name in groups}) < len(groups):
-        shown = ", ".join(sorted(groups))
-        raise InputError(f"groups {shown}: expected names that differ in more than upper and lower case")
+    # a group's folder has its name, and some disks ignore case
+    _check_alike("group", sorted({place.in_use.group for place in places}))
     for place in places:
         if place.camera:
             _check_known(f"place {place.name!r}: camera", place.camera, known, '"camera" and the names of [[cameras]]')
@@ -85,11 +86,32 @@ def _check_exclusive(cameras: Sequence[tuple[str, str]]) -> None:
 
 
 def _check_names(several: Sequence[NamedSection]) -> None:
-    # case is ignored: a group's folder has its name, and some disks ignore it
-    for name, times in Counter(one.name.casefold() for one in several).items():
+    for name, times in Counter(one.name for one in several).items():
         if times > 1:
-            shown = next(one.name for one in several if one.name.casefold() == name)
-            raise InputError(f"{several[0].kind()} {shown!r} is there {times} times: give each another name")
+            raise InputError(f"{several[0].kind()} {name!r} is there {times} times: give each another name")
+    if several:
+        _check_alike(several[0].kind(), [one.name for one in several])
+
+
+def _check_alike(kind: str, names: Sequence[str]) -> None:
+    """Refuse different names that people confuse."""
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(alike(name), name)
+        if other != name:
+            raise InputError(f"{kind}s {other!r} and {name!r} {DIFFER_IN_FORM}: give one of them another name")
+
+
+def _check_topics(places: Sequence[PlaceConfig]) -> None:
+    users: dict[str, str] = {}
+    for place in places:
+        part = topic_part(place.name)
+        user = users.setdefault(part, place.name)
+        if user != place.name:
+            raise InputError(
+                f"places {user!r} and {place.name!r} would have the same MQTT topics, DEVICE-{part}: "
+                "give one of them another name"
+            )
 
 
 def output_names(uri: str) -> tuple[str, ...]:

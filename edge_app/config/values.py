@@ -2,13 +2,15 @@
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from edge_app.checks import LABEL, Check, list_of, matching, number, table_of
+from edge_app.checks import LABEL, Check, list_of, number, table_of, text
 from edge_app.devices.uri import split_scheme
 from edge_app.errors import InputError
 from edge_app.files import expanded
+from edge_app.text import composed
 
 _FRACTION = number(0, 1)
 
@@ -32,6 +34,12 @@ def device(registry: Mapping[str, str], *, needed: bool = True) -> Check[str]:
         return value
 
     return Check(f"a URI that begins with one of {schemes}", convert)
+
+
+def name_text(longest: int, *, least: int = 0, printable: bool = False) -> Check[str]:
+    """Accept a name as text that is not restricted to letters, in Unicode's composed form."""
+    check = text(longest, least=least, printable=printable)
+    return Check(check.expected, lambda value: composed(check.convert(value)))
 
 
 def _absolute(value: Any) -> str:
@@ -75,10 +83,23 @@ def _region(value: Any) -> tuple[float, float, float, float]:
     return x, y, width, height
 
 
-_NAME = r"[^\W_](?:[\w .-]{0,38}[\w.-])?"
-SECTION_NAME = matching(_NAME, "1 to 40 letters, digits, blanks inside, and . _ - after the first")
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    name = composed(value)
+    # marks: many scripts write vowels as such, and the composed form keeps them
+    allowed = all(one.isalnum() or one in " ._-" or unicodedata.category(one) in ("Mn", "Mc") for one in name)
+    if not 1 <= len(name) <= 40 or not name[0].isalnum() or name[-1] == " " or not allowed:
+        raise ValueError
+    return name
+
+
+SECTION_NAME = Check("1 to 40 letters, digits, blanks inside, and . _ - after the first", _name)
 """Name of one of several sections; a group's is that of a folder too."""
-OPTIONAL_NAME = matching(rf"|{_NAME}", 'a name of up to 40 letters, digits, blanks inside, and . _ -, or ""')
+OPTIONAL_NAME = Check(
+    'a name of up to 40 letters, digits, blanks inside, and . _ -, or ""',
+    lambda value: value if value == "" else _name(value),
+)
 PATH = Check("an absolute path in quotes", _absolute)
 ADDRESS = Check(
     "an IP address of this machine in quotes: 127.0.0.1 for this machine only, 0.0.0.0 or :: for all",

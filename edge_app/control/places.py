@@ -17,7 +17,7 @@ from edge_app.errors import InputError, ModelMismatch
 from edge_app.messages import Report
 from edge_app.pipeline.place import Place
 from edge_app.storage.folder import database_path
-from edge_app.storage.groups import group_folders, stored_groups
+from edge_app.storage.groups import check_groups, group_folders, stored_groups
 from edge_app.storage.kept_places import keep_places
 from edge_app.storage.store import Store
 
@@ -163,6 +163,7 @@ class Places:
 
     def _check_groups(self, names: set[str]) -> None:
         """Raise ModelMismatch for a stored group of another encoder: the device could not start with it."""
+        check_groups(self._folder, names)
         running = {place.group.name: place.group.learner for place in self._places.values()}
         own = next(iter(running.values())).binding
         for name, folder in stored_groups(self._folder).items():

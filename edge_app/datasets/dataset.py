@@ -7,8 +7,9 @@ from edge_app.closing import Closing
 from edge_app.datasets.contents import Item, Listing
 from edge_app.datasets.layouts import recognise
 from edge_app.datasets.listing import LeftOut, is_clutter, is_picture
-from edge_app.datasets.sources import MAX_FILES, Source, normalised, open_source
+from edge_app.datasets.sources import MAX_FILES, Source, open_source
 from edge_app.errors import InputError
+from edge_app.text import composed
 
 
 class Dataset(Closing):
@@ -72,7 +73,7 @@ class Dataset(Closing):
         for folder in self._source.folders():
             parts = folder.split("/")
             if len(parts) == depth and not any(map(is_clutter, parts)) and (tops is None or parts[0] in tops):
-                found.add(normalised(parts[-1]))
+                found.add(composed(parts[-1]))
         return tuple(sorted(found - set(self.classes)))
 
 

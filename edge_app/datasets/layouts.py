@@ -21,9 +21,9 @@ from edge_app.datasets.contents import CONTAINER_NAMES, DatasetLayout, Item, Lis
 from edge_app.datasets.detection import refuse_detection
 from edge_app.datasets.exported import read_exported
 from edge_app.datasets.listing import LeftOut
-from edge_app.datasets.sources import normalised
 from edge_app.datasets.tables import read_edge_impulse, read_tables
 from edge_app.errors import InputError
+from edge_app.text import composed
 
 EXPECTED = "expected one folder for each class (CLASS/*.jpg), or SPLIT/CLASS/*.jpg"
 TEACHABLE = "-!-"
@@ -40,7 +40,7 @@ def recognise(listing: Listing) -> DatasetLayout:
         found = _teachable_machine(listing) or read_tables(listing) or _frigate(listing) or _folders(listing)
     if not found.explicit:
         _check_names(listing, found.items)
-    return found._replace(items=tuple(sorted(item._replace(label=normalised(item.label)) for item in found.items)))
+    return found._replace(items=tuple(sorted(item._replace(label=composed(item.label)) for item in found.items)))
 
 
 def _teachable_machine(listing: Listing) -> DatasetLayout | None:
@@ -108,7 +108,7 @@ def _check_splits(listing: Listing, items: Iterable[Item]) -> None:
     """Refuse two levels of folders that are not splits with classes."""
     classes: dict[str, set[str]] = defaultdict(set)
     for item in items:
-        classes[item.split].add(normalised(item.label))
+        classes[item.split].add(composed(item.label))
     if len(classes) == 1 or all(is_split(name) for name in classes):
         return
     shared = Counter(label for labels in classes.values() for label in labels)

@@ -6,7 +6,6 @@ import re
 import tarfile
 import tempfile
 import threading
-import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -303,11 +302,6 @@ def _uncompressed(path: Path) -> BinaryIO:
         raise InputError(f"data set {path}: cannot be unpacked ({error})") from error
     whole.seek(0)
     return whole
-
-
-def normalised(name: str) -> str:
-    """Return a name in Unicode's NFC: macOS writes accents as characters of their own."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _refuse(error: OSError) -> None:

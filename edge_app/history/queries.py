@@ -5,6 +5,7 @@ from typing import Any
 
 from edge_app.errors import InputError
 from edge_app.history.records import ClockState, StoredVisit, VisitFilter
+from edge_app.text import composed
 
 ROWS = """
 SELECT v.id, p.name, l.name, v.begin_ns, v.duration_ns, v.frames, v.confidence, v.mean_confidence, r.name, v.novelty,
@@ -34,8 +35,8 @@ def condition(wanted: VisitFilter) -> tuple[str, list[Any]]:
     if wanted.picture:
         parts.append("EXISTS (SELECT 1 FROM pictures WHERE visit = v.id)")
     for text, value in (
-        ("v.label = (SELECT id FROM labels WHERE name = ?)", wanted.label),
-        ("v.place = (SELECT id FROM places WHERE name = ?)", wanted.place),
+        ("v.label = (SELECT id FROM labels WHERE name = ?)", wanted.label and composed(wanted.label)),
+        ("v.place = (SELECT id FROM places WHERE name = ?)", wanted.place and composed(wanted.place)),
         ("v.begin_ns >= ?", wanted.from_ns),
         ("v.begin_ns < ?", wanted.before_ns),
     ):

@@ -2,13 +2,12 @@
 
 import hashlib
 import hmac
-import re
-import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from edge_app.config import MqttConfig
+from edge_app.config.places import topic_part
 from edge_app.errors import InputError
 from edge_app.mqtt.connection import Broker, needs_extra, tls_context
 from edge_app.mqtt.offers import MIN_KEY
@@ -55,11 +54,7 @@ def prepare(config: MqttConfig, machine_id: Path = MACHINE_ID) -> MqttSettings:
 
 def of_place(settings: MqttSettings, place: str) -> MqttSettings:
     """Return the settings of one of several places: a device of its own, named after device and place."""
-    # letters that ids of Home Assistant may not have are left out; the digest keeps two such names apart
-    digest = hashlib.sha256(place.encode()).hexdigest()[:6]
-    plain = unicodedata.normalize("NFKD", place).encode("ascii", "ignore").decode().lower()
-    part = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-    device = f"{settings.topics.device}-{part or 'place'}" + ("" if part == place else f"-{digest}")
+    device = f"{settings.topics.device}-{topic_part(place)}"
     broker = settings.broker._replace(client_id=f"edge-app-{device}")
     return settings._replace(
         config=replace(settings.config, name=f"{settings.name} {place}"),

@@ -9,7 +9,8 @@ A state of a device without [[places]] belongs to the first group that is config
 
 import json
 import logging
-from collections.abc import Collection, Sequence
+import shlex
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,20 +23,49 @@ from edge_app.storage.errors import os_errors
 from edge_app.storage.folder import FolderLock, database_path
 from edge_app.storage.restore import STATE
 from edge_app.storage.store import Store
+from edge_app.text import DIFFER_IN_FORM, alike, composed
 
 FOLDER, REMOVED, NAME_FILE = "groups", "removed-groups", "group.json"
 
 
 def group_folders(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     """Return the state folder of each group of [[places]], and remember which is in `folder` itself."""
-    here = name_of(folder)
+    here, below = name_of(folder), _folders_below(folder)
     if here not in names:
         # nobody has claimed what lies there: the first group does, unless it has a folder of its own
-        claims = not (folder / FOLDER / names[0]).is_dir() and (here is None or not database_path(folder).is_file())
+        claims = names[0] not in below and (here is None or not database_path(folder).is_file())
         if claims:
             here = names[0]
             _remember(folder, here)
-    return {name: folder if name == here else folder / FOLDER / name for name in names}
+    check_groups(folder, names)
+    return {name: folder if name == here else below.get(name, folder / FOLDER / name) for name in names}
+
+
+def check_groups(folder: Path, names: Iterable[str]) -> None:
+    """Raise InputError for a new group whose name differs only in form from that of a stored one."""
+    known = stored_groups(folder)
+    for name in names:
+        if name not in known and (other := _alike(name, known)) is not None:
+            raise InputError(
+                f"group {name!r}: what the group {other!r} has learnt is stored, and the names {DIFFER_IN_FORM}: "
+                f"name that group, or first `edge-app groups rename --state {folder} {shlex.join([other, name])}`"
+            )
+
+
+def _alike(name: str, known: Iterable[str]) -> str | None:
+    return next((other for other in known if alike(other) == alike(name)), None)
+
+
+def _folders_below(folder: Path) -> dict[str, Path]:
+    """Return the folders of groups by their names, whether or not something is stored there."""
+    found: dict[str, Path] = {}
+    with suppress(OSError):
+        for one in (folder / FOLDER).iterdir():
+            # a copy from a Mac may have decomposed the name; one that is as it should be counts
+            name = composed(one.name)
+            if one.is_dir() and (name not in found or name == one.name):
+                found[name] = one
+    return found
 
 
 def name_of(folder: Path) -> str | None:
@@ -55,9 +85,7 @@ def name_of(folder: Path) -> str | None:
 
 def stored_groups(folder: Path) -> dict[str, Path]:
     """Return the groups that something is stored of, in alphabetical order, and the folder of each."""
-    found: dict[str, Path] = {}
-    with suppress(OSError):
-        found = {one.name: one for one in (folder / FOLDER).iterdir() if database_path(one).is_file()}
+    found = {name: one for name, one in _folders_below(folder).items() if database_path(one).is_file()}
     if database_path(folder).is_file():
         found[_name_here(folder, found)] = folder
     return dict(sorted(found.items()))
@@ -74,7 +102,7 @@ def _name_here(folder: Path, others: Collection[str]) -> str:
 
 def find_group(folder: Path, name: str) -> Path:
     """Return the state folder of a group that something is stored of. Raises InputError."""
-    known = stored_groups(folder)
+    known, name = stored_groups(folder), composed(name)
     if name not in known:
         raise InputError(f"no group {name!r} in {folder}, expected one of: {', '.join(known) or 'there are none'}")
     return known[name]
@@ -84,17 +112,21 @@ def folder_of(folder: Path, name: str) -> Path:
     """Return the state folder of a group, whether or not something is stored there. Raises InputError."""
     known = stored_groups(folder)
     # its name becomes that of a folder
-    checked("group", name, SECTION_NAME)
+    name = checked("group", name, SECTION_NAME)
+    check_groups(folder, [name])
     return known.get(name, folder if name == _name_here(folder, known) else folder / FOLDER / name)
 
 
 def rename_group(folder: Path, name: str, to: str) -> None:
     """Give a group another name; the device must not run. Raises InputError, StateBusy, StateNotWritable."""
-    source = find_group(folder, name)
-    checked("group", to, SECTION_NAME)
+    source, name = find_group(folder, name), composed(name)
+    to = checked("group", to, SECTION_NAME)
     target = folder / FOLDER / to
-    if to in stored_groups(folder) or target.exists():
-        raise InputError(f"there is a group {to!r} already: choose another name, or remove that group first")
+    # another form of its own name is another name
+    others = {*_folders_below(folder), *stored_groups(folder)} - ({name} if to != name else set())
+    if (other := _alike(to, others)) is not None:
+        how = "" if other == to else f", and the names {DIFFER_IN_FORM}"
+        raise InputError(f"there is a group {other!r} already{how}: choose another name, or remove that group first")
     lock = FolderLock(source)
     try:
         if source == folder:

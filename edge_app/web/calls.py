@@ -12,6 +12,7 @@ from starlette.requests import Request
 from edge_app.errors import InputError
 from edge_app.labels import check_label
 from edge_app.roles import Role
+from edge_app.text import composed
 from edge_app.web.access import Client
 from edge_app.web.explaining import explained, number_too_large
 from edge_app.web.inputs import ClassQuery
@@ -66,7 +67,7 @@ async def read_call(request: Request, *, role: Role | None, query: type | None, 
         label = values.label
     number = _id(request.path_params["id"]) if "id" in request.path_params else 0
     content = None if body is None else await _read_body(body, request)
-    return Call(client, label, number, request.path_params.get("camera", ""), values, content, _key(request))
+    return Call(client, label, number, composed(request.path_params.get("camera", "")), values, content, _key(request))
 
 
 def read_label(label: str, field: str) -> str:
@@ -160,8 +161,8 @@ def _to_struct(values: Mapping[str, Any], kind: type, part: str, *, strict: bool
         # checked here as well as in the learner: only here the error can name the field
         if name in LABEL_FIELDS and found[one.name] is not None:
             labels = found[one.name]
-            for label in [labels] if isinstance(labels, str) else labels:
-                read_label(label, name)
+            named = [read_label(label, name) for label in ([labels] if isinstance(labels, str) else labels)]
+            found[one.name] = named[0] if isinstance(labels, str) else named
     return kind(**found)
 
 

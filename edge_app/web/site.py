@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from edge_app.control import Control, Places
+from edge_app.text import composed
 from edge_app.web.access import AccessMiddleware, AccessPolicy
 from edge_app.web.calls import read_call
 from edge_app.web.openapi import describe
@@ -66,7 +67,7 @@ class Site:
 
     def _of(self, scope: HTTPConnection) -> Services:
         """Return the services of the place in the path, without one those of the first. Raises ApiError."""
-        name = scope.path_params.get("place", self._first)
+        name = composed(scope.path_params.get("place", self._first))
         if name not in self._services:
             known = ", ".join(self._services)
             raise ApiError(404, "unknown_place", f"there is no place {name[:40]!r}; known places: {known}")

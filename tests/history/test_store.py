@@ -97,6 +97,13 @@ def test_filters_select_by_label_place_unsure_and_time(path: Path) -> None:
         assert store.names() == (["door", "shelf"], ["mug", "pen"])
 
 
+def test_a_filter_means_a_name_however_its_accents_are_written(path: Path) -> None:
+    with HistoryStore.open(path) as store:
+        store.add([record(visit("T\u00e4schen", 0, place="K\u00fcche"))], store.begin_run(), UNCHECKED)
+        for wanted in (VisitFilter(label="Ta\u0308schen"), VisitFilter(place="Ku\u0308che")):
+            assert [one.id for one in store.page(wanted).visits] == [1]
+
+
 def test_an_open_visit_is_replaced_and_closed_by_the_next_run(path: Path) -> None:
     with HistoryStore.open(path) as store:
         run = store.begin_run()

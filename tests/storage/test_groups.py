@@ -99,6 +99,50 @@ def test_a_group_in_use_or_a_name_that_is_taken_is_refused(tmp_path: Path) -> No
     assert set(stored_groups(tmp_path)) == {"gate", "shelf"}
 
 
+@pytest.mark.parametrize("name", ["Gate", "\uff47\uff41\uff54\uff45", "Shelf", "shelf"])
+def test_a_name_that_differs_only_in_its_form_is_taken(tmp_path: Path, name: str) -> None:
+    """On disks that ignore case it would be the same folder."""
+    for group, folder in group_folders(tmp_path, ["gate", "shelf", "yard"]).items():
+        teach(folder, group)
+    with pytest.raises(InputError, match=r"there is a group '(gate|shelf)' already"):
+        rename_group(tmp_path, "yard", name)
+    if name != "shelf":
+        refusal = rf"group '{name}': .* group '(gate|shelf)' .* differ only in .* `edge-app groups rename"
+        for use in (lambda: group_folders(tmp_path, ["yard", name]), lambda: folder_of(tmp_path, name)):
+            with pytest.raises(InputError, match=refusal):
+                use()
+    assert set(stored_groups(tmp_path)) == {"gate", "shelf", "yard"}
+    # its own name may be written in another form
+    rename_group(tmp_path, "shelf", "Shelf")
+    rename_group(tmp_path, "gate", "GATE")
+    assert set(stored_groups(tmp_path)) == {"GATE", "Shelf", "yard"}
+    with pytest.raises(InputError, match="there is a group 'yard' already: choose another name"):
+        rename_group(tmp_path, "yard", "yard")
+
+
+def test_two_groups_that_were_there_before_are_used(tmp_path: Path) -> None:
+    for name in ("gate", "Gate"):
+        teach(tmp_path / "groups" / name, name)
+    folders = group_folders(tmp_path, ["yard", "Gate"])
+    assert known(folders["Gate"]) == ["Gate"]
+
+
+def test_a_group_is_found_however_its_accents_are_written(tmp_path: Path) -> None:
+    """A copy over a Mac's disk decomposes the names of folders."""
+    composed, decomposed = "K\u00fcche", "Ku\u0308che"
+    teach(tmp_path / "groups" / decomposed, "pot")
+    for name in (composed, decomposed):
+        assert known(find_group(tmp_path, name)) == ["pot"]
+        assert known(folder_of(tmp_path, name)) == ["pot"]
+    assert known(group_folders(tmp_path, ["yard", composed])[composed]) == ["pot"]
+    assert list(stored_groups(tmp_path)) == [composed]
+    rename_group(tmp_path, decomposed, "Tu\u0308r")
+    assert list(stored_groups(tmp_path)) == ["T\u00fcr"]
+    # one that is as it should be counts
+    teach(tmp_path / "groups" / "Tu\u0308r", "lock")
+    assert known(find_group(tmp_path, "T\u00fcr")) == ["pot"]
+
+
 def test_a_group_without_a_name_hides_behind_no_other(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "groups" / "default", tmp_path / "groups" / "default-2"):
         teach(folder, "open")

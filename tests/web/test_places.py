@@ -10,6 +10,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
@@ -25,6 +26,7 @@ from edge_app.storage.folder import database_path
 from edge_app.storage.groups import name_of
 from edge_app.storage.kept_places import places_in_use
 from edge_app.storage.store import Store
+from edge_app.web.server import WebServer
 from support.browsing import LiveDevice
 from support.pipeline_parts import Reports
 from support.served import Served, api
@@ -44,6 +46,13 @@ GATE = {"name": "gate", "region": [0.5, 0, 0.5, 1]}
 def put(served: Served, *places: dict[str, object]) -> tuple[int, dict[str, object]]:
     answer = served.http.put(api("/places"), json={"places": places})
     return answer.status_code, answer.json()
+
+
+def stored_group(state: Path, name: str) -> Path:
+    """Make the folder of a group."""
+    folder = state / "groups" / name
+    folder.mkdir(parents=True)
+    return folder
 
 
 def kept(folder: Path) -> list[str]:
@@ -149,7 +158,12 @@ def test_a_device_that_cannot_be_restarted_refuses_what_needs_it(
         ([{**GATE, "camera": "side"}], "place 'gate': camera = 'side', expected one of"),
         ([{**GATE, "group": "../x"}], "place 'gate': group = '../x', expected a name"),
         ([{"name": "../gate"}], "place '../gate': name = '../gate', expected 1 to 40 letters"),
-        ([GATE, {"name": "Gate"}], "place 'gate' is there 2 times"),
+        ([GATE, GATE], "place 'gate' is there 2 times"),
+        ([GATE, {"name": "Gate"}], "places 'gate' and 'Gate' differ only in upper and lower case"),
+        (
+            [GATE, {"name": "\uff47\uff41\uff54\uff45"}],
+            "places 'gate' and '\uff47\uff41\uff54\uff45' differ only in upper and lower case, or in wide",
+        ),
         (
             [{**GATE, "colour": "red"}],
             "body: places[0]: unknown field 'colour'; known: camera, group, max_fps, mirror, name, region, rotation",
@@ -183,13 +197,31 @@ def test_places_of_the_configuration_that_are_read_again_count_from_then_on(serv
 def test_a_group_of_another_encoder_is_refused(served: Served, tmp_path: Path) -> None:
     """With it the device could not start."""
     served.device.places.restart = lambda: pytest.fail("nothing changes")
-    folder = tmp_path / "groups" / "old"
-    folder.mkdir(parents=True)
+    folder = stored_group(tmp_path, "old")
     theirs = served.device.learner.binding._replace(encoder_sha256="0" * 64)
     Store.create(database_path(folder), theirs).close()
     assert served.http.get(api("/places")).json()["groups"] == ["default", "old"]
     status, found = put(served, WHOLE, {**GATE, "group": "old"})
     assert (status, found["error"]["code"]) == (409, "other_encoder")  # type: ignore[index]
+
+
+def test_a_group_whose_name_is_confused_with_a_stored_one_is_refused(served: Served, tmp_path: Path) -> None:
+    served.device.places.restart = lambda: pytest.fail("nothing changes")
+    Store.create(database_path(stored_group(tmp_path, "old")), served.device.learner.binding).close()
+    status, found = put(served, WHOLE, {**GATE, "group": "Old"})
+    assert (status, found["error"]["code"]) == (409, "refused")  # type: ignore[index]
+    message = found["error"]["message"]  # type: ignore[index]
+    assert "group 'Old': what the group 'old' has learnt is stored, and the names differ only in" in message
+    assert not (tmp_path / "places.json").exists()
+
+
+def test_a_place_is_found_however_its_accents_are_written(served: Served) -> None:
+    controls = {"gate": served.control, "K\u00fcche": served.control}
+    with WebServer(controls, served.device.places, served.config, served.tokens) as server:
+        server.start()
+        for name in ("K\u00fcche", "Ku\u0308che"):
+            url = f"{server.url}api/v1/places/{quote(name)}/state"
+            assert served.http.get(url).status_code == 200
 
 
 def test_the_whole_picture_of_a_camera(served: Served) -> None:
