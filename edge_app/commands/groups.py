@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from edge_app.commands.state_options import add_json_option, add_state_options, listed
+from edge_app.errors import EdgeAppError, StateCorrupt
 
 EPILOG = """\
 examples:
@@ -56,17 +58,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from edge_app.storage.groups import stored_groups
+    from edge_app.storage.groups import groups_below, stored_groups
 
-    found = {name: _classes(folder) for name, folder in stored_groups(args.state).items()}
+    found: dict[str, dict[str, int]] = {}
+    damaged: list[tuple[str | None, EdgeAppError]] = []
+    try:
+        groups = stored_groups(args.state)
+    except StateCorrupt as error:  # nobody knows the name of the one in the folder itself
+        groups, damaged = groups_below(args.state), [(None, error)]
+    for name, folder in groups.items():
+        try:
+            found[name] = _classes(folder)
+        except EdgeAppError as error:
+            damaged.append((name, error))
     if args.json:
-        print(json.dumps({"groups": found}, ensure_ascii=False))
-        return 0
-    for name, classes in found.items():
-        print(f"{name}: {listed(classes)}")
-    if not found:
-        print("no groups: nothing was taught yet")
-    return 0
+        reasons = [{"group": group, "reason": str(reason)} for group, reason in damaged]
+        print(json.dumps({"groups": found, "damaged": reasons}, ensure_ascii=False))
+    else:
+        for name, classes in found.items():
+            print(f"{name}: {listed(classes)}")
+        if not groups and not damaged:
+            print("no groups: nothing was taught yet")
+    for group, reason in damaged:
+        print(f"edge-app groups: {'' if group is None else f'{group}: '}{reason}", file=sys.stderr)
+    return damaged[0][1].exit_status if damaged else 0
 
 
 def _classes(folder: Path) -> dict[str, int]:

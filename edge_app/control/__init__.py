@@ -4,6 +4,7 @@ from edge_app.control.class_reports import ClassReport
 from edge_app.control.control import Control, DecidedPicture, StrictnessReport
 from edge_app.control.errors import (
     Busy,
+    DamagedGroup,
     FrameGone,
     HistoryOff,
     RequestReused,
@@ -33,6 +34,7 @@ __all__ = [
     "Condition",
     "Control",
     "Corrected",
+    "DamagedGroup",
     "Decided",
     "DecidedPicture",
     "DeviceHistory",

@@ -31,5 +31,9 @@ class UploadGone(InputError):
     """The named upload was taught, closed, or left alone for too long."""
 
 
+class DamagedGroup(InputError):
+    """A group that no place can use, because its stored state cannot be read."""
+
+
 class RequestReused(InputError):
     """The key of a request came again with a different request."""

@@ -8,17 +8,18 @@ from typing import Any, NamedTuple
 
 from edge_app.config import Config, PlaceInUse, read_places
 from edge_app.config.sections import MAIN
-from edge_app.control.errors import UnknownCamera
+from edge_app.control.errors import DamagedGroup, UnknownCamera
 from edge_app.control.idempotency import Requests
 from edge_app.control.pictures import JpegFrame, NewestPicture
 from edge_app.control.status import Condition, condition_of_all
 from edge_app.devices.view import Region, View
-from edge_app.errors import InputError, ModelMismatch
+from edge_app.errors import EdgeAppError, InputError, ModelMismatch, StateBusy, StateCorrupt
 from edge_app.messages import Report
 from edge_app.pipeline.place import Place
 from edge_app.storage.folder import database_path
-from edge_app.storage.groups import check_groups, group_folders, stored_groups
+from edge_app.storage.groups import check_groups, group_folders, groups_below, stored_groups
 from edge_app.storage.kept_places import keep_places
+from edge_app.storage.records import Binding
 from edge_app.storage.store import Store
 
 
@@ -91,7 +92,11 @@ class Places:
             places.append(PlaceReport(one, label, confidence, len(status.classes)))
         names = dict.fromkeys([*self._cameras, MAIN, *(one.name for one in configured.cameras)])
         cameras = [CameraReport(name, self._cameras[name].size if name in self._cameras else None) for name in names]
-        groups = dict.fromkeys([*(one.group for one in in_use), *stored_groups(self._folder)])
+        try:
+            stored = stored_groups(self._folder)
+        except StateCorrupt:  # its name is gone, or that of one that no place uses; `use` says so
+            stored = groups_below(self._folder)
+        groups = dict.fromkeys([*(one.group for one in in_use), *stored])
         return PlacesReport(places, cameras, list(groups), restarting)
 
     def condition(self) -> Condition:
@@ -129,8 +134,8 @@ class Places:
         """Use and keep the places of a configuration that `checked` returned, until [[places]] is changed in its file.
 
         Other parts of the pictures and other rates hold from the next frame on; anything else restarts the device.
-        Raises InputError if it cannot be restarted or a group cannot be used here, and StateNotWritable; then nothing
-        has changed.
+        Raises InputError if it cannot be restarted or a group cannot be used here (DamagedGroup: it cannot be read),
+        ModelMismatch, and StateNotWritable; then nothing has changed.
         """
         with self._lock:
             wanted = config.places_in_use()
@@ -139,9 +144,12 @@ class Places:
             if anew and restart is None:
                 raise InputError("this program cannot restart the device: set [[places]] in its configuration")
             if anew:
-                self._check_groups({one.group for one in wanted})
-                # what lies in the state folder itself keeps the name of its group, whichever comes first later
-                group_folders(self._folder, list(dict.fromkeys(one.group for one in self._in_use)))
+                try:
+                    self._check_groups({one.group for one in wanted})
+                    # what lies in the state folder itself keeps the name of its group, whichever comes first later
+                    group_folders(self._folder, list(dict.fromkeys(one.group for one in self._in_use)))
+                except StateCorrupt as error:
+                    raise DamagedGroup(f"the places cannot be set: {error}") from error
             keep_places(self._configured, config)
             self._report(logging.INFO, "places_set", places=",".join(one.name for one in wanted), restart=anew)
             if anew and restart is not None:
@@ -162,20 +170,32 @@ class Places:
         self._in_use = wanted
 
     def _check_groups(self, names: set[str]) -> None:
-        """Raise ModelMismatch for a stored group of another encoder: the device could not start with it."""
+        """Raise an error for a stored group that the device could not start with.
+
+        ModelMismatch: of another encoder, DamagedGroup: it cannot be read, InputError: its name is that of another.
+        """
         check_groups(self._folder, names)
         running = {place.group.name: place.group.learner for place in self._places.values()}
         own = next(iter(running.values())).binding
         for name, folder in stored_groups(self._folder).items():
             if name in names and name not in running:
-                with Store.reader(database_path(folder)) as store:
-                    theirs = store.binding
+                theirs = _binding_of(name, folder)
                 if theirs.encoder_sha256 != own.encoder_sha256:
                     raise ModelMismatch(
                         f"the group {name!r} was taught with the encoder {theirs.encoder_name}, this device uses "
                         f"{own.encoder_name}: choose another group, or `edge-app rebuild` that one while the service "
                         "is stopped. Nothing was changed"
                     )
+
+
+def _binding_of(group: str, folder: Path) -> Binding:
+    try:
+        with Store.reader(database_path(folder)) as store:
+            return store.binding
+    except StateBusy:
+        raise
+    except EdgeAppError as error:
+        raise DamagedGroup(f"the group {group!r} cannot be used; choose another group, or mend it: {error}") from error
 
 
 def view_of(place: PlaceInUse) -> View:

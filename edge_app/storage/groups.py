@@ -83,9 +83,24 @@ def name_of(folder: Path) -> str | None:
         ) from error
 
 
+def groups_below(folder: Path) -> dict[str, Path]:
+    """Return the groups with a folder of their own that something is stored of, and their folders."""
+    return {name: one for name, one in sorted(_folders_below(folder).items()) if _has_database(one)}
+
+
+def _has_database(folder: Path) -> bool:
+    try:
+        return database_path(folder).is_file()
+    except OSError:  # a folder of another user: who opens the database learns why not
+        return True
+
+
 def stored_groups(folder: Path) -> dict[str, Path]:
-    """Return the groups that something is stored of, in alphabetical order, and the folder of each."""
-    found = {name: one for name, one in _folders_below(folder).items() if database_path(one).is_file()}
+    """Return the groups that something is stored of, in alphabetical order, and the folder of each.
+
+    Raises StateCorrupt if the name of the one in `folder` itself cannot be read; `groups_below` has the others.
+    """
+    found = groups_below(folder)
     if database_path(folder).is_file():
         found[_name_here(folder, found)] = folder
     return dict(sorted(found.items()))

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from edge_app.control import (
     Busy,
+    DamagedGroup,
     FrameGone,
     HistoryOff,
     RequestReused,
@@ -33,6 +34,7 @@ STATUS_OF: tuple[tuple[type[Exception], int, str], ...] = (
     (HistoryOff, 409, "history_off"),
     (VisitGone, 409, "visit_gone"),
     (RequestReused, 409, "key_reused"),
+    (DamagedGroup, 409, "damaged_group"),
     (ModelMismatch, 409, "other_encoder"),
     (UnreadablePicture, 422, "unreadable_picture"),
     (UploadGone, 404, "upload_gone"),

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from edge_app import cli
+from edge_app.errors import StateCorrupt
+from edge_app.storage.folder import database_path
 from edge_app.storage.groups import group_folders, stored_groups
 from support.simple_network import open_learner
 
@@ -25,7 +27,42 @@ def test_groups_are_listed_with_their_classes(state: Path, capsys: pytest.Captur
     assert cli.run(["groups", "list", "--state", str(state)]) == 0
     assert capsys.readouterr().out == "gate: open (1), closed (1)\nmy shelf: cup (1)\n"
     assert cli.run(["groups", "list", "--state", str(state), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"groups": {"gate": {"open": 1, "closed": 1}, "my shelf": {"cup": 1}}}
+    groups = {"gate": {"open": 1, "closed": 1}, "my shelf": {"cup": 1}}
+    assert json.loads(capsys.readouterr().out) == {"groups": groups, "damaged": []}
+
+
+def test_a_damaged_group_is_told_and_the_others_are_listed(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shelf = state / "groups" / "my shelf"
+    database_path(shelf).write_bytes(b"no database" * 1000)
+    assert cli.run(["groups", "list", "--state", str(state)]) == StateCorrupt.exit_status
+    shown = capsys.readouterr()
+    assert shown.out == "gate: open (1), closed (1)\n"
+    assert shown.err.startswith(f"edge-app groups: my shelf: {database_path(shelf)} is damaged: ")
+    assert f"`edge-app recover --state {shelf}`" in shown.err
+    assert cli.run(["groups", "list", "--state", str(state), "--json"]) == StateCorrupt.exit_status
+    found = json.loads(capsys.readouterr().out)
+    assert found["groups"] == {"gate": {"open": 1, "closed": 1}}
+    ((name, reason),) = ((one["group"], one["reason"]) for one in found["damaged"])
+    assert (name, "is damaged" in reason) == ("my shelf", True)
+
+
+def test_a_group_whose_name_cannot_be_read_hides_no_other(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (state / "group.json").write_text("{")
+    assert cli.run(["groups", "list", "--state", str(state)]) == StateCorrupt.exit_status
+    shown = capsys.readouterr()
+    assert shown.out == "my shelf: cup (1)\n"
+    assert f"{state / 'group.json'} has the name of the group in {state}, and cannot be read" in shown.err
+    assert cli.run(["groups", "list", "--state", str(state), "--json"]) == StateCorrupt.exit_status
+    assert json.loads(capsys.readouterr().out)["damaged"][0]["group"] is None
+
+
+def test_a_group_is_not_renamed_to_a_form_of_another_ones_name(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["groups", "rename", "--state", str(state), "my shelf", "GATE"]) == 2
+    assert (
+        "there is a group 'gate' already, and the names differ only in upper and lower case" in capsys.readouterr().err
+    )
+    assert cli.run(["groups", "rename", "--state", str(state), "my shelf", "My Shelf"]) == 0
+    assert set(stored_groups(state)) == {"gate", "My Shelf"}
 
 
 def test_without_anything_taught_there_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -205,6 +205,32 @@ def test_a_group_of_another_encoder_is_refused(served: Served, tmp_path: Path) -
     assert (status, found["error"]["code"]) == (409, "other_encoder")  # type: ignore[index]
 
 
+def test_a_damaged_group_is_refused_and_the_others_can_be_used(served: Served, tmp_path: Path) -> None:
+    asked: list[str] = []
+    served.device.places.restart = lambda: asked.append("restart")
+    path = database_path(stored_group(tmp_path, "old"))
+    path.write_bytes(b"no database" * 1000)
+    assert served.http.get(api("/places")).json()["groups"] == ["default", "old"]
+    status, found = put(served, WHOLE, {**GATE, "group": "old"})
+    assert (status, found["error"]["code"]) == (409, "damaged_group")  # type: ignore[index]
+    message = found["error"]["message"]  # type: ignore[index]
+    assert message.startswith(f"the group 'old' cannot be used; choose another group, or mend it: {path} is damaged")
+    assert f"`edge-app recover --state {path.parent}`" in message
+    assert not (tmp_path / "places.json").exists()
+    assert (put(served, WHOLE, GATE)[0], asked) == (200, ["restart"])
+
+
+def test_a_name_of_a_group_that_cannot_be_read_is_told(served: Served, tmp_path: Path) -> None:
+    served.device.places.restart = lambda: pytest.fail("nothing changes")
+    (tmp_path / "group.json").write_text("{")
+    assert served.http.get(api("/places")).json()["groups"] == ["default"]
+    status, found = put(served, WHOLE, GATE)
+    assert (status, found["error"]["code"]) == (409, "damaged_group")  # type: ignore[index]
+    assert 'write {"name": "NAME"} into it' in found["error"]["message"]  # type: ignore[index]
+    assert not (tmp_path / "places.json").exists()
+    assert put(served, {**WHOLE, "rotation": 90})[0] == 200, "nothing that needs the name"
+
+
 def test_a_group_whose_name_is_confused_with_a_stored_one_is_refused(served: Served, tmp_path: Path) -> None:
     served.device.places.restart = lambda: pytest.fail("nothing changes")
     Store.create(database_path(stored_group(tmp_path, "old")), served.device.learner.binding).close()
