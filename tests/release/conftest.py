@@ -1,18 +1,14 @@
 """The Debian package for this machine, whole, for the ways in; built once a session."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-from release import deb
-from release.wheels import TARGETS, download
 from support import chroot
+from support.builds import Builds, build_twice, target_of
 
 SUITE = os.environ.get("EDGE_APP_WAYS_IN") or "bookworm"
-TARGET = next(target for target in TARGETS if (target.suite, target.architecture) == (SUITE, "amd64"))
-EARLIER = deb.debian_version(TARGET, "0.0.9")
 PHOTOGRAPHS = {"cup": "coffee.png", "cat": "chelsea.png"}
 
 
@@ -33,19 +29,11 @@ def suite() -> str:
 
 
 @pytest.fixture(scope="session")
-def packages(way_in: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Version -> package: one that counts as the previous build, and this one."""
-    from release.sources import build_wheel
-
-    folder = tmp_path_factory.mktemp("deb")
-    wheels = download(TARGET, chroot.REPOSITORY / ".cache" / "release" / f"{TARGET.suite}-{TARGET.architecture}")
-    root = folder / "root"
-    root.mkdir(mode=0o755)
-    deb.build_tree(TARGET, wheels, build_wheel(folder), root)
-    versions = (EARLIER, deb.debian_version(TARGET))
-    found = {version: deb.pack(root, TARGET, folder, version, compression="none") for version in versions}
-    shutil.rmtree(root)
-    return found
+def packages(way_in: None, tmp_path_factory: pytest.TempPathFactory) -> Builds:
+    """Return the packages for the suite."""
+    target = target_of(SUITE)
+    assert target is not None, f"EDGE_APP_WAYS_IN={SUITE}: there is no package for this release of Debian"
+    return build_twice(target, tmp_path_factory.mktemp("deb"))
 
 
 @pytest.fixture(scope="session")

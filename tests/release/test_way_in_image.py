@@ -14,6 +14,7 @@ import yaml
 from edge_app.config import load_config
 from release import image
 from support import chroot as roots
+from support.builds import Builds
 from support.service_process import serving
 
 CONTAINER = roots.REPOSITORY / "release" / "container"
@@ -50,14 +51,14 @@ def test_compose_and_containerfile_agree() -> None:
 
 
 @pytest.fixture
-def built(way_in: None, suite: str, packages: dict[str, Path], tmp_path: Path) -> Iterator[tuple[image.Builder, Path]]:
+def built(way_in: None, suite: str, packages: Builds, tmp_path: Path) -> Iterator[tuple[image.Builder, Path]]:
     """The image's builder and its root file system, mounted."""
     if suite != image.SUITE:
         pytest.skip(f"the image is made of {image.SUITE}")
     if shutil.which("buildah") is None:
         pytest.skip("needs buildah")
     builder = image.Builder(tmp_path)
-    name = builder.image(list(packages.values())[1], builder.base(image.base_archive(tmp_path / "base.tar")))
+    name = builder.image(packages.now, builder.base(image.base_archive(tmp_path / "base.tar")))
     container = builder.run("from", "--pull-never", name)
     try:
         yield builder, Path(builder.run("mount", container))

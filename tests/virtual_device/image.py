@@ -7,7 +7,10 @@ from pathlib import Path
 from virtual_device.packages import run
 from virtual_device.wheels import TEST_TOOLS, requirements
 
-GUEST_PACKAGES = ("systemd", "systemd-sysv", "udev", "kmod", "python3", "python3-venv", "e2fsprogs", "iproute2")
+GUEST_PACKAGES = (
+    *("systemd", "systemd-sysv", "udev", "kmod", "python3", "python3-venv", "e2fsprogs", "iproute2"),
+    "procps",  # a dependency of the Debian package
+)
 SIZE = "1700M"
 OFFLINE = {"PIP_CONFIG_FILE": "/dev/null", "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": "", "PIP_NO_INDEX": "1"}
 QUIET = (
@@ -65,7 +68,7 @@ def build_root(folder: Path, kernel: Path, wheelhouse: Path, mmdebstrap: str) ->
     root = folder / "root"
     run([
         mmdebstrap, "-q", "--mode=root", "--variant=minbase", "--dpkgopt=force-unsafe-io",
-        f"--include={','.join(GUEST_PACKAGES)}", _suite(), root, *_sources(),
+        f"--include={','.join(GUEST_PACKAGES)}", suite(), root, *_sources(),
     ])  # fmt: skip
     _environment(root, wheelhouse)
     shutil.copytree(kernel / "root", root, dirs_exist_ok=True)
@@ -85,7 +88,8 @@ def make_disk(path: Path, size: str, content: Path | None = None) -> None:
     run(["mke2fs", "-q", "-t", "ext4", "-m", "0", *(["-d", content] if content else []), path, size])
 
 
-def _suite() -> str:
+def suite() -> str:
+    """Return the release of Debian that this machine and the guest have, such as bookworm."""
     for line in Path("/etc/os-release").read_text().splitlines():
         if line.startswith("VERSION_CODENAME="):
             return line.partition("=")[2].strip('"')

@@ -8,15 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from support.builds import target_of
 from virtual_device.build import Device
-from virtual_device.image import make_disk
+from virtual_device.debs import make_packages_disk
+from virtual_device.image import make_disk, suite
 from virtual_device.machine import Disk, Event, GuestSilent, Machine
 from virtual_device.packages import CommandFailed
 from virtual_device.packages import run as command
 from virtual_device.powercut import replay
 from virtual_device.report import Outcome, Report
 
-PLANS = ("day", "faults", "cuts", "aftermath")
+PLANS = ("day", "faults", "package", "cuts", "aftermath")
 MOST_TAUGHT = 3
 """Examples after which the plug is pulled, at most, somewhere in the teaching of the next."""
 MATERIAL_SIZE = "64M"
@@ -51,8 +53,8 @@ class Run:
         if not self._boot("day", self._device.disks(self._material("day"))):
             return
         with ThreadPoolExecutor(2 if together else 1) as pool:
-            tasks = [pool.submit(self._faults), pool.submit(self._power_cuts)]
-            for plan, task in zip(("faults", "cuts"), tasks, strict=True):
+            tasks = {plan: pool.submit(carry_out) for plan, carry_out in self._later().items()}
+            for plan, task in tasks.items():
                 try:
                     task.result()
                 except (GuestSilent, CommandFailed, OSError) as error:
@@ -62,11 +64,28 @@ class Run:
     def only(self, plans: list[str]) -> None:
         """Boot with these plans alone, one after the other; "day:install,ready" names scenarios of a plan."""
         for plan in plans:
-            if not self._boot(plan, self._device.disks(self._material(plan.partition(":")[0]))):
+            if plan.partition(":")[0] == "package":
+                self._package(plan)
+            elif not self._boot(plan, self._device.disks(self._material(plan.partition(":")[0]))):
                 return
+
+    def _later(self) -> dict[str, Callable[[], object]]:
+        """Return what begins with the disks that the day left, and keeps them as they are."""
+        return {"faults": self._faults, "package": self._package, "cuts": self._power_cuts}
 
     def _faults(self) -> None:
         self._boot("faults", self._device.disks(self._material("faults"), keep=False))
+
+    def _package(self, plan: str = "package") -> None:
+        """Give the guest two builds of the Debian package."""
+        target = target_of(suite())
+        if target is None:
+            self._tell(f"package: left out, there is no Debian package for {suite()}")
+            return
+        image = self._scratch / "packages.img"
+        make_packages_disk(image, target)
+        packages = Disk("packages", image, "read")
+        self._boot(plan, self._device.disks(self._material("package"), packages, keep=False))
 
     def _power_cuts(self) -> None:
         """Suspend a device that is ready; let it live on, and cut it, ten times from there."""

@@ -5,6 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+from release.wheels import versions_file
 from virtual_device import REPOSITORY
 from virtual_device.packages import run
 
@@ -21,11 +22,21 @@ def requirements() -> list[str]:
     return [*project["dependencies"], *(need for name in EXTRAS for need in extras.get(name, ()))]
 
 
+def pins(python: str) -> list[Path]:
+    """Return the file of the versions that the Debian package has for a Python; empty if it has none for this one.
+
+    With the same versions the package uses the kernels that were compiled for the wheel.
+    """
+    file = versions_file(python)
+    return [file] if file.is_file() else []
+
+
 def download(folder: Path, python: str) -> None:
     """Download the wheels of all that is needed, for a Python such as 3.11."""
     (folder / "wheels").mkdir()
     options = [part for platform in PLATFORMS for part in ("--platform", platform)]
     options += ["--python-version", python.replace(".", ""), "--implementation", "cp", "--only-binary=:all:"]
+    options += [part for file in pins(python) for part in ("--constraint", str(file))]
     run(
         [sys.executable, "-m", "pip", "download", "-q", "-d", folder / "wheels", *options, *requirements(), *TEST_TOOLS]
     )

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import aftermath
 import cuts
 import day
+import package
 from bench import Bench, HostLine, run
 from scenario import Scenario
 
@@ -19,6 +20,7 @@ import faults
 PLANS: dict[str, tuple[Scenario, ...]] = {
     "day": day.SCENARIOS,
     "faults": faults.SCENARIOS,
+    "package": package.SCENARIOS,
     "cuts": cuts.SCENARIOS,
     "aftermath": aftermath.SCENARIOS,
 }

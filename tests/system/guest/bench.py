@@ -13,7 +13,7 @@ from typing import Any
 from devices import CHECKERS, RED, Camera, Flashes, Lines
 
 APP = "/opt/edge-app/bin/edge-app"
-PYTHON = "/opt/edge-app/bin/python"
+PYTHON = "/opt/edge-app/bin/python3"
 GUEST = "/opt/material/guest"
 STATE, CACHE = "/var/lib/edge-app", "/var/cache/edge-app"
 UNIT = "edge-app"
