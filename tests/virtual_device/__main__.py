@@ -69,7 +69,9 @@ def _arguments() -> argparse.Namespace:
         help="boot with this plan only, such as day:install,ready,teaches,tells-apart,rules; may be repeated",
     )
     parser.add_argument("--keep", action="store_true", help="put the outcome into the docs' table too")
-    parser.add_argument("--together", action="store_true", help="faults beside power cuts; for four cores or more")
+    parser.add_argument(
+        "--together", action="store_true", help="power cuts beside the other boots; for four cores or more"
+    )
     return parser.parse_args()
 
 

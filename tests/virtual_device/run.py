@@ -1,4 +1,4 @@
-"""The boots of one run: a first day; from the disks it left the faults, and the power cuts with their aftermath."""
+"""The boots of one run: a first day; from the disks it left faults, Debian package, power cuts with their aftermath."""
 
 import json
 import random
@@ -19,6 +19,8 @@ from virtual_device.powercut import replay
 from virtual_device.report import Outcome, Report
 
 PLANS = ("day", "faults", "package", "cuts", "aftermath")
+Plans = dict[str, Callable[[], object]]
+"""Plan -> what carries it out."""
 MOST_TAUGHT = 3
 """Examples after which the plug is pulled, at most, somewhere in the teaching of the next."""
 MATERIAL_SIZE = "64M"
@@ -49,17 +51,25 @@ class Run:
         self._shows: dict[str, str] = {}
 
     def all(self, *, together: bool) -> None:
-        """Carry all of it out; `together`: what may run side by side does."""
+        """Carry all of it out; `together`: the power cuts beside the others, too."""
         if not self._boot("day", self._device.disks(self._material("day"))):
             return
-        with ThreadPoolExecutor(2 if together else 1) as pool:
-            tasks = {plan: pool.submit(carry_out) for plan, carry_out in self._later().items()}
+        # each begins with the disks that the day left, and keeps little more than a core busy
+        beside: Plans = {"faults": self._faults, "package": self._package}
+        cuts: Plans = {"cuts": self._power_cuts}
+        for plans in (beside | cuts,) if together else (beside, cuts):
+            self._carry_out(plans)
+        self._report.outcomes.sort(key=lambda outcome: PLANS.index(outcome.plan))
+
+    def _carry_out(self, plans: Plans) -> None:
+        """Carry out two at a time; one that fails does not keep the others from their turn."""
+        with ThreadPoolExecutor(2) as pool:
+            tasks = {plan: pool.submit(carry_out) for plan, carry_out in plans.items()}
             for plan, task in tasks.items():
                 try:
                     task.result()
                 except (GuestSilent, CommandFailed, OSError) as error:
                     self._fail(plan, time.monotonic(), str(error))
-        self._report.outcomes.sort(key=lambda outcome: PLANS.index(outcome.plan))
 
     def only(self, plans: list[str]) -> None:
         """Boot with these plans alone, one after the other; "day:install,ready" names scenarios of a plan."""
@@ -68,10 +78,6 @@ class Run:
                 self._package(plan)
             elif not self._boot(plan, self._device.disks(self._material(plan.partition(":")[0]))):
                 return
-
-    def _later(self) -> dict[str, Callable[[], object]]:
-        """Return what begins with the disks that the day left, and keeps them as they are."""
-        return {"faults": self._faults, "package": self._package, "cuts": self._power_cuts}
 
     def _faults(self) -> None:
         self._boot("faults", self._device.disks(self._material("faults"), keep=False))
