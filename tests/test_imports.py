@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "colanet": GROUND,
     "encoder": GROUND | {"datasets"},
     "datasets": {"closing", "errors", "text", "unzip"},
-    "devices": GROUND | {"datasets"},
+    "events": GROUND | {"unzip"},
+    "devices": GROUND | {"datasets", "events"},
     "simulation": GROUND | {"devices"},
     "storage": GROUND | {"config", "datasets", "unzip"},
     "machine": set(),
@@ -51,11 +52,12 @@ MAY_IMPORT = {
     "logs": {"text"},
     "learner": GROUND | {"colanet", "confidence", "config", "datasets", "encoder", "storage"},
     "spiking": GROUND | {"encoder"},
-    "evaluation": GROUND | {"colanet", "confidence", "rejection", "config", "datasets", "encoder", "learner"},
+    "evaluation": GROUND | {"colanet", "confidence", "rejection", "config", "datasets", "encoder", "events", "learner"},
     "profiling": GROUND
     | {"colanet", "config", "datasets", "encoder", "devices", "evaluation", "learner", "machine"}
     | {"pipeline", "simulation", "storage"},
-    "demo": GROUND | {"config", "devices", "encoder", "kernel_cache", "learner", "pipeline", "simulation", "storage"},
+    "demo": GROUND
+    | {"config", "devices", "encoder", "events", "kernel_cache", "learner", "pipeline", "simulation", "storage"},
     "rules": GROUND | {"config", "devices", "history", "pipeline", "storage"},
     "pipeline": GROUND | {"confidence", "rejection", "config", "devices", "learner", "storage"},
     "history": GROUND | {"config", "devices", "learner", "pipeline", "storage"},
@@ -109,7 +111,18 @@ MAY_IMPORT = {
 }
 """part of the package -> parts that it may import besides itself and `edge_app` (the version)."""
 
-HEAVY = ("numba", "cv2", "ai_edge_litert", "tflite_runtime", "scipy", "sklearn", "matplotlib", "skimage", "paho")
+HEAVY = (
+    "numba",
+    "cv2",
+    "ai_edge_litert",
+    "tflite_runtime",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "skimage",
+    "paho",
+    "faery",
+)
 
 
 def imports(path: Path) -> Iterator[str]:
