@@ -381,6 +381,10 @@ def test_there_may_be_as_many_places_as_over_the_api(tmp_path: Path) -> None:
             '[camera]\nuri = "v4l2:a"\n[[cameras]]\nname = "b"\nuri = "v4l2:a?fps=5"\n[[places]]\nname = "a"',
             "camera 'b': uri = 'v4l2:a\\?fps=5' is the camera of 'camera', and only one can read it",
         ),
+        (
+            '[camera]\nuri = "v4l2:a"\n[[cameras]]\nname = "b"\nuri = "events:v4l2:a"\n[[places]]\nname = "a"',
+            "camera 'b': uri = 'events:v4l2:a' is the camera of 'camera', and only one can read it",
+        ),
         ('[camera]\nplace = "door"\n[[places]]\nname = "a"', "camera.place = 'door', expected none"),
         (
             '[buttons]\nplaces = { left = "b" }\n[[places]]\nname = "a"',

@@ -98,6 +98,7 @@ def examine(args: argparse.Namespace, system: "System") -> "Iterator[Finding]":
 
 def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "Iterator[Finding]":
     """Yield the findings that depend on the configuration."""
+    from edge_app.devices import watched_uri
     from edge_app.devices.uri import split_scheme
     from edge_app.doctor import board, software, state
     from edge_app.doctor.findings import guarded
@@ -107,7 +108,8 @@ def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "I
     # libraries and programs of drivers that are not configured are not required
     cameras = config.cameras_in_use().values()
     uris = (*(one.uri for one in cameras), config.buttons.uri, config.lights.uri, config.outputs.uri)
-    schemes = tuple(split_scheme(uri)[0] for uri in uris if uri)
+    # samples of events need no library
+    schemes = tuple(split_scheme(watched_uri(uri))[0] for uri in uris if uri and ".npz" not in uri)
     yield from guarded("temperature", lambda: board.check_temperature(system, heat.sensor, heat.slow_at_c))
     yield from guarded("state", lambda: state.check_state(expanded(folder) if folder else None))
     extras = tuple(name for name in software.EXTRAS if getattr(config, name).enabled)

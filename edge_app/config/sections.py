@@ -12,15 +12,15 @@ from edge_app.checks import FLAG, NAME, list_of, matching, number, one_of, table
 from edge_app.config.section import Section
 from edge_app.config.section import declared as _key
 from edge_app.config.values import ADDRESS, ANCESTORS, CLASSES, GATEWAY, NETWORKS, PATH, REGION, device, name_text
-from edge_app.devices import BUTTONS, CAMERAS, INDICATORS
+from edge_app.devices import BUTTONS, CAMERAS, INDICATORS, watched_uri
 from edge_app.devices.uri import split_scheme
 from edge_app.errors import InputError
 from edge_app.roles import ROLES
 
 MAIN = "camera"
 """Name of the camera of the section [camera], and of the only place of a device without [[places]]."""
-RECORDINGS = ("dir", "file")
-"""Schemes of cameras that play pictures or a video."""
+RECORDINGS = ("dir", "file", "events")
+"""Schemes of cameras that play pictures, a video or recorded events; `events:CAMERA` is as the camera."""
 POLICIES = ("refuse", "replace-oldest")
 LEVELS = ("debug", "info", "warning", "error")
 MQTT_ROLES = ("none", "teach", "administer")
@@ -39,7 +39,7 @@ class CameraSettings(Section):
         "sim:",
         device(CAMERAS),
         "Where frames come from: sim: (a simulation), v4l2:/dev/video0, picamera2:, gst:PIPELINE, rtsp://..., "
-        "http://..., dir:FOLDER, file:VIDEO. docs/cameras.md describes each.",
+        "http://..., dir:FOLDER, file:VIDEO, events:RECORDING, events:CAMERA. docs/cameras.md describes each.",
     )
     region: tuple[float, float, float, float] = _key(
         (0.0, 0.0, 1.0, 1.0),
@@ -57,8 +57,8 @@ class CameraSettings(Section):
     stuck_after_s: float = _key(
         10.0,
         number(1, 3600, "s", zero="never"),
-        "Reopen the camera after this time of identical pictures (every byte), noise or black. Not used with dir: and "
-        "file:, whose pictures may stand still. A camera that stays black is reported once and used.",
+        "Reopen the camera after this time of identical pictures (every byte), noise or black. Not used with dir:, "
+        "file: and events:, whose pictures may stand still. A camera that stays black is reported once and used.",
     )
     give_up_after_s: float = _key(
         120.0,
@@ -69,7 +69,7 @@ class CameraSettings(Section):
     @property
     def recording(self) -> bool:
         """Whether the camera plays pictures or a video: it may show one picture for long, and is never reopened."""
-        return split_scheme(self.uri)[0] in RECORDINGS
+        return split_scheme(watched_uri(self.uri))[0] in RECORDINGS
 
 
 @dataclass(frozen=True, slots=True)

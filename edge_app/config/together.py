@@ -7,6 +7,7 @@ from edge_app.config.acting import OutputsConfig, RuleConfig, WebhookConfig
 from edge_app.config.places import MOST_PLACES, NamedCameraConfig, PlaceConfig, topic_part
 from edge_app.config.section import NamedSection
 from edge_app.config.sections import MAIN, ButtonsConfig, CameraConfig, LightsConfig, MqttConfig
+from edge_app.devices import watched_uri
 from edge_app.devices.gpiolines import LINE_OPTIONS, parse_lines
 from edge_app.devices.uri import split_options, split_scheme, without_password
 from edge_app.errors import InputError
@@ -76,9 +77,10 @@ def check_places(
 def _check_exclusive(cameras: Sequence[tuple[str, str]]) -> None:
     users: dict[str, str] = {}
     for name, uri in cameras:
+        watched = watched_uri(uri)
         # without the options: they do not make it another camera
-        user = users.setdefault(split_options(uri)[0], name)
-        if user != name and split_scheme(uri)[0] in EXCLUSIVE:
+        user = users.setdefault(split_options(watched)[0], name)
+        if user != name and split_scheme(watched)[0] in EXCLUSIVE:
             raise InputError(
                 f"camera {name!r}: uri = {without_password(uri)!r} is the camera of {user!r}, and only one can read "
                 f"it: let the places name the camera {user!r}"

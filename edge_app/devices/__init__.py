@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from edge_app.devices.live import LiveCamera
 from edge_app.devices.ports import Buttons, Camera, Clock, Indicator, Outputs
-from edge_app.devices.uri import split_scheme, without_password
+from edge_app.devices.uri import OPTION_MARKS, split_scheme, without_password
 from edge_app.devices.view import View, ViewedCamera
 from edge_app.errors import InputError
 
@@ -18,6 +18,7 @@ CAMERAS = {
     "v4l2": "edge_app.devices.v4l2:camera_from_uri",
     "picamera2": "edge_app.devices.picamera:camera_from_uri",
     "gst": "edge_app.devices.gstreamer:camera_from_uri",
+    "events": "edge_app.devices.events:camera_from_uri",
 } | dict.fromkeys(("rtsp", "rtsps", "http", "https"), "edge_app.devices.streams:camera_from_uri")
 """Scheme -> "module:factory"; a factory takes the URI and a clock and returns a camera that is not open yet."""
 
@@ -41,6 +42,36 @@ OUTPUTS = {
 """Scheme -> "module:factory"; a factory takes the URI, a clock and the names that are on at first."""
 
 
+EVENT_OPTIONS = ("threshold", "colours")
+"""Options of `events:CAMERA`, written among those of the camera."""
+
+
+def converted_uri(uri: str) -> tuple[str, str]:
+    """Return the URI of the camera that `events:CAMERA` makes into events, and the options that are not that camera's.
+
+    Both are empty for any other URI, a recording's among them. Raises InputError when there is no scheme.
+    """
+    scheme, rest = split_scheme(uri)
+    inner = rest.partition(":")[0].lower()
+    if scheme != "events" or inner not in CAMERAS or inner == "events" or (":" not in rest and inner != "sim"):
+        return "", ""
+    if inner == "sim" and "scene=" not in rest:
+        # photographs that jump once a second would make few events
+        rest = f"sim:{rest[4:]}{',' if rest[4:] else ''}scene=shapes"
+    head, mark, text = rest.partition(":") if inner == "sim" else rest.rpartition(OPTION_MARKS.get(inner, "?"))
+    if not mark:
+        return rest, ""
+    parts = text.split(",")
+    own = [part for part in parts if part.partition("=")[0] in EVENT_OPTIONS]
+    left = ",".join(part for part in parts if part not in own)
+    return (head + mark + left if left or inner == "sim" else head) if own else rest, ",".join(own)
+
+
+def watched_uri(uri: str) -> str:
+    """Return the URI of the camera behind `events:CAMERA`, any other as it is. Raises InputError without a scheme."""
+    return converted_uri(uri)[0] or uri
+
+
 def open_camera(uri: str, clock: Clock, view: View | None = None, *, stall_after_s: float | None = None) -> Camera:
     """Open the camera that `uri` names; see `make_camera`. Raises DeviceError too, when the driver cannot open it."""
     camera = make_camera(uri, clock, view, stall_after_s=stall_after_s)
@@ -57,8 +88,9 @@ def make_camera(uri: str, clock: Clock, view: View | None = None, *, stall_after
     another camera than the one that was asked for.
     """
     camera = cast(Camera, _factory("camera", CAMERAS, uri)(uri, clock))
-    if stall_after_s is not None and isinstance(camera, LiveCamera):
-        camera.patience_s = stall_after_s
+    live = getattr(camera, "converted", camera)
+    if stall_after_s is not None and isinstance(live, LiveCamera):
+        live.patience_s = stall_after_s
     # the default view changes nothing
     if view is not None and view != View():
         camera = ViewedCamera(camera, view)

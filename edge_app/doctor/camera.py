@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
+from edge_app.devices import watched_uri
 from edge_app.devices.ports import NS_PER_S, Camera, Clock
 from edge_app.devices.uri import split_path, split_scheme
 from edge_app.doctor.findings import Finding, System
@@ -28,6 +29,7 @@ def check_camera_devices(system: System, uri: str) -> Iterator[Finding]:
         name = system.text(f"sys/class/video4linux/{entry.name}/name") or "unnamed"
         found[f"/dev/{entry.name}"] = name
     listed = "; ".join(f"{path} {name}" for path, name in found.items())
+    uri = watched_uri(uri)
     scheme = split_scheme(uri)[0]
     if scheme != "v4l2":
         yield Finding("cameras", "ok", listed or "none known to the kernel")
@@ -49,7 +51,7 @@ def check_camera_devices(system: System, uri: str) -> Iterator[Finding]:
 
 def check_camera(uri: str, clock: Clock, open_camera: Opener, *, recording: bool, busy: bool) -> Iterator[Finding]:
     """Open the camera and read some frames; `busy`: the service runs and may hold it."""
-    if split_scheme(uri)[0] == "sim":
+    if split_scheme(watched_uri(uri))[0] == "sim":
         advice = "set --camera, or uri in [camera]: docs/cameras.md"
         yield Finding("camera", "warning", f"simulated ({uri})", advice)
     try:

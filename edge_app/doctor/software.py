@@ -16,7 +16,7 @@ LIBRARIES = {
 """Module -> distribution: needed by every run, besides a TFLite runtime."""
 EXTRAS = {"web": ("msgspec", "starlette", "uvicorn", "websockets"), "mqtt": ("paho.mqtt",)}
 """Extra -> its modules."""
-NEEDED_BY = {"gpio": ("gpiod", "gpio")}
+NEEDED_BY = {"gpio": ("gpiod", "gpio"), "events": ("faery", "events")}
 """Scheme of a device -> (module, extra)."""
 PROGRAMS = {
     "gst": ("gst-launch-1.0", "sudo apt install gstreamer1.0-tools gstreamer1.0-plugins-base"),

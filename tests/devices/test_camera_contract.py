@@ -1,6 +1,6 @@
 """One suite over every camera that plays at the clock's pace; what delivers by itself: test_live_camera_contract.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -12,6 +12,7 @@ from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled
 from edge_app.devices.uri import OPTION_MARKS
 from edge_app.errors import DeviceError, InputError
 from edge_app.simulation.devices import SimulatedClock
+from support.event_files import moving_bar, save
 
 FPS = 10
 
@@ -46,7 +47,18 @@ def make_file(folder: Path) -> str:
     return f"file:{path}"
 
 
-MAKERS: dict[str, Callable[[Path], str]] = {"sim": make_sim, "dir": make_dir, "file": make_file}
+def make_events(folder: Path) -> str:
+    pytest.importorskip("faery")
+    return f"events:{save(folder, 'evt3', moving_bar(1000))}?window=100ms"
+
+
+MAKERS: dict[str, Callable[[Path], str]] = {
+    "sim": make_sim,
+    "dir": make_dir,
+    "file": make_file,
+    "events": make_events,
+    "events of frames": lambda folder: f"events:sim:size=64x48,fps={FPS},scene=shapes",
+}
 
 
 @pytest.fixture
@@ -60,8 +72,9 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def camera(uri: str, clock: SimulatedClock) -> Camera:
-    return open_camera(uri, clock)
+def camera(uri: str, clock: SimulatedClock) -> Iterator[Camera]:
+    with open_camera(uri, clock) as opened:
+        yield opened
 
 
 def test_is_a_camera_and_knows_its_uri(camera: Camera, uri: str) -> None:
@@ -100,7 +113,8 @@ def test_no_frame_in_time_is_a_stall_that_names_the_camera(camera: Camera, clock
     start = clock.monotonic_ns()
     with pytest.raises(CameraStalled, match=r"no frame within 0\.05 s") as error:
         camera.read(0.05)
-    assert uri in str(error.value)
+    # frames made into events: the frame camera is named
+    assert uri.removeprefix("events:sim:") in str(error.value)
     assert clock.monotonic_ns() - start == NS_PER_S // 20
     assert camera.read(1.0).sequence == 1
 
@@ -149,7 +163,7 @@ def test_recordings_are_rgb_in_order_and_end(scheme: str, tmp_path: Path, clock:
     assert greys[-1] - greys[0] > 150
 
 
-@pytest.mark.parametrize("scheme", ["dir", "file"])
+@pytest.mark.parametrize("scheme", ["dir", "file", "events"])
 def test_recordings_loop_on_request(scheme: str, tmp_path: Path, clock: SimulatedClock) -> None:
     uri = MAKERS[scheme](tmp_path)
     with open_camera(uri + (",loop=yes" if "?" in uri else "?loop=yes"), clock) as camera:

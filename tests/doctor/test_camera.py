@@ -41,7 +41,17 @@ def test_devices_are_listed(machine: MakeSystem) -> None:
     assert (found.status, found.detail) == ("ok", "/dev/video0 A camera; /dev/video1 Another")
 
 
-@pytest.mark.parametrize(("uri", "status"), [(URI, "failed"), ("picamera2:0", "ok"), ("sim:", "ok")])
+@pytest.mark.parametrize(
+    ("uri", "status"),
+    [
+        (URI, "failed"),
+        (f"events:{URI}", "failed"),
+        ("picamera2:0", "ok"),
+        ("sim:", "ok"),
+        ("events:a.raw", "ok"),
+        ("events:sim", "ok"),
+    ],
+)
 def test_no_device(machine: MakeSystem, uri: str, status: str) -> None:
     (found,) = camera.check_camera_devices(machine(), uri)
     assert (found.status, bool(found.advice)) == (status, status != "ok")

@@ -31,6 +31,7 @@ from edge_app.devices.mjpeg import PartReader, decode_picture
 from edge_app.encoder.graph import cut_at_embedding
 from edge_app.encoder.model import read_manifest
 from edge_app.errors import EdgeAppError
+from edge_app.events.samples import read_sample
 from edge_app.labels import check_label
 from edge_app.mqtt import commands, offers
 from edge_app.simulation.devices import SimulatedClock
@@ -42,6 +43,7 @@ from edge_app.storage.records import Binding, NewExample
 from edge_app.storage.restore import StagedRestore
 from edge_app.storage.store import Store
 from edge_app.web.tokens import Tokens
+from support.event_files import sample
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "tests" / "encoder" / "models"
@@ -322,10 +324,18 @@ def _snapshot() -> bytes:
     return snapshot.pack({"version": 1, "labels": ["a"]}, {"w": np.arange(40, dtype=np.int16).reshape(4, 10)})
 
 
+def event_sample(data: bytes, folder: Path) -> None:
+    """Read a sample of ES-ImageNet."""
+    path = folder / "sample.npz"
+    path.write_bytes(data)
+    read_sample(path)
+
+
 READERS: dict[str, Reader] = {
     "picture": Reader(pictures, lambda data, folder: decode_image(data)),
     "thumbnail": Reader(lambda: pictures()[:2], lambda data, folder: decode_thumbnail(data)),
     "data set": Reader(_datasets, dataset),
+    "event sample": Reader(lambda: [sample([[1, 2, 3]] * 9, [[4, 5, 6]] * 9)], event_sample),
     "camera picture": Reader(lambda: pictures()[:3], lambda data, folder: decode_picture("http://camera/", data)),
     "video": Reader(videos, video),
     "motion JPEG": Reader(lambda: [_multipart()], multipart),
