@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 import edge_app
-from edge_app import Corrected, Decided, Device, DeviceError, Health, InputError, Taught
+from edge_app import Corrected, Decided, Device, DeviceError, Health, InputError, Taught, cli
 from edge_app.config import CameraConfig, Config, ConsolidationConfig, NamedCameraConfig, PlaceConfig, WebConfig
+from edge_app.datasets.pictures import decode_image
 from edge_app.device import MOST_WAITING, EventStream
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.functions import FunctionCamera
@@ -23,6 +24,7 @@ from edge_app.pipeline.events import Rejected
 from edge_app.pipeline.stage import CameraLost
 from edge_app.simulation.shapes import ShapesScene
 from edge_app.storage.folder import history_path
+from support.event_files import moving_bar, save
 from support.pictures import picture
 from support.pipeline_parts import decided
 
@@ -79,6 +81,26 @@ def test_it_teaches_the_newest_frame_and_decides(tmp_path: Path) -> None:
     kinds = [type(event) for event in events if not isinstance(event, Decided)]
     assert kinds.count(Taught) == 1
     assert kinds.count(Corrected) == 4
+
+
+@pytest.mark.parametrize("uri", ["events:RECORDING?loop=yes", "events:sim:size=160x120"])
+def test_events_are_taught_decided_on_and_exported(tmp_path: Path, uri: str) -> None:
+    pytest.importorskip("faery")
+    uri = uri.replace("RECORDING", str(save(tmp_path, "evt3", moving_bar(2000))))
+    state = tmp_path / "state"
+    with Device(state, camera=uri, config=config()) as device:
+        decisions = next_of(device, Decided)
+        for _, _ in zip(range(3), decisions, strict=False):
+            pass
+        device.teach("moving")
+        seen = next(event for event in decisions if isinstance(event, Decided) and event.decision.labels)
+        assert seen.decision.labels == ("moving",)
+        assert device.status().camera == "good"
+    assert cli.run(["export", "--as", "folders", "--state", str(state), str(tmp_path / "out")]) == 0
+    (picture,) = (tmp_path / "out").rglob("moving/*.jpg")
+    grey = decode_image(picture.read_bytes())
+    assert np.ptp(grey) > 10
+    assert np.ptp(grey.astype(int), axis=2).max() < 10
 
 
 def test_places_are_taught_by_themselves_and_known_after_a_restart(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ the times.
 examples:
   edge-app demo
   edge-app demo --seed 7 --shots 2 --frames 200
+  edge-app demo --events
   edge-app demo --json > demo.json
 """
 
@@ -33,6 +34,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--state", type=Path, metavar="DIR", help="keep the state in this folder, which must be empty or new"
     )
     parser.add_argument("--model", metavar="NAME", help="encoder model, by name or manifest (default: the shipped one)")
+    parser.add_argument(
+        "--events",
+        action="store_true",
+        help="show the encoder edge pictures, made of events as an event camera gives them",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON; the transcript goes to stderr")
     return parser
 
@@ -44,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
     from edge_app.demo.composition import Options, play
 
-    options = Options(args.seed, args.shots, args.frames, args.out, args.state, args.model)
+    options = Options(args.seed, args.shots, args.frames, args.out, args.state, args.model, args.events)
     result = play(options, sys.stderr if args.json else sys.stdout)
     if args.json:
         print(json.dumps(result, indent=2))

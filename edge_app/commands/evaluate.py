@@ -90,6 +90,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of draws and order (default: 0)")
     parser.add_argument("--passes", type=int, metavar="P", help="passes over the examples (default: 1)")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N images per class and split")
+    parser.add_argument(
+        "--events",
+        action="store_true",
+        help="turn each picture into events, as ES-ImageNet does, and encode the edge picture that they sum up to",
+    )
     parser.add_argument("--model", metavar="NAME", help="encoder model, by name or file (default: the one shipped)")
     parser.add_argument(
         "--params", default="default", metavar="PRESET", help="classifier's parameters (default: default)"
@@ -139,7 +144,6 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.commands.output import show_progress
     from edge_app.datasets.dataset import Dataset
     from edge_app.encoder.background import load_background
-    from edge_app.encoder.images import ImageEncoder
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.ratecode import RateCode
     from edge_app.evaluation.embedded_draws import prepare
@@ -150,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
     params = Params.preset(args.params)
     manifest = load_manifest(args.model)
     rate_code = RateCode.for_model(manifest)
-    with Dataset(args.path) as dataset, ImageEncoder(manifest, threads=args.threads) as encoder:
+    with Dataset(args.path) as dataset, _encoder(args, manifest) as encoder:
         setting = _setting(args, dataset.splits)
         # prepare() warms up and measures with the job's network, so the job exists before its material
         job = ProtocolJob(args, None, params, setting, rate_code.n_inputs, load_background(manifest))  # type: ignore[arg-type]
@@ -163,6 +167,7 @@ def run(args: argparse.Namespace) -> int:
         values["metrics"]["encoder"] = spiking
     values |= {
         "dataset": args.path,
+        "events": args.events,
         "model": {"name": manifest.name, "sha256": manifest.sha256, "runtime": runtime},
         "params": {"preset": args.params, "digest": params.digest},
         "rate_code": rate_code.digest,
@@ -170,6 +175,16 @@ def run(args: argparse.Namespace) -> int:
     }
     _output(args, values)
     return 0
+
+
+def _encoder(args: argparse.Namespace, manifest: "ModelManifest") -> "ImageEncoder":
+    if args.events:
+        from edge_app.evaluation.edges import EdgeEncoder
+
+        return EdgeEncoder(manifest, threads=args.threads)
+    from edge_app.encoder.images import ImageEncoder
+
+    return ImageEncoder(manifest, threads=args.threads)
 
 
 def _output(args: argparse.Namespace, values: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from edge_app.demo.edges import SIZE, EventScene
 from edge_app.demo.run import DemoEvent, DemoRun
 from edge_app.demo.script import FPS, NEW, SHOT_S, TAUGHT, UNDO, Script, write_script
 from edge_app.demo.sheet import ContactSheet
@@ -13,7 +14,7 @@ from edge_app.demo.tally import Tally
 from edge_app.demo.transcript import DIM, Transcript
 from edge_app.errors import InputError
 from edge_app.pipeline.pipeline import PipelineParts, one_place
-from edge_app.simulation.devices import SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
+from edge_app.simulation.devices import Scene, SimulatedButtons, SimulatedCamera, SimulatedClock, SimulatedIndicator
 from edge_app.simulation.photographs import Photographs, load_photographs
 from edge_app.simulation.scene import PhotographScene
 
@@ -34,6 +35,8 @@ class Options(NamedTuple):
     state: Path | None = None
     """State folder; None: a temporary one."""
     model: str | None = None
+    events: bool = False
+    """Whether the camera shows edge pictures."""
 
 
 def play(options: Options, stream: TextIO) -> dict[str, Any]:
@@ -96,8 +99,12 @@ def _open_parts(
             f"--state {folder}: holds {len(learner.labels)} classes already; the demo needs an empty or new folder"
         )
     _warm_up(manifest, transcript)
-    scene = PhotographScene(photographs, script.shot, shot_s=SHOT_S)
+    scene: Scene = PhotographScene(photographs, script.shot, shot_s=SHOT_S)
+    if options.events:
+        scene = EventScene(PhotographScene(photographs, script.shot, shot_s=SHOT_S, size=SIZE))
     camera = stack.enter_context(SimulatedCamera(scene, clock, fps=FPS))
+    # events look like noise at times, and are no fault of the camera
+    camera.repeats = options.events
     buttons = stack.enter_context(SimulatedButtons((*TAUGHT, NEW, UNDO), clock))
     script.press_all(buttons)
 

@@ -32,6 +32,14 @@ def test_the_demo_learns_and_names(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.slow
+def test_the_demo_as_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["demo", "--events", "--json", "--shots", "2", "--frames", "8", "--out", str(tmp_path)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["undo_exact"] is True
+    assert result["naming"]["total"] == 8
+
+
+@pytest.mark.slow
 def test_two_runs_differ_in_their_times_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = []
     for _ in range(2):

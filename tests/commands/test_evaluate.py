@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_app import cli
@@ -43,6 +45,24 @@ def test_json_on_standard_output_stands_alone(colours: Path, capsys: pytest.Capt
     assert cli.run(["evaluate", str(colours), "--json", "-", "--baselines", "none"]) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["baselines"] == {}
+
+
+def test_pictures_as_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Stripes of another direction for each class; a flat picture has no events and is left out."""
+    for label, axis in (("across", 0), ("down", 1)):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for number in range(6):
+            stripes = ((np.indices((96, 96))[axis] + number) // 6 % 2 * 255).astype(np.uint8)
+            cv2.imwrite(str(tmp_path / "set" / label / f"{number}.png"), stripes)
+    cv2.imwrite(str(tmp_path / "set" / "across" / "flat.png"), np.full((96, 96), 80, np.uint8))
+    assert cli.run(["evaluate", str(tmp_path / "set"), "--events", "--json", "-"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["events"] is True
+    assert values["accuracy"] == 1.0
+    assert [(one["name"], "expected at least 1000" in one["reason"]) for one in values["skipped"]] == [
+        ("across/flat.png", True)
+    ]
+    assert values["ms"]["events"]["p50"] > 0
 
 
 def test_shots_and_repeats_of_a_zip(colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
