@@ -28,6 +28,7 @@ examples:
   edge-app evaluate photos/
   edge-app evaluate grocery.zip --json grocery.json --plot grocery.png
   edge-app evaluate signs.zip --shots 5 --repeats 5 --consolidate
+  edge-app evaluate signs.zip --events
   edge-app evaluate signs.zip --protocol continual --rehearse 100
   edge-app evaluate grocery.zip --protocol openset --repeats 5
   edge-app evaluate grocery.zip --protocol noisy --noise 0.1 0.2
@@ -90,12 +91,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of draws and order (default: 0)")
     parser.add_argument("--passes", type=int, metavar="P", help="passes over the examples (default: 1)")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N images per class and split")
-    parser.add_argument(
-        "--events",
-        action="store_true",
-        help="turn each picture into events, as ES-ImageNet does, and encode the edge picture that they sum up to",
-    )
-    parser.add_argument("--model", metavar="NAME", help="encoder model, by name or file (default: the one shipped)")
+    _add_encoder_options(parser)
     parser.add_argument(
         "--params", default="default", metavar="PRESET", help="classifier's parameters (default: default)"
     )
@@ -108,6 +104,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--plot", metavar="FILE.png", help="plot the results")
     _add_protocol_options(parser)
     return parser
+
+
+def _add_encoder_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--events",
+        action="store_true",
+        help="turn each picture into events, as ES-ImageNet does, and encode the edge picture that they sum up to",
+    )
+    parser.add_argument("--model", metavar="NAME", help="encoder model, by name or file (default: the one shipped)")
 
 
 def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
