@@ -1,4 +1,4 @@
-"""Recordings of event cameras: EVT 2, 2.1 and 3 (.raw), DAT (.dat) and AEDAT4 (.aedat4), decoded by faery.
+"""Recordings of event cameras: EVT 2 and 3 (.raw), DAT (.dat) and AEDAT4 (.aedat4), decoded by faery.
 
 faery was chosen because it reads all of these at 20 to 90 million events/s, is maintained, and has wheels for aarch64
 and Python 3.11 to 3.13. aedat and dv-processing have such wheels too, but read AEDAT4 alone; expelliarmus has had no
@@ -24,10 +24,8 @@ KINDS = {".raw": "evt", ".dat": "dat", ".aedat4": "aedat"}
 """End of a file's name -> kind."""
 MOST_SIDE = 4096
 """Columns and rows of the largest picture; sensors have up to 1280 x 720."""
-START_S = 8.0
-"""Seconds until the process must have read the header: importing numpy takes several on a Raspberry Pi 3."""
-PATIENCE_S = 5.0
-"""Seconds without a byte after which the decoder counts as hanging."""
+PATIENCE_S = 8.0
+"""Seconds without a byte after which the decoder hangs; importing numpy takes several on a Raspberry Pi 3."""
 _EVENT_BYTES = 13
 
 
@@ -76,7 +74,7 @@ class EventFile(Closing):
     def _read_head(self) -> tuple[int, int]:
         line = bytearray()
         while not line.endswith(b"\n"):
-            line += self._read(1, START_S)
+            line += self._read(1)
         answer = json.loads(line)
         if answer.get("missing"):
             raise RuntimeMissing(f"{self._uri}: needs faery: pip install 'edge-app[events]'")
@@ -93,14 +91,13 @@ class EventFile(Closing):
     def _number(self) -> int:
         return int.from_bytes(self._read(8), "little", signed=True)
 
-    def _read(self, size: int, patience_s: float | None = None) -> bytes:
+    def _read(self, size: int) -> bytes:
         """Return exactly `size` bytes of the decoder's output."""
-        patience_s = PATIENCE_S if patience_s is None else patience_s
         buffer = memoryview(bytearray(size))
-        position, deadline = 0, time.monotonic() + patience_s
+        position, deadline = 0, time.monotonic() + PATIENCE_S
         while position < size:
             try:
-                count = self._child.read_into(buffer[position:], patience_s)
+                count = self._child.read_into(buffer[position:], PATIENCE_S)
             except EOFError:
                 words = self._child.last_words()
                 said = f"; it said: {words[-1]}" if words else ""
@@ -108,7 +105,7 @@ class EventFile(Closing):
                     f"{self._uri}: the decoder crashed; the file is damaged, copy or record it again{said}"
                 ) from None
             if count:
-                position, deadline = position + count, time.monotonic() + patience_s
+                position, deadline = position + count, time.monotonic() + PATIENCE_S
             elif time.monotonic() > deadline:
                 raise DeviceError(f"{self._uri}: the decoder hangs; the file is probably damaged")
         return bytes(buffer)

@@ -22,8 +22,8 @@ from typing import Any
 MOST_EVENTS = 1 << 16
 """Of a packet."""
 PIPE_BYTES = 1 << 20
-MOST_BYTES = 1 << 30
-"""Memory for decoding: a few kB of AEDAT4 may claim to unpack to any size."""
+MOST_BYTES = 256 << 20
+"""Memory for decoding: a few kB of AEDAT4 may claim to unpack to any size, and the service as a whole has 600 MB."""
 
 
 def opened(path: str, kind: str, size: tuple[int, int] | None) -> tuple[tuple[int, int], Iterator[Any]]:
@@ -46,10 +46,12 @@ def opened(path: str, kind: str, size: tuple[int, int] | None) -> tuple[tuple[in
 
 
 def limit_memory() -> None:
-    """Let the process have `MOST_BYTES` more than it has now."""
+    """Let the process have no more than `MOST_BYTES` above what it has now."""
     with open("/proc/self/statm", encoding="ascii") as file:
         limit = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE") + MOST_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    # a service may not be allowed to; it has a limit of its own then
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def watch_parent() -> None:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_app.devices import CAMERAS, open_camera
+from edge_app.devices import CAMERAS, event_files, open_camera
 from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled
 from edge_app.devices.uri import OPTION_MARKS
 from edge_app.errors import DeviceError, InputError
@@ -59,6 +59,12 @@ MAKERS: dict[str, Callable[[Path], str]] = {
     "events": make_events,
     "events of frames": lambda folder: f"events:sim:size=64x48,fps={FPS},scene=shapes",
 }
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the decoder's process start late on a busy machine."""
+    monkeypatch.setattr(event_files, "PATIENCE_S", 60.0)
 
 
 @pytest.fixture

@@ -23,6 +23,12 @@ from support.event_files import SIZE, Event, evt2, moving_bar, sample, save
 MS = NS_PER_S // 1000
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the decoder's process start late on a busy machine."""
+    monkeypatch.setattr(event_files, "PATIENCE_S", 60.0)
+
+
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
     """A second of events, one a millisecond."""

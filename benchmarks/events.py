@@ -1,0 +1,264 @@
+"""`python -m benchmarks.events`: events as the encoder's input, and how fast a recording is decided on.
+
+Accuracy (with --data): `edge-app evaluate` on pictures, and on the edge pictures of the same pictures. Speed: a
+recording of a million events a second is written, and played as fast as one core allows, camera to decision; the
+processor time of both processes, the decoder's too, is compared with the length of the recording. The memory of both
+is looked at along the way.
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.accuracy.page import Table, markdown
+from edge_app import cli, machine
+from edge_app.colanet.network import CoLaNET
+from edge_app.colanet.params import Params
+from edge_app.devices import open_camera
+from edge_app.encoder.model import load_manifest
+from edge_app.encoder.preprocess import Preprocessor
+from edge_app.encoder.ratecode import RateCode
+from edge_app.encoder.tflite import TFLiteEncoder
+from edge_app.simulation.devices import SimulatedClock
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULT = ROOT / "benchmarks" / "results" / "events.json"
+PAGE = ROOT / "docs" / "events.md"
+FIGURE = ROOT / "docs" / "figures" / "events.png"
+SETS = ("sign_digits", "grocery")
+NAMES = {"nearest_class_mean": "nearest class mean", "logistic_regression": "logistic regression"}
+SIZE = (640, 480)
+RATE = 1_000_000
+"""Events of a second."""
+TAUGHT = 16
+"""Classes that the classifier knows."""
+BLOCK = 64
+"""Events between two words of EVT2 that hold the upper bits of the time: an event each microsecond."""
+
+
+# a recording
+
+
+def write_recording(path: Path, seconds: int) -> None:
+    """Write a disc whose edge makes events, over noise, as EVT2."""
+    width, height = SIZE
+    random = np.random.default_rng(0)
+    with path.open("wb") as file:
+        file.write(f"% evt 2.0\n% geometry {width}x{height}\n% end\n".encode())
+        for tenth in range(10 * seconds):
+            count = RATE // 10 // BLOCK * BLOCK
+            first = tenth * (RATE // 10 // BLOCK)
+            angle = random.random(count) * 2 * np.pi
+            on = np.cos(angle) > 0
+            x = (width // 2 + 100 * np.sin(tenth / 10) + 80 * np.cos(angle)).astype(np.uint32)
+            y = (height // 2 + 80 * np.sin(angle)).astype(np.uint32)
+            noise = random.random(count) < 0.3
+            x[noise] = random.integers(0, width, int(noise.sum()))
+            y[noise] = random.integers(0, height, int(noise.sum()))
+            words = np.empty((count // BLOCK, BLOCK + 1), "<u4")
+            words[:, 0] = 0x8 << 28 | first + np.arange(len(words))
+            low = np.arange(count, dtype=np.uint32) % BLOCK << 22
+            words[:, 1:] = (on.astype(np.uint32) << 28 | low | x << 11 | y).reshape(-1, BLOCK)
+            file.write(words.tobytes())
+
+
+# speed and memory
+
+
+class Decider:
+    """The stages from a frame to a decision, on classes of random spikes."""
+
+    def __init__(self) -> None:
+        manifest = load_manifest(None)
+        self._preprocess = Preprocessor(manifest.input_size, crop=manifest.crop)
+        self._encoder = TFLiteEncoder(manifest)
+        self._code = RateCode.for_model(manifest)
+        self._network = CoLaNET(Params.preset("default"), self._code.n_inputs)
+        random = np.random.default_rng(1)
+        for number in range(TAUGHT):
+            self._network.add_class(str(number))
+            self._network.learn_one(random.integers(0, 11, self._code.n_inputs).astype(np.uint8), str(number))
+
+    def decide(self, image: NDArray[np.uint8]) -> str | None:
+        """Return the label."""
+        return self._network.predict_one(self._code(self._encoder.encode(self._preprocess(image)))).label
+
+
+def resident_mb() -> float:
+    """Return the memory of this process and of the decoder's."""
+    own = os.getpid()
+    pages = 0
+    for process in (own, *Path(f"/proc/{own}/task/{own}/children").read_text().split()):
+        pages += int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def processor_s() -> float:
+    """Return the processor time of this process and of its ended children."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def play(path: Path, decider: Decider | None) -> dict[str, Any]:
+    """Play a recording without waiting; return times, and the memory along the way."""
+    started, used = time.perf_counter(), processor_s()
+    memory: list[float] = []
+    with open_camera(f"events:{path}", SimulatedClock()) as camera:
+        while (frame := camera.read(1.0)) is not None:
+            if decider:
+                decider.decide(frame.image)
+            memory.append(resident_mb())
+    # the decoder has ended when the last windows are shown
+    tenth, late = len(memory) // 10, len(memory) * 9 // 10
+    return {
+        "frames": len(memory),
+        "wall_s": round(time.perf_counter() - started, 2),
+        "processor_s": round(processor_s() - used, 2),
+        "memory_mb": {"after a tenth": round(memory[tenth], 1), "after nine tenths": round(memory[late], 1)},
+    }
+
+
+def measure_speed(seconds: int) -> dict[str, Any]:
+    """Play a recording on one core: decided on, and read alone."""
+    # the decoder's process inherits it
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    decider = Decider()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recording.raw"
+        write_recording(path, 2)
+        play(path, decider)
+        write_recording(path, seconds)
+        whole, read = play(path, decider), play(path, None)
+    return {
+        "machine": machine.describe(),
+        "recording": {"seconds": seconds, "events": seconds * RATE, "size": list(SIZE), "kind": "EVT2"},
+        "decided_on": whole | {"cores": round(whole["processor_s"] / seconds, 3)},
+        "read_alone": read | {"cores": round(read["processor_s"] / seconds, 3)},
+    }
+
+
+# accuracy
+
+
+def kept(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of an evaluation."""
+    return {
+        "accuracy": values["accuracy"],
+        "unknown": values["rejecting"]["unknown"],
+        **{key: values["baselines"][key] for key in NAMES},
+        "n_train": values["n_train"],
+        "n_test": values["n_test"],
+        "skipped": len(values["skipped"]),
+        "events_ms": values["ms"].get("events", {}).get("p50"),
+    }
+
+
+def measure_accuracy(data: Path, cache: Path) -> dict[str, Any]:
+    """Evaluate each data set as pictures and as events: all examples, one pass, one draw."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in SETS:
+            for kind in ("pictures", "events"):
+                target = Path(folder) / "result.json"
+                command = ["evaluate", str(data / f"{name}.zip"), "--json", str(target), "--cache", str(cache)]
+                if cli.run(command + (["--events"] if kind == "events" else [])):
+                    raise SystemExit(2)
+                values = json.loads(target.read_text(encoding="utf-8"))
+                found.setdefault(name, {})[kind] = kept(values)
+    return found
+
+
+# the page
+
+
+def accuracy_table(result: dict[str, Any]) -> Table:
+    """The accuracies beside one another."""
+    rows = [["", "CoLaNET", *NAMES.values(), "learnt", "tested", "left out", "CoLaNET, were those wrong"]]
+    for name, kinds in result["accuracy"].items():
+        for kind, one in kinds.items():
+            shares = [f"{100 * one[key]:.1f} %" for key in ("accuracy", *NAMES)]
+            counts = [one[key] for key in ("n_train", "n_test", "skipped")]
+            least = one["accuracy"] * (1 - one["skipped"] / sum(counts))
+            rows.append([f"{name}, {kind}", *shares, *(f"{count:,}" for count in counts), f"{100 * least:.1f} %"])
+    return rows
+
+
+def speed_table(result: dict[str, Any]) -> Table:
+    """Cores and memory of both runs."""
+    rows = [["a million events a second", "cores", "memory after a tenth", "after nine tenths"]]
+    for key, title in (("read_alone", "read and drawn"), ("decided_on", "decided on")):
+        one = result["speed"][key]
+        rows.append([title, f"{one['cores']:.2f}", *(f"{mb:.0f} MB" for mb in one["memory_mb"].values())])
+    return rows
+
+
+def write_page(result: dict[str, Any]) -> None:
+    """Replace the tables between their markers."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, rows in (("accuracy", accuracy_table(result)), ("speed", speed_table(result))):
+        before, begin, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        text = before + begin + markdown(rows) + "\n" + end + after
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def draw_figure() -> None:
+    """Draw a photograph as events: the steps, their sum; and a moving shape as a camera and as an event camera."""
+    from PIL import Image
+    from skimage.data import astronaut
+
+    from edge_app.events.differences import FrameDifferences
+    from edge_app.events.drawing import draw
+    from edge_app.events.gradient import edge_picture, events_of_picture
+    from edge_app.simulation.shapes import ShapesScene
+
+    photograph = np.asarray(Image.fromarray(astronaut()).resize((224, 224), Image.Resampling.LANCZOS))
+    steps = events_of_picture(photograph).astype(np.int16)
+    scene, differences = ShapesScene(seed=4, size=(224, 224)), FrameDifferences()
+    differences.events(scene.image(2_100_000_000))
+    moving = scene.image(2_150_000_000)
+    counts = differences.events(moving)
+    rows = (
+        (photograph, draw(steps[0], "red-blue"), draw(steps[1], "red-blue"), edge_picture(photograph)),
+        (moving, draw(counts, "red-blue"), draw(counts, "grey")),
+    )
+    gap = 8
+    sheet = np.full((2 * 224 + gap, 4 * 224 + 3 * gap, 3), 255, np.uint8)
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            sheet[i * (224 + gap) : i * (224 + gap) + 224, j * (224 + gap) : j * (224 + gap) + 224] = picture
+    Image.fromarray(sheet).quantize(64).save(FIGURE, optimize=True)
+
+
+def main() -> int:
+    """Measure, and write the results, the page's tables and its picture."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.events", description=__doc__)
+    parser.add_argument("--data", type=Path, help="folder with the measuring data sets; without it no accuracy")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/embeddings"), help="folder that keeps embeddings")
+    parser.add_argument("--seconds", type=int, default=60, metavar="S", help="length of the recording (default: 60)")
+    parser.add_argument("--only-write", action="store_true", help="measure nothing; write the page and its picture")
+    args = parser.parse_args()
+    result: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
+    if not args.only_write:
+        if args.data:
+            result["accuracy"] = measure_accuracy(args.data, args.cache)
+        result["speed"] = measure_speed(args.seconds)
+        RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_page(result)
+    draw_figure()
+    cores = result["speed"]["decided_on"]["cores"]
+    print(f"decided on by {cores:.2f} of a core", file=sys.stderr)  # noqa: T201
+    return 1 if cores > 1 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
