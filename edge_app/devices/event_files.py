@@ -26,6 +26,8 @@ MOST_SIDE = 4096
 """Columns and rows of the largest picture; sensors have up to 1280 x 720."""
 PATIENCE_S = 8.0
 """Seconds without a byte after which the decoder hangs; importing numpy takes several on a Raspberry Pi 3."""
+MOST_SAID = 10_000
+"""Bytes of a message of the decoder's."""
 _EVENT_BYTES = 13
 
 
@@ -55,7 +57,7 @@ class EventFile(Closing):
         """Yield the events in the order of the file. Raises DeviceError when the rest cannot be decoded."""
         while count := self._number():
             if count < 0:
-                words = self._read(min(self._number(), 10_000)).decode(errors="replace")
+                words = self._read(min(max(self._number(), 0), MOST_SAID)).decode(errors="replace")
                 raise DeviceError(f"{self._uri}: the rest cannot be decoded: {words}")
             if count > helper.MOST_EVENTS:
                 raise DeviceError(f"{self._uri}: the decoder went wrong; the file is probably damaged")
@@ -73,9 +75,12 @@ class EventFile(Closing):
 
     def _read_head(self) -> tuple[int, int]:
         line = bytearray()
-        while not line.endswith(b"\n"):
+        while not line.endswith(b"\n") and len(line) < MOST_SAID:
             line += self._read(1)
-        answer = json.loads(line)
+        try:
+            answer = json.loads(line)
+        except ValueError as error:
+            raise DeviceError(f"{self._uri}: the decoder said {bytes(line[:80])!r}") from error
         if answer.get("missing"):
             raise RuntimeMissing(f"{self._uri}: needs faery: pip install 'edge-app[events]'")
         if "error" in answer:

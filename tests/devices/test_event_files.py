@@ -122,6 +122,7 @@ def impostor(folder: Path, code: str) -> Path:
     [
         ("os.abort()", "the decoder crashed"),
         ("sys.exit('thread panicked')", "the decoder crashed.*it said: thread panicked"),
+        ("print('a warning')", "the decoder said b'a warning"),
         ("time.sleep(100)", "the decoder hangs"),
         ("os.write(1, b'{\"size\": [4, 4]}\\n'); os.abort()", "the decoder crashed"),
         ("os.write(1, b'{\"size\": [4, 4]}\\n'); time.sleep(100)", "the decoder hangs"),
