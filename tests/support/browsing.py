@@ -44,8 +44,8 @@ return best;
 """Script that returns the shape in the picture on the screen, by its colour."""
 
 
-RACES = ("/api/v1/visits/",)
-"""Paths that may be missing: the picture of a visit that was deleted since it was listed."""
+RACES = ("/api/v1/visits/", "/thumbnail.jpg")
+"""Parts of paths that may be missing: pictures of a visit or an example that went after it was listed."""
 
 
 AXE = """
