@@ -93,7 +93,7 @@ def run(source: ConfigSource, *, listener: Listener = lambda _: None, seconds: f
 def _run_once(
     source: ConfigSource, listener: Listener, end: float | None, signals: Signals, *, again: bool
 ) -> tuple[PipelineStatus, str]:
-    """Run the device until it stops, or `end` (`time.monotonic`); return its condition, and why it stopped."""
+    """Return the condition at the stop, and its reason. `end`: on the monotonic clock, s; `again`: after a restart."""
     config = source.load()
     clock = MonotonicClock()
     started_ns = time.monotonic_ns()

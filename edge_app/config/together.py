@@ -118,22 +118,22 @@ def _check_topics(places: Sequence[PlaceConfig]) -> None:
 
 def output_names(uri: str) -> tuple[str, ...]:
     """Return the names of the outputs in their URI, none for "". Raises InputError for a URI that is wrong."""
-    if not uri:
-        return ()
-    scheme, rest = split_scheme(uri)
-    if scheme == "gpio":
-        return tuple(parse_lines(uri, LINE_OPTIONS["outputs"])[1])
-    return tuple(name for name in rest.split(",") if name)
+    return _names_in("outputs", uri)
 
 
 def button_names(uri: str) -> tuple[str, ...]:
     """Return the names of the buttons in their URI, none for "". Raises InputError for a URI that is wrong."""
+    return _names_in("buttons", uri)
+
+
+def _names_in(section: str, uri: str) -> tuple[str, ...]:
     if not uri:
         return ()
     scheme, rest = split_scheme(uri)
     if scheme == "gpio":
-        return tuple(parse_lines(uri, LINE_OPTIONS["buttons"])[1])
+        return tuple(parse_lines(uri, LINE_OPTIONS[section])[1])
     parts = filter(None, rest.split(","))
+    # keyboard:KEY=NAME, and sim:NAME@TIMES
     return tuple(part.partition("=")[2] if scheme == "keyboard" else part.partition("@")[0] for part in parts)
 
 
