@@ -66,6 +66,7 @@ class Bridge(Closing):
         self._condition: dict[str, Any] = {}
         self._announced: dict[str, bytes] | None = None
         self._announced_classes: dict[str, None] = {}  # since the start, in order
+        self._removed: frozenset[str] = frozenset()  # topics that an earlier run used
         self._counting = False  # whether the device counts visits
         self._stop_listening: Callable[[], None] = lambda: None
         # the broker publishes it when the connection breaks off
@@ -193,9 +194,10 @@ class Bridge(Closing):
             if message.qos:  # devices publish none of QoS 0, which the broker could not hold back
                 self._worker.do(lambda: self._receive_offer(message))
         else:
-            announced = self._announced or {}
-            if message.retained and message.payload and message.topic not in announced:
-                self.outbox.remove(message.topic)  # announced by an earlier run, and gone since
+            # announced by an earlier run, and gone since
+            unknown = message.retained and message.topic not in (self._announced or {})
+            if message.payload and (unknown or message.topic in self._removed):
+                self.outbox.remove(message.topic)
             dealt_with()
 
     def delivered(self, message: Outgoing) -> None:
@@ -256,8 +258,12 @@ class Bridge(Closing):
             self.outbox.state(topic, content)
         self._announced = now
         if before is None:
-            for topic in (*old, *self._retained.leftovers()):
+            leftovers = self._retained.leftovers()
+            for topic in (*old, *leftovers):
                 self._fleet.remove(topic)
+            # after a power cut the broker may publish the last will of an earlier run only now
+            self._removed = frozenset(leftovers)
+            self.client.subscribe([topic for topic in leftovers if topic.endswith("/status")])
             # and what a run before this list was kept had announced
             prefix = self._config.discovery or MqttConfig().discovery
             self.client.subscribe(discovery.patterns(prefix, self._topics.device))

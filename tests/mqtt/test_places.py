@@ -111,6 +111,21 @@ def test_lists_that_each_place_kept_are_taken_over_and_their_topics_removed(
     assert sorted(path.name for path in (state / "mqtt").rglob("*")) == ["notes.txt", "yard"]
 
 
+def test_the_last_will_of_an_earlier_run_is_removed_when_it_comes_late(
+    tmp_path: Path, broker: Mosquitto, observe: Callable[..., Observer]
+) -> None:
+    seen = observe("edge-app/house-gate/status")
+    (state := tmp_path / "state").mkdir()
+    (state / FILE).write_text(json.dumps({f"127.0.0.1:{broker.port}": ["edge-app/house-gate/status"]}))
+    with House(state, broker.port) as house:
+        seen.wait_for(lambda heard: [one.payload for one in heard] == [b""])
+        house.wait_for_quiet()
+        # a broker does this some minutes after a power cut
+        seen.send("edge-app/house-gate/status", b"offline", retain=True)
+        seen.wait_for(lambda heard: [one.payload for one in heard] == [b"", b"offline", b""])
+    assert devices_left(broker) == {"one"}
+
+
 def test_one_place_removes_what_no_place_uses(tmp_path: Path) -> None:
     retained = RetainedTopics(tmp_path, "broker:1883")
     for name in ("gate", "yard"):
