@@ -4,8 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the environment of `make spiking-encoder`")
 
-from calibration.spiking.claims import KeptBytes  # noqa: E402
-from calibration.spiking.small import SmallNetwork, surrogate  # noqa: E402
+from calibration.spiking.claims import SLOPES, KeptBytes  # noqa: E402
+from calibration.spiking.small import HALF, SmallNetwork, surrogate  # noqa: E402
 
 
 def picture() -> "torch.Tensor":
@@ -41,9 +41,21 @@ def test_what_the_graph_keeps_grows_with_time_or_does_not() -> None:
     assert kept["through_time", 16] > 2 * kept["through_time", 4]
 
 
-def test_a_hard_tanh_becomes_a_step() -> None:
-    network = SmallNetwork(5, 0)
+def test_the_hard_tanh_is_about_the_rate_of_a_neuron() -> None:
+    """A neuron with a constant current, over 8 steps; the tanh with the last slope of the claim's training."""
+    network = SmallNetwork(1, 0)
     with torch.no_grad():
-        torch.testing.assert_close(network.sharpened(picture(), 1e9), network.sharpened(picture(), None))
-        torch.testing.assert_close(network.sharpened(picture(), None), network.through_time(picture(), 1))
+        # the logit is then the mean rate of the last layer
+        network.head.fill_(1 / 1280)
+        for kernel in network.kernels:
+            kernel.zero_()
+        for drive, spikes in ((0.1, 0), (0.3, 2), (HALF, 4), (0.8, 6), (1.0, 8), (1.5, 8)):
+            for bias in network.biases:
+                bias.fill_(drive)
+            assert network.by_rates(picture(), 8).flatten().tolist() == pytest.approx([spikes / 8] * 2)
+            tanh = network.sharpened(picture(), SLOPES[1]).flatten().tolist()
+            assert tanh == pytest.approx([spikes / 8] * 2, abs=0.06)
+
+
+def test_a_surrogate_is_a_triangle() -> None:
     assert surrogate(torch.tensor([0.0, 0.5, 1.0, 2.5])).tolist() == [0.0, 0.5, 1.0, 0.0]
