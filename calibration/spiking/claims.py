@@ -48,6 +48,7 @@ SEEDS = (0, 1, 2)
 CLASSES = 16
 SIDE = 32
 BATCH = 64
+SECONDS = {"losses": 60.0, "pipe": 90.0}
 SLOPES = (1.0, 1.2)
 """Of the hard tanh at the beginning and the end of the training at T = 1: it ends as the neuron's rate over 8 steps. A
 steeper end loses more by the step to T = 8 (chosen on 16 other classes)."""
@@ -276,9 +277,10 @@ def main() -> None:
     parser.add_argument("claim", choices=("losses", "rates", "pipe"))
     parser.add_argument("--data", type=Path, required=True, help="folder of imagenet64.zip and grocery.zip")
     parser.add_argument("--cache", type=Path, default=Path(".cache/spiking"), help="decoded pictures")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of CPU time for each run (default: 60)")
+    parser.add_argument("--seconds", type=float, help="of CPU time for each run (default: losses 60, pipe 90)")
     parser.add_argument("--json", type=Path, default=Path("docs/spiking.json"), help="where the figures are kept")
     args = parser.parse_args()
+    args.seconds = args.seconds or SECONDS.get(args.claim)
     torch.set_num_threads(1)
     kept = json.loads(args.json.read_text(encoding="ascii")) if args.json.is_file() else {}
 
