@@ -60,8 +60,12 @@ class FormulaVariant:
     `least_drive` and `background_lead`, Q.16, are those of the exported arrays where None.
     """
 
-    background: float = 1.0
-    """Weight of the background's drive."""
+    share: float = 1.0
+    """Weight of half the logarithm of the class's examples over the mean number."""
+    norm: float = 0.0
+    """Weight of the logarithm of the norm of the class."""
+    background: float = 0.0
+    """Weight of the background's drive, apart from the bar."""
     lead: float = 2.0
     """Weight of the lead over the second class."""
     short: float = 32.0
@@ -83,11 +87,15 @@ VARIANTS = {
     "without likeness": FormulaVariant(likeness=0),
     "without kinship and likeness": FormulaVariant(kinship=0, likeness=0),
     "without the lead": FormulaVariant(lead=0),
-    "without the background's drive": FormulaVariant(background=0),
+    "without the share": FormulaVariant(share=0),
+    "half the weight of the share": FormulaVariant(share=0.5),
+    "twice the weight of the share": FormulaVariant(share=2),
+    "norm of the class instead of the share": FormulaVariant(share=0, norm=1),
+    "with the background's drive": FormulaVariant(background=1),
     "without allowance for few examples": FormulaVariant(few=False),
     "bar without the background": FormulaVariant(background_lead=-(1 << 22)),
     "bar without a least drive": FormulaVariant(least_drive=-(1 << 22)),
-    "familiarity alone": FormulaVariant(background=0, lead=0, short=0),
+    "familiarity alone": FormulaVariant(share=0, lead=0, short=0),
     "half the weight of kinship": FormulaVariant(kinship=1),
     "twice the weight of kinship": FormulaVariant(kinship=4),
     "half the weight of likeness": FormulaVariant(likeness=3),
@@ -103,7 +111,9 @@ class Terms(NamedTuple):
     """All that the novelty of one example is computed from, as in `read_network.novelty`; Q.16 but for familiarity."""
 
     familiarity: int
-    """1/1024 octave."""
+    """1/1024 octave, without the share; as the next two."""
+    share: int
+    norm: int
     beside: int
     own: int
     lead: int
@@ -123,7 +133,8 @@ class Terms(NamedTuple):
         bar += variant.kinship * self.missing_kinship + variant.likeness * self.missing_cosine
         unit = OCTAVE / 65536
         inner = self.familiarity + unit * (variant.lead * self.lead + variant.short * min(self.own - bar, 0))
-        return unit * variant.background * self.beside - inner
+        outer = variant.share * self.share + variant.norm * self.norm + unit * variant.background * self.beside
+        return outer - inner
 
 
 def terms_of(network: dict[str, Any], counts: NDArray[np.int64], best: int, drives: NDArray[np.int64]) -> Terms:
@@ -138,11 +149,14 @@ def terms_of(network: dict[str, Any], counts: NDArray[np.int64], best: int, driv
     bare = network | {"least_drive": -(1 << 40), "background_lead": -(1 << 40)}
     bare |= {name: np.full_like(network[name], -(1 << 40)) for name in ("least_kinship", "least_cosine")}
     bare |= {name: network[name][:0] for name in ("background_weights", "background_tonic")}
-    familiarity = -reader.novelty(bare, counts, drives, best) - (lead >> 5)
+    share = int(network["shares"][best])
+    familiarity = share - reader.novelty(bare, counts, drives, best) - (lead >> 5)
+    of_class = reader.log2(max((int(network["norms"][best]) << 16) // norm, 64))
     missing_kinship = max(int(network["least_kinship"][best]) - reader.kinship(network, counts), 0)
     missing_cosine = max(int(network["least_cosine"][best]) - reader.cosine(network, counts, best), 0)
     numbers = (int(network[name]) for name in ("least_drive", "background_lead"))
-    return Terms(familiarity, beside, own, lead, missing_kinship, missing_cosine, int(network["few"][best]), *numbers)
+    few = int(network["few"][best])
+    return Terms(familiarity, share, of_class, beside, own, lead, missing_kinship, missing_cosine, few, *numbers)
 
 
 def appraised(network: CoLaNET, counts: NDArray[np.uint8]) -> list[Terms]:

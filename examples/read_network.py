@@ -63,8 +63,8 @@ def novelty(network, counts, drives, best):
     short = min(own[0] - least_drive(network, counts, best, beside), 0)
     spread = int(network["own_spread"])
     to_class, to_mean = (log2(spread + squared_length(shared, values)) for values in (gaps, own))
-    familiarity = (to_mean >> 1) - to_class - log2(max((int(norms[best]) << 16) // norm, 64))
-    return (beside >> 6) - (familiarity + (lead >> 5) + (short >> 1))
+    familiarity = (to_mean >> 1) - to_class - int(network["shares"][best])
+    return -(familiarity + (lead >> 5) + (short >> 1))
 
 
 def least_drive(network, counts, best, beside):

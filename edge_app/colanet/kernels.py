@@ -1069,6 +1069,17 @@ def missing_likeness(counts, mean, learnt):  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def share_of(learnt, used, examples):  # type: ignore[no-untyped-def]
+    """Return half the log2 of a class's examples over the mean number, within +-1/2: Q.10.
+
+    `used` classes have learnt `examples` together. P is fitted most to the classes with many examples: squared
+    distances to them shrink with the root of their number, those of strangers too.
+    """
+    share = (np.int64(learnt) * used << 16) // max(examples, 1)
+    return log2_of(max(min(share, np.int64(1) << 17), np.int64(1) << 15)) >> 1
+
+
+@compiled()
 def bar_of(counts, mean, learnt, beside, axis, middle):  # type: ignore[no-untyped-def]
     """Return the drive, Q.16 in mean norms, below which an example of the class with this mean is new.
 
@@ -1092,9 +1103,11 @@ def appraise(  # type: ignore[no-untyped-def]
     """
     used: Any = np.int64(0)
     total: Any = np.int64(0)
+    examples: Any = np.int64(0)
     for m in range(roots.shape[0]):
         used += uses[m] > 0
         total += roots[m]
+        examples += uses[m]
     mean_norm: Any = max(total // max(used, 1), LEAST_NORM)
     columns = spikes.shape[0]
     neurons, own_roots, drives_ = np.empty(columns, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
@@ -1109,17 +1122,16 @@ def appraise(  # type: ignore[no-untyped-def]
         near_drives[i] = relative(drives_[near[i]], mean_norm)
     found = distances(neurons[near], near_drives, roots, mean, drive, common, mean_norm)
     to_class = log2_of(OWN_SPREAD + found[1])
-    of_class = log2_of(max((own_roots[best] << 16) // mean_norm, 64))
-    familiarity = (log2_of(OWN_SPREAD + found[0]) >> 1) - to_class - of_class
-    beside: Any = background_excitation(counts, weights, tonic, mean_norm)
     learnt: Any = max(np.int64(uses[neurons[best]]), 1)
+    familiarity = (log2_of(OWN_SPREAD + found[0]) >> 1) - to_class - share_of(learnt, used, examples)
+    beside: Any = background_excitation(counts, weights, tonic, mean_norm)
     bar: Any = bar_of(counts, mean[neurons[best]], learnt, beside, axis, middle)
     # a drive above the bar says nothing more about novelty
     short = min(near_drives[0] - bar, 0)
     lead = max(near_drives[0] - max(near_drives[1], 0), 0) if near.shape[0] > 1 else near_drives[0]
     # np.int64, so that numba finds one type for both branches
     separation = log2_of(OWN_SPREAD + least(found[2:])) - to_class if near.shape[0] > 1 else np.int64(0)
-    return (beside >> 6) - (familiarity + (lead >> 5) + (short >> 1)), separation, np.int64(uses[neurons[best]])
+    return -(familiarity + (lead >> 5) + (short >> 1)), separation, np.int64(uses[neurons[best]])
 
 
 @compiled()

@@ -61,6 +61,14 @@ def test_what_drives_a_second_class_as_well_is_newer_by_what_the_lead_lacks() ->
         assert decisions[other].novelty > decisions[one].novelty + 2 * fraction * (leads[one] - leads[other]) - 1
 
 
+def test_a_class_of_many_examples_is_held_to_a_smaller_distance() -> None:
+    """By half an octave for twice the mean number, and by no more."""
+    shares = [kernels.share_of(learnt, 3, 18) for learnt in (1, 3, 4, 6, 9, 12, 100)]
+    assert (shares[0], shares[1], shares[3], shares[5], shares[6]) == (-512, -512, 0, 512, 512)
+    assert shares[4] == pytest.approx(np.log2(1.5) * OCTAVE / 2, abs=1)
+    assert shares == sorted(shares)
+
+
 def test_what_is_not_excited_enough_is_new_whatever_it_resembles_most() -> None:
     """A fifth of a class's pattern over what all classes have in common: nearest to its class, and still new."""
     network, patterns = taught()
