@@ -11,7 +11,7 @@ from one shot to all, serve from the first decision on (PRIOR). Every press of a
 was the decision right? They move the weights: the most probable ones under a Gaussian prior around PRIOR. The prior is
 narrow, because examples resemble one another more than they resemble what a camera sees on another day: outcomes on
 them are too good. A network that has learnt more is right more often, so early outcomes lag behind: outcome i of m,
-with j = i / classes known then, counts (i/m)^3 (j / (j + 20))^2. Equal outcomes in equal order give equal weights.
+with j = i / classes known then, counts (i/m)^3 (j / (j + 60))^2. Equal outcomes in equal order give equal weights.
 
 The record bounds that: where the last outcomes were right less often than was stated, by more than chance explains, no
 decision is surer than their share of right ones (each older outcome counts a tenth less). How far the record is
@@ -39,8 +39,8 @@ them of pictures that are unlike the examples (docs/evaluate.md)."""
 PRECISION = (16.0, 256.0, 256.0, 256.0, 256.0)
 """Of the prior; as if that many outcomes supported it."""
 RECENCY = 3
-FLUENT = 20
-"""Outcomes a class after which what the network will learn changes little."""
+FLUENT = 60
+"""Outcomes a class at which the newest one counts a quarter; fewer come from few places and hours."""
 RECORD = 24
 """Outcomes that a record goes back to."""
 RECORD_DECAY = 0.9
