@@ -36,6 +36,8 @@ from edge_app.evaluation.tuning import GRIDS, choose
 
 VERSION = 4
 """Increased when the same inputs give other figures because the measuring code changed."""
+NOVELTY_VERSION = 2
+"""The same for what depends on novelty or confidence: the rows of CoLaNET, openset, strangers, the demo."""
 BASELINES_VERSION = 1
 """The same for the conventional classifiers' rows."""
 METRICS_VERSION = 1
@@ -160,7 +162,9 @@ class Measured:
             return {key: value for key, value in values.items() if key not in drop} | {"n_classes": n_classes}
 
         key = f"colanet/{self.set.name}/{row_name(shots)}" + (f"/{preset}" if published else "")
-        found: dict[str, Any] = self.ledger.measure(key, self.made_of(setting, params=params), action)
+        found: dict[str, Any] = self.ledger.measure(
+            key, [*self.made_of(setting, params=params), NOVELTY_VERSION], action
+        )
         return found
 
     def consolidated(self, shots: int | None) -> dict[str, Any]:
@@ -231,7 +235,7 @@ class Measured:
         setting = self.setting(shots, repeats=repeats, limit=limit, options=self.options(shots))
         found: dict[str, Any] = self.ledger.measure(
             f"openset/{self.set.name}/{row_name(shots)}",
-            self.made_of(setting),
+            [*self.made_of(setting), NOVELTY_VERSION],
             lambda: run_openset(self.material(setting), self.network, setting, progress=show),
         )
         return found
@@ -244,7 +248,7 @@ class Measured:
         digests = [hashlib.sha256(embeddings.tobytes()).hexdigest() for embeddings, _ in kinds.values()]
         found: dict[str, Any] = self.ledger.measure(
             f"strangers/{self.set.name}/{classes}x{row_name(shots)}",
-            [*self.made_of(setting), classes, digests],
+            [*self.made_of(setting), NOVELTY_VERSION, classes, digests],
             lambda: run_strangers(self.material(setting), self.network, setting, classes, kinds),
         )
         return found

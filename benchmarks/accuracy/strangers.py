@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy import plan
-from benchmarks.accuracy.measure import VERSION, Measured
+from benchmarks.accuracy.measure import NOVELTY_VERSION, VERSION, Measured
 from benchmarks.accuracy.results_file import ResultsFile
 from edge_app.colanet.params import Params
 from edge_app.demo.composition import Options, play
@@ -54,7 +54,7 @@ def photographs(path: Path, cache: Path) -> Shown:
 def measure_demo(ledger: ResultsFile) -> None:
     """Play the demo once for each seed, and keep how often it gave a right name and how often it said "unknown"."""
     manifest = load_manifest(None)
-    made_of = [VERSION, manifest.sha256, dict(manifest.background), Params().digest]
+    made_of = [VERSION, NOVELTY_VERSION, manifest.sha256, dict(manifest.background), Params().digest]
 
     def action(seed: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
