@@ -25,7 +25,7 @@ from edge_app.errors import DeviceError, InputError
 from edge_app.events.differences import THRESHOLD, FrameDifferences
 from edge_app.events.drawing import COLOURS, draw
 from edge_app.events.samples import read_sample, sample_integral
-from edge_app.events.stream import EventWindow, EventWindows, Played, Sorter
+from edge_app.events.stream import LONGEST_GAP_US, EventWindow, EventWindows, Played, Sorter
 from edge_app.files import expanded
 from edge_app.messages import Frame
 
@@ -34,6 +34,8 @@ WINDOW_S = 0.05
 SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 0.001, 10.0
 MOST_EVENTS = 100_000_000
 """Of a window."""
+MOST_AT_ONCE = 10_000
+"""More events than this with one time are told; no sensor sends so many within a microsecond."""
 SAMPLE = ".npz"
 
 
@@ -99,6 +101,11 @@ class EventRecording(PacedCamera):
             self._complain(
                 f"{self.uri}: {sorter.outside + sorter.late} events were left out: {sorter.outside} outside the "
                 f"{width} x {height} pixels, {sorter.late} older than the event before; the recorder may have lost data"
+            )
+        if sorter.stuck > MOST_AT_ONCE:
+            self._complain(
+                f"{self.uri}: the last {sorter.stuck} events have the same time, more than "
+                f"{LONGEST_GAP_US // 1_000_000} s after those before: a time stamp is damaged; they are one frame"
             )
 
     def _complain(self, text: str) -> None:

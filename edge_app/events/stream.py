@@ -57,6 +57,8 @@ class Sorter:
         """Events left out because the picture has no such pixel."""
         self.late = 0
         """Events left out because a newer one had come."""
+        self.stuck = 0
+        """Last events with one and the same time, after a gap longer than LONGEST_GAP_US."""
 
     def sort(self, events: EventPacket) -> Played:
         """Return the events of a packet that can be played. A clock that was set back goes on from where it was."""
@@ -70,11 +72,21 @@ class Sorter:
         newest = np.maximum.accumulate(np.concatenate(([self._newest], t)))
         kept = t == newest[1:]
         self.late += len(kept) - int(np.count_nonzero(kept))
-        time_us = self._time_us + np.cumsum(np.minimum(np.diff(newest), LONGEST_GAP_US))
+        gaps = np.diff(newest)
+        time_us = self._time_us + np.cumsum(np.minimum(gaps, LONGEST_GAP_US))
+        self._count_stuck(gaps)
         self._newest, self._time_us = int(newest[-1]), int(time_us[-1])
         # ON first
         row = events.y[inside].astype(np.int64) + self._height * ~events.on[inside]
         return Played(time_us[kept], (row * self._width + events.x[inside])[kept])
+
+    def _count_stuck(self, gaps: NDArray[np.int64]) -> None:
+        """Decoders give an event that is older than the one before its time, and so all that follow a damaged one."""
+        last = np.flatnonzero(gaps)
+        if not len(last):
+            self.stuck += len(gaps) if self.stuck else 0
+        else:
+            self.stuck = len(gaps) - int(last[-1]) if gaps[last[-1]] > LONGEST_GAP_US else 0
 
 
 class EventWindows:

@@ -140,6 +140,21 @@ def test_what_is_left_out_is_told_once_and_the_rest_is_shown(tmp_path: Path, mon
         assert [int(image[i, i, 0]) for i in (1, 2, 3)] == [143, 128, 143]
 
 
+def test_a_damaged_time_that_all_later_events_get_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """faery gives events that are older than the one before its time."""
+    path = save(tmp_path, "evt2", [])
+    damaged = DECODER.replace("(2001, 64, 0, 1)", "*[(90_000_000, 4, 4, 1)] * 20_000").replace('"<q", 4', '"<q", 20003')
+    (tmp_path / "decoder.py").write_text(damaged.replace("<4{kind}", "<20003{kind}"))
+    monkeypatch.setattr(event_files.helper, "__file__", str(tmp_path / "decoder.py"))
+    with (
+        open_camera(f"events:{path}?loop=yes,window=10s", SimulatedClock()) as camera,
+        pytest.raises(
+            DeviceError, match=r"the last 20000 events have the same time, more than 10 s after those before"
+        ),
+    ):
+        [camera.read(1.0) for _ in range(3)]
+
+
 def test_a_recording_that_is_damaged_in_the_middle_is_shown_up_to_there(tmp_path: Path) -> None:
     pytest.importorskip("faery")
     path = tmp_path / "x.raw"

@@ -96,6 +96,20 @@ def test_a_leap_is_at_most_the_longest_gap() -> None:
     assert sorter.sort(at(7, 8)).time_us.tolist() == [LONGEST_GAP_US, LONGEST_GAP_US + 1]
 
 
+def test_events_that_got_the_time_of_a_damaged_one_are_counted() -> None:
+    sorter = Sorter(W, H)
+    far = LONGEST_GAP_US + 2
+    sorter.sort(at(0, 1, far, far, far))
+    sorter.sort(at(far, far))
+    assert sorter.stuck == 5
+    # it goes on: a pause, and no damage
+    sorter.sort(at(far, far + 1))
+    assert sorter.stuck == 0
+    # many events at once without a pause
+    sorter.sort(at(far + 1, far + 5, far + 5))
+    assert sorter.stuck == 0
+
+
 def test_more_events_than_a_count_holds_are_told_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "_MOST_GATHERED", 1000)
 
