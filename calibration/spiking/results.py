@@ -55,23 +55,26 @@ def figures(name: str, args: argparse.Namespace, network: FloatNetwork) -> dict[
 
 
 def draw(table: dict[str, dict[str, Any]], path: Path) -> None:
-    """Draw cosine over operations a multiply-add, one point a model: converted ones below their names, others above."""
-    figure = new_figure(6.5, 4)
+    """Draw 1 - cosine over operations a multiply-add, one point a model; blue: converted, red: distilled."""
+    figure = new_figure(6.5, 4.5)
     axes = figure.subplots()
     for name, found in table.items():
         if "operations_a_mac" not in found:
             continue
         converted = name.startswith("T = ")
-        colour, side, offset = ("tab:blue", "left", (5, -9)) if converted else ("tab:red", "right", (-5, 4))
-        place = found["operations_a_mac"], (found["cosine imagenet64"] + found["cosine grocery"]) / 2
+        colour, side, offset = ("tab:blue", "left", (5, -9)) if converted else ("tab:red", "right", (-5, 3))
+        place = found["operations_a_mac"], 1 - (found["cosine imagenet64"] + found["cosine grocery"]) / 2
         axes.plot(*place, "o", color=colour)
         label = name.removeprefix("efficientnet_lite0_").removeprefix("distilled_")
         axes.annotate(label, place, xytext=offset, textcoords="offset points", fontsize=7, color=colour, ha=side)
+    # logarithmic: the good ones are as far apart as the others
+    axes.set_yscale("log")
+    axes.invert_yaxis()
     # room for names at the right
     axes.margins(x=0.1)
     axes.set_xlabel("additions carried out for a multiply-add of the ordinary network")
-    axes.set_ylabel("cosine to the float network, held-out pictures")
-    axes.grid(alpha=0.3)
+    axes.set_ylabel("1 - cosine to the float network, held-out pictures")
+    axes.grid(alpha=0.3, which="both")
     save(figure, path)
 
 
