@@ -49,14 +49,18 @@ CLASSES = 16
 SIDE = 32
 BATCH = 64
 SECONDS = {"losses": 60.0, "pipe": 90.0}
+"""Processor time of each run, by the claim."""
 SLOPES = (1.0, 1.2)
 """Of the hard tanh at the beginning and the end of the training at T = 1: it ends as the neuron's rate over 8 steps. A
 steeper end loses more by the step to T = 8 (chosen on 16 other classes)."""
 PRETRAINED = 0.28
-"""Part of the seconds of a run from scratch that the training at T = 1 takes, and TUNED that behind it."""
+"""Share of the seconds of a run from scratch that the training at T = 1 takes."""
 TUNED = 0.1
+"""Share that the training by rates after it takes."""
 RATE = 1e-3
+"""Learning rate at first, from scratch and at T = 1; it falls linearly."""
 TUNING_RATE = 5e-5
+"""The same of the training by rates after the one at T = 1."""
 LOSSES: dict[str, dict[str, Any]] = {
     "end only": {"hybrid": 0.0, "maps": 0.0},
     "hybrids": {"hybrid": 0.5, "maps": 0.0},
@@ -215,7 +219,7 @@ def pretrain(network: SmallNetwork, data: Labelled, seed: int, seconds: float) -
 
 
 def curve(network: SmallNetwork, data: Labelled, seed: int, seconds: float, rate: float) -> list[tuple[float, float]]:
-    """Train by rates with a falling learning rate; return (CPU seconds of training, held-out accuracy) as it goes."""
+    """Train by rates with a falling learning rate; return (CPU seconds so far, held-out accuracy 0..1) as it goes."""
     optimiser = torch.optim.Adam(network.parameters(), lr=rate)
     draw = torch.Generator().manual_seed(100 + seed)
     spent, points = 0.0, [(0.0, accuracy_of(network, data))]

@@ -78,7 +78,10 @@ class SmallNetwork(nn.Module):
         return self.read(values)
 
     def sharpened(self, x: Tensor, slope: float) -> Tensor:
-        """Return the logits at T = 1 with a hard tanh of this slope, around HALF, in place of spikes (pipe-S)."""
+        """Return the logits (n, classes) at T = 1 with a hard tanh around HALF in place of spikes (pipe-S).
+
+        `x`: pictures (n, 3, height, width); `slope`: rate per unit of current.
+        """
         for index in range(len(CHANNELS)):
             x = (slope * (self.current(x, index) - HALF) + 0.5).clamp(0.0, 1.0)
         return self.read(x)

@@ -81,7 +81,8 @@ class Sorter:
         return Played(time_us[kept], (row * self._width + events.x[inside])[kept])
 
     def _count_stuck(self, gaps: NDArray[np.int64]) -> None:
-        """Decoders give an event that is older than the one before its time, and so all that follow a damaged one."""
+        """Count the last events of one time after a long gap; `gaps` (n,) int64 lie before the packet's events, us."""
+        # a decoder gives an event that is older than the one before its time: all that follow a damaged one look so
         last = np.flatnonzero(gaps)
         if not len(last):
             self.stuck += len(gaps) if self.stuck else 0
