@@ -66,7 +66,7 @@ LOSSES: dict[str, dict[str, Any]] = {
     "hybrids": {"hybrid": 0.5, "maps": 0.0},
     "maps of each unit, gradients through all": {"hybrid": 0.0, "maps": 1.0},
     "local: maps, no gradient between units": {"hybrid": 0.0, "maps": 1.0, "apart": True},
-    "hybrids and maps (the shipped encoder's)": {"hybrid": 0.5, "maps": 1.0},
+    "hybrids and maps": {"hybrid": 0.5, "maps": 1.0},
 }
 
 
