@@ -17,7 +17,7 @@ from edge_app.config.sections import MAIN
 from edge_app.control import Control, EventsOf, Hub
 from edge_app.control.pictures import Crop, NewestPicture, scaled, to_jpeg
 from edge_app.control.places import Places, view_of
-from edge_app.devices import make_camera, open_buttons, open_indicator
+from edge_app.devices import make_camera, open_buttons, open_indicator, unsuited
 from edge_app.devices.ports import Buttons, Camera, Clock
 from edge_app.devices.uri import without_password
 from edge_app.devices.view import Region, View, ViewedCamera
@@ -351,12 +351,7 @@ def _open_devices(
 ) -> PipelineParts:
     from edge_app.encoder.preprocess import Preprocessor
 
-    cameras: dict[str, CameraParts] = {}
-    for name, settings in config.cameras_in_use().items():
-        camera = _make_camera(name, settings, clock, own.camera if name == MAIN else None)
-        # not enter_context: a camera that is absent is opened later, by the capture stage
-        stack.callback(camera.close)
-        cameras[name] = CameraParts(camera, _open_camera(name, camera, config, settings))
+    cameras = _open_cameras(stack, config, clock, manifest, own.camera)
     groups = {
         name: GroupParts(
             learner,
@@ -379,12 +374,36 @@ def _open_devices(
     return PipelineParts(cameras, groups, places, buttons, indicator, make_preprocess, encoder, manifest.input_size)
 
 
-def _make_camera(name: str, settings: CameraSettings, clock: Clock, own: Camera | None = None) -> Camera:
-    """Return a camera of the configuration, or `own` in its place, with its view; not opened. Raises InputError."""
+def _open_cameras(
+    stack: ExitStack, config: Config, clock: Clock, manifest: "ModelManifest", own: Camera | None
+) -> dict[str, CameraParts]:
+    """Open the cameras in use, `own` in place of the main one; events are drawn as the model takes them."""
+    found: dict[str, CameraParts] = {}
+    for name, settings in config.cameras_in_use().items():
+        instead = own if name == MAIN else None
+        camera = _make_camera(name, settings, clock, instead, manifest.event_colours)
+        # a program's own camera may draw events by itself
+        if instead is None and (reason := unsuited(settings.uri, manifest.event_colours)):
+            logs.report(
+                logging.WARNING, "camera_unsuited", name=name, camera=camera.uri, model=manifest.name, reason=reason
+            )
+        # not enter_context: a camera that is absent is opened later, by the capture stage
+        stack.callback(camera.close)
+        found[name] = CameraParts(camera, _open_camera(name, camera, config, settings))
+    return found
+
+
+def _make_camera(
+    name: str, settings: CameraSettings, clock: Clock, own: Camera | None = None, colours: str = "grey"
+) -> Camera:
+    """Return a camera of the configuration, or `own` in its place, with its view; not opened. Raises InputError.
+
+    `colours`: of events, where the URI does not say.
+    """
     view = View(Region(*settings.region), settings.rotation, settings.mirror)
     if own is None:
         try:
-            return make_camera(settings.uri, clock, view, stall_after_s=settings.stall_after_s)
+            return make_camera(settings.uri, clock, view, stall_after_s=settings.stall_after_s, colours=colours)
         except InputError as error:
             if name == MAIN:
                 raise

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 import edge_app
 from edge_app import Corrected, Decided, Device, DeviceError, Health, InputError, Taught, cli
-from edge_app.config import CameraConfig, Config, ConsolidationConfig, NamedCameraConfig, PlaceConfig, WebConfig
+from edge_app.config import (
+    CameraConfig,
+    Config,
+    ConsolidationConfig,
+    EncoderConfig,
+    NamedCameraConfig,
+    PlaceConfig,
+    WebConfig,
+)
 from edge_app.datasets.pictures import decode_image
 from edge_app.device import MOST_WAITING, EventStream
 from edge_app.devices.clock import MonotonicClock
@@ -25,6 +33,7 @@ from edge_app.pipeline.stage import CameraLost
 from edge_app.simulation.shapes import ShapesScene
 from edge_app.storage.folder import history_path
 from support.event_files import moving_bar, save
+from support.models import write_tiny
 from support.pictures import picture
 from support.pipeline_parts import decided
 
@@ -150,6 +159,31 @@ def test_a_camera_that_is_not_there_leaves_the_places_of_the_others(
     assert [(one["name"], one["camera"]) for one in told] == [("spare", "rtsp://me:***@yard/1")]
     with pytest.raises(DeviceError, match="pictures"):
         Device(tmp_path / "state", camera=f"dir:{tmp_path}/pictures2", config=config()).start()
+
+
+def test_events_are_drawn_as_the_model_takes_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    encoder = EncoderConfig(model=str(write_tiny(tmp_path / "models", colour="red-blue")))
+    places = tuple(PlaceConfig(name=name, camera=name) for name in ("one", "two", "three"))
+    uris = ("events:sim:fps=30", "events:sim:fps=30,colours=grey", SIM)
+    cameras = tuple(NamedCameraConfig(name=place.name, uri=uri) for place, uri in zip(places, uris, strict=True))
+    corner = {}
+    with Device(
+        tmp_path / "state", config=replace(config(), encoder=encoder, places=places, cameras=cameras)
+    ) as device:
+        for event in device.events(Decided):
+            frame = device.places[event.place]._place.recent.numbered(event.sequence)  # type: ignore[union-attr]
+            if frame is not None:
+                corner[event.place] = frame.image[0, 0].tolist()  # type: ignore[union-attr]
+            if len(corner) == 3:
+                break
+    assert (corner["one"], corner["two"]) == ([0, 0, 0], [128, 128, 128])
+    told = [dict(record.fields) for record in caplog.records if record.getMessage() == "camera_unsuited"]
+    assert [(one["name"], one["camera"], one["model"]) for one in told] == [
+        ("two", uris[1], "tiny"),
+        ("three", SIM, "tiny"),
+    ]
+    assert "it draws events in grey" in told[0]["reason"]
+    assert "it shows pictures" in told[1]["reason"]
 
 
 def test_what_a_device_with_one_place_knew_stays_with_its_first_group(tmp_path: Path) -> None:

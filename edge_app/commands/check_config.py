@@ -90,10 +90,12 @@ def _place(place: "PlaceConfig") -> str:
 
 def warnings(config: "Config") -> list[str]:
     """Return the settings of a valid configuration that probably do not work on this machine."""
+    from edge_app.commands.cameras import unsuited_cameras
     from edge_app.config.together import button_names
 
     found = _broker_warnings(config.mqtt) if config.mqtt.enabled else []
     found += [f"no place refers to the camera {name!r}: it is not opened" for name in config.unused_cameras()]
+    found += [f"camera {name!r}: {reason}" for name, reason in unsuited_cameras(config).items()]
     names = button_names(config.buttons.uri)
     found += [
         f"{key}: {button!r} is none of the buttons in buttons.uri: {', '.join(names)}"

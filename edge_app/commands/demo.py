@@ -37,7 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--events",
         action="store_true",
-        help="show the encoder edge pictures, made of events as an event camera gives them",
+        help="show the encoder events, as an event camera gives them, drawn as the model takes them",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON; the transcript goes to stderr")
     return parser

@@ -98,10 +98,11 @@ def examine(args: argparse.Namespace, system: "System") -> "Iterator[Finding]":
 
 def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "Iterator[Finding]":
     """Yield the findings that depend on the configuration."""
+    from edge_app.commands.cameras import unsuited_cameras
     from edge_app.devices import watched_uri
     from edge_app.devices.uri import split_scheme
     from edge_app.doctor import board, software, state
-    from edge_app.doctor.findings import guarded
+    from edge_app.doctor.findings import Finding, guarded
     from edge_app.files import expanded
 
     heat, folder = config.temperature, config.state.folder
@@ -119,6 +120,8 @@ def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "I
         yield from guarded("nvargus-daemon", partial(software.check_argus, system, uri))
     yield from guarded("kernels", _cache)
     yield from guarded("model", lambda: _model(args, system, config))
+    for name, reason in unsuited_cameras(config, args.model).items():
+        yield Finding("camera", "warning", f"{name}: {reason}")
     yield from guarded("buttons", lambda: _lines(system, "buttons", config.buttons.uri))
     yield from guarded("lights", lambda: _lines(system, "lights", config.lights.uri))
     yield from guarded("outputs", lambda: _lines(system, "outputs", config.outputs.uri))

@@ -110,7 +110,8 @@ def _add_encoder_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--events",
         action="store_true",
-        help="turn each picture into events, as ES-ImageNet does, and encode the edge picture that they sum up to",
+        help="turn each picture into events, as ES-ImageNet does, and encode what they sum up to, drawn as the model "
+        "takes them",
     )
     parser.add_argument("--model", metavar="NAME", help="encoder model, by name or file (default: the one shipped)")
 
@@ -151,6 +152,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_app.encoder.background import load_background
     from edge_app.encoder.model import load_manifest
     from edge_app.encoder.ratecode import RateCode
+    from edge_app.evaluation.edges import open_encoder
     from edge_app.evaluation.embedded_draws import prepare
 
     # everything that can be wrong is found before minutes are spent on encoding
@@ -159,7 +161,7 @@ def run(args: argparse.Namespace) -> int:
     params = Params.preset(args.params)
     manifest = load_manifest(args.model)
     rate_code = RateCode.for_model(manifest)
-    with Dataset(args.path) as dataset, _encoder(args, manifest) as encoder:
+    with Dataset(args.path) as dataset, open_encoder(manifest, events=args.events, threads=args.threads) as encoder:
         setting = _setting(args, dataset.splits)
         # prepare() warms up and measures with the job's network, so the job exists before its material
         job = ProtocolJob(args, None, params, setting, rate_code.n_inputs, load_background(manifest))  # type: ignore[arg-type]
@@ -180,16 +182,6 @@ def run(args: argparse.Namespace) -> int:
     }
     _output(args, values)
     return 0
-
-
-def _encoder(args: argparse.Namespace, manifest: "ModelManifest") -> "ImageEncoder":
-    if args.events:
-        from edge_app.evaluation.edges import EdgeEncoder
-
-        return EdgeEncoder(manifest, threads=args.threads)
-    from edge_app.encoder.images import ImageEncoder
-
-    return ImageEncoder(manifest, threads=args.threads)
 
 
 def _output(args: argparse.Namespace, values: dict[str, Any]) -> None:

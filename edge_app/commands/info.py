@@ -80,6 +80,7 @@ def _model(manifest: "ModelManifest") -> dict[str, Any]:
         "file": str(manifest.path),
         "sha256": manifest.sha256,
         "input_size": manifest.input_size,
+        "input_colour": manifest.input_colour,
         "embedding_size": manifest.embedding_size,
         "spiking": dict(manifest.spiking),
     }
@@ -88,6 +89,7 @@ def _model(manifest: "ModelManifest") -> dict[str, Any]:
 def report(values: dict[str, Any]) -> str:
     """Return the result of `gather` as text for a terminal."""
     facts, model, cache = values["machine"], values["model"], values["cache"]
+    side = model["input_size"]
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     rows = [
         ("edge-app", f"{values['edge_app']}, Python {facts['python']}"),
@@ -95,7 +97,7 @@ def report(values: dict[str, Any]) -> str:
         ("machine", (facts["board"] + ": " if facts["board"] else "") + f"{facts['cpu']}, {facts['cores']} cores"),
         ("", f"{facts['memory_mb']} MB, {facts['system']}"),
         ("encoder", f"{model['name']} ({model['file']})"),
-        ("", f"{model['input_size']} x {model['input_size']} RGB -> {model['embedding_size']} values"),
+        ("", f"{side} x {side} {model['input_colour']} -> {model['embedding_size']} values"),
         ("", f"sha256 {model['sha256']}"),
         *_spiking(model["spiking"]),
         ("runtime", model["runtime"] + {True: " with XNNPACK", False: " without XNNPACK", None: ""}[model["xnnpack"]]),

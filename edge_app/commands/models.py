@@ -18,8 +18,8 @@ examples:
   edge-app models add classifier.tflite --name mine --embedding 'global_average_pooling2d/Mean'
   edge-app models remove mine
 
-A model must be full-integer TFLite: uint8 or int8 input [1, size, size, 3] (RGB), one vector as output. A classifier is
-cut before its last fully connected layer. If a manifest beside FILE describes it, it is copied, unless options differ.
+A model must be full-integer TFLite: uint8 or int8 input [1, size, size, 3], one vector as output. A classifier is cut
+before its last fully connected layer. If a manifest beside FILE describes it, it is copied, unless options differ.
 Added models are stored in $EDGE_APP_MODELS, else in $XDG_DATA_HOME/edge-app/models, else in
 ~/.local/share/edge-app/models. See docs/models.md.
 """
@@ -45,6 +45,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add.add_argument("--licence", default="", help="licence of the weights; stored in the manifest")
     add.add_argument("--architecture", default="", help="architecture; stored in the manifest")
     add.add_argument("--crop", type=float, default=1.0, help="fraction of the frame's shorter side that the model sees")
+    add.add_argument("--colour", default="RGB", help="RGB: it takes pictures (the default); red-blue: events drawn so")
     add.add_argument("--replace", action="store_true", help="replace an added model of the same name")
     remove = actions.add_parser("remove", help="remove an added model")
     remove.add_argument("name", metavar="NAME")
@@ -131,7 +132,7 @@ def _add(args: argparse.Namespace) -> tuple[Any, list[str], int]:
     from pathlib import Path
 
     from edge_app.encoder.install import ModelFacts, add_model, unusual_input
-    from edge_app.encoder.model import SHORT_NAMES
+    from edge_app.encoder.model import INPUT_COLOURS, SHORT_NAMES
     from edge_app.errors import InputError
 
     # a file of that name in the current folder is what the user means
@@ -139,7 +140,9 @@ def _add(args: argparse.Namespace) -> tuple[Any, list[str], int]:
         return _add_own(args.file)
     if not 0.1 <= args.crop <= 1.0:
         raise InputError(f"--crop {args.crop}: expected a fraction of the shorter side, 0.1 to 1.0")
-    facts: ModelFacts | None = ModelFacts(args.source, args.licence, args.architecture, args.crop)
+    if args.colour not in INPUT_COLOURS:
+        raise InputError(f"--colour {args.colour}: expected {' or '.join(INPUT_COLOURS)}")
+    facts: ModelFacts | None = ModelFacts(args.source, args.licence, args.architecture, args.crop, args.colour)
     # no option was given: the manifest beside the file may be copied as it is
     if facts == ModelFacts():
         facts = None
@@ -189,6 +192,7 @@ def _row(manifest: "ModelManifest") -> dict[str, Any]:
         "shipped": manifest.manifest_path.parent != user_models_dir(),
         "bytes": manifest.path.stat().st_size if manifest.path.is_file() else None,
         "input_size": manifest.input_size,
+        "input_colour": manifest.input_colour,
         "embedding_size": manifest.embedding_size,
         "embedding_scale": manifest.embedding_scale,
         "embedding_zero_point": manifest.embedding_zero_point,
@@ -203,5 +207,5 @@ def _row(manifest: "ModelManifest") -> dict[str, Any]:
 def _line(row: dict[str, Any]) -> str:
     size = "file missing" if row["bytes"] is None else f"{row['bytes'] / 1e6:.2f} MB"
     kind = ("shipped" if row["shipped"] else "added") + (", spiking" if row["spiking"] else "")
-    shape = f"{row['input_size']} x {row['input_size']} -> {row['embedding_size']}"
-    return f"{row['name']:32} {shape:20} {size:12} {kind:8} {row['licence']}"
+    shape = f"{row['input_size']} x {row['input_size']} {row['input_colour']} -> {row['embedding_size']}"
+    return f"{row['name']:32} {shape:26} {size:12} {kind:8} {row['licence']}"

@@ -20,6 +20,7 @@ examples:
   edge-app spikes mug.jpg --raster mug.png
   edge-app spikes mug.jpg --streaming --steps 64
   edge-app spikes mug.jpg --nir encoder.nir
+  edge-app spikes mug.jpg --events
 """
 
 
@@ -33,6 +34,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("picture", metavar="PICTURE", type=Path, help="image file")
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help=f"encoder (default: {DEFAULT_MODEL})")
+    parser.add_argument(
+        "--events", action="store_true", help="turn the picture into events first, drawn as the model takes them"
+    )
     parser.add_argument("--streaming", action="store_true", help="let all layers tick together")
     parser.add_argument("--steps", type=int, default=64, metavar="N", help="ticks of --streaming (default: 64)")
     parser.add_argument("--plain", action="store_true", help="--streaming: neurons do not take spikes back")
@@ -45,11 +49,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Simulate and print; 1 when the simulation and the TFLite graph differ."""
     from edge_app.commands.output import check_target, table
-    from edge_app.datasets.pictures import decode_image
     from edge_app.encoder.model import load_manifest
-    from edge_app.encoder.preprocess import Preprocessor
-    from edge_app.encoder.tflite import TFLiteEncoder
     from edge_app.errors import InputError
+    from edge_app.evaluation.edges import open_encoder
     from edge_app.evaluation.figures import require_matplotlib
     from edge_app.spiking.reading import read_network
 
@@ -65,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
         check_target("--nir", args.nir, ".nir")
         nir.write(network, Path(args.nir))
-    picture = Preprocessor(manifest.input_size, crop=manifest.crop)(decode_image(args.picture))
-    with TFLiteEncoder(manifest) as encoder:
+    with open_encoder(manifest, events=args.events) as encoder:
+        picture = encoder.prepare(args.picture)
         # the TFLite graph is the reference that the simulation must equal
         wanted = encoder.encode(picture)
     show = _streaming if args.streaming else _phased

@@ -36,7 +36,7 @@ class Options(NamedTuple):
     """State folder; None: a temporary one."""
     model: str | None = None
     events: bool = False
-    """Whether the camera shows edge pictures."""
+    """Whether the camera shows events."""
 
 
 def play(options: Options, stream: TextIO) -> dict[str, Any]:
@@ -90,6 +90,7 @@ def _open_parts(
     from edge_app.learner import Learner
 
     manifest = load_manifest(options.model)
+    manifest.require_events(options.events)
     encoder = stack.enter_context(TFLiteEncoder(manifest))
     transcript.say(f"encoder {manifest.name} on {encoder.runtime}; seed {options.seed}", DIM)
     folder = options.state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-app-demo-")))
@@ -101,7 +102,8 @@ def _open_parts(
     _warm_up(manifest, transcript)
     scene: Scene = PhotographScene(photographs, script.shot, shot_s=SHOT_S)
     if options.events:
-        scene = EventScene(PhotographScene(photographs, script.shot, shot_s=SHOT_S, size=SIZE))
+        scene = PhotographScene(photographs, script.shot, shot_s=SHOT_S, size=SIZE)
+        scene = EventScene(scene, manifest.event_colours)
     camera = stack.enter_context(SimulatedCamera(scene, clock, fps=FPS))
     # events look like noise at times, and are no fault of the camera
     camera.repeats = options.events

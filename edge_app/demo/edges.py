@@ -14,14 +14,14 @@ WINDOW_NS = 50_000_000
 
 
 class EventScene:
-    """Another scene, seen by an event camera."""
+    """Another scene, seen by an event camera that draws in `colours`."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, scene: Scene, colours: str) -> None:
+        self._scene, self._colours = scene, colours
 
     def image(self, time_ns: int) -> NDArray[np.uint8]:
-        """Return the events of the `WINDOW_NS` after `time_ns`, drawn in grey, uint8 (height, width, 3) RGB."""
+        """Return the events of the `WINDOW_NS` after `time_ns` as a picture, uint8 (height, width, 3) RGB."""
         differences = FrameDifferences()
         # not before it: a new shot begins at the time of a frame
         differences.events(self._scene.image(time_ns))
-        return draw(differences.events(self._scene.image(time_ns + WINDOW_NS)), "grey")
+        return draw(differences.events(self._scene.image(time_ns + WINDOW_NS)), self._colours)

@@ -20,7 +20,10 @@ CAMERAS = {
     "gst": "edge_app.devices.gstreamer:camera_from_uri",
     "events": "edge_app.devices.events:camera_from_uri",
 } | dict.fromkeys(("rtsp", "rtsps", "http", "https"), "edge_app.devices.streams:camera_from_uri")
-"""Scheme -> "module:factory"; a factory takes the URI and a clock and returns a camera that is not open yet."""
+"""Scheme -> "module:factory"; a factory takes the URI and a clock and returns a camera that is not open yet.
+
+That of events takes the colours too, in which it draws where the URI does not say.
+"""
 
 BUTTONS = {
     "sim": "edge_app.simulation.devices:buttons_from_uri",
@@ -67,6 +70,26 @@ def converted_uri(uri: str) -> tuple[str, str]:
     return (head + mark + left if left or inner == "sim" else head) if own else rest, ",".join(own)
 
 
+def is_event_camera(uri: str) -> bool:
+    """Return whether a camera shows events. Raises InputError without a scheme."""
+    return split_scheme(uri)[0] == "events"
+
+
+def unsuited(uri: str, colours: str) -> str | None:
+    """Return why a camera does not suit a model for which events are drawn in `colours`; None if it does.
+
+    "grey" is for a model of pictures, which takes those of any camera. Raises InputError without a scheme.
+    """
+    if not is_event_camera(uri):
+        reason = f"it shows pictures, and the model takes events drawn in {colours}: write events: before its URI"
+        return None if colours == "grey" else reason
+    inner, text = converted_uri(uri)
+    options = (part.partition("=") for part in (text if inner else uri.rpartition("?")[2]).split(","))
+    given = {name: value for name, _, value in options}.get("colours", colours)
+    reason = f"it draws events in {given}, and the model takes them in {colours}: leave colours out of its URI"
+    return None if given == colours else reason
+
+
 def watched_uri(uri: str) -> str:
     """Return the URI of the camera behind `events:CAMERA`, any other as it is. Raises InputError without a scheme."""
     return converted_uri(uri)[0] or uri
@@ -79,15 +102,19 @@ def open_camera(uri: str, clock: Clock, view: View | None = None, *, stall_after
     return camera
 
 
-def make_camera(uri: str, clock: Clock, view: View | None = None, *, stall_after_s: float | None = None) -> Camera:
+def make_camera(
+    uri: str, clock: Clock, view: View | None = None, *, stall_after_s: float | None = None, colours: str = "grey"
+) -> Camera:
     """Return the camera that `uri` names, closed; its frames are as `view` shows them.
 
     `stall_after_s`: seconds without a frame after which the caller will close it; None: the driver's default.
+    `colours`: how events are drawn where the URI does not say, as in events.drawing.
 
     Raises InputError for an unknown scheme or option, RuntimeMissing when the driver's library is not installed. Never
     another camera than the one that was asked for.
     """
-    camera = cast(Camera, _factory("camera", CAMERAS, uri)(uri, clock))
+    more = {"colours": colours} if is_event_camera(uri) else {}
+    camera = cast(Camera, _factory("camera", CAMERAS, uri)(uri, clock, **more))
     live = getattr(camera, "converted", camera)
     if stall_after_s is not None and isinstance(live, LiveCamera):
         live.patience_s = stall_after_s

@@ -245,23 +245,23 @@ class EventsOfFrames(Opening):
         self.converted.close()
 
 
-def camera_from_uri(uri: str, clock: Clock) -> Opening:
+def camera_from_uri(uri: str, clock: Clock, colours: str = "grey") -> Opening:
     """Make the camera of `events:FILE?OPTIONS` or `events:CAMERA`; raises InputError, and the errors of that camera.
 
     A recording takes window or events, fps, loop, colours and size, a sample (.npz) fps, loop and colours. The options
-    of a frame camera may contain threshold and colours; the others are its own.
+    of a frame camera may contain threshold and colours; the others are its own. `colours` is for a URI without them.
     """
     inner, own = converted_uri(uri)
     if inner:
         options = read_options(uri, own, {"threshold": _read_threshold, "colours": _read_colours})
-        return EventsOfFrames(make_camera(inner, clock), uri=uri, **options)
+        return EventsOfFrames(make_camera(inner, clock), uri=uri, **({"colours": colours} | options))
     readers: dict[str, Reader] = {"fps": read_fps, "loop": read_flag, "colours": _read_colours}
     more: dict[str, Reader] = {"window": _read_window, "events": _read_count, "size": read_size}
     name, text = split_path(uri, readers | more)
     path = expanded(name)
     if path.suffix.lower() == SAMPLE:
-        return EventSample(path, clock, uri=uri, **read_options(uri, text, readers))
-    options = read_options(uri, text, readers | more)
+        return EventSample(path, clock, uri=uri, **({"colours": colours} | read_options(uri, text, readers)))
+    options = {"colours": colours} | read_options(uri, text, readers | more)
     if {"window", "events"} <= options.keys():
         raise InputError(f"{uri!r}: window and events are two ways to cut a recording; expected one of them")
     if path.suffix.lower() not in KINDS:

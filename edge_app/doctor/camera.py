@@ -89,9 +89,11 @@ def _watched(camera: Camera, clock: Clock, recording: bool) -> Finding:
         raise InputError(f"{camera.uri}: no frame arrived")
     seconds = (clock.monotonic_ns() - start_ns) / NS_PER_S
     detail = f"{shape}, {count} frames in {seconds:.1f} s"
-    if levels / count <= BLACK and not recording:
+    # events may stand still, and in two colours are black without any
+    still = recording or camera.repeats
+    if levels / count <= BLACK and not still:
         return Finding("camera", "warning", f"{detail}, all black", "remove the lens cap, switch a light on")
-    if len(pictures) == 1 and count > 1 and not recording:
+    if len(pictures) == 1 and count > 1 and not still:
         return Finding(
             "camera", "failed", f"{detail}, all identical", "the camera hangs: unplug it and plug it in again"
         )

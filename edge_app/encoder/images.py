@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter_ns
 
 import numpy as np
@@ -42,8 +43,8 @@ class ImageEncoder(Closing):
         """Return the embedding (n,) of an image file's bytes; InputError when it is corrupt."""
         return self.encode(self.prepare(data))
 
-    def prepare(self, data: bytes) -> NDArray[np.uint8]:
-        """Return an image file's bytes as the model's input, (side, side, 3) uint8, until the next call.
+    def prepare(self, data: bytes | Path) -> NDArray[np.uint8]:
+        """Return an image file, or the bytes of one, as the model's input, (side, side, 3) uint8, until the next call.
 
         Raises InputError when it is corrupt.
         """

@@ -16,6 +16,7 @@ import numpy as np
 from edge_app.encoder.apart import run_apart
 from edge_app.encoder.graph import EmbeddingModel, cut_at_embedding
 from edge_app.encoder.model import (
+    RGB,
     ModelManifest,
     check_files,
     find_models,
@@ -36,12 +37,14 @@ _HOW = "https://ai.google.dev/edge/litert/models/post_training_integer_quant tel
 
 
 class ModelFacts(NamedTuple):
-    """Facts about a model that its file does not contain; free text, except `crop`, a fraction."""
+    """Facts about a model that its file does not contain; free text but for `crop`, a fraction, and `colour`."""
 
     source: str = ""
     licence: str = ""
     architecture: str = ""
     crop: float = 1.0
+    colour: str = RGB
+    """Of the input, one of model.INPUT_COLOURS."""
 
 
 def add_model(
@@ -227,7 +230,7 @@ def _table(name: str, cut: EmbeddingModel, facts: ModelFacts, shown: str) -> dic
         "input": {
             "size": source.shape[1],
             "dtype": source.dtype,
-            "colour": "RGB",
+            "colour": facts.colour,
             "scale": source.scale,
             "zero_point": source.zero_point,
         },

@@ -27,6 +27,9 @@ from edge_app.files import READABLE, expanded, read_text, write_atomically
 DEFAULT_MODEL = "efficientnet_lite0_gaussian"
 SHORT_NAMES = {size: f"efficientnet_{size}_gaussian" for size in ("lite0", "lite1", "lite2")}
 """Short names of edge-app's own encoders; a model that was added under such a name takes precedence."""
+RGB = "RGB"
+INPUT_COLOURS = (RGB, "red-blue")
+"""RGB: pictures. Others: brightness events, drawn in these colours (edge_app/events/drawing.py)."""
 DTYPE = one_of("uint8", "int8")
 SCALE = number(0, 1e6, above=True)
 ZERO_POINT = whole(0, 255)
@@ -57,7 +60,7 @@ class ModelManifest:
     sha256: str
     """Of the TFLite file, 64 lower-case hexadecimal digits; learnt state is bound to it."""
     input_size: int
-    """Side of the square RGB input, pixels."""
+    """Side of the square input, pixels."""
     input_dtype: str
     """"uint8", or "int8": then the pixels are lowered by 128 on the way in."""
     input_scale: float
@@ -74,6 +77,8 @@ class ModelManifest:
     """Of Gaussian pooling, cells of the last map."""
     last_map: MapOutput | None = None
     """The last map, where the model gives it as a second output."""
+    input_colour: str = RGB
+    """One of INPUT_COLOURS."""
     crop: float = 1.0
     """Part of the frame's shorter side that the encoder is shown, around the centre."""
     architecture: str = ""
@@ -89,6 +94,18 @@ class ModelManifest:
     """Of a spiking encoder: steps, schedule, rates, operations (docs/spiking.md); empty for others."""
     self_check: Mapping[str, str] = field(default_factory=dict)
     """TFLite runtime -> SHA-256 of the embedding of `selfcheck.picture` by it; empty when nothing is known."""
+
+    @property
+    def event_colours(self) -> str:
+        """How events are drawn for this model: "red-blue", or "grey" for a model of pictures."""
+        return "grey" if self.input_colour == RGB else self.input_colour
+
+    def require_events(self, events: bool) -> None:
+        """Raise InputError for a model that takes events alone, unless `events` are what it is going to be shown."""
+        if self.input_colour != RGB and not events:
+            raise InputError(
+                f"model {self.name!r} takes events drawn in {self.input_colour}, not pictures: add --events"
+            )
 
     @property
     def rate_code_path(self) -> Path | None:
@@ -246,6 +263,7 @@ def _manifest(path: Path, table: Table) -> ModelManifest:
         pooling=pooling,
         sigma=table.read("embedding.sigma", SCALE) if pooling == "gaussian" else None,
         last_map=_last_map(table),
+        input_colour=table.read("input.colour", one_of(*INPUT_COLOURS), RGB),
         crop=table.read("crop", number(0, 1, above=True), 1.0),
         architecture=table.read("architecture", text(), ""),
         source=table.read("source", text(), ""),

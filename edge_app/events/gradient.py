@@ -12,7 +12,7 @@ The edge integral (algorithm 2 there) moves the events of each step back and sum
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.events.drawing import grey
+from edge_app.events.drawing import draw, grey
 
 X = (1, 0, 2, 1, 0, 2, 1, 1, 2)
 Y = (0, 2, 1, 0, 1, 2, 0, 1, 1)
@@ -47,16 +47,30 @@ def events_of_picture(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def edge_integral(events: NDArray[np.bool_]) -> NDArray[np.int16]:
-    """Return the events (8, 2, H, W) moved back and summed, ON less OFF: (H, W), -8 to 8."""
+    """Return the events (n, 2, H, W) of the first n of the 8 steps moved back and summed, ON less OFF: (H, W), -n to n.
+
+    Raises ValueError for fewer than one step or more than 8.
+    """
     steps, _, height, width = events.shape
-    if steps != STEPS:
-        raise ValueError(f"events of {steps} steps, expected {STEPS}")
+    if not 1 <= steps <= STEPS:
+        raise ValueError(f"events of {steps} steps, expected 1 to {STEPS}")
     total = np.zeros((height, width), np.int16)
-    for (on, off), x, y in zip(events.astype(np.int16), X[1:], Y[1:], strict=True):
+    for (on, off), x, y in zip(events.astype(np.int16), X[1 : steps + 1], Y[1 : steps + 1], strict=True):
         total[: height - y, : width - x] += (on - off)[y:, x:]
     return total
 
 
+def drawn(events: NDArray[np.bool_], colours: str) -> NDArray[np.uint8]:
+    """Return the events (n, 2, H, W) of the first n of the 8 steps as one picture (H, W, 3), drawn in `colours`.
+
+    "grey": the edge integral. "red-blue": the sums of ON and of OFF where they came, as a first layer adds up what it
+    is shown step by step.
+    """
+    if colours == "grey":
+        return grey(edge_integral(events))
+    return draw(events.sum(axis=0, dtype=np.int16), colours)
+
+
 def edge_picture(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the edge integral of a picture (H, W, 3) RGB as a grey picture of the same size."""
-    return grey(edge_integral(events_of_picture(picture)))
+    return drawn(events_of_picture(picture), "grey")

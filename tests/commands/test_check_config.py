@@ -9,6 +9,7 @@ from edge_app import cli
 from edge_app.commands import check_config
 from edge_app.config import Config, PlaceConfig, load_config
 from edge_app.storage.kept_places import keep_places
+from support.models import write_tiny
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "systemd" / "config.toml"
 
@@ -159,6 +160,25 @@ def test_warnings_are_about_the_places_in_use(tmp_path: Path, capsys: pytest.Cap
     assert cli.run(["check-config", str(path)]) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
     assert warnings == ["warning: no place refers to the camera 'yard': it is not opened"]
+
+
+def test_a_camera_that_does_not_suit_the_model_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, model = tmp_path / "c.toml", write_tiny(tmp_path / "models", colour="red-blue")
+    text = f'encoder.model = "{model}"\nstate.folder = "{tmp_path}/state"\ncamera.uri = "{{}}"\n'
+
+    def warned(uri: str) -> str:
+        path.write_text(text.format(uri), encoding="utf-8")
+        assert cli.run(["check-config", str(path)]) == 0
+        return capsys.readouterr().err
+
+    assert warned("events:sim") == ""
+    assert warned("v4l2:/dev/video0") == (
+        "warning: camera 'camera': it shows pictures, and the model takes events drawn in red-blue: write events: "
+        "before its URI\n"
+    )
+    assert "it draws events in grey, and the model takes them in red-blue" in warned("events:a.raw?colours=grey")
+    model.unlink()
+    assert warned("v4l2:/dev/video0") == "", "the model may be on another machine"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import cv2
 import pytest
 
 from edge_app import cli
+from support.models import write_tiny
 
 pytest.importorskip("skimage", reason="needs scikit-image: pip install 'edge-app[demo]'")
 
@@ -37,6 +38,19 @@ def test_the_demo_as_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     result = json.loads(capsys.readouterr().out)
     assert result["undo_exact"] is True
     assert result["naming"]["total"] == 8
+
+
+def test_a_model_of_events_is_shown_events_in_its_colours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(write_tiny(tmp_path / "models", colour="red-blue"))
+    command = ["demo", "--model", model, "--json", "--shots", "1", "--frames", "8", "--out", str(tmp_path)]
+    assert cli.run(command) == 2
+    assert "takes events drawn in red-blue, not pictures: add --events" in capsys.readouterr().err
+    assert cli.run([*command, "--events"]) == 0
+    assert json.loads(capsys.readouterr().out)["undo_exact"] is True
+    sheet = cv2.imread(str(tmp_path / "demo.png"))
+    blue, red = ((sheet[:, :, channel] > 200) & (sheet[:, :, 1] < 50) for channel in (0, 2))
+    assert blue.any()
+    assert red.any()
 
 
 @pytest.mark.slow

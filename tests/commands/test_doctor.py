@@ -11,6 +11,7 @@ import pytest
 from edge_app import cli
 from edge_app.commands.doctor import line
 from edge_app.doctor.findings import Finding
+from support.models import write_tiny
 
 ARGUMENTS = ["doctor", "--camera", "sim:scene=shapes,fps=200", "--buttons", "keyboard:1=cup"]
 
@@ -78,6 +79,19 @@ def test_extras_that_are_switched_on_are_looked_for(
     assert cli.run([*ARGUMENTS, "--config", str(config), "--json"]) == 1
     found = checks(capsys.readouterr().out)
     assert (found["no_module_of_this_name"], found["json"]) == ("failed", "ok")
+
+
+def test_a_camera_that_does_not_suit_the_model_is_a_warning(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_app.doctor.software.LIBRARIES", {})
+    model = write_tiny(tmp_path, colour="red-blue")
+    cli.run([*ARGUMENTS, "--model", str(model)])
+    assert "warning  camera         camera: it shows pictures, and the model takes events" in capsys.readouterr().out
+    cli.run(["doctor", "--camera", "events:sim:scene=still,fps=200,colours=red-blue", "--model", str(model)])
+    printed = capsys.readouterr().out
+    assert "it shows pictures" not in printed
+    assert "ok       camera         640 x 480, 20 frames" in printed, "black without events, and that is in order"
 
 
 def test_the_services_configuration_is_taken_by_itself(

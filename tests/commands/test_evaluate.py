@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge_app import cli
+from support.models import write_tiny
 from support.pictures import fill, zipped
 
 
@@ -62,6 +63,22 @@ def test_pictures_as_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert [(one["name"], "expected at least 1000" in one["reason"]) for one in values["skipped"]] == [
         ("across/flat.png", True)
     ]
+    assert values["ms"]["events"]["p50"] > 0
+
+
+def test_a_model_of_events_is_evaluated_on_events_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for label, axis in (("across", 0), ("down", 1)):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for number in range(6):
+            stripes = ((np.indices((32, 32))[axis] + number) // 4 % 2 * 255).astype(np.uint8)
+            cv2.imwrite(str(tmp_path / "set" / label / f"{number}.png"), stripes)
+    model = str(write_tiny(tmp_path / "models", colour="red-blue"))
+    command = ["evaluate", str(tmp_path / "set"), "--model", model, "--json", "-"]
+    assert cli.run(command) == 2
+    assert "takes events drawn in red-blue, not pictures: add --events" in capsys.readouterr().err
+    assert cli.run([*command, "--events"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["n_train"], values["skipped"]) == (10, [])
     assert values["ms"]["events"]["p50"] > 0
 
 

@@ -31,7 +31,7 @@ def test_from_adding_to_removing(capsys: pytest.CaptureFixture[str]) -> None:
     assert (rows["mine"]["input_size"], rows["mine"]["embedding_size"], rows["mine"]["licence"]) == (32, 24, "MIT")
 
     assert run(["models", "list"]) == 0
-    assert "32 x 32 -> 24" in capsys.readouterr().out
+    assert "32 x 32 RGB -> 24" in capsys.readouterr().out
     assert run(["models", "check"]) == 0
     assert "mine: ok (" in capsys.readouterr().out
     assert run(["models", "remove", "mine", "--json"]) == 0
@@ -47,6 +47,17 @@ def test_adding_an_encoder_of_edge_app_says_how_to_use_it(folder: Path, capsys: 
     assert not folder.exists()
     assert run(["models", "add", "lite0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == DEFAULT_MODEL
+
+
+def test_a_model_of_events_is_listed_with_its_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["models", "add", str(MODELS / "embedding_uint8.tflite"), "--name", "mine"]
+    assert run([*command, "--colour", "red-blue"]) == 0
+    assert "32 x 32 red-blue -> 24" in capsys.readouterr().out
+    assert run(["models", "list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert (rows["mine"]["input_colour"], rows[DEFAULT_MODEL]["input_colour"]) == ("red-blue", "RGB")
+    assert run(["info", "--model", "mine"]) == 0
+    assert "32 x 32 red-blue -> 24 values" in capsys.readouterr().out
 
 
 def test_check_tells_which_model_is_not_sound(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,6 +91,11 @@ def test_a_broken_manifest_does_not_hide_the_others(folder: Path, capsys: pytest
     [
         (["add", str(MODELS / "float32.tflite")], 2, "float32"),
         (["add", str(MODELS / "embedding_uint8.tflite"), "--crop", "7"], 2, "--crop 7.0"),
+        (
+            ["add", str(MODELS / "embedding_uint8.tflite"), "--colour", "BGR"],
+            2,
+            "--colour BGR: expected RGB or red-blue",
+        ),
         (["add", "nowhere.tflite"], 2, "nowhere.tflite cannot be read"),
         (["remove", "nothing"], 3, "no model 'nothing'"),
         (["remove", DEFAULT_MODEL], 2, "shipped"),

@@ -1,5 +1,6 @@
 """edge-app spikes, and a spiking model under the commands that serve every model."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from PIL import Image
 
 from edge_app.cli import run
+from edge_app.events.gradient import drawn, events_of_picture
+from edge_app.spiking import energy
 from support.pictures import fill
 
 tiny = pytest.importorskip("support.tiny_spiking", reason="packing a graph needs ai-edge-litert")
@@ -69,6 +72,19 @@ def test_what_cannot_be_simulated_is_refused(
     assert message in capsys.readouterr().err
 
 
+def test_a_model_of_events_is_shown_the_events_of_the_picture(
+    photograph: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.write_model(folder, tiny.spiking_network(0, top=8, size=32), "seeing", colour="red-blue")
+    command = ["spikes", photograph, "--model", "seeing", "--json"]
+    assert run(command) == 2
+    assert "takes events drawn in red-blue, not pictures: add --events" in capsys.readouterr().err
+    assert run([*command, "--events"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["differences"] == 0
+    assert values["spikes"] > 0
+
+
 def test_a_spiking_model_is_listed_and_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models", "list"]) == 0
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("tiny")]
@@ -99,3 +115,25 @@ def test_evaluate_counts_the_encoders_operations(tmp_path: Path, capsys: pytest.
     assert 0 < found["effective"] < found["dense"]
     assert found["images"] > 1
     assert found["energy_uj"] == pytest.approx((0.3 * found["current_macs"] + 0.1 * found["effective"]) / 1e6, abs=0.06)
+
+
+def test_metrics_are_those_of_the_events(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = tiny.spiking_network(0, top=8, size=32)
+    tiny.write_model(folder, network, "seeing", colour="red-blue")
+    pictures = []
+    for number in range(6):
+        picture = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        path = tmp_path / "set" / f"kind {number % 2}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+        pictures.append(drawn(events_of_picture(picture), "red-blue"))
+    command = ["evaluate", str(tmp_path / "set"), "--model", "seeing", "--events", "--metrics", "--baselines", "none"]
+    assert run([*command, "--json", "-"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    found = values["metrics"]["encoder"]
+    assert found["images"] == values["n_test"] == 2
+    # one of each kind is tested
+    pairs = [energy.measure(network, pair).to_dict() for pair in itertools.product(pictures[::2], pictures[1::2])]
+    assert {key: found[key] for key in ("spikes", "effective")} in [
+        {key: one[key] for key in ("spikes", "effective")} for one in pairs
+    ]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_app.config import CameraConfig
-from edge_app.devices import converted_uri, event_files, make_camera, open_camera, watched_uri
+from edge_app.devices import converted_uri, event_files, make_camera, open_camera, unsuited, watched_uri
 from edge_app.devices.events import EventsOfFrames
 from edge_app.devices.ports import NS_PER_S, Camera
 from edge_app.errors import DeviceError, InputError
@@ -258,6 +258,51 @@ def test_a_camera_that_is_opened_again_begins_anew() -> None:
 def test_the_camera_behind_events(uri: str, inner: str, own: str) -> None:
     assert converted_uri(uri) == (inner, own)
     assert watched_uri(uri) == (inner or uri)
+
+
+def test_the_colours_that_are_asked_for_hold_where_the_uri_says_none(tmp_path: Path) -> None:
+    path, clock = tmp_path / "a.npz", SimulatedClock()
+    path.write_bytes(sample([[20, 22, 1]], [[30, 32, 1]]))
+    for uri in (f"events:{path}", "events:sim:size=64x48"):
+        mark = "," if "sim" in uri else "?"
+        for asked, said, nothing in (
+            ("grey", "", 128),
+            ("red-blue", "", 0),
+            ("red-blue", f"{mark}colours=grey", 128),
+            ("grey", f"{mark}colours=red-blue", 0),
+        ):
+            with make_camera(uri + said, clock, colours=asked) as camera:
+                assert camera.read(1.0).image[0, 0].tolist() == [nothing] * 3
+    with make_camera("sim:size=64x48", clock, colours="red-blue") as camera:
+        assert camera.read(1.0).image[:, :, 1].any()
+
+
+def test_a_recording_is_drawn_in_the_colours_that_are_asked_for(recorded: Path) -> None:
+    with make_camera(f"events:{recorded}?fps=5", SimulatedClock(), colours="red-blue") as camera:
+        image = camera.read(1.0).image
+    assert image.any()
+    assert not image[:, :, 1].any()
+
+
+@pytest.mark.parametrize(
+    ("uri", "colours", "reason"),
+    [
+        ("events:a.raw", "grey", None),
+        ("events:a.raw", "red-blue", None),
+        ("events:a.raw?window=20ms,colours=red-blue", "red-blue", None),
+        ("events:a.raw?window=20ms,colours=red-blue", "grey", "draws events in red-blue"),
+        ("events:a.npz?colours=grey", "red-blue", "draws events in grey, and the model takes them in red-blue"),
+        ("events:sim:colours=grey", "grey", None),
+        ("events:sim:colours=grey", "red-blue", "leave colours out"),
+        ("events:http://h/a?colours=grey#fps=1", "red-blue", None),
+        ("events:http://h/a#fps=1,colours=grey", "red-blue", "leave colours out"),
+        ("v4l2:/dev/video0", "grey", None),
+        ("v4l2:/dev/video0", "red-blue", "shows pictures, and the model takes events drawn in red-blue"),
+    ],
+)  # fmt: skip
+def test_what_does_not_suit_a_model_is_told(uri: str, colours: str, reason: str | None) -> None:
+    found = unsuited(uri, colours)
+    assert found is None if reason is None else reason in str(found)
 
 
 @pytest.mark.parametrize(

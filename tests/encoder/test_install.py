@@ -13,6 +13,7 @@ from edge_app.encoder.install import ModelFacts, add_model, remove_model, unusua
 from edge_app.encoder.model import DEFAULT_MODEL, find_models, load_manifest
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound, StateNotWritable
+from support.models import write_tiny
 
 pytest.importorskip("ai_edge_litert.schema_py_generated", reason="adding a model needs ai-edge-litert")
 
@@ -181,6 +182,16 @@ def test_a_model_with_its_manifest_beside_it_is_added_as_described(folder: Path)
         assert selfcheck.check(encoder).equal is True
     assert sorted(remove_model("copy")) == sorted([manifest.manifest_path, *manifest.files])
     assert not list(folder.glob("copy*"))
+
+
+def test_the_colours_of_the_input_are_a_fact_that_is_given_or_copied(
+    folder: Path, models: Path, tmp_path: Path
+) -> None:
+    given, _ = add_model(models / "embedding_uint8.tflite", name="given", facts=ModelFacts(colour="red-blue"))
+    assert given.input_colour == "red-blue"
+    copied, _ = add_model(write_tiny(tmp_path / "beside", colour="red-blue").with_suffix(".tflite"), name="copied")
+    assert copied.input_colour == "red-blue"
+    assert add_model(models / "embedding_uint8.tflite")[0].input_colour == "RGB"
 
 
 def test_a_manifest_beside_that_describes_another_file_is_not_taken(folder: Path, models: Path, tmp_path: Path) -> None:

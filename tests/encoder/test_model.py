@@ -19,6 +19,7 @@ from edge_app.encoder.model import (
     write_manifest,
 )
 from edge_app.errors import InputError, ModelMismatch, ModelNotFound
+from support.models import write_tiny
 
 
 @pytest.mark.parametrize(("name", "size", "side"), [("lite0", 224, 7), ("lite1", 240, 8), ("lite2", 260, 9)])
@@ -92,6 +93,20 @@ def test_edge_apps_own_encoders_have_short_names(tiny: ModelManifest, monkeypatc
     own = tiny.manifest_path.with_name("lite2.toml")
     own.write_text(own.read_text().replace('name = "tiny"', 'name = "lite2"'))
     assert load_manifest("lite2").path == tiny.path
+
+
+def test_a_model_says_what_colours_it_takes(tmp_path: Path) -> None:
+    pictures, events = load_manifest(write_tiny(tmp_path / "a")), load_manifest(write_tiny(tmp_path, colour="red-blue"))
+    assert (pictures.input_colour, pictures.event_colours) == ("RGB", "grey")
+    assert load_manifest().input_colour == "RGB"
+    assert (events.input_colour, events.event_colours) == ("red-blue", "red-blue")
+    pictures.require_events(False)
+    for manifest in (pictures, events):
+        manifest.require_events(True)
+    with pytest.raises(InputError, match="model 'tiny' takes events drawn in red-blue, not pictures: add --events"):
+        events.require_events(False)
+    with pytest.raises(InputError, match=r"tiny\.toml: input\.colour = 'BGR', expected one of 'RGB', 'red-blue'"):
+        load_manifest(write_tiny(tmp_path, colour="BGR"))
 
 
 @pytest.mark.parametrize("place", [0, 2500, -1])

@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_app.events.drawing import grey
 from edge_app.events.gradient import (
     BORDER,
     STEPS,
     X,
     Y,
+    drawn,
     edge_integral,
     edge_picture,
     events_of_picture,
@@ -101,6 +103,30 @@ def test_a_picture_no_larger_than_its_border_has_no_events(shape: tuple[int, int
     assert not events_of_picture(np.full((*shape, 3), 255, np.uint8)).any()
 
 
-def test_other_numbers_of_steps_are_refused() -> None:
-    with pytest.raises(ValueError, match="events of 7 steps, expected 8"):
-        edge_integral(np.zeros((7, 2, 4, 4), bool))
+@pytest.mark.parametrize("steps", range(1, STEPS + 1))
+def test_the_first_steps_alone_are_moved_back_as_all_are(steps: int) -> None:
+    events = events_of_picture(np.random.default_rng(3).integers(0, 256, (20, 17, 3)).astype(np.uint8))
+    silent = events.copy()
+    silent[steps:] = False
+    found = edge_integral(events[:steps])
+    assert np.array_equal(found, edge_integral(silent))
+    assert np.array_equal(found, reference_integral(events[:steps]))
+
+
+@pytest.mark.parametrize("steps", [0, 9])
+def test_other_numbers_of_steps_are_refused(steps: int) -> None:
+    with pytest.raises(ValueError, match=f"events of {steps} steps, expected 1 to 8"):
+        edge_integral(np.zeros((steps, 2, 4, 4), bool))
+
+
+@pytest.mark.parametrize("steps", [1, 3, 8])
+def test_events_are_drawn_grey_as_the_integral_and_in_two_colours_as_sums(steps: int) -> None:
+    events = events_of_picture(np.random.default_rng(4).integers(0, 256, (20, 17, 3)).astype(np.uint8))[:steps]
+    assert np.array_equal(drawn(events, "grey"), grey(edge_integral(events)))
+    found = drawn(events, "red-blue")
+    level = [0, 128, 192, 224, 240, 248, 252, 254, 255]
+    for channel, polarity in ((0, 1), (2, 0)):
+        counts = events[:, polarity].astype(int).sum(axis=0)
+        assert counts.max() > 0
+        assert found[:, :, channel].tolist() == [[level[count] for count in row] for row in counts]
+    assert not found[:, :, 1].any()

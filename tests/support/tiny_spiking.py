@@ -90,8 +90,11 @@ def tensors(content: bytes, shown: NDArray[np.uint8]) -> dict[str, NDArray[np.in
     return found
 
 
-def write_model(folder: Path, network: SpikingNetwork, name: str = "tiny") -> Path:
-    """Write a network as a model with its manifest into a folder; return the manifest's path."""
+def write_model(folder: Path, network: SpikingNetwork, name: str = "tiny", **of_input: object) -> Path:
+    """Write a network as a model with its manifest into a folder; return the manifest's path.
+
+    `of_input`: more keys of [input].
+    """
     content = pack(network, 0.02)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.tflite").write_bytes(content)
@@ -99,7 +102,13 @@ def write_model(folder: Path, network: SpikingNetwork, name: str = "tiny") -> Pa
         "name": name,
         "file": f"{name}.tflite",
         "sha256": hashlib.sha256(content).hexdigest(),
-        "input": {"size": network.size, "dtype": "int8", "scale": PICTURE_SCALE, "zero_point": network.offset - 128},
+        "input": {
+            "size": network.size,
+            "dtype": "int8",
+            "scale": PICTURE_SCALE,
+            "zero_point": network.offset - 128,
+            **of_input,
+        },
         "embedding": {"size": network.n_outputs, "dtype": "int8", "scale": 0.02, "zero_point": 0},
         "spiking": {"schedule": "phased", "steps": [layer.high for layer in network.layers[:-1]]},
     }
