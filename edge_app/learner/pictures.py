@@ -70,8 +70,15 @@ def thumbnail_of(image: NDArray[np.uint8], quality: int = THUMBNAIL_QUALITY) -> 
     from PIL import Image
 
     stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=quality)
+    # red beside blue would become purple, and dreams are made of thumbnails; -1: the usual 4:2:0
+    sampling = 0 if is_two_coloured(image) else -1
+    Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=sampling)
     return stream.getvalue()
+
+
+def is_two_coloured(image: NDArray[np.uint8]) -> bool:
+    """Return whether a picture, (height, width, 3) uint8 RGB, shows events in red and blue: it has no green at all."""
+    return bool(image.any() and not image[:, :, 1].any())
 
 
 def as_thumbnail(jpeg: bytes, side: int) -> bytes:

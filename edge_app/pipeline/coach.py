@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import EdgeAppError
+from edge_app.learner.pictures import is_two_coloured
 from edge_app.storage.records import Example
 
 AdviceKind = Literal["dark", "blurred", "same", "resembles", "one-sided"]
@@ -84,7 +85,8 @@ def advise(
     taught: the examples before it.
     """
     # alone: in a dark picture the other measures see nothing but noise
-    if np.quantile(brightness_of(picture), 0.9) < DARK:
+    # black between the edges is as it should be where events are drawn in two colours
+    if np.quantile(brightness_of(picture), 0.9) < DARK and not is_two_coloured(picture):
         return (Advice("dark", "nearly black: is the lens covered, or the light off?"),)
     found = []
     if blur_of(picture) >= BLURRED:

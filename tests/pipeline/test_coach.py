@@ -67,6 +67,14 @@ def test_nearly_black_is_said_and_nothing_else() -> None:
     assert "dark" not in kinds(advise(lamp, counts(1), "mug", 1, NOTHING))
 
 
+def test_events_in_two_colours_are_neither_dark_nor_blurred() -> None:
+    """Edges alone are not black, however few they are; without any the picture is."""
+    events = np.zeros((SIDE, SIDE, 3), np.uint8)
+    events[50:150, 50, 2] = events[50:150, 150, 0] = events[50, 50:150, 2] = 192
+    assert kinds(advise(events, counts(1), "mug", 1, NOTHING)) == []
+    assert kinds(advise(np.zeros_like(events), counts(1), "mug", 1, NOTHING)) == ["dark"]
+
+
 def test_blurred_is_said_of_a_movement_sideways_and_upwards() -> None:
     sharp = picture(2)
     assert "blurred" not in kinds(advise(sharp, counts(1), "mug", 0, NOTHING))
