@@ -1,9 +1,10 @@
 """`python -m benchmarks.events`: events as the encoder's input, and how fast a recording is decided on.
 
-Accuracy (with --data): `edge-app evaluate` on pictures, and on the edge pictures of the same pictures. Speed: a
-recording of a million events a second is written, and played as fast as one core allows, camera to decision; the
-processor time of both processes, the decoder's too, is compared with the length of the recording. The memory of both
-is looked at along the way.
+Accuracy (with --data): `edge-app evaluate` on pictures, on their events as edge pictures, and on their events in two
+colours with the spiking encoder of events, where that is installed. Steps (with --data): learnt with all eight steps of
+each picture's events, decided after the first ones. Speed: a recording of a million events a second is written, and
+played as fast as one core allows, camera to decision; the processor time of both processes, the decoder's too, is
+compared with the length of the recording. The memory of both is looked at along the way.
 """
 
 import argparse
@@ -23,11 +24,18 @@ from benchmarks.accuracy.page import Table, markdown
 from edge_app import cli, machine
 from edge_app.colanet.network import CoLaNET
 from edge_app.colanet.params import Params
+from edge_app.datasets.dataset import Dataset
 from edge_app.devices import open_camera
-from edge_app.encoder.model import load_manifest
+from edge_app.encoder.background import load_background
+from edge_app.encoder.model import ModelManifest, find_models, load_manifest
 from edge_app.encoder.preprocess import Preprocessor
 from edge_app.encoder.ratecode import RateCode
 from edge_app.encoder.tflite import TFLiteEncoder
+from edge_app.evaluation.edges import EventEncoder
+from edge_app.evaluation.embedded_draws import prepare
+from edge_app.evaluation.embedding import embed
+from edge_app.evaluation.splits import choose_splits
+from edge_app.evaluation.trial import EvaluationSettings, TimedNetwork, run_trial
 from edge_app.simulation.devices import SimulatedClock
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +43,15 @@ RESULT = ROOT / "benchmarks" / "results" / "events.json"
 PAGE = ROOT / "docs" / "events.md"
 FIGURE = ROOT / "docs" / "figures" / "events.png"
 SETS = ("sign_digits", "grocery")
+EVENTS_MODEL = "efficientnet_lite0_events"
+KINDS = {
+    "pictures": (),
+    "events": ("--events",),
+    "events, spiking encoder of events": ("--events", "--model", EVENTS_MODEL, "--metrics"),
+}
+"""Row -> options of `edge-app evaluate`."""
+DECIDED_AFTER = (1, 2, 4, 8)
+"""Steps of a picture's events."""
 NAMES = {"nearest_class_mean": "nearest class mean", "logistic_regression": "logistic regression"}
 SIZE = (640, 480)
 RATE = 1_000_000
@@ -159,21 +176,58 @@ def kept(values: dict[str, Any]) -> dict[str, Any]:
         "n_test": values["n_test"],
         "skipped": len(values["skipped"]),
         "events_ms": values["ms"].get("events", {}).get("p50"),
+        **({"encoder": values["metrics"]["encoder"]} if "metrics" in values else {}),
     }
 
 
 def measure_accuracy(data: Path, cache: Path) -> dict[str, Any]:
-    """Evaluate each data set as pictures and as events: all examples, one pass, one draw."""
+    """Evaluate each data set in each of the KINDS whose model is installed: all examples, one pass, one draw."""
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in SETS:
-            for kind in ("pictures", "events"):
+            for kind, options in KINDS.items():
+                if EVENTS_MODEL in options and EVENTS_MODEL not in find_models():
+                    continue
                 target = Path(folder) / "result.json"
                 command = ["evaluate", str(data / f"{name}.zip"), "--json", str(target), "--cache", str(cache)]
-                if cli.run(command + (["--events"] if kind == "events" else [])):
+                if cli.run([*command, *options]):
                     raise SystemExit(2)
                 values = json.loads(target.read_text(encoding="utf-8"))
                 found.setdefault(name, {})[kind] = kept(values)
+    return found
+
+
+def measure_steps(data: Path, cache: Path) -> dict[str, Any]:
+    """Return, by data set and encoder, the accuracy after the first steps of a picture's events."""
+    models = {"edge pictures": load_manifest()}
+    if EVENTS_MODEL in find_models():
+        models["spiking encoder of events"] = load_manifest(EVENTS_MODEL)
+    return {
+        name: {title: accuracy_after(data / f"{name}.zip", manifest, cache) for title, manifest in models.items()}
+        for name in SETS
+    }
+
+
+def accuracy_after(path: Path, manifest: ModelManifest, cache: Path) -> dict[str, float]:
+    """Learn a data set with all steps, as `evaluate --events` does; return {steps: accuracy after them}."""
+    code, background = RateCode.for_model(manifest), load_background(manifest)
+
+    def make_network() -> CoLaNET:
+        return CoLaNET(Params.preset("default"), code.n_inputs, background=background)
+
+    with Dataset(path) as dataset:
+        setting = EvaluationSettings(choose_splits(dataset.splits, None, None), baselines=())
+        with EventEncoder(manifest) as encoder:
+            material = prepare(dataset, encoder, code, make_network, setting, cache=str(cache))
+        learner = TimedNetwork(make_network(), material.rows, material.counts, material.times_ms)
+        run_trial(learner, material.learnt(0), material.tested(0), setting, setting.seed, lambda what, items: items)
+        tested = [dataset.items[index] for index in material.draws[0].test]
+        found = {}
+        for steps in DECIDED_AFTER:
+            with EventEncoder(manifest, steps=steps) as encoder:
+                shown = embed(dataset, encoder, items=tested, cache=cache)
+            decided = [learner.index(learner.network.predict_one(code(row))) for row in shown.values]
+            found[str(steps)] = float(np.mean(decided == shown.labels))
     return found
 
 
@@ -192,6 +246,20 @@ def accuracy_table(result: dict[str, Any]) -> Table:
     return rows
 
 
+def steps_table(result: dict[str, Any]) -> Table:
+    """The accuracies after the first steps."""
+    rows = [["decision after", *(f"{steps} step{'s' if steps > 1 else ''}" for steps in DECIDED_AFTER)]]
+    for name, models in result.get("steps", {}).items():
+        for title, found in models.items():
+            rows.append([f"{name}, {title}", *(f"{100 * found[str(steps)]:.1f} %" for steps in DECIDED_AFTER)])
+    return rows
+
+
+def tables(result: dict[str, Any]) -> dict[str, Table]:
+    """Return the page's tables by the names of their markers."""
+    return {"accuracy": accuracy_table(result), "steps": steps_table(result), "speed": speed_table(result)}
+
+
 def speed_table(result: dict[str, Any]) -> Table:
     """Cores and memory of both runs."""
     rows = [["a million events a second", "cores", "memory after a tenth", "after nine tenths"]]
@@ -204,7 +272,7 @@ def speed_table(result: dict[str, Any]) -> Table:
 def write_page(result: dict[str, Any]) -> None:
     """Replace the tables between their markers."""
     text = PAGE.read_text(encoding="utf-8")
-    for name, rows in (("accuracy", accuracy_table(result)), ("speed", speed_table(result))):
+    for name, rows in tables(result).items():
         before, begin, rest = text.partition(f"<!-- {name} -->\n")
         _, end, after = rest.partition("<!-- end -->")
         text = before + begin + markdown(rows) + "\n" + end + after
@@ -251,6 +319,7 @@ def main() -> int:
     if not args.only_write:
         if args.data:
             result["accuracy"] = measure_accuracy(args.data, args.cache)
+            result["steps"] = measure_steps(args.data, args.cache)
         result["speed"] = measure_speed(args.seconds)
         RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     write_page(result)

@@ -3,16 +3,20 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks import events
 from edge_app.devices.event_files import EventFile
+from edge_app.encoder.model import load_manifest
+from support.pictures import zipped
 
 
 def test_the_page_shows_the_stored_result() -> None:
     result = json.loads(events.RESULT.read_text(encoding="utf-8"))
     page = events.PAGE.read_text(encoding="utf-8")
-    for name, rows in (("accuracy", events.accuracy_table(result)), ("speed", events.speed_table(result))):
+    for name, rows in events.tables(result).items():
         assert f"<!-- {name} -->\n{events.markdown(rows)}\n<!-- end -->" in page
     assert result["speed"]["decided_on"]["cores"] <= 1
 
@@ -27,3 +31,68 @@ def test_the_recording_has_an_event_each_microsecond(tmp_path: Path, monkeypatch
         assert file.size == events.SIZE
     times = [t for packet in packets for t in packet.t.tolist()]
     assert times == list(range(64_000))
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a data set of two kinds of stripes, of which one picture is flat; and the only set measured."""
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(events, "SETS", ("small",))
+    monkeypatch.setenv("EDGE_APP_MODELS", str(tmp_path / "models"))
+    for label, axis in (("across", 0), ("down", 1)):
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for number in range(6):
+            stripes = ((np.indices((96, 96))[axis] + 2 * number) // 12 % 2 * 255).astype(np.uint8)
+            Image.fromarray(stripes).save(tmp_path / "pictures" / label / f"{number}.png")
+    Image.fromarray(np.full((96, 96), 80, np.uint8)).save(tmp_path / "pictures" / "across" / "flat.png")
+    zipped(tmp_path / "pictures", tmp_path / "small.zip")
+    return tmp_path
+
+
+def test_what_is_measured_without_the_encoder_of_events(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "EVENTS_MODEL", "absent")
+    monkeypatch.setattr(events, "KINDS", {"pictures": (), "of events": ("--events", "--model", "absent")})
+    assert list(events.measure_accuracy(small, tmp_path / "cache")["small"]) == ["pictures"]
+    monkeypatch.setattr(events, "accuracy_after", lambda path, manifest, cache: {"8": 1.0})
+    assert events.measure_steps(small, tmp_path / "cache") == {"small": {"edge pictures": {"8": 1.0}}}
+
+
+def test_the_encoder_of_events_has_rows_of_its_own(small: Path, tmp_path: Path) -> None:
+    tiny = pytest.importorskip("support.tiny_spiking", reason="packing a graph needs ai-edge-litert")
+    tiny.write_model(
+        tmp_path / "models", tiny.spiking_network(0, top=8, size=32), events.EVENTS_MODEL, colour="red-blue"
+    )
+    cache = tmp_path / "cache"
+    found = events.measure_accuracy(small, cache)["small"]
+    assert list(found) == ["pictures", "events", "events, spiking encoder of events"]
+    assert [one["skipped"] for one in found.values()] == [0, 1, 1]
+    assert "encoder" not in found["events"]
+    assert found["events, spiking encoder of events"]["encoder"]["spikes"] > 0
+    steps = events.measure_steps(small, cache)["small"]
+    for title, kind in (
+        ("edge pictures", "events"),
+        ("spiking encoder of events", "events, spiking encoder of events"),
+    ):
+        assert list(steps[title]) == ["1", "2", "4", "8"]
+        assert steps[title]["8"] == found[kind]["accuracy"], "all steps are what evaluate shows"
+    rows = events.steps_table({"steps": {"small": steps}})
+    assert rows[0] == ["decision after", "1 step", "2 steps", "4 steps", "8 steps"]
+    assert [row[0] for row in rows[1:]] == ["small, edge pictures", "small, spiking encoder of events"]
+    assert rows[1][4].endswith(" %")
+
+
+def test_fewer_steps_are_shown_of_the_tested_pictures_alone(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[int, int]] = []
+
+    class Told(events.EventEncoder):
+        def embed(self, data: bytes) -> np.ndarray:
+            shown.append((self._steps, hash(data)))
+            return super().embed(data)
+
+    monkeypatch.setattr(events, "EventEncoder", Told)
+    events.accuracy_after(small / "small.zip", load_manifest(), small / "cache")
+    of_steps = {steps: {data for seen, data in shown if seen == steps} for steps in (1, 2, 4, 8)}
+    assert [len(of_steps[steps]) for steps in (1, 2, 4, 8)] == [2, 2, 2, 13]
+    assert of_steps[1] < of_steps[8]
