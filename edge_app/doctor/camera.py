@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
-from edge_app.devices import watched_uri
+from edge_app.devices import is_event_camera, watched_uri
 from edge_app.devices.ports import NS_PER_S, Camera, Clock
 from edge_app.devices.uri import split_path, split_scheme
 from edge_app.doctor.findings import Finding, System
@@ -65,14 +65,16 @@ def check_camera(uri: str, clock: Clock, open_camera: Opener, *, recording: bool
             yield Finding("camera", "failed", str(error))
         return
     try:
-        yield _watched(camera, clock, recording)
+        # where nothing moves there are no events, and in two colours that is black
+        yield _watched(camera, clock, recording or is_event_camera(uri))
     except DeviceError as error:
         yield Finding("camera", "failed", str(error), "try another cable or port, or a lower size or fps in the URI")
     finally:
         camera.close()
 
 
-def _watched(camera: Camera, clock: Clock, recording: bool) -> Finding:
+def _watched(camera: Camera, clock: Clock, still: bool) -> Finding:
+    """Return what is seen; `still`: pictures may be equal, or black."""
     start_ns = clock.monotonic_ns()
     pictures: set[bytes] = set()
     count, levels, shape = 0, 0.0, ""
@@ -89,8 +91,6 @@ def _watched(camera: Camera, clock: Clock, recording: bool) -> Finding:
         raise InputError(f"{camera.uri}: no frame arrived")
     seconds = (clock.monotonic_ns() - start_ns) / NS_PER_S
     detail = f"{shape}, {count} frames in {seconds:.1f} s"
-    # events may stand still, and in two colours are black without any
-    still = recording or camera.repeats
     if levels / count <= BLACK and not still:
         return Finding("camera", "warning", f"{detail}, all black", "remove the lens cap, switch a light on")
     if len(pictures) == 1 and count > 1 and not still:
