@@ -7,7 +7,7 @@ WORKERS ?= $(shell echo $$((3 * $$(nproc) / 2)))
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 
-.PHONY: docs release test-ways-in config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation novelty model models spiking-encoder spiking-results spiking-claims test-spiking screenshots clean help
+.PHONY: docs release test-ways-in config-docs check-page fuzz fuzz-coverage demo test test-quick lint test-pythons test-wheel test-tflite-runtime test-aarch64 test-system golden bench bench-peers soak power-cut results search search-published ablation novelty model models spiking-encoder events-encoder spiking-results spiking-claims test-spiking screenshots clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -144,6 +144,9 @@ models:  ## build all encoders of firmware_models/, or those of VARIANTS="lite1 
 spiking-encoder: .venv-spiking/.has-requirements  ## convert, distil and pack the spiking encoder; goes on where it stopped (needs DATA, a C++ compiler)
 	PYTHONPATH=. .venv-spiking/bin/python -m calibration.spiking --data $(DATA) $(if $(MINUTES),--minutes $(MINUTES))
 
+events-encoder: .venv-spiking/.has-requirements  ## train, convert, distil and pack the encoder of events; goes on where it stopped (needs DATA, a C++ compiler)
+	PYTHONPATH=. .venv-spiking/bin/python -m calibration.events --data $(DATA) $(if $(MINUTES),--minutes $(MINUTES))
+
 spiking-results: .venv-spiking/.has-requirements  ## tables and figure of docs/spiking.md: steps, operations; snnTorch on the NIR graph (needs DATA)
 	PYTHONPATH=. .venv-spiking/bin/python -m calibration.spiking.results --data $(DATA)
 	PYTHONPATH=. .venv-spiking/bin/python -m calibration.spiking.nir_in_snntorch --data $(DATA)
@@ -151,8 +154,8 @@ spiking-results: .venv-spiking/.has-requirements  ## tables and figure of docs/s
 spiking-claims: .venv-spiking/.has-requirements  ## what the papers claim, on small networks (needs DATA)
 	for claim in losses rates pipe; do PYTHONPATH=. .venv-spiking/bin/python -m calibration.spiking.claims $$claim --data $(DATA) || exit 1; done
 
-test-spiking: .venv-spiking/.has-requirements  ## the tests of conversion and distillation, which need PyTorch
-	PYTHONPATH=. .venv-spiking/bin/python -m pytest tests/calibration/spiking tests/spiking
+test-spiking: .venv-spiking/.has-requirements  ## the tests of conversion and training, which need PyTorch
+	PYTHONPATH=. .venv-spiking/bin/python -m pytest tests/calibration/spiking tests/calibration/events tests/spiking
 
 screenshots: $(VENV)/.has-dev  ## the pictures of docs/page.md, from a real device taught in Chromium (two minutes)
 	PYTHONPATH=.:tests $(BIN)/python tests/web/browser/screenshots.py

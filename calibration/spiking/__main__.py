@@ -63,8 +63,9 @@ def main() -> None:
     twin.spike = compiled()
     head = (torch.from_numpy(weights["_fc.weight"]).float(), torch.from_numpy(weights["_fc.bias"]).float())
 
-    def views(step: int, places: range) -> Tensor:
-        return normalised(pictures.views(pools, SIDE, recipe.seed, step, places))
+    def views(step: int, places: range) -> tuple[Tensor, Tensor]:
+        shown = normalised(pictures.views(pools, SIDE, recipe.seed, step, places))
+        return shown, shown
 
     run = Distillation(source, head, twin, recipe, views, args.cache)
     run.resume()

@@ -128,8 +128,9 @@ def losses(args: argparse.Namespace, found: dict[str, Any], keep: Keep) -> dict[
             twin.spike = spike
             before = cosine(twin)
 
-            def views(step: int, places: range, seed: int = seed) -> Tensor:
-                return normalised(pictures.views(pools, side, seed, step, places))
+            def views(step: int, places: range, seed: int = seed) -> tuple[Tensor, Tensor]:
+                shown = normalised(pictures.views(pools, side, seed, step, places))
+                return shown, shown
 
             with tempfile.TemporaryDirectory() as folder:
                 recipe = Recipe(steps=10_000, seed=seed, **options)

@@ -81,7 +81,10 @@ class DistillationState:
 
 
 class Distillation:
-    """One run. `views(step, places)` returns the normalised pictures at these places of a step's batch."""
+    """One run. `views(step, places)` returns the normalised pictures at these places of a step's batch.
+
+    It returns two tensors: what the source is shown and what the network is; they may be the same.
+    """
 
     def __init__(
         self,
@@ -89,7 +92,7 @@ class Distillation:
         head: tuple[Tensor, Tensor],
         network: SpikingTwin,
         recipe: Recipe,
-        views: Callable[[int, range], Tensor],
+        views: Callable[[int, range], tuple[Tensor, Tensor]],
         folder: Path,
     ) -> None:
         self.source, self.head, self.network, self.recipe, self.views = source, head, network, recipe, views
@@ -167,18 +170,21 @@ class Distillation:
 
     def _gradient(self, places: range) -> Tensor:
         """Return the gradients of all parameters for a part of the batch, and its loss, as one vector."""
-        loss = self.loss(self.views(self.state.step, places))
+        loss = self.loss(*self.views(self.state.step, places))
         grads = torch.autograd.grad(loss, self.parameters, allow_unused=True)
         flat = [
             torch.zeros(p.numel()) if g is None else g.reshape(-1) for p, g in zip(self.parameters, grads, strict=True)
         ]
         return torch.cat([*flat, loss.detach()[None]])
 
-    def loss(self, x: Tensor) -> Tensor:
-        """Return the loss of the network and of one hybrid on pictures (n, 3, side, side)."""
+    def loss(self, shown: Tensor, x: Tensor) -> Tensor:
+        """Return the loss of the network and of one hybrid.
+
+        shown, x: pictures (n, 3, side, side) for the source and for the network.
+        """
         recipe, architecture = self.recipe, self.network.architecture
         with torch.no_grad():
-            aims = maps(self.source, x)
+            aims = maps(self.source, shown)
             wanted = pooled(aims[-1], architecture)
         operations = SynapticCost(self.network) if recipe.operations else None
         given = maps(self.network, x, apart=recipe.apart)

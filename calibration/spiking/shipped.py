@@ -22,10 +22,19 @@ from edge_app.spiking.network import SpikingNetwork
 from edge_app.spiking.reading import read_network
 
 
-def write(network: SpikingTwin, folder: Path, name: str, facts: Mapping[str, Any], pictures: NDArray[np.uint8]) -> Path:
+def write(
+    network: SpikingTwin,
+    folder: Path,
+    name: str,
+    facts: Mapping[str, Any],
+    pictures: NDArray[np.uint8],
+    *,
+    colour: str = "RGB",
+) -> Path:
     """Write NAME.tflite and NAME.toml into a folder; return the manifest's path.
 
     facts: keys of the manifest to add. pictures: (n, size, size, 3) uint8, on which rates and operations are measured.
+    colour: of the input, as the manifest says it.
     """
     whole, scale = integers(network)
     content = pack(whole, scale)
@@ -33,7 +42,7 @@ def write(network: SpikingTwin, folder: Path, name: str, facts: Mapping[str, Any
     read = read_network(content, name)
     path = folder / f"{name}.toml"
     table = (
-        _table(read, content, scale, network.architecture.sigma, name)
+        _table(read, content, scale, network.architecture.sigma, name, colour)
         | dict(facts)
         | {"spiking": spiking_table(read, pictures)}
     )
@@ -60,7 +69,9 @@ def spiking_table(network: SpikingNetwork, pictures: NDArray[np.uint8]) -> dict[
     }
 
 
-def _table(network: SpikingNetwork, content: bytes, scale: float, sigma: float | None, name: str) -> dict[str, Any]:
+def _table(
+    network: SpikingNetwork, content: bytes, scale: float, sigma: float | None, name: str, colour: str
+) -> dict[str, Any]:
     pooling = {} if sigma is None else {"pooling": "gaussian", "sigma": sigma}
     return {
         "name": name,
@@ -71,7 +82,7 @@ def _table(network: SpikingNetwork, content: bytes, scale: float, sigma: float |
         "input": {
             "size": network.size,
             "dtype": "int8",
-            "colour": "RGB",
+            "colour": colour,
             "scale": PICTURE_SCALE,
             "zero_point": PICTURE_OFFSET - 128,
         },

@@ -31,8 +31,11 @@ def brightness(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.maximum(np.maximum(picture[:, :, 0], picture[:, :, 1]), picture[:, :, 2])
 
 
-def events_of_picture(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return the events (8, 2, H, W) of a picture (H, W, 3) RGB; all False if a side has at most `BORDER` pixels."""
+def events_of_picture(picture: NDArray[np.uint8], *, threshold: int = THRESHOLD) -> NDArray[np.bool_]:
+    """Return the events (8, 2, H, W) of a picture (H, W, 3) RGB; all False if a side has at most `BORDER` pixels.
+
+    `threshold`: levels, 0 to 255, that brightness must change by more than.
+    """
     value = brightness(picture).astype(np.int16)
     height, width = value.shape
     events = np.zeros((STEPS, 2, height, width), np.bool_)
@@ -41,8 +44,8 @@ def events_of_picture(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
     views = [value[BORDER - y : height - y, BORDER - x : width - x] for x, y in zip(X, Y, strict=True)]
     for step, fired in enumerate(events[:, :, BORDER:, BORDER:]):
         change = views[step + 1] - views[step]
-        np.greater(change, THRESHOLD, out=fired[0])
-        np.less(change, -THRESHOLD, out=fired[1])
+        np.greater(change, threshold, out=fired[0])
+        np.less(change, -threshold, out=fired[1])
     return events
 
 

