@@ -108,7 +108,7 @@ def converted(
     if not done(Distillation(source, head(weights), twin, recipe, shown, args.cache), end):
         return None
     whole = mixed([pool.train for pool in pools], CORRECTED_ON, trained.architecture.size)
-    correct(source, twin, normalised(views.whole(whole)))
+    correct(source, twin, normalised(views.streams(whole)))
     return twin
 
 
@@ -122,7 +122,7 @@ def written(spiking: SpikingTwin, pools: Pools, args: argparse.Namespace) -> Pat
         "command": f"python -m calibration.events --data FOLDER --counts {args.counts} --steps {args.steps} "
         f"--spiking-steps {args.spiking_steps}",
     }
-    return shipped.write(spiking, args.out, args.name, facts, views.whole(shown), colour="red-blue")
+    return shipped.write(spiking, args.out, args.name, facts, views.streams(shown), colour="red-blue")
 
 
 def pairs(pools: Pools, seed: int, step: int, places: range, *, integrals: bool) -> tuple[Tensor, Tensor]:

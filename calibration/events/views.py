@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from calibration.spiking import pictures
 from edge_app.events.differences import FrameDifferences
 from edge_app.events.drawing import draw
-from edge_app.events.gradient import STEPS, THRESHOLD, edge_integral, events_of_picture
+from edge_app.events.gradient import STEPS, drawn, edge_integral, events_of_picture
 
 INTEGRALS = 0.3
 """Part of the training that sees integrals alone."""
@@ -40,13 +40,13 @@ def views(
     """Return the pictures of one step at these places of the batch and their events, both (n, size, size, 3) uint8."""
     shown = pictures.views(pools, size, seed, step, places)
     seen = [
-        drawn(picture, np.random.default_rng([seed, step, place, 1]), integrals=integrals)
+        seen_of(picture, np.random.default_rng([seed, step, place, 1]), integrals=integrals)
         for picture, place in zip(shown, places, strict=True)
     ]
     return shown, np.stack(seen)
 
 
-def drawn(picture: Pictures, rng: np.random.Generator, *, integrals: bool) -> Pictures:
+def seen_of(picture: Pictures, rng: np.random.Generator, *, integrals: bool) -> Pictures:
     """Return the events of a picture (side, side, 3) in two colours, made in a way that is drawn at random."""
     if not integrals and rng.random() < SHARE_OF_MOTION:
         return _motion(picture, rng)
@@ -54,17 +54,13 @@ def drawn(picture: Pictures, rng: np.random.Generator, *, integrals: bool) -> Pi
     if integrals:
         change = edge_integral(events)
         return draw(np.stack([np.maximum(change, 0), np.maximum(-change, 0)]), "red-blue")
-    return stream(events, STEPS if rng.random() < SHARE_OF_ALL_STEPS else int(rng.integers(1, STEPS)))
+    steps = STEPS if rng.random() < SHARE_OF_ALL_STEPS else int(rng.integers(1, STEPS))
+    return drawn(events[:steps], "red-blue")
 
 
-def stream(events: NDArray[np.bool_], steps: int = STEPS) -> Pictures:
-    """Return the first steps of a picture's events (8, 2, H, W) in two colours, (H, W, 3)."""
-    return draw(events[:steps].sum(axis=0, dtype=np.int16), "red-blue")
-
-
-def whole(shown: Pictures, *, threshold: int = THRESHOLD, steps: int = STEPS) -> Pictures:
-    """Return the streams of pictures (n, side, side, 3) in two colours, as `edge-app evaluate --events` makes them."""
-    return np.stack([stream(events_of_picture(one, threshold=threshold), steps) for one in shown])
+def streams(shown: Pictures) -> Pictures:
+    """Return the events of pictures (n, side, side, 3) in two colours, as `edge-app evaluate --events` makes them."""
+    return np.stack([drawn(events_of_picture(one), "red-blue") for one in shown])
 
 
 def _motion(picture: Pictures, rng: np.random.Generator) -> Pictures:

@@ -5,10 +5,10 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the environment of `make events-encoder`")
 
-from calibration.events.views import drawn, stream, views, whole
+from calibration.events.views import seen_of, streams, views
 from calibration.spiking.pictures import PicturePool
 from edge_app.events.drawing import draw
-from edge_app.events.gradient import edge_integral, events_of_picture
+from edge_app.events.gradient import drawn, edge_integral, events_of_picture
 
 
 def blocks(seed: int, side: int = 64) -> np.ndarray:
@@ -40,28 +40,28 @@ def test_off_is_red_and_on_is_blue(pools: tuple[PicturePool, ...]) -> None:
 
 
 def test_an_integral_has_one_polarity_a_pixel() -> None:
-    seen = drawn(blocks(1), np.random.default_rng(0), integrals=True)
+    seen = seen_of(blocks(1), np.random.default_rng(0), integrals=True)
     assert seen.any()
     assert not (seen[..., 0].astype(bool) & seen[..., 2].astype(bool)).any()
     change = edge_integral(events_of_picture(blocks(1), threshold=30))
-    drawings = (drawn(blocks(1), np.random.default_rng(seed), integrals=True) for seed in range(200))
+    drawings = (seen_of(blocks(1), np.random.default_rng(seed), integrals=True) for seed in range(200))
     wanted = draw(np.stack([np.maximum(change, 0), np.maximum(-change, 0)]), "red-blue")
     assert any(np.array_equal(one, wanted) for one in drawings)
 
 
-def test_a_stream_is_the_sum_of_its_first_steps() -> None:
-    events = events_of_picture(blocks(2))
-    assert np.array_equal(stream(events), draw(events.sum(axis=0).astype(np.int16), "red-blue"))
-    assert np.array_equal(stream(events, 3), draw(events[:3].sum(axis=0).astype(np.int16), "red-blue"))
-    assert np.array_equal(whole(blocks(2)[None])[0], stream(events))
-    assert np.array_equal(whole(blocks(2)[None], steps=3)[0], stream(events, 3))
+def test_streams_are_what_evaluate_encodes() -> None:
+    pictures = np.stack([blocks(2), blocks(4)])
+    wanted = np.stack([drawn(events_of_picture(one), "red-blue") for one in pictures])
+    assert np.array_equal(streams(pictures), wanted)
 
 
 def test_training_sees_streams_of_all_lengths_and_motion() -> None:
-    seen = {drawn(blocks(3), np.random.default_rng(seed), integrals=False).tobytes() for seed in range(400)}
-    streams = {stream(events_of_picture(blocks(3), threshold=45), steps).tobytes() for steps in range(1, 9)}
-    assert len(seen & streams) >= 4
+    seen = {seen_of(blocks(3), np.random.default_rng(seed), integrals=False).tobytes() for seed in range(400)}
+    counted = {drawn(events_of_picture(blocks(3))[:steps], "red-blue").tobytes() for steps in range(1, 9)}
+    assert len(seen & counted) >= 4
     either = {
-        stream(events_of_picture(blocks(3), threshold=t), n).tobytes() for t in range(15, 61) for n in range(1, 9)
+        drawn(events_of_picture(blocks(3), threshold=levels)[:steps], "red-blue").tobytes()
+        for levels in range(15, 61)
+        for steps in range(1, 9)
     }
-    assert len(seen - either) / len(seen) > 0.1
+    assert len(seen - either) > 0.1 * len(seen)
