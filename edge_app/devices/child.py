@@ -6,6 +6,8 @@ import selectors
 import subprocess
 from collections.abc import Sequence
 
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""Runs the helpers of cameras whose libraries belong to the system's Python."""
 STOP_S = 1.0
 """Seconds between SIGTERM and SIGKILL."""
 WORDS = 2000

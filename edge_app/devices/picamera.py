@@ -18,13 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.devices import picamera2_helper as layout
-from edge_app.devices.child import Child
+from edge_app.devices.child import SYSTEM_PYTHON, Child
 from edge_app.devices.live import FrameSource, LiveCamera, Packet
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.devices.uri import Reader, read_fps, read_options, read_size, split_options, split_scheme
 from edge_app.errors import DeviceError, InputError
 
-PYTHON = "/usr/bin/python3"
 START_S = 7.0
 """Seconds until the helper must be ready: importing picamera2 takes several on a Raspberry Pi 3."""
 PATIENCE_S = 0.25
@@ -48,7 +47,7 @@ class Picamera2Camera(LiveCamera):
         size: tuple[int, int] = (640, 480),
         fps: float = 30.0,
         controls: Mapping[str, Control] | None = None,
-        python: str = PYTHON,
+        python: str = SYSTEM_PYTHON,
         source: str = "camera",
         uri: str | None = None,
     ) -> None:

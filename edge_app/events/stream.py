@@ -102,12 +102,15 @@ class EventWindows:
         self._window_us, self._count = window_us, count
         self._rest = Played(np.zeros(0, np.int64), np.zeros(0, np.int64))
         self._number = 0
+        self._counter = _Counter(shape)
 
     def next(self) -> EventWindow | None:
-        """Return the next window, None after the last event; what reading the packets raises passes through."""
-        self._number += 1
-        end_us = self._number * self._window_us
-        counter = _Counter(self._shape)
+        """Return the next window, None after the last event.
+
+        What reading the packets raises passes through; the next call goes on where it was.
+        """
+        end_us = (self._number + 1) * self._window_us
+        counter = self._counter
         while self._fill():
             wanted = self._wanted(end_us, counter.counted)
             if not wanted:
@@ -120,7 +123,20 @@ class EventWindows:
             # the recording has ended
             if not counter.counted:
                 return None
+        self._number += 1
+        self._counter = _Counter(self._shape)
         return EventWindow(counter.counts(), end_us)
+
+    def skip_empty(self) -> int:
+        """Leave out the windows without events before the events at hand, but for the last; return how many.
+
+        For a camera that is seen live: these windows are over, and each would cost a picture.
+        """
+        if self._count or not len(self._rest.time_us):
+            return 0
+        skipped = max(0, int(self._rest.time_us[0]) // self._window_us - self._number - 1)
+        self._number += skipped
+        return skipped
 
     def _fill(self) -> bool:
         """Read packets until there is an event; False at the end."""

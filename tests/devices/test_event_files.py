@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_app.devices import event_files
+from edge_app.devices import event_files, event_process
 from edge_app.devices.event_files import KINDS, EventFile
 from edge_app.errors import DeviceError, RuntimeMissing
 from support.event_files import SIZE, Event, dat, evt2, evt3, moving_bar, save
@@ -41,7 +41,7 @@ def test_long_recordings_come_in_packets(kind: str, tmp_path: Path) -> None:
     with EventFile("events:long", path, None) as file:
         lengths = [len(packet.t) for packet in file.packets()]
     assert sum(lengths) == 50_000
-    assert max(lengths) <= event_files.helper.MOST_EVENTS
+    assert max(lengths) <= event_process.helper.MOST_EVENTS
 
 
 def test_vectors_of_evt3_are_read(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_decoder_that_crashes_or_hangs_is_an_error(
     code: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save(tmp_path, "evt2", moving_bar(5))
-    monkeypatch.setattr(event_files.helper, "__file__", str(impostor(tmp_path, code)))
+    monkeypatch.setattr(event_process.helper, "__file__", str(impostor(tmp_path, code)))
     # until it has printed, only a hanging one may be given up
     monkeypatch.setattr(event_files, "PATIENCE_S", 60.0 if "sleep" not in code else 1.0)
     with pytest.raises(DeviceError, match=reason):
@@ -143,7 +143,7 @@ def test_a_decoder_that_crashes_or_hangs_is_an_error(
 def test_without_faery_the_command_that_installs_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path, "evt2", moving_bar(5))
     code = 'os.write(1, b\'{"error": "No module named faery", "missing": true}\\n\')'
-    monkeypatch.setattr(event_files.helper, "__file__", str(impostor(tmp_path, code)))
+    monkeypatch.setattr(event_process.helper, "__file__", str(impostor(tmp_path, code)))
     with pytest.raises(RuntimeMissing, match=r"pip install 'edge-app\[events\]'"):
         read(path)
 

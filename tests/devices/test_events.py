@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_app.config import CameraConfig
-from edge_app.devices import converted_uri, event_files, make_camera, open_camera, unsuited, watched_uri
+from edge_app.devices import converted_uri, event_files, event_process, make_camera, open_camera, unsuited, watched_uri
 from edge_app.devices.events import EventsOfFrames
 from edge_app.devices.ports import NS_PER_S, Camera
 from edge_app.errors import DeviceError, InputError
@@ -131,7 +131,7 @@ def test_what_is_left_out_is_told_once_and_the_rest_is_shown(tmp_path: Path, mon
     """faery itself lets no such events through; a later version of it may."""
     path = save(tmp_path, "evt2", [])
     (tmp_path / "decoder.py").write_text(DECODER)
-    monkeypatch.setattr(event_files.helper, "__file__", str(tmp_path / "decoder.py"))
+    monkeypatch.setattr(event_process.helper, "__file__", str(tmp_path / "decoder.py"))
     with open_camera(f"events:{path}?loop=yes", SimulatedClock()) as camera:
         with pytest.raises(DeviceError, match=r": 2 events were left out: 1 outside the 64 x 48 pixels, 1 older"):
             [camera.read(1.0) for _ in range(2)]
@@ -145,7 +145,7 @@ def test_a_damaged_time_that_all_later_events_get_is_told(tmp_path: Path, monkey
     path = save(tmp_path, "evt2", [])
     damaged = DECODER.replace("(2001, 64, 0, 1)", "*[(90_000_000, 4, 4, 1)] * 20_000").replace('"<q", 4', '"<q", 20003')
     (tmp_path / "decoder.py").write_text(damaged.replace("<4{kind}", "<20003{kind}"))
-    monkeypatch.setattr(event_files.helper, "__file__", str(tmp_path / "decoder.py"))
+    monkeypatch.setattr(event_process.helper, "__file__", str(tmp_path / "decoder.py"))
     with (
         open_camera(f"events:{path}?loop=yes,window=10s", SimulatedClock()) as camera,
         pytest.raises(
@@ -186,7 +186,7 @@ def test_a_recording_without_events_cannot_be_opened(tmp_path: Path) -> None:
 
 def test_the_decoder_ends_with_the_camera(recorded: Path) -> None:
     camera = open_camera(f"events:{recorded}", SimulatedClock())
-    process = camera._file._child._process  # type: ignore[attr-defined]
+    process = camera._file._process._child._process  # type: ignore[attr-defined]
     camera.close()
     assert process.returncode is not None
     del camera

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from edge_app.devices import open_camera, picamera2_helper
+from edge_app.devices.child import SYSTEM_PYTHON
 from edge_app.devices.clock import MonotonicClock
-from edge_app.devices.picamera import PYTHON, Picamera2Camera, camera_from_uri
+from edge_app.devices.picamera import Picamera2Camera, camera_from_uri
 from edge_app.devices.ports import CameraStalled
 from edge_app.errors import DeviceError, InputError
 from support.camera_reading import read_until_error
@@ -107,7 +108,7 @@ def test_the_process_ends_with_the_one_that_started_it() -> None:
     raise AssertionError("the camera's process lives on, and holds the camera")
 
 
-@pytest.mark.skipif(not Path(PYTHON).exists(), reason=f"no {PYTHON} on this machine")
+@pytest.mark.skipif(not Path(SYSTEM_PYTHON).exists(), reason=f"no {SYSTEM_PYTHON} on this machine")
 def test_the_systems_python_runs_the_helper() -> None:
     with open_camera("picamera2:0?source=test,size=64x48", CLOCK) as camera:
         assert camera.read(10.0).image.shape == (48, 64, 3)

@@ -43,6 +43,39 @@ def test_windows_of_time_begin_with_the_first_event_and_may_be_empty() -> None:
     assert [one.end_us for one in found] == [10, 20, 30, 40]
 
 
+def test_a_wait_that_ends_early_is_taken_up_again() -> None:
+    class Late:
+        """Events of a camera, with a pause before each packet."""
+
+        def __init__(self) -> None:
+            self.packets = iter([at(0, 4), at(6), at(9, 10), at(40)])
+            self.pause = False
+
+        def __iter__(self) -> Iterator[Played]:
+            return self
+
+        def __next__(self) -> Played:
+            self.pause = not self.pause
+            if self.pause:
+                raise TimeoutError
+            return sorter.sort(next(self.packets))
+
+    sorter = Sorter(W, H)
+    windows, found, pauses = EventWindows(Late(), (H, W), window_us=10), [], 0
+    while len(found) < 2:
+        try:
+            found.append(windows.next())
+        except TimeoutError:
+            pauses += 1
+    assert pauses == 4
+    assert [(int(one.counts.sum()), one.end_us) for one in found if one] == [(4, 10), (1, 20)]
+    assert windows.skip_empty() == 1
+    assert windows.skip_empty() == 0
+    empty = windows.next()
+    assert empty is not None
+    assert (int(empty.counts.sum()), empty.end_us) == (0, 40)
+
+
 def test_windows_of_a_number_end_with_their_last_event() -> None:
     found = windows([at(100, 103), at(110), at(150, 151)], count=2)
     assert [int(one.counts.sum()) for one in found] == [2, 2, 1]
