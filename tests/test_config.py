@@ -385,6 +385,11 @@ def test_there_may_be_as_many_places_as_over_the_api(tmp_path: Path) -> None:
             '[camera]\nuri = "v4l2:a"\n[[cameras]]\nname = "b"\nuri = "events:v4l2:a"\n[[places]]\nname = "a"',
             "camera 'b': uri = 'events:v4l2:a' is the camera of 'camera', and only one can read it",
         ),
+        (
+            '[camera]\nuri = "events:metavision:1"\n[[cameras]]\nname = "b"\nuri = "events:metavision:1?window=1s"\n'
+            '[[places]]\nname = "a"',
+            "is the camera of 'camera', and only one can read it",
+        ),
         ('[camera]\nplace = "door"\n[[places]]\nname = "a"', "camera.place = 'door', expected none"),
         (
             '[buttons]\nplaces = { left = "b" }\n[[places]]\nname = "a"',

@@ -118,6 +118,7 @@ def _examine(args: argparse.Namespace, system: "System", config: "Config") -> "I
     yield from guarded("programs", lambda: software.check_programs(schemes, shutil.which))
     for uri in dict.fromkeys(one.uri for one in cameras):
         yield from guarded("nvargus-daemon", partial(software.check_argus, system, uri))
+        yield from guarded("OpenEB", partial(software.check_openeb, system.run, uri))
     yield from guarded("kernels", _cache)
     yield from guarded("model", lambda: _model(args, system, config))
     for name, reason in unsuited_cameras(config, args.model).items():

@@ -20,7 +20,7 @@ from edge_app.roles import ROLES
 MAIN = "camera"
 """Name of the camera of the section [camera], and of the only place of a device without [[places]]."""
 RECORDINGS = ("dir", "file", "events")
-"""Schemes of cameras that play pictures, a video or recorded events; `events:CAMERA` is as the camera."""
+"""Schemes of `watched_uri` whose cameras play pictures, a video or recorded events."""
 POLICIES = ("refuse", "replace-oldest")
 LEVELS = ("debug", "info", "warning", "error")
 MQTT_ROLES = ("none", "teach", "administer")
@@ -39,7 +39,8 @@ class CameraSettings(Section):
         "sim:",
         device(CAMERAS),
         "Where frames come from: sim: (a simulation), v4l2:/dev/video0, picamera2:, gst:PIPELINE, rtsp://..., "
-        "http://..., dir:FOLDER, file:VIDEO, events:RECORDING, events:CAMERA. docs/cameras.md describes each.",
+        "http://..., dir:FOLDER, file:VIDEO, events:metavision, events:RECORDING, events:CAMERA. docs/cameras.md "
+        "describes each.",
     )
     region: tuple[float, float, float, float] = _key(
         (0.0, 0.0, 1.0, 1.0),

@@ -13,8 +13,8 @@ from edge_app.devices.uri import split_options, split_scheme, without_password
 from edge_app.errors import InputError
 from edge_app.text import DIFFER_IN_FORM, alike
 
-EXCLUSIVE = ("v4l2", "picamera2")
-"""Schemes of cameras that only one can read at a time."""
+EXCLUSIVE = ("v4l2", "picamera2", "metavision")
+"""Schemes of `watched_uri` whose cameras only one can read at a time."""
 
 
 def check_together(

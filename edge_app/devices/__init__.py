@@ -45,6 +45,8 @@ OUTPUTS = {
 """Scheme -> "module:factory"; a factory takes the URI, a clock and the names that are on at first."""
 
 
+LIVE_EVENTS = "metavision:"
+"""Begins the details of an event camera's URI."""
 EVENT_OPTIONS = ("threshold", "colours")
 """Options of `events:CAMERA`, written among those of the camera."""
 
@@ -52,7 +54,8 @@ EVENT_OPTIONS = ("threshold", "colours")
 def converted_uri(uri: str) -> tuple[str, str]:
     """Return the URI of the camera that `events:CAMERA` makes into events, and the options that are not that camera's.
 
-    Both are empty for any other URI, a recording's among them. Raises InputError when there is no scheme.
+    Both are empty for any other URI, a recording's and an event camera's among them. Raises InputError without a
+    scheme.
     """
     scheme, rest = split_scheme(uri)
     inner = rest.partition(":")[0].lower()
@@ -68,6 +71,18 @@ def converted_uri(uri: str) -> tuple[str, str]:
     own = [part for part in parts if part.partition("=")[0] in EVENT_OPTIONS]
     left = ",".join(part for part in parts if part not in own)
     return (head + mark + left if left or inner == "sim" else head) if own else rest, ",".join(own)
+
+
+def live_uri(uri: str) -> str:
+    """Return `metavision:SERIAL?OPTIONS` of an event camera, `events:metavision:SERIAL?OPTIONS`; "" of any other.
+
+    The serial number may be left out, with the colon. Raises InputError without a scheme.
+    """
+    scheme, rest = split_scheme(uri)
+    details, mark, options = rest.partition("?")
+    name, _, serial = details.partition(":")
+    live = scheme == "events" and f"{name.lower()}:" == LIVE_EVENTS
+    return f"{LIVE_EVENTS}{serial}{mark}{options}" if live else ""
 
 
 def is_event_camera(uri: str) -> bool:
@@ -91,8 +106,11 @@ def unsuited(uri: str, colours: str) -> str | None:
 
 
 def watched_uri(uri: str) -> str:
-    """Return the URI of the camera behind `events:CAMERA`, any other as it is. Raises InputError without a scheme."""
-    return converted_uri(uri)[0] or uri
+    """Return what is behind `events:`, a frame camera's URI or that of `live_uri`; any other URI as it is.
+
+    Raises InputError without a scheme.
+    """
+    return converted_uri(uri)[0] or live_uri(uri) or uri
 
 
 def open_camera(uri: str, clock: Clock, view: View | None = None, *, stall_after_s: float | None = None) -> Camera:

@@ -1,14 +1,19 @@
-"""Events as a camera: `events:RECORDING?window=50ms`, `events:sim`, or a frame camera: `events:v4l2:/dev/video0`."""
+"""Events as a camera: `events:RECORDING?window=50ms`, `events:sim`, a frame camera: `events:v4l2:/dev/video0`.
 
-from collections.abc import Iterator
+An event camera itself, `events:metavision`, is in `metavision.py`.
+"""
+
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.closing import Opening
-from edge_app.devices import converted_uri, make_camera
+from edge_app.devices import LIVE_EVENTS, converted_uri, live_uri, make_camera
 from edge_app.devices.event_files import KINDS, EventFile
+from edge_app.devices.metavision import MetavisionCamera
 from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import Camera, Clock
 from edge_app.devices.uri import (
@@ -25,12 +30,10 @@ from edge_app.errors import DeviceError, InputError
 from edge_app.events.differences import THRESHOLD, FrameDifferences
 from edge_app.events.drawing import COLOURS, draw
 from edge_app.events.samples import read_sample, sample_integral
-from edge_app.events.stream import LONGEST_GAP_US, EventWindow, EventWindows, Played, Sorter
+from edge_app.events.stream import LONGEST_GAP_US, WINDOW_S, EventWindow, EventWindows, Played, Sorter
 from edge_app.files import expanded
 from edge_app.messages import Frame
 
-WINDOW_S = 0.05
-"""Time that a picture shows: long enough for edges to close, short enough for a hand to be in one place."""
 SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 0.001, 10.0
 MOST_EVENTS = 100_000_000
 """Of a window."""
@@ -246,31 +249,43 @@ class EventsOfFrames(Opening):
 
 
 def camera_from_uri(uri: str, clock: Clock, colours: str = "grey") -> Opening:
-    """Make the camera of `events:FILE?OPTIONS` or `events:CAMERA`; raises InputError, and the errors of that camera.
+    """Make the camera of `events:FILE?OPTIONS`, `events:CAMERA` or `events:metavision:SERIAL?OPTIONS`.
 
-    A recording takes window or events, fps, loop, colours and size, a sample (.npz) fps, loop and colours. The options
-    of a frame camera may contain threshold and colours; the others are its own. `colours` is for a URI without them.
+    A recording takes window or events, fps, loop, colours and size, a sample (.npz) fps, loop and colours, an event
+    camera window or events, colours and python. The options of a frame camera may contain threshold and colours; the
+    others are its own. `colours` is for a URI without them. Raises InputError, and the errors of that camera.
     """
     inner, own = converted_uri(uri)
     if inner:
         options = read_options(uri, own, {"threshold": _read_threshold, "colours": _read_colours})
         return EventsOfFrames(make_camera(inner, clock), uri=uri, **({"colours": colours} | options))
-    readers: dict[str, Reader] = {"fps": read_fps, "loop": read_flag, "colours": _read_colours}
-    more: dict[str, Reader] = {"window": _read_window, "events": _read_count, "size": read_size}
-    name, text = split_path(uri, readers | more)
+    windows: dict[str, Reader] = {"window": _read_window, "events": _read_count, "colours": _read_colours}
+    if live := live_uri(uri):
+        serial, _, text = live.removeprefix(LIVE_EVENTS).partition("?")
+        options = {"colours": colours} | _read_windows(uri, text, windows | {"python": str})
+        return MetavisionCamera(serial, clock, uri=uri, **options)
+    played: dict[str, Reader] = {"fps": read_fps, "loop": read_flag, "colours": _read_colours}
+    readers = windows | played | {"size": read_size}
+    name, text = split_path(uri, readers)
     path = expanded(name)
     if path.suffix.lower() == SAMPLE:
-        return EventSample(path, clock, uri=uri, **({"colours": colours} | read_options(uri, text, readers)))
-    options = {"colours": colours} | read_options(uri, text, readers | more)
-    if {"window", "events"} <= options.keys():
-        raise InputError(f"{uri!r}: window and events are two ways to cut a recording; expected one of them")
+        return EventSample(path, clock, uri=uri, **({"colours": colours} | read_options(uri, text, played)))
+    options = {"colours": colours} | _read_windows(uri, text, readers)
     if path.suffix.lower() not in KINDS:
         raise InputError(
             f"{uri!r}: a recording's name ends in {', '.join(KINDS)} or {SAMPLE}; convert others with faery, or name a "
-            "camera: events:v4l2:/dev/video0, events:sim"
+            "camera: events:metavision, events:v4l2:/dev/video0, events:sim"
         )
+    return EventRecording(path, clock, uri=uri, **options)
+
+
+def _read_windows(uri: str, text: str, readers: Mapping[str, Reader]) -> dict[str, Any]:
+    """Read options with how the windows are cut. Raises InputError."""
+    options = read_options(uri, text, readers)
+    if {"window", "events"} <= options.keys():
+        raise InputError(f"{uri!r}: window and events are two ways to cut into pictures; expected one of them")
     renamed = {"window": "window_s", "events": "count"}
-    return EventRecording(path, clock, uri=uri, **{renamed.get(key, key): value for key, value in options.items()})
+    return {renamed.get(key, key): value for key, value in options.items()}
 
 
 def _read_window(text: str) -> float:

@@ -15,6 +15,10 @@ class CameraStalled(DeviceError):
     """No frame came within the time allowed; the camera is open, and may deliver again or need to be reopened."""
 
 
+class CameraLoss(DeviceError):
+    """Some of what the camera saw is lost, and reading goes on; told once."""
+
+
 class ButtonEdge(NamedTuple):
     """A button went down or came up."""
 
@@ -70,8 +74,8 @@ class Camera(Protocol):
         """Return the newest frame not handed out yet, waiting up to `timeout_s` seconds for one.
 
         The image is read-only. None: a recording has ended (a live camera never returns it). Raises CameraStalled when
-        no frame came in time, any other DeviceError when the camera is closed, gone or delivers something other than
-        pictures; the caller may then close and open it again.
+        no frame came in time, CameraLoss when some of what was seen is lost, any other DeviceError when the camera is
+        closed, gone or delivers something other than pictures; the caller may then close and open it again.
         """
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Iterator
 
 from edge_app.devices import is_event_camera, watched_uri
-from edge_app.devices.ports import NS_PER_S, Camera, Clock
+from edge_app.devices.ports import NS_PER_S, Camera, CameraLoss, Clock
 from edge_app.devices.uri import split_path, split_scheme
 from edge_app.doctor.findings import Finding, System
 from edge_app.doctor.software import user_groups
@@ -67,6 +67,8 @@ def check_camera(uri: str, clock: Clock, open_camera: Opener, *, recording: bool
     try:
         # where nothing moves there are no events, and in two colours that is black
         yield _watched(camera, clock, recording or is_event_camera(uri))
+    except CameraLoss as error:
+        yield Finding("camera", "warning", str(error), "docs/events.md: too many events")
     except DeviceError as error:
         yield Finding("camera", "failed", str(error), "try another cable or port, or a lower size or fps in the URI")
     finally:

@@ -1,10 +1,14 @@
 """Libraries, numba's cache and the service."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from edge_app.devices import live_uri
+from edge_app.devices.child import SYSTEM_PYTHON
+from edge_app.devices.metavision import INSTALL
 from edge_app.doctor.findings import Finding, Runner, System
 
 LIBRARIES = {
@@ -27,6 +31,7 @@ SERVICE_CACHE = "var/cache/edge-app"
 UNIT = "etc/systemd/system/edge-app.service"
 ARGUS_DROP_IN = "etc/systemd/system/edge-app.service.d/jetson.conf"
 ARGUS_SOCKET = "tmp/argus_socket"
+OPENEB = "from metavision_core.event_io import EventsIterator; print('there')"
 
 
 def check_libraries(run: Runner, schemes: tuple[str, ...] = (), extras: tuple[str, ...] = ()) -> Iterator[Finding]:
@@ -119,6 +124,20 @@ def check_argus(system: System, uri: str) -> Iterator[Finding]:
             "the service cannot use a Jetson's CSI camera: its unit hides /tmp and the camera's devices",
             "sudo edge-app install-service --jetson, then sudo systemctl restart edge-app",
         )
+
+
+def check_openeb(run: Runner, uri: str) -> Iterator[Finding]:
+    """Check that the Python of an event camera's process has the maker's library; nothing for other cameras."""
+    live = live_uri(uri)
+    if not live:
+        return
+    given = re.search(r"(?:[?,]python=)([^,]+)", live)
+    python = given[1] if given else SYSTEM_PYTHON
+    if run([python, "-I", "-c", OPENEB]):
+        yield Finding("OpenEB", "ok", f"there for {python}")
+    else:
+        advice = f"install it: {INSTALL}; `{python} -I -c 'import metavision_core.event_io'` shows the error"
+        yield Finding("OpenEB", "failed", f"{python} cannot import metavision_core.event_io", advice)
 
 
 def service_runs(system: System) -> bool:

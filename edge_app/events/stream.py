@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+WINDOW_S = 0.05
+"""Time that a picture shows: long enough for edges to close, short enough for a hand to be in one place."""
 LONGEST_GAP_US = 10_000_000
 """Events further apart are played this far apart: a damaged time stamp would otherwise be a wait of years."""
 RESET_US = 1_000_000
@@ -111,7 +113,13 @@ class EventWindows:
         """
         end_us = (self._number + 1) * self._window_us
         counter = self._counter
-        while self._fill():
+        # full as soon as its last event is there, not when a later one comes
+        while not self._count or counter.counted < self._count:
+            if not self._fill():
+                # the recording has ended
+                if not counter.counted:
+                    return None
+                break
             wanted = self._wanted(end_us, counter.counted)
             if not wanted:
                 break
@@ -119,10 +127,6 @@ class EventWindows:
                 end_us = int(self._rest.time_us[wanted - 1])
             counter.add(self._rest.place[:wanted])
             self._rest = Played(self._rest.time_us[wanted:], self._rest.place[wanted:])
-        else:
-            # the recording has ended
-            if not counter.counted:
-                return None
         self._number += 1
         self._counter = _Counter(self._shape)
         return EventWindow(counter.counts(), end_us)

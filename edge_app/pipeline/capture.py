@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from edge_app.config import CameraSettings
 from edge_app.config.sections import MAIN
-from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled, Clock
+from edge_app.devices.ports import NS_PER_S, Camera, CameraLoss, CameraStalled, Clock
 from edge_app.errors import DeviceError
 from edge_app.messages import Frame, Report
 from edge_app.pipeline.inspector import FrameInspector, Verdict, check_form
@@ -143,6 +143,8 @@ class Capture:
             # one read without a frame is no fault yet
             if not self._config.recording and self._silent_for(self._alive_ns, self._stall_s):
                 self._fault("stalled", error)
+        except CameraLoss as error:
+            self._report(logging.WARNING, "camera_loss", camera=self._camera.uri, reason=str(error))
         except DeviceError as error:
             self._unreadable(error)
         else:

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_app.devices import CAMERAS, open_camera
+from edge_app.devices import CAMERAS, metavision, open_camera
 from edge_app.devices.clock import MonotonicClock
 from edge_app.devices.live import LiveCamera
 from edge_app.devices.ports import NS_PER_S, Camera, CameraStalled
 from edge_app.devices.v4l2 import V4l2Camera
 from edge_app.errors import DeviceError
 from support.fake_capture import FakeCapture
+from support.metavision import LIVE, python_with
 from support.mjpeg_server import serving
 
 CLOCK = MonotonicClock()
@@ -58,15 +59,27 @@ def make_picamera2(folder: Path) -> Iterator[Camera]:
     yield open_camera(f"picamera2:?source=test,size=64x48,fps=25,python={sys.executable}", CLOCK)
 
 
+@contextmanager
+def make_events(folder: Path) -> Iterator[Camera]:
+    yield open_camera(f"events:metavision?python={python_with(folder, LIVE)}", CLOCK)
+
+
 MAKERS: dict[str, Maker] = {
     "v4l2": make_v4l2,
     "v4l2-device": make_real_v4l2,
     "http": make_http,
     "gst": make_gst,
     "picamera2": make_picamera2,
+    "events-camera": make_events,
 }
 COLOURED = ("v4l2", "http", "picamera2")
 """The sources that show red above blue."""
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an event camera's process start late on a busy machine."""
+    monkeypatch.setattr(metavision, "START_S", 60.0)
 
 
 def test_every_driver_is_in_one_of_the_two_suites() -> None:

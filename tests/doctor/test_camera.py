@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_app.devices.ports import Camera, Clock
+from edge_app.devices.ports import Camera, CameraLoss, Clock
 from edge_app.doctor import camera
 from edge_app.doctor.findings import Finding
 from edge_app.errors import DeviceError
+from edge_app.messages import Frame
 from edge_app.simulation.devices import Fault, FaultKind, SimulatedCamera, SimulatedClock
 from edge_app.simulation.shapes import ShapesScene
 from support.machines import MakeSystem
@@ -50,6 +51,7 @@ def test_devices_are_listed(machine: MakeSystem) -> None:
         ("sim:", "ok"),
         ("events:a.raw", "ok"),
         ("events:sim", "ok"),
+        ("events:metavision", "ok"),
     ],
 )
 def test_no_device(machine: MakeSystem, uri: str, status: str) -> None:
@@ -114,6 +116,15 @@ def test_a_recording_that_has_ended(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="no frame arrived"):
         looked(lambda uri, clock: Ended(ShapesScene(), clock, uri=uri), recording=True)
+
+
+def test_a_camera_that_loses_events_is_no_broken_one() -> None:
+    class Losing(SimulatedCamera):
+        def read(self, timeout_s: float) -> Frame | None:
+            raise CameraLoss("events:metavision: 5 events were left out so far")
+
+    (found,) = looked(lambda uri, clock: Losing(ShapesScene(), clock, uri=uri), "events:metavision")
+    assert (found.status, found.detail) == ("warning", "events:metavision: 5 events were left out so far")
 
 
 @pytest.mark.parametrize(("busy", "status"), [(False, "failed"), (True, "warning")])

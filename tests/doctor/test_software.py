@@ -112,6 +112,24 @@ def test_the_way_to_a_jetsons_camera(
     assert all(line.advice for line in found)
 
 
+@pytest.mark.parametrize(
+    ("uri", "python"),
+    [
+        ("events:metavision", "/usr/bin/python3"),
+        ("events:metavision:0042?window=1s,python=/opt/eb/bin/python,colours=grey", "/opt/eb/bin/python"),
+        ("events:recording.raw", None),
+        ("events:v4l2:/dev/video0", None),
+    ],
+)
+def test_the_library_of_an_event_camera(machine: MakeSystem, uri: str, python: str | None) -> None:
+    there = machine(programs={f"{python} -I -c {software.OPENEB}": "there"}).run
+    found = list(software.check_openeb(there, uri)) + list(software.check_openeb(machine().run, uri))
+    assert [line.status for line in found] == (["ok", "failed"] if python else [])
+    if python:
+        assert found[0].detail == f"there for {python}"
+        assert "https://docs.prophesee.ai" in found[1].advice
+
+
 def test_how_a_user_gets_the_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = tmp_path / "video0"
     device.touch()

@@ -8,7 +8,7 @@ import pytest
 
 from edge_app.config import CameraConfig, IdleConfig
 from edge_app.devices.files import DirectoryCamera
-from edge_app.devices.ports import NS_PER_S
+from edge_app.devices.ports import NS_PER_S, CameraLoss
 from edge_app.errors import DeviceError
 from edge_app.messages import Frame
 from edge_app.pipeline.capture import Capture, Outlet
@@ -251,6 +251,23 @@ def test_a_slow_camera_is_reopened_after_three_periods_of_silence() -> None:
     rig.run(60)
     fault = next(told for told in rig.reports.told if told[1] == "camera_fault")
     assert fault[2]["kind"] == "stalled"
+
+
+def test_what_a_camera_lost_is_logged_and_the_camera_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    read = rig.camera.read
+    losses = iter([CameraLoss("5 events were left out so far"), *[None] * 100])
+
+    def lossy(timeout_s: float) -> Frame | None:
+        if (loss := next(losses)) is not None:
+            raise loss
+        return read(timeout_s)
+
+    monkeypatch.setattr(rig.camera, "read", lossy)
+    rig.run(1)
+    assert rig.reports.events == ["camera_loss"]
+    assert rig.seen
+    assert rig.capture.reopened == 0
 
 
 class _GivenUp(SimulatedCamera):
