@@ -35,6 +35,9 @@ MOST_BYTES = 256 << 20
 MOST_WAITING = 16
 """Packets of a camera that wait for the reader: 14 MB, a tenth of a second at ten million events a second."""
 
+SWITCH_S = 0.0002
+"""Seconds after which a thread of a camera's process lets another one run."""
+
 
 class _Output:
     """The pipe to the reader: the standard output, which prints of a library must not reach."""
@@ -139,6 +142,8 @@ def send_newest(arrays: Iterable[Any], output: _Output) -> None:
 
     A library that nobody takes events from keeps them in memory without a limit, or loses them without a word.
     """
+    # the library asks the camera for data without a pause: with Python's 5 ms the writer would hardly have its turn
+    sys.setswitchinterval(SWITCH_S)
     waiting: queue.Queue[bytes] = queue.Queue(MOST_WAITING)
     writer = threading.Thread(target=_write_waiting, args=(waiting, output), daemon=True)
     writer.start()
