@@ -4,8 +4,10 @@
 
 FOLDER holds imagenet64.zip and grocery.zip; only their training splits are read, without labels. The ordinary network
 begins with the encoder's weights, sees events, and learns the maps and the embedding that the encoder makes of the
-picture: first of edge integrals, then of streams. It is converted and distilled as the spiking encoder is. The run
-saves itself every two minutes and goes on where it stopped (--minutes stops it). On several processes or hosts:
+picture: first of edge integrals, then of streams. It is converted and distilled as the spiking encoder is; there the
+ordinary network is shown all steps of a stream, and the spiking one often the first ones alone.
+
+The run saves itself every two minutes and goes on where it stopped (--minutes stops it). On several processes or hosts:
 torchrun --nproc-per-node 2 -m calibration.events --data FOLDER.
 """
 
@@ -101,8 +103,8 @@ def converted(
 
     def shown(step: int, places: range) -> tuple[Tensor, Tensor]:
         # behind those of the training before
-        seen = pairs(pools, args.seed, args.steps + step, places, integrals=False)[1]
-        return seen, seen
+        whole, first = views.first_steps(pools, SIDE, args.seed, args.steps + step, places)
+        return normalised(whole), normalised(first)
 
     recipe = Recipe(steps=args.spiking_steps, seed=args.seed, hybrid=0.0, apart=True)
     if not done(Distillation(source, head(weights), twin, recipe, shown, args.cache), end):
@@ -151,7 +153,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--name", default=NAME, help=f"of the model (default: {NAME})")
     made.add_argument("--counts", default="31:5,15", help='steps of the layers, as in "15" (default: "31:5,15")')
     made.add_argument("--steps", type=int, default=4500, help="steps of the ordinary network's training")
-    made.add_argument("--spiking-steps", type=int, default=600, help="steps of the distillation")
+    made.add_argument("--spiking-steps", type=int, default=900, help="steps of the distillation")
     made.add_argument("--rate", type=float, default=RATE, help="learning rate of the ordinary network")
     made.add_argument("--maps", type=float, default=2.0, help="weight of the maps in the ordinary network's training")
     made.add_argument("--minutes", type=float, help="stop after so many minutes of training")

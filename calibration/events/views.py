@@ -39,28 +39,52 @@ def views(
 ) -> tuple[Pictures, Pictures]:
     """Return the pictures of one step at these places of the batch and their events, both (n, size, size, 3) uint8."""
     shown = pictures.views(pools, size, seed, step, places)
-    seen = [
-        seen_of(picture, np.random.default_rng([seed, step, place, 1]), integrals=integrals)
-        for picture, place in zip(shown, places, strict=True)
-    ]
-    return shown, np.stack(seen)
-
-
-def seen_of(picture: Pictures, rng: np.random.Generator, *, integrals: bool) -> Pictures:
-    """Return the events of a picture (side, side, 3) in two colours, made in a way that is drawn at random."""
-    if not integrals and rng.random() < SHARE_OF_MOTION:
-        return _motion(picture, rng)
-    events = events_of_picture(picture, threshold=int(rng.integers(*THRESHOLDS, endpoint=True)))
+    drawings = [_rng(seed, step, place) for place in places]
     if integrals:
-        change = edge_integral(events)
-        return draw(np.stack([np.maximum(change, 0), np.maximum(-change, 0)]), "red-blue")
+        return shown, np.stack([integral(one, rng) for one, rng in zip(shown, drawings, strict=True)])
+    return shown, np.stack([stream(one, rng)[1] for one, rng in zip(shown, drawings, strict=True)])
+
+
+def first_steps(
+    pools: tuple[pictures.PicturePool, ...], size: int, seed: int, step: int, places: range
+) -> tuple[Pictures, Pictures]:
+    """Return the events of all steps and those of the first ones, of the pictures of one step at these places."""
+    shown = pictures.views(pools, size, seed, step, places)
+    both = [stream(one, _rng(seed, step, place)) for one, place in zip(shown, places, strict=True)]
+    return np.stack([whole for whole, _ in both]), np.stack([first for _, first in both])
+
+
+def integral(picture: Pictures, rng: np.random.Generator) -> Pictures:
+    """Return the edge integral of a picture (side, side, 3) in two colours, for a threshold drawn at random."""
+    change = edge_integral(events_of_picture(picture, threshold=_threshold(rng)))
+    return draw(np.stack([np.maximum(change, 0), np.maximum(-change, 0)]), "red-blue")
+
+
+def stream(picture: Pictures, rng: np.random.Generator) -> tuple[Pictures, Pictures]:
+    """Return the events of a picture (side, side, 3) in two colours: of all steps, and of the first ones.
+
+    Drawn at random: how many these are, the threshold, and whether the picture moves instead, which has no steps.
+    """
+    if rng.random() < SHARE_OF_MOTION:
+        moved = _motion(picture, rng)
+        return moved, moved
+    events = events_of_picture(picture, threshold=_threshold(rng))
     steps = STEPS if rng.random() < SHARE_OF_ALL_STEPS else int(rng.integers(1, STEPS))
-    return drawn(events[:steps], "red-blue")
+    return drawn(events, "red-blue"), drawn(events[:steps], "red-blue")
 
 
 def streams(shown: Pictures) -> Pictures:
     """Return the events of pictures (n, side, side, 3) in two colours, as `edge-app evaluate --events` makes them."""
     return np.stack([drawn(events_of_picture(one), "red-blue") for one in shown])
+
+
+def _rng(seed: int, step: int, place: int) -> np.random.Generator:
+    # 1: another stream of numbers than that of the picture's view
+    return np.random.default_rng([seed, step, place, 1])
+
+
+def _threshold(rng: np.random.Generator) -> int:
+    return int(rng.integers(*THRESHOLDS, endpoint=True))
 
 
 def _motion(picture: Pictures, rng: np.random.Generator) -> Pictures:

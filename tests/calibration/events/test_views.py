@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the environment of `make events-encoder`")
 
-from calibration.events.views import seen_of, streams, views
+from calibration.events.views import first_steps, integral, stream, streams, views
 from calibration.spiking.pictures import PicturePool
 from edge_app.events.drawing import draw
 from edge_app.events.gradient import drawn, edge_integral, events_of_picture
@@ -40,11 +40,11 @@ def test_off_is_red_and_on_is_blue(pools: tuple[PicturePool, ...]) -> None:
 
 
 def test_an_integral_has_one_polarity_a_pixel() -> None:
-    seen = seen_of(blocks(1), np.random.default_rng(0), integrals=True)
+    seen = integral(blocks(1), np.random.default_rng(0))
     assert seen.any()
     assert not (seen[..., 0].astype(bool) & seen[..., 2].astype(bool)).any()
     change = edge_integral(events_of_picture(blocks(1), threshold=30))
-    drawings = (seen_of(blocks(1), np.random.default_rng(seed), integrals=True) for seed in range(200))
+    drawings = (integral(blocks(1), np.random.default_rng(seed)) for seed in range(200))
     wanted = draw(np.stack([np.maximum(change, 0), np.maximum(-change, 0)]), "red-blue")
     assert any(np.array_equal(one, wanted) for one in drawings)
 
@@ -56,7 +56,7 @@ def test_streams_are_what_evaluate_encodes() -> None:
 
 
 def test_training_sees_streams_of_all_lengths_and_motion() -> None:
-    seen = {seen_of(blocks(3), np.random.default_rng(seed), integrals=False).tobytes() for seed in range(400)}
+    seen = {stream(blocks(3), np.random.default_rng(seed))[1].tobytes() for seed in range(400)}
     counted = {drawn(events_of_picture(blocks(3))[:steps], "red-blue").tobytes() for steps in range(1, 9)}
     assert len(seen & counted) >= 4
     either = {
@@ -65,3 +65,11 @@ def test_training_sees_streams_of_all_lengths_and_motion() -> None:
         for steps in range(1, 9)
     }
     assert len(seen - either) > 0.1 * len(seen)
+
+
+def test_the_network_sees_the_first_steps_of_what_the_source_is_shown(pools: tuple[PicturePool, ...]) -> None:
+    whole, first = first_steps(pools, 48, 0, 7, range(40))
+    assert np.array_equal(first, views(pools, 48, 0, 7, range(40), integrals=False)[1])
+    # a step only adds events
+    assert (first <= whole).all()
+    assert 0.1 < np.mean([not np.array_equal(*pair) for pair in zip(whole, first, strict=True)]) < 0.5
