@@ -1,10 +1,13 @@
-"""Measure encoders on the events of pictures that were held out of the training: validation draws, never test data.
+"""Measure encoders on the events of pictures of the validation draws, never of test data.
 
     python -m calibration.events.measure --data FOLDER --models NAME ...
 
-Each model learns all examples of a validation draw (calibration/validation.py), as events of all steps, and is tested
-on the events of the first 1, 2, 4 and 8 steps: CoLaNET, and nearest class mean on the same embeddings. Pictures with
-fewer than 1,000 events are left out.
+Each model learns all examples of a draw (calibration/validation.py), as events of all steps, and is tested on the
+events of the first 1, 2, 4 and 8 steps: CoLaNET, and nearest class mean on the same embeddings. Pictures with fewer
+than 1,000 events are left out.
+
+The encoder of events has seen nothing of sign_digits. Of grocery and imagenet64 the draws are made of the training
+splits, and it was trained, without labels, on most of their pictures.
 """
 
 from __future__ import annotations
