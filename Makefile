@@ -152,7 +152,7 @@ spiking-results: .venv-spiking/.has-requirements  ## tables and figure of docs/s
 	PYTHONPATH=. .venv-spiking/bin/python -m calibration.spiking.nir_in_snntorch --data $(DATA)
 
 spiking-claims: .venv-spiking/.has-requirements  ## what the papers claim, on small networks (needs DATA)
-	for claim in losses rates pipe; do PYTHONPATH=. .venv-spiking/bin/python -m calibration.spiking.claims $$claim --data $(DATA) || exit 1; done
+	for claim in losses rates pipe events; do PYTHONPATH=. .venv-spiking/bin/python -m calibration.spiking.claims $$claim --data $(DATA) || exit 1; done
 
 test-spiking: .venv-spiking/.has-requirements  ## the tests of conversion and training, which need PyTorch
 	PYTHONPATH=. .venv-spiking/bin/python -m pytest tests/calibration/spiking tests/calibration/events tests/spiking

@@ -3,9 +3,10 @@
     python -m calibration.spiking.claims losses --data FOLDER     hybrid, local, end-only losses at equal CPU time
     python -m calibration.spiking.claims rates --data FOLDER      rate-based backpropagation beside that through time
     python -m calibration.spiking.claims pipe --data FOLDER       pipe-S: pre-trained at T = 1, or from scratch
+    python -m calibration.spiking.claims events --data FOLDER     pipe-D: the same for streams of events
 
 losses: the encoder itself at 64 pixels, T = 8, by `seconds` of CPU time each, cosine on held-out pictures.
-rates, pipe: small.py on 16 classes of imagenet64's train split at 32 pixels; a fifth of each class is held out.
+rates, pipe, events: small.py on 16 classes of imagenet64's train split at 32 pixels; a fifth of each class is held out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from calibration import efficientnet
@@ -40,6 +42,7 @@ from calibration.spiking.network import (
 )
 from calibration.spiking.small import SmallNetwork
 from edge_app.datasets.pictures import decode_image
+from edge_app.events.gradient import events_of_picture
 from edge_app.files import write_atomically
 
 Keep = Callable[[dict[str, Any]], None]
@@ -48,19 +51,11 @@ SEEDS = (0, 1, 2)
 CLASSES = 16
 SIDE = 32
 BATCH = 64
-SECONDS = {"losses": 60.0, "pipe": 90.0}
+STEPS = 8
+SECONDS = {"losses": 60.0, "pipe": 90.0, "events": 180.0}
 """Processor time of each run, by the claim."""
-SLOPES = (1.0, 1.2)
-"""Of the hard tanh at the beginning and the end of the training at T = 1: it ends as the neuron's rate over 8 steps. A
-steeper end loses more by the step to T = 8 (chosen on 16 other classes)."""
-PRETRAINED = 0.28
-"""Share of the seconds of a run from scratch that the training at T = 1 takes."""
-TUNED = 0.1
-"""Share that the training by rates after it takes."""
 RATE = 1e-3
-"""Learning rate at first, from scratch and at T = 1; it falls linearly."""
-TUNING_RATE = 5e-5
-"""The same of the training by rates after the one at T = 1."""
+"""Learning rate at first of the training from scratch; it falls linearly."""
 LOSSES: dict[str, dict[str, Any]] = {
     "end only": {"hybrid": 0.0, "maps": 0.0},
     "hybrids": {"hybrid": 0.5, "maps": 0.0},
@@ -70,32 +65,72 @@ LOSSES: dict[str, dict[str, Any]] = {
 }
 
 
+class Settings(NamedTuple):
+    """How a network is pre-trained; the learning rates are those at first, they fall linearly.
+
+    `slopes`: of the hard tanh at the beginning and the end of the training at T = 1. `pretrained`, `tuned`: shares of
+    the seconds of a run from scratch that the training at T = 1, and that by rates after it, take.
+    """
+
+    slopes: tuple[float, float]
+    pretrained: float
+    rate: float
+    tuned: float
+    tuning_rate: float
+
+
+# chosen on the 16 classes after those that are measured
+PICTURES = Settings((1.0, 1.2), 0.28, 1e-3, 0.1, 5e-5)
+"""The tanh ends as the neuron's rate over 8 steps. A steeper end loses more by the step to T = 8."""
+GAIN = 1.0
+EVENTS = Settings((1.0, 1.2), 0.3, 1e-3, 0.1, 2e-4)
+
+
 class Labelled(NamedTuple):
-    """Pictures (n, 3, 32, 32) float in -1..1 and classes (n,)."""
+    """Inputs (n, ...), as `shown` made them, and classes (n,)."""
 
     train: tuple[Tensor, Tensor]
     held_out: tuple[Tensor, Tensor]
 
 
-def labelled(data: Path) -> Labelled:
-    """Return the first classes of imagenet64's train split; every fifth picture of a class is held out."""
+class Task(NamedTuple):
+    """Data for a small network, the channels of its input, and how a batch becomes that at T = 1 and over STEPS."""
+
+    data: Labelled
+    channels: int
+    at_once: Callable[[Tensor], Tensor]
+    in_steps: Callable[[Tensor], Tensor]
+
+
+def labelled(data: Path, shown: Callable[[list[NDArray[np.uint8]]], Tensor], first: int = 0) -> Labelled:
+    """Return the classes of imagenet64's train split from `first` on; every fifth picture of a class is held out.
+
+    `shown`: makes inputs of the pictures (height, width, 3) of a class.
+    """
     parts: list[list[Tensor]] = [[], [], [], []]
     with zipfile.ZipFile(data / "imagenet64.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.startswith("train/") and name.endswith(".jpg"))
-        classes = sorted({name.split("/")[1] for name in names})[:CLASSES]
+        classes = sorted({name.split("/")[1] for name in names})[first : first + CLASSES]
         for number, label in enumerate(classes):
             members = [name for name in names if name.split("/")[1] == label]
-            shown = [
-                cv2.resize(decode_image(archive.read(one)), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-                for one in members
-            ]
-            x = normalised(np.stack(shown))
+            x = shown([decode_image(archive.read(one)) for one in members])
             out = torch.arange(len(x)) % 5 == 0
             for target, picked in ((0, ~out), (2, out)):
                 parts[target].append(x[picked])
                 parts[target + 1].append(torch.full((int(picked.sum()),), number))
     joined = [torch.cat(part) for part in parts]
     return Labelled((joined[0], joined[1]), (joined[2], joined[3]))
+
+
+def smaller(shown: list[NDArray[np.uint8]]) -> Tensor:
+    """Return pictures as (n, 3, SIDE, SIDE) float in -1..1."""
+    return normalised(np.stack([cv2.resize(one, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for one in shown]))
+
+
+def streams(shown: list[NDArray[np.uint8]]) -> Tensor:
+    """Return the events of pictures of 2 SIDE pixels, summed over 2 x 2 pixels: (n, 8, 2, SIDE, SIDE) uint8, to 4."""
+    events = np.stack([events_of_picture(one) for one in shown])
+    return torch.from_numpy(events.reshape(*events.shape[:3], SIDE, 2, SIDE, 2).sum((4, 6), dtype=np.uint8))
 
 
 def losses(args: argparse.Namespace, found: dict[str, Any], keep: Keep) -> dict[str, Any]:
@@ -144,7 +179,7 @@ def losses(args: argparse.Namespace, found: dict[str, Any], keep: Keep) -> dict[
 
 def rates(args: argparse.Namespace) -> dict[str, Any]:
     """Measure memory that the graph keeps, and time, of both ways over T; and how alike their gradients are."""
-    x, classes = (part[:BATCH] for part in labelled(args.data).train)
+    x, classes = (part[:BATCH] for part in labelled(args.data, smaller, args.first).train)
     found: dict[str, Any] = {"batch": BATCH, "rows": []}
     for steps in (2, 4, 8, 16, 32):
         row: dict[str, Any] = {"T": steps}
@@ -180,17 +215,36 @@ class KeptBytes:
 
 
 def pipe(args: argparse.Namespace) -> dict[str, Any]:
-    """Train from scratch by rates at T = 8, and pre-trained at T = 1; time until scratch's best accuracy."""
-    data = labelled(args.data)
-    found: dict[str, Any] = {"T": 8, "seconds": args.seconds, "seeds": []}
+    """Measure pipe-S: pictures, a constant current in all steps."""
+
+    def as_it_is(x: Tensor) -> Tensor:
+        return x
+
+    task = Task(labelled(args.data, smaller, args.first), 3, as_it_is, as_it_is)
+    return pretrained_or_not(task, PICTURES, args.seconds)
+
+
+def events(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure pipe-D: streams of events, a current of its own in each step; at T = 1 the mean over the steps."""
+
+    def in_steps(x: Tensor) -> Tensor:
+        return GAIN * x.float()
+
+    task = Task(labelled(args.data, streams, args.first), 2, lambda x: in_steps(x).mean(1), in_steps)
+    return pretrained_or_not(task, EVENTS, args.seconds)
+
+
+def pretrained_or_not(task: Task, settings: Settings, seconds: float) -> dict[str, Any]:
+    """Train from scratch by rates over STEPS steps, and pre-trained at T = 1; time until scratch's best accuracy."""
+    found: dict[str, Any] = {"T": STEPS, "seconds": seconds, "seeds": []}
     for seed in SEEDS:
-        scratch = curve(SmallNetwork(CLASSES, seed), data, seed, args.seconds, RATE)
-        network = SmallNetwork(CLASSES, seed)
-        spent = pretrain(network, data, seed, args.seconds * PRETRAINED)
-        tuned = curve(network, data, seed, args.seconds * TUNED, TUNING_RATE)
+        scratch = curve(SmallNetwork(CLASSES, seed, task.channels), task, seed, seconds, RATE)
+        network = SmallNetwork(CLASSES, seed, task.channels)
+        spent = pretrain(network, task, seed, seconds * settings.pretrained, settings)
+        tuned = curve(network, task, seed, seconds * settings.tuned, settings.tuning_rate)
         best = max(accuracy for _, accuracy in scratch)
-        reached = next((spent + seconds for seconds, accuracy in tuned if accuracy >= best), None)
-        when = next(seconds for seconds, accuracy in scratch if accuracy >= best)
+        reached = next((spent + passed for passed, accuracy in tuned if accuracy >= best), None)
+        when = next(passed for passed, accuracy in scratch if accuracy >= best)
         row = {
             "scratch_best": best,
             "scratch_seconds": round(when, 1),
@@ -203,36 +257,37 @@ def pipe(args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def pretrain(network: SmallNetwork, data: Labelled, seed: int, seconds: float) -> float:
+def pretrain(network: SmallNetwork, task: Task, seed: int, seconds: float, settings: Settings) -> float:
     """Train at T = 1 while a hard tanh sharpens; return the CPU seconds that it took."""
+    first, last = settings.slopes
     start = time.process_time()
-    optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
+    optimiser = torch.optim.Adam(network.parameters(), lr=settings.rate)
     draw = torch.Generator().manual_seed(seed)
 
     def step() -> None:
         part = (time.process_time() - start) / seconds
-        set_rate(optimiser, RATE, part)
-        slope = SLOPES[0] * (SLOPES[1] / SLOPES[0]) ** part
-        train_step(optimiser, data, draw, lambda x: network.sharpened(x, slope))
+        set_rate(optimiser, settings.rate, part)
+        slope = first * (last / first) ** part
+        train_step(optimiser, task.data, draw, lambda x: network.sharpened(task.at_once(x), slope))
 
     for_cpu_seconds(step, seconds)
     return time.process_time() - start
 
 
-def curve(network: SmallNetwork, data: Labelled, seed: int, seconds: float, rate: float) -> list[tuple[float, float]]:
+def curve(network: SmallNetwork, task: Task, seed: int, seconds: float, rate: float) -> list[tuple[float, float]]:
     """Train by rates with a falling learning rate; return (CPU seconds so far, held-out accuracy 0..1) as it goes."""
     optimiser = torch.optim.Adam(network.parameters(), lr=rate)
     draw = torch.Generator().manual_seed(100 + seed)
-    spent, points = 0.0, [(0.0, accuracy_of(network, data))]
+    spent, points = 0.0, [(0.0, accuracy_of(network, task))]
     while spent < seconds:
         set_rate(optimiser, rate, spent / seconds)
         start = time.process_time()
         for _ in range(4):
-            train_step(optimiser, data, draw, lambda x: network.by_rates(x, 8))
+            train_step(optimiser, task.data, draw, lambda x: network.by_rates(task.in_steps(x), STEPS))
         spent += time.process_time() - start
         # seldom: measuring takes as long as ten steps, and is not counted
         if spent - points[-1][0] > seconds / 10 or spent >= seconds:
-            points.append((spent, accuracy_of(network, data)))
+            points.append((spent, accuracy_of(network, task)))
     return points
 
 
@@ -249,20 +304,19 @@ def train_step(
     picked = torch.randint(len(data.train[0]), (BATCH,), generator=draw)
     x = data.train[0][picked]
     mirrored = torch.rand(BATCH, generator=draw) < 0.5
-    x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
+    x[mirrored] = x[mirrored].flip(-1)
     optimiser.zero_grad()
     F.cross_entropy(logits(x), data.train[1][picked]).backward()
     optimiser.step()
 
 
 @torch.no_grad()
-def accuracy_of(network: SmallNetwork, data: Labelled) -> float:
-    """Return the accuracy at T = 8 on the held-out pictures."""
-    x, classes = data.held_out
-    hits = [
-        (network.by_rates(x[start : start + 200], 8).argmax(1) == classes[start : start + 200]).float().sum()
-        for start in range(0, len(x), 200)
-    ]
+def accuracy_of(network: SmallNetwork, task: Task) -> float:
+    """Return the accuracy over STEPS steps on the held-out inputs."""
+    x, classes = task.data.held_out
+    hits = []
+    for some, wanted in zip(x.split(200), classes.split(200), strict=True):
+        hits.append((network.by_rates(task.in_steps(some), STEPS).argmax(1) == wanted).float().sum())
     return round(float(torch.stack(hits).sum()) / len(x), 4)
 
 
@@ -279,10 +333,11 @@ def for_cpu_seconds(action: Callable[[], object], seconds: float) -> int:
 def main() -> None:
     """Measure one claim, and keep its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("claim", choices=("losses", "rates", "pipe"))
+    parser.add_argument("claim", choices=("losses", "rates", "pipe", "events"))
     parser.add_argument("--data", type=Path, required=True, help="folder of imagenet64.zip and grocery.zip")
     parser.add_argument("--cache", type=Path, default=Path(".cache/spiking"), help="decoded pictures")
-    parser.add_argument("--seconds", type=float, help="of CPU time for each run (default: losses 60, pipe 90)")
+    parser.add_argument("--seconds", type=float, help=f"of CPU time for each run (default: {SECONDS})")
+    parser.add_argument("--first", type=int, default=0, help="first of the 16 classes; settings were chosen with 16")
     parser.add_argument("--json", type=Path, default=Path("docs/spiking.json"), help="where the figures are kept")
     args = parser.parse_args()
     args.seconds = args.seconds or SECONDS.get(args.claim)
@@ -295,7 +350,7 @@ def main() -> None:
     if args.claim == "losses":
         keep(losses(args, kept.get("losses", {}), keep))
     else:
-        keep({"rates": rates, "pipe": pipe}[args.claim](args))
+        keep({"rates": rates, "pipe": pipe, "events": events}[args.claim](args))
 
 
 if __name__ == "__main__":

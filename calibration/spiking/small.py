@@ -2,7 +2,8 @@
 
     V_t = decay * V_{t-1} + I_t        fires where V_t >= 1, then 1 is taken off
 
-The picture is a constant current in every step; the classes are read from the last layer's mean rates.
+A picture is a constant current in every step, events are a current of their own in each step; the classes are read
+from the last layer's mean rates.
 
 Backpropagation through time keeps every step's tensors. Rate-based backpropagation (arXiv 2410.11488 as in the paper
 2503.16572) runs the T steps without a graph, keeps per neuron the mean rate r and
@@ -14,14 +15,15 @@ and builds one graph of rates, r + e * I - stopgrad(e * I) with I the mean curre
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CHANNELS = ((3, 32, 1), (32, 64, 2), (64, 64, 1), (64, 128, 2))
-"""(channels in, channels out, stride) of the 3 x 3 convolutions."""
+LAYERS = ((32, 1), (64, 2), (64, 1), (128, 2))
+"""(channels out, stride) of the 3 x 3 convolutions."""
 DECAY = 0.9
 HALF = 0.55
 """Constant current by which a neuron fires in half of 8 steps; from 0.1 to 1 the rate grows about linearly to 1."""
@@ -30,35 +32,38 @@ WIDTH = 1.0
 
 
 class SmallNetwork(nn.Module):
-    """Convolutions and a linear readout; `forward` gives logits (n, classes) by spikes, gradients through time."""
+    """Convolutions and a linear readout.
 
-    def __init__(self, classes: int, seed: int) -> None:
+    Inputs are float: constant (n, channels, height, width), or a stream (n, steps, channels, height, width).
+    """
+
+    def __init__(self, classes: int, seed: int, channels: int = 3) -> None:
         super().__init__()
         made = torch.Generator().manual_seed(seed)
         self.kernels = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for channels_in, channels, _ in CHANNELS:
-            kernel = torch.randn((channels, channels_in, 3, 3), generator=made) * (2.0 / (9 * channels_in)) ** 0.5
+        for channels_out, _ in LAYERS:
+            kernel = torch.randn((channels_out, channels, 3, 3), generator=made) * (2.0 / (9 * channels)) ** 0.5
             self.kernels.append(nn.Parameter(kernel))
-            self.biases.append(nn.Parameter(torch.zeros(channels)))
-        self.head = nn.Parameter(torch.randn((classes, CHANNELS[-1][1]), generator=made) * 0.05)
+            self.biases.append(nn.Parameter(torch.zeros(channels_out)))
+            channels = channels_out
+        self.head = nn.Parameter(torch.randn((classes, channels), generator=made) * 0.05)
 
     def current(self, x: Tensor, index: int) -> Tensor:
         """Return the currents into layer `index`, whose input is `x`."""
-        return F.conv2d(x, self.kernels[index], self.biases[index], stride=CHANNELS[index][2], padding=1)
+        return F.conv2d(x, self.kernels[index], self.biases[index], stride=LAYERS[index][1], padding=1)
 
     def read(self, rates: Tensor) -> Tensor:
         """Return logits from the last layer's mean rates (n, channels, height, width)."""
         return F.linear(rates.mean((2, 3)), 10 * self.head)
 
     def through_time(self, x: Tensor, steps: int) -> Tensor:
-        """Return the logits after `steps`, with a graph of every step."""
-        potentials: list[Tensor | None] = [None] * len(CHANNELS)
+        """Return the logits (n, classes) after `steps`, with a graph of every step."""
+        potentials: list[Tensor | None] = [None] * len(LAYERS)
         total: Tensor | float = 0.0
-        first = self.current(x, 0)
-        for _ in range(steps):
-            spikes = x
-            for index in range(len(CHANNELS)):
+        for first in self._first_currents(x, steps):
+            spikes = first
+            for index in range(len(LAYERS)):
                 drive = first if index == 0 else self.current(spikes, index)
                 before = potentials[index]
                 potential = drive if before is None else DECAY * before + drive
@@ -68,11 +73,11 @@ class SmallNetwork(nn.Module):
         return self.read(total / steps)
 
     def by_rates(self, x: Tensor, steps: int) -> Tensor:
-        """Return the logits after `steps`, with one graph of rates."""
+        """Return the logits (n, classes) after `steps`, with one graph of rates."""
         with torch.no_grad():
             rates, factors = self._observe(x, steps)
-        values = x
-        for index in range(len(CHANNELS)):
+        values = x if x.dim() == 4 else x.mean(1)
+        for index in range(len(LAYERS)):
             reached = factors[index] * self.current(values, index)
             values = rates[index] + reached - reached.detach()
         return self.read(values)
@@ -80,22 +85,31 @@ class SmallNetwork(nn.Module):
     def sharpened(self, x: Tensor, slope: float) -> Tensor:
         """Return the logits (n, classes) at T = 1 with a hard tanh around HALF in place of spikes (pipe-S).
 
-        `x`: pictures (n, 3, height, width); `slope`: rate per unit of current.
+        `x`: constant input (n, channels, height, width); `slope`: rate per unit of current.
         """
-        for index in range(len(CHANNELS)):
+        for index in range(len(LAYERS)):
             x = (slope * (self.current(x, index) - HALF) + 0.5).clamp(0.0, 1.0)
         return self.read(x)
 
+    def _first_currents(self, x: Tensor, steps: int) -> Iterator[Tensor]:
+        """Yield the currents into the first layer, step by step. Raises ValueError for a stream of other steps."""
+        if x.dim() == 4:
+            yield from [self.current(x, 0)] * steps
+            return
+        if x.shape[1] != steps:
+            raise ValueError(f"a stream of {x.shape[1]} steps, expected {steps}")
+        for part in x.unbind(1):
+            yield self.current(part, 0)
+
     def _observe(self, x: Tensor, steps: int) -> tuple[list[Tensor], list[Tensor]]:
         """Run without a graph; return each layer's mean rates and its factors e."""
-        count = len(CHANNELS)
+        count = len(LAYERS)
         potentials: list[Any] = [0.0] * count
         rates: list[Any] = [0.0] * count
         factors: list[Any] = [0.0] * count
-        first = self.current(x, 0)
         reach = 1.0
-        for _ in range(steps):
-            spikes = x
+        for first in self._first_currents(x, steps):
+            spikes = first
             for index in range(count):
                 drive = first if index == 0 else self.current(spikes, index)
                 potential = DECAY * potentials[index] + drive

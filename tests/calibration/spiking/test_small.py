@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the environment of `make spiking-encoder`")
 
-from calibration.spiking.claims import SLOPES, KeptBytes  # noqa: E402
+from calibration.spiking.claims import PICTURES, KeptBytes  # noqa: E402
 from calibration.spiking.small import HALF, SmallNetwork, surrogate  # noqa: E402
 
 
@@ -16,6 +16,28 @@ def test_both_ways_count_the_same_spikes() -> None:
     network = SmallNetwork(5, 0)
     with torch.no_grad():
         torch.testing.assert_close(network.through_time(picture(), 6), network.by_rates(picture(), 6))
+
+
+def test_both_ways_hear_each_step_of_a_stream() -> None:
+    network = SmallNetwork(5, 0, 2)
+    stream = 4 * torch.rand((2, 6, 2, 8, 8), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        heard = network.by_rates(stream, 6)
+        torch.testing.assert_close(network.through_time(stream, 6), heard)
+        assert not torch.equal(network.by_rates(stream.flip(1), 6), heard)
+    with pytest.raises(ValueError, match="a stream of 6 steps, expected 8"):
+        network.by_rates(stream, 8)
+
+
+@pytest.mark.parametrize("way", ["through_time", "by_rates"])
+def test_a_stream_of_equal_steps_is_a_constant_input(way: str) -> None:
+    network = SmallNetwork(5, 0)
+    found = []
+    for x in (picture(), picture()[:, None].expand(-1, 4, -1, -1, -1)):
+        logits = getattr(network, way)(x, 4)
+        found.append((logits, *torch.autograd.grad(logits.square().sum(), list(network.parameters()))))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_at_one_step_both_ways_have_the_same_gradients() -> None:
@@ -53,7 +75,7 @@ def test_the_hard_tanh_is_about_the_rate_of_a_neuron() -> None:
             for bias in network.biases:
                 bias.fill_(drive)
             assert network.by_rates(picture(), 8).flatten().tolist() == pytest.approx([spikes / 8] * 2)
-            tanh = network.sharpened(picture(), SLOPES[1]).flatten().tolist()
+            tanh = network.sharpened(picture(), PICTURES.slopes[1]).flatten().tolist()
             assert tanh == pytest.approx([spikes / 8] * 2, abs=0.06)
 
 
