@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the environment of `make spiking-encoder`")
 
-from calibration.spiking.claims import PICTURES, KeptBytes  # noqa: E402
+from calibration.spiking.claims import SLOPES, KeptBytes  # noqa: E402
 from calibration.spiking.small import HALF, SmallNetwork, surrogate  # noqa: E402
 
 
@@ -75,7 +75,7 @@ def test_the_hard_tanh_is_about_the_rate_of_a_neuron() -> None:
             for bias in network.biases:
                 bias.fill_(drive)
             assert network.by_rates(picture(), 8).flatten().tolist() == pytest.approx([spikes / 8] * 2)
-            tanh = network.sharpened(picture(), PICTURES.slopes[1]).flatten().tolist()
+            tanh = network.sharpened(picture(), SLOPES[1]).flatten().tolist()
             assert tanh == pytest.approx([spikes / 8] * 2, abs=0.06)
 
 
