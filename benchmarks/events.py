@@ -146,8 +146,9 @@ def play(path: Path, decider: Decider | None) -> dict[str, Any]:
 
 def measure_speed(seconds: int) -> dict[str, Any]:
     """Play a recording on one core: decided on, and read alone."""
+    cores = os.sched_getaffinity(0)
     # the decoder's process inherits it
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    os.sched_setaffinity(0, {max(cores)})
     decider = Decider()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recording.raw"
@@ -155,6 +156,7 @@ def measure_speed(seconds: int) -> dict[str, Any]:
         play(path, decider)
         write_recording(path, seconds)
         whole, read = play(path, decider), play(path, None)
+    os.sched_setaffinity(0, cores)
     return {
         "machine": machine.describe(),
         "recording": {"seconds": seconds, "events": seconds * RATE, "size": list(SIZE), "kind": "EVT2"},
@@ -317,10 +319,11 @@ def main() -> int:
     args = parser.parse_args()
     result: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
     if not args.only_write:
+        # first, because the memory that an evaluation took is not given back
+        result["speed"] = measure_speed(args.seconds)
         if args.data:
             result["accuracy"] = measure_accuracy(args.data, args.cache)
             result["steps"] = measure_steps(args.data, args.cache)
-        result["speed"] = measure_speed(args.seconds)
         RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     write_page(result)
     draw_figure()
