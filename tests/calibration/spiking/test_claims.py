@@ -25,6 +25,8 @@ def noise(seed: int) -> "np.ndarray":
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # as the claims run: threads that wait for each other on a busy machine take a minute for small tensors
+    torch.set_num_threads(1)
     monkeypatch.setattr(claims, "CLASSES", 2)
     with zipfile.ZipFile(tmp_path / "imagenet64.zip", "w") as archive:
         for label in range(claims.CLASSES + 1):
