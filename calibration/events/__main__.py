@@ -28,11 +28,14 @@ from calibration.events import views
 from calibration.events.training import adapt, arrays_of, hear_two_colours, unspiked
 from calibration.spiking import pictures, shipped
 from calibration.spiking.__main__ import (
+    CALIBRATION,
     CONVERTED_ON,
     CORRECTED_ON,
     MEASURED_ON,
     SIDE,
+    common_options,
     distilled,
+    head_of,
     mixed,
     steps_of_layers,
 )
@@ -45,8 +48,6 @@ from edge_app.encoder.ratecode import RateCode
 NAME = "efficientnet_lite0_events"
 RATE = 3e-3
 """Learning rate of the ordinary network: it has further to go than the spiking twin of a finished one (5e-4)."""
-CALIBRATION = 1 << 30
-"""A step number that no training reaches, so that its views are used for conversions alone."""
 
 Pools = tuple[pictures.PicturePool, ...]
 
@@ -87,7 +88,7 @@ def ordinary(
         return pairs(pools, args.seed, step, places, integrals=step < views.INTEGRALS * args.steps)
 
     recipe = Recipe(steps=args.steps, seed=args.seed, rate=args.rate, hybrid=0.0, maps=args.maps)
-    return network if done(Distillation(source, head(weights), network, recipe, shown, args.cache), end) else None
+    return network if done(Distillation(source, head_of(weights), network, recipe, shown, args.cache), end) else None
 
 
 def converted(
@@ -107,10 +108,12 @@ def converted(
         return normalised(whole), normalised(first)
 
     recipe = Recipe(steps=args.spiking_steps, seed=args.seed, hybrid=0.0, apart=True)
-    if not done(Distillation(source, head(weights), twin, recipe, shown, args.cache), end):
+    if not done(Distillation(source, head_of(weights), twin, recipe, shown, args.cache), end):
         return None
-    whole = mixed([pool.train for pool in pools], CORRECTED_ON, trained.architecture.size)
-    correct(source, twin, normalised(views.streams(whole)))
+    # by the process that writes the model alone: it takes a minute
+    if rank() == 0:
+        whole = mixed([pool.train for pool in pools], CORRECTED_ON, trained.architecture.size)
+        correct(source, twin, normalised(views.streams(whole)))
     return twin
 
 
@@ -133,11 +136,6 @@ def pairs(pools: Pools, seed: int, step: int, places: range, *, integrals: bool)
     return normalised(shown), normalised(seen)
 
 
-def head(weights: efficientnet.Weights) -> tuple[Tensor, Tensor]:
-    """Return weights and biases of the encoder's classifier of 1,000 classes."""
-    return torch.from_numpy(weights["_fc.weight"]).float(), torch.from_numpy(weights["_fc.bias"]).float()
-
-
 def done(run: Distillation, end: float | None) -> bool:
     """Train until all steps are done, or until the time `end` of the monotonic clock; return whether they are done."""
     run.resume()
@@ -146,19 +144,11 @@ def done(run: Distillation, end: float | None) -> bool:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--data", type=Path, required=True, help="folder of imagenet64.zip and grocery.zip")
-    made.add_argument("--cache", type=Path, default=Path(".cache/spiking"), help="decoded pictures and checkpoints")
-    made.add_argument("--out", type=Path, default=Path("firmware_models"), help="folder for model and manifest")
-    made.add_argument("--name", default=NAME, help=f"of the model (default: {NAME})")
-    made.add_argument("--counts", default="31:5,15", help='steps of the layers, as in "15" (default: "31:5,15")')
+    made = common_options(__doc__, NAME)
     made.add_argument("--steps", type=int, default=4500, help="steps of the ordinary network's training")
     made.add_argument("--spiking-steps", type=int, default=900, help="steps of the distillation")
     made.add_argument("--rate", type=float, default=RATE, help="learning rate of the ordinary network")
     made.add_argument("--maps", type=float, default=2.0, help="weight of the maps in the ordinary network's training")
-    made.add_argument("--minutes", type=float, help="stop after so many minutes of training")
-    made.add_argument("--seed", type=int, default=0, help="of the views")
-    made.add_argument("--threads", type=int, default=2, help="of PyTorch")
     return made
 
 

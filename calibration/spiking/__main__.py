@@ -31,6 +31,8 @@ from edge_app.encoder.model import load_manifest
 from edge_app.encoder.ratecode import RateCode
 
 NAME = "efficientnet_lite0_spiking"
+CALIBRATION = 1 << 30
+"""A step number that no training reaches, so that its views are used for conversions alone."""
 CONVERTED_ON = 160
 """Views that the conversion is fitted on."""
 CORRECTED_ON = 96
@@ -58,16 +60,14 @@ def main() -> None:
     pools = pictures.load(args.data, args.cache)
     loss: dict[str, Any] = {} if args.hybrids else {"hybrid": 0.0, "apart": True}
     recipe = Recipe(steps=args.steps, seed=args.seed, operations=args.operations, **loss)
-    # a step number that the distillation never reaches, so that no training view is used here
-    convert(source, twin, normalised(pictures.views(pools, SIDE, recipe.seed, 1 << 30, range(CONVERTED_ON))))
+    convert(source, twin, normalised(pictures.views(pools, SIDE, recipe.seed, CALIBRATION, range(CONVERTED_ON))))
     twin.spike = compiled()
-    head = (torch.from_numpy(weights["_fc.weight"]).float(), torch.from_numpy(weights["_fc.bias"]).float())
 
     def views(step: int, places: range) -> tuple[Tensor, Tensor]:
         shown = normalised(pictures.views(pools, SIDE, recipe.seed, step, places))
         return shown, shown
 
-    run = Distillation(source, head, twin, recipe, views, args.cache)
+    run = Distillation(source, head_of(weights), twin, recipe, views, args.cache)
     run.resume()
     if not distilled(run, args.minutes):
         print(f"stopped after {run.state.step} of {recipe.steps} steps; the same command goes on", file=sys.stderr)
@@ -120,21 +120,32 @@ def facts(args: argparse.Namespace) -> dict[str, str]:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--data", type=Path, required=True, help="folder of imagenet64.zip and grocery.zip")
-    made.add_argument("--cache", type=Path, default=Path(".cache/spiking"), help="decoded pictures and checkpoints")
-    made.add_argument("--out", type=Path, default=Path("firmware_models"), help="folder for model and manifest")
-    made.add_argument("--name", default=NAME, help=f"of the model (default: {NAME})")
-    made.add_argument("--counts", default="31:5,15", help='steps of the layers, as in "15" (default: "31:5,15")')
+    made = common_options(__doc__, NAME)
     made.add_argument("--steps", type=int, default=2400, help="steps of the distillation (default: 2400)")
     made.add_argument(
         "--hybrids", action="store_true", help="train through hybrids too, not each unit by its own map alone"
     )
     made.add_argument("--operations", type=float, default=0.0, help="weight of the synaptic operations in the loss")
-    made.add_argument("--minutes", type=float, help="stop after so many minutes of distillation")
-    made.add_argument("--seed", type=int, default=0, help="of the views and the branches")
+    return made
+
+
+def common_options(description: str | None, name: str) -> argparse.ArgumentParser:
+    """Return a parser with the options of every command that builds a spiking encoder, whose default name is `name`."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--data", type=Path, required=True, help="folder of imagenet64.zip and grocery.zip")
+    made.add_argument("--cache", type=Path, default=Path(".cache/spiking"), help="decoded pictures and checkpoints")
+    made.add_argument("--out", type=Path, default=Path("firmware_models"), help="folder for model and manifest")
+    made.add_argument("--name", default=name, help=f"of the model (default: {name})")
+    made.add_argument("--counts", default="31:5,15", help='steps of the layers, as in "15" (default: "31:5,15")')
+    made.add_argument("--minutes", type=float, help="stop after so many minutes of training")
+    made.add_argument("--seed", type=int, default=0, help="of all that is drawn at random")
     made.add_argument("--threads", type=int, default=2, help="of PyTorch")
     return made
+
+
+def head_of(weights: efficientnet.Weights) -> tuple[Tensor, Tensor]:
+    """Return weights (1000, n) and biases (1000,) of the encoder's classifier."""
+    return torch.from_numpy(weights["_fc.weight"]).float(), torch.from_numpy(weights["_fc.bias"]).float()
 
 
 if __name__ == "__main__":
