@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
 import warnings
@@ -22,11 +23,12 @@ from urllib.parse import quote, unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.datasets.pictures import decode_image
+from edge_app.datasets.pictures import START_BYTES, decode_image, picture_format
 from edge_app.devices.live import Packet
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.devices.uri import without_password
 from edge_app.errors import DeviceError
+from edge_app.text import printable
 
 MAX_PICTURE = 32 << 20
 """Bytes of one picture; a camera of 50 megapixels stays below."""
@@ -35,6 +37,7 @@ FAST_PIXELS = 16_000_000
 MAX_BETWEEN = 1 << 20
 """Bytes without a picture that are skipped before the stream is given up."""
 BLOCK = 1 << 16
+UNTYPED = "data without a content type"
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -44,44 +47,67 @@ class Response(NamedTuple):
     """An answer whose headers have been read."""
 
     kind: str
-    """Content type without parameters, in lower case."""
+    """Content type without parameters, in lower case; UNTYPED where the camera gives none."""
     boundary: bytes
     """The boundary parameter of a multipart type; empty where there is none."""
     body: http.client.HTTPResponse
     connection: socket.socket
+
+    def starts_picture(self, wait_s: float) -> bool:
+        """Wait for the body's first bytes; return whether they are those of a picture. They stay in `body`."""
+        try:
+            self.connection.settimeout(wait_s)
+            return picture_format(self.body.peek(START_BYTES)[:START_BYTES]) is not None
+        except (OSError, http.client.HTTPException, ValueError):
+            return False
 
 
 class HttpError(DeviceError):
     """The camera answered a request with an error, or did not answer in HTTP."""
 
 
-def request(address: str, timeout_s: float, *, verify: bool = True) -> Response:
+def request(address: str, timeout_s: float, within_s: float, *, verify: bool = True) -> Response:
     """Request `address` and return the answer once its headers are there; the caller closes `body`.
 
-    User and password in the address are sent by Basic or Digest authentication, whichever the camera asks for, and only
-    to the host that the address names. `verify`: check the certificate of an https address. Raises HttpError.
+    The camera may be silent for `timeout_s`, and everything, with redirections, may take `within_s`. User and password
+    in the address are sent by Basic or Digest authentication, whichever the camera asks for, and only to the host that
+    the address names. `verify`: check the certificate of an https address. Raises HttpError.
     """
     plain = without_credentials(address)
     credentials = urlsplit(address).netloc.rpartition("@")[0]
     opener = _Opener(plain, credentials, verify)
     try:
-        body = opener.open(plain, timeout_s)
+        body = opener.open(plain, timeout_s, within_s)
     except urllib.error.HTTPError as error:
         # an HTTPError holds the connection open
         error.close()
-        hint = "check user and password" if error.code in (401, 403) else "check the path"
-        raise HttpError(f"the camera answers {error.code} {without_password(str(error.reason))}; {hint}") from None
+        reason = printable(" ".join(without_password(str(error.reason)).split()))
+        raise HttpError(f"the camera answers {error.code} {reason}; {way_out(error.code)}") from None
     except urllib.error.URLError as error:
         raise HttpError(_unreachable(plain, timeout_s, error.reason)) from None
+    except TimeoutError as error:
+        host = urlsplit(plain).hostname
+        raise HttpError(f"{host} takes the connection, but {error}; is that the port of the camera's pages?") from None
     except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: an unknown way to authenticate
-        raise HttpError(f"the camera answers, but not as a web server: {without_password(str(error))}") from None
+        reason = printable(without_password(str(error)).strip())
+        raise HttpError(f"the camera answers, but not as a web server: {reason}") from None
     boundary = body.headers.get_param("boundary") or ""
     return Response(
-        body.headers.get_content_type(),
+        body.headers.get_content_type() if "Content-Type" in body.headers else UNTYPED,
         str(boundary).encode("latin-1", "ignore"),
         body,
         opener.connection,
     )
+
+
+def way_out(status: int) -> str:
+    """Return what to do about a status of HTTP or RTSP that is an error."""
+    if status in (401, 403):
+        return "check user and password"
+    # 453: RTSP's Not Enough Bandwidth
+    if status in (429, 453) or status >= 500:
+        return "it is busy or at fault: close its other viewers, or restart it"
+    return "check the path"
 
 
 def without_credentials(address: str) -> str:
@@ -122,7 +148,7 @@ class _Opener:
 
     def __init__(self, address: str, credentials: str, verify: bool) -> None:
         user, _, password = credentials.partition(":")
-        handlers: list[urllib.request.BaseHandler] = [_PlainHandler(self._keep), _TlsHandler(self._keep, verify)]
+        handlers: list[urllib.request.BaseHandler] = [_PlainHandler(self), _TlsHandler(self, verify)]
         if credentials:
             passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
             # None: for any realm, and for this address only, not for one that it redirects to
@@ -133,50 +159,80 @@ class _Opener:
             ]
         self._opener = urllib.request.build_opener(*handlers)
         self._answers: list[tuple[http.client.HTTPResponse, socket.socket]] = []
+        self._opened: list[socket.socket] = []
+        self._end_s = math.inf
 
     @property
     def connection(self) -> socket.socket:
         """The connection of the last answer."""
         return self._answers[-1][1]
 
-    def open(self, address: str, timeout_s: float) -> http.client.HTTPResponse:
+    def open(self, address: str, timeout_s: float, within_s: float) -> http.client.HTTPResponse:
+        """Return the answer; raises TimeoutError, and what urllib raises."""
         last = None
+        self._end_s = time.monotonic() + within_s
+        # a socket's timeout begins anew with each byte: a head that comes byte by byte would never end
+        timer = threading.Timer(within_s, self._interrupt)
+        timer.daemon = True
+        timer.start()
         try:
             last = self._opener.open(address, timeout=timeout_s)
+        except TimeoutError:
+            raise TimeoutError(f"says nothing for {timeout_s:g} s") from None
         finally:
+            timer.cancel()
+            late = time.monotonic() >= self._end_s
             for other, _ in self._answers:  # urllib leaves open what asked for a password or sent us elsewhere
-                if other is not last:
+                if other is not last or late:
                     other.close()
+            # whatever a connection gave that was cut off
+            if late:
+                raise TimeoutError(f"does not answer completely within {within_s:g} s")
         answer: http.client.HTTPResponse = last
         return answer
 
-    def _keep(self, answer: http.client.HTTPResponse, connection: socket.socket) -> http.client.HTTPResponse:
-        self._answers.append((answer, connection))
+    def bounded_s(self, timeout_s: float | None) -> float:
+        """Return a timeout, no longer than what is left for the answer. Raises TimeoutError."""
+        left_s = self._end_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("timed out")
+        return min(timeout_s or left_s, left_s)
+
+    def connected(self, connection: socket.socket) -> None:
+        """Note a connection, which is shut down at the end of the time."""
+        self._opened.append(connection)
+
+    def keep(self, answer: http.client.HTTPResponse) -> http.client.HTTPResponse:
+        """Note the answer of the newest connection."""
+        self._answers.append((answer, self._opened[-1]))
         return answer
 
-
-Keep = Callable[[http.client.HTTPResponse, socket.socket], http.client.HTTPResponse]
+    def _interrupt(self) -> None:
+        for connection in self._opened:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _PlainHandler(urllib.request.HTTPHandler):
-    def __init__(self, keep: Keep) -> None:
+    def __init__(self, opener: _Opener) -> None:
         super().__init__()
-        self._keep = keep
+        self._for = opener
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        opened: list[socket.socket] = []
+        opener = self._for
 
         class Connection(http.client.HTTPConnection):
             def connect(self) -> None:
+                self.timeout = opener.bounded_s(self.timeout)
                 super().connect()
                 # urllib does not give out the socket, and takes it from the connection once the headers are read
-                opened.append(self.sock)
+                opener.connected(self.sock)
 
-        return self._keep(self.do_open(Connection, req), opened[-1])
+        return opener.keep(self.do_open(Connection, req))
 
 
 class _TlsHandler(urllib.request.HTTPSHandler):
-    def __init__(self, keep: Keep, verify: bool) -> None:
+    def __init__(self, opener: _Opener, verify: bool) -> None:
         context = ssl.create_default_context()
         if not verify:
             # first: the ssl module rejects CERT_NONE while host names are checked
@@ -184,17 +240,18 @@ class _TlsHandler(urllib.request.HTTPSHandler):
             context.verify_mode = ssl.CERT_NONE
         super().__init__(context=context)
         self._tls = context
-        self._keep = keep
+        self._for = opener
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        opened: list[socket.socket] = []
+        opener = self._for
 
         class Connection(http.client.HTTPSConnection):
             def connect(self) -> None:
+                self.timeout = opener.bounded_s(self.timeout)
                 super().connect()
-                opened.append(self.sock)
+                opener.connected(self.sock)
 
-        return self._keep(self.do_open(Connection, req, context=self._tls), opened[-1])
+        return opener.keep(self.do_open(Connection, req, context=self._tls))
 
 
 class PartReader:
@@ -350,6 +407,7 @@ class StillSource:
     ) -> None:
         self._uri = uri
         self._response: Response | None = response
+        self._reading = response
         self._ask = ask
         self._clock = clock
         self._period_ns = round(period_s * NS_PER_S)
@@ -368,7 +426,11 @@ class StillSource:
         response, self._response = self._response, None
         try:
             response = response or self._ask()
+            # before the question whether to stop: `interrupt` does both in the other order
+            self._reading = response
             with response.body as body:
+                if self._stop.is_set():
+                    return None
                 # one byte more than allowed tells that there is more
                 data = body.read(MAX_PICTURE + 1)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -382,6 +444,9 @@ class StillSource:
 
     def interrupt(self) -> None:
         self._stop.set()
+        with suppress(OSError):
+            # a picture that comes byte by byte would keep the thread
+            self._reading.connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         if self._response is not None:

@@ -26,6 +26,7 @@ from edge_app.devices.uri import (
     without_password,
 )
 from edge_app.errors import DeviceError, InputError
+from edge_app.text import printable
 
 TRANSPORTS = ("tcp", "udp")
 DEFAULT_TIMEOUT_S = 3.0
@@ -79,7 +80,9 @@ class StreamCamera(LiveCamera):
             response = self._ask()
             if response.kind.startswith("multipart/"):
                 return mjpeg.MultipartSource(self._uri, response, self._clock)
-            if response.kind.startswith("image/"):
+            wait_s = min(self._timeout_s, self._left_s(start_ns))
+            # small cameras name a wrong type, or none
+            if response.kind.startswith("image/") or response.starts_picture(wait_s):
                 self.period_s, self.repeats = self._still_period_s, True
                 return mjpeg.StillSource(self._uri, response, self._ask, self._clock, self._still_period_s)
             response.body.close()
@@ -90,17 +93,20 @@ class StreamCamera(LiveCamera):
                     "(multipart/x-mixed-replace, video/...); look up the stream's address in the camera's manual"
                 )
         # what the first request has taken is no longer left for FFmpeg
-        left_s = OPEN_S - (self._clock.monotonic_ns() - start_ns) / NS_PER_S
-        capture = self._open_ffmpeg(min(self._timeout_s, max(0.1, left_s)))
+        capture = self._open_ffmpeg(min(self._timeout_s, self._left_s(start_ns)))
         if not capture.isOpened():
             capture.release()
-            left_s = OPEN_S - (self._clock.monotonic_ns() - start_ns) / NS_PER_S
-            raise DeviceError(f"{self._uri}: {why_not(self._address, min(ASK_S, self._timeout_s, left_s), kind)}")
+            wait_s = min(ASK_S, self._timeout_s, self._left_s(start_ns))
+            raise DeviceError(f"{self._uri}: {why_not(self._address, wait_s, kind)}")
         return _FfmpegSource(self._uri, capture, self._clock, self.patience_s)
+
+    def _left_s(self, start_ns: int) -> float:
+        """Seconds that are left for an opening that began at `start_ns`; never 0, which would be no limit."""
+        return max(0.1, OPEN_S - (self._clock.monotonic_ns() - start_ns) / NS_PER_S)
 
     def _ask(self) -> mjpeg.Response:
         try:
-            return mjpeg.request(self._address, self._timeout_s, verify=self._verify)
+            return mjpeg.request(self._address, self._timeout_s, OPEN_S, verify=self._verify)
         except DeviceError as error:
             # from None: the cause may hold the address with its password
             raise DeviceError(f"{self._uri}: {error}") from None
@@ -183,7 +189,6 @@ def codec_of(capture: Any) -> str:
 def why_not(address: str, timeout_s: float, kind: str = "video") -> str:
     """Say why FFmpeg could not open `address`, by asking for it once more; `kind`: the content type by HTTP."""
     parts = urlsplit(address)
-    timeout_s = max(0.1, timeout_s)
     host, port = parts.hostname or "", parts.port or mjpeg.PORTS[parts.scheme.lower()]
     try:
         # step by step, so that the message names the first thing that does not work
@@ -212,8 +217,8 @@ def _rtsp_answer(address: str, host: str, port: int, timeout_s: float) -> str:
         return f"{host} answers at port {port}, but not in RTSP; check the port"
     if status == "200":
         return f"{host} offers a stream that FFmpeg cannot read; try another of the camera's streams, or transport=udp"
-    hint = "check user and password, then the path" if status in ("401", "403") else "check the path"
-    return f"the camera answers {status} {without_password(reason)}; {hint}"
+    hint = mjpeg.way_out(int(status)) if status.isdecimal() else "check the path"
+    return f"the camera answers {printable(status)} {printable(without_password(reason))}; {hint}"
 
 
 def _read_timeout(text: str) -> float:

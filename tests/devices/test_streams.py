@@ -3,14 +3,18 @@
 import socket
 import ssl
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from edge_app.devices import open_camera
 from edge_app.devices.clock import MonotonicClock
+from edge_app.devices.live import STOP_S
+from edge_app.devices.mjpeg import HttpError, request
 from edge_app.devices.ports import CameraStalled
 from edge_app.devices.streams import StreamCamera, why_not
 from edge_app.errors import DeviceError, InputError
@@ -123,9 +127,52 @@ def test_rtsp_from_a_server_that_speaks_http_is_refused(server: MjpegServer) -> 
 def test_a_server_that_says_nothing_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
-        with pytest.raises(DeviceError, match="not as a web server: timed out"):
+        with pytest.raises(DeviceError, match=r"takes the connection, but says nothing for 0\.3 s"):
             open_camera(f"http://127.0.0.1:{silent.getsockname()[1]}/stream#timeout=300ms", CLOCK)
         assert time.monotonic() - start < 3.0
+
+
+@pytest.fixture
+def dripping() -> Iterator[Callable[[bytes, bytes], str]]:
+    """Serve an answer whose second part comes byte by byte; return its address."""
+    end = threading.Event()
+    with ExitStack() as closing:
+        closing.callback(end.set)
+
+        def drip(server: socket.socket, first: bytes, rest: bytes) -> None:
+            with suppress(OSError):
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(first)
+                    for byte in rest:
+                        if end.wait(0.01):
+                            return
+                        connection.sendall(bytes([byte]))
+
+        def serve(first: bytes, rest: bytes) -> str:
+            server = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
+            threading.Thread(target=drip, args=(server, first, rest), daemon=True).start()
+            return f"http://127.0.0.1:{server.getsockname()[1]}/shot.jpg"
+
+        yield serve
+
+
+def test_an_answer_whose_head_never_ends_is_given_up(dripping: Callable[[bytes, bytes], str]) -> None:
+    """Each byte begins a socket's timeout anew."""
+    for rest in (b"x" * 10_000, b"HTTP/1.1 100 Continue\r\n\r\n" * 400):
+        with pytest.raises(HttpError, match=r"does not answer completely within 0\.3 s"):
+            request(dripping(b"", rest), 5.0, 0.3)
+
+
+def test_a_picture_that_never_ends_does_not_keep_its_thread(dripping: Callable[[bytes, bytes], str]) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 100000\r\n\r\n"
+    with open_camera(dripping(head, b"\xff" * 100_000), CLOCK) as camera:
+        with pytest.raises(CameraStalled):
+            camera.read(0.1)
+        start = time.monotonic()
+    assert time.monotonic() - start < STOP_S
+    assert camera.uri not in {thread.name.removeprefix("camera ") for thread in threading.enumerate()}
 
 
 def test_an_unknown_host_is_named() -> None:
@@ -183,6 +230,15 @@ def test_a_single_picture_is_requested_again_and_again(server: MjpegServer) -> N
         assert camera.period_s == pytest.approx(0.05)
         server.hang_up.set()
         assert "no picture" in str(read_until_error(camera, 5.0))
+    with pytest.raises(DeviceError, match="answers 503 Service Unavailable; it is busy"):
+        open_camera(f"http://{server.address}/shot.jpg", CLOCK)
+
+
+def test_a_picture_without_a_content_type_is_read(server: MjpegServer) -> None:
+    with open_camera(f"http://{server.address}/untyped.jpg#fps=20", CLOCK) as camera:
+        first, second = camera.read(5.0), camera.read(5.0)
+    assert camera.repeats
+    assert second.sequence > first.sequence
 
 
 def test_a_certificate_of_the_cameras_own_is_refused_with_the_way_out(tls_camera: str) -> None:

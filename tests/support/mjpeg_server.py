@@ -27,7 +27,8 @@ def jpeg(index: int) -> bytes:
 class MjpegServer(ThreadingHTTPServer):
     """Serves /stream as motion JPEG, /page as a web page; `stall` and `hang_up` are its faults.
 
-    /shot.jpg is a single picture. Paths below /secret (Basic) and /digest need the user "me", password "s3cret".
+    /shot.jpg is a single picture, /untyped.jpg one without a content type. Paths below /secret (Basic) and /digest
+    need the user "me", password "s3cret".
     """
 
     daemon_threads = True
@@ -52,7 +53,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         page = self.path[1:].partition("?")[0].partition("/")[0]
         answers = {"elsewhere": self.redirect, "seen": self.tell_authorisation, "page": self.send_page}
-        answers |= {"shot.jpg": self.send_picture, "stream": self.send_stream}
+        answers |= {"shot.jpg": self.send_picture, "untyped.jpg": self.send_picture, "stream": self.send_stream}
         answers.get(page, lambda: self.send_error(404))()
 
     def is_allowed(self) -> bool:
@@ -90,7 +91,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         data = jpeg(0)
         self.send_response(200)
-        self.send_header("Content-Type", "image/jpeg")
+        if "untyped" not in self.path:
+            self.send_header("Content-Type", "image/jpeg")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
