@@ -21,7 +21,7 @@ from edge_app.datasets.contents import CONTAINER_NAMES, DatasetLayout, Item, Lis
 from edge_app.datasets.detection import refuse_detection
 from edge_app.datasets.exported import read_exported
 from edge_app.datasets.listing import LeftOut
-from edge_app.datasets.tables import read_edge_impulse, read_tables
+from edge_app.datasets.tables import NO_TABLE, TABLES, read_edge_impulse, read_tables
 from edge_app.errors import InputError
 from edge_app.text import composed
 
@@ -90,7 +90,11 @@ def _folders(listing: Listing) -> DatasetLayout:
         else:
             items.append(Item(inner[0], inner[1], name) if has_splits else Item("", inner[0], name))
     if not items:
-        raise InputError(f"data set {listing.title}: its {len(paths)} pictures are in no class folders; {EXPECTED}")
+        table = next((name for name in listing.others if name.lower().endswith(TABLES)), None)
+        unused = f". {table} is not used: {NO_TABLE}" if table else ""
+        raise InputError(
+            f"data set {listing.title}: its {len(paths)} pictures are in no class folders; {EXPECTED}{unused}"
+        )
     if has_splits:
         _check_splits(listing, items)
     depth = base + (2 if has_splits else 1) if all("/".join(parts) == name for parts, name in paths) else None

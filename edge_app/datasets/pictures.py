@@ -48,6 +48,11 @@ _OTHERS = {
     b"%PDF": "a PDF document",
     b"8BPS": "a Photoshop document",
     b"PK\x03\x04": "a zip",
+    b"\xff\x0a": "a JPEG XL file (convert it to JPEG)",
+    b"\x00\x00\x00\x0cJXL ": "a JPEG XL file (convert it to JPEG)",
+    b"\x00\x00\x00\x0cjP  ": "a JPEG 2000 file (convert it to JPEG)",
+    b"\xff\x4f\xff\x51": "a JPEG 2000 file (convert it to JPEG)",
+    b"version https://git-lfs": "a pointer of Git LFS instead of the file (git lfs pull fetches it)",
     b"\x00\x05\x16\x07": "a companion file of macOS, without a picture",
 }
 _UPRIGHT = {
@@ -170,6 +175,10 @@ def _decode(data: bytes, kind: str, name: str) -> NDArray[np.uint8]:
     # formats: Pillow must not try its other, less used decoders
     with Image.open(io.BytesIO(data), formats=[kind]) as image:
         _check_size(image, kind, data, name)
+        # I: also the mode of a 16-bit PNG. The range of the others is not known, their upper byte is mostly black
+        if image.mode == "F" or (image.mode == "I" and kind == "TIFF"):
+            depth = "floating-point" if image.mode == "F" else "32-bit"
+            raise InputError(f"{name} has {depth} pixels, expected 8 or 16 bits a channel: convert it")
         profile = image.info.get("icc_profile")
         if kind == "JPEG":
             _draft(image)
@@ -180,7 +189,7 @@ def _decode(data: bytes, kind: str, name: str) -> NDArray[np.uint8]:
         picture = image.reduce(2) if image.width * image.height > LARGE else image
         if profile:
             picture = _to_srgb(picture, profile)
-        picture = _opaque(picture, name)
+        picture = _opaque(picture)
         if turn is not None:
             picture = picture.transpose(Image.Transpose[turn])
         return np.ascontiguousarray(np.asarray(picture, np.uint8))
@@ -244,7 +253,7 @@ def _to_srgb(image: "Image", profile: bytes) -> "Image":
     return converted if isinstance(converted, Image.Image) else image
 
 
-def _opaque(image: "Image", name: str) -> "Image":
+def _opaque(image: "Image") -> "Image":
     """Return the picture in mode RGB, transparent parts white; 16-bit grey keeps its upper byte."""
     from PIL import Image
 
@@ -252,8 +261,6 @@ def _opaque(image: "Image", name: str) -> "Image":
         # Pillow would clip 16-bit grey at 255 instead of scaling it
         grey = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
         return Image.fromarray(grey).convert("RGB")
-    if image.mode == "F":
-        raise InputError(f"{name} has floating-point pixels, expected 8 or 16 bits a channel")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGB", image.size, "white")

@@ -15,7 +15,9 @@ PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "i
 LABEL_COLUMNS = ("label", "class", "category", "target", "class_name", "classname", "labels", "species", "breed")
 SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 SEPARATORS = (",", ";", "\t", "|")
+TABLES = (".csv", ".tsv")
 MOST_TABLES = 8
+NO_TABLE = "expected UTF-8, a first row that names columns, such as path and label, and rows for most pictures"
 
 
 def read_edge_impulse(listing: Listing) -> DatasetLayout | None:
@@ -61,19 +63,27 @@ def read_tables(listing: Listing) -> DatasetLayout | None:
     places = _Places(listing.pictures)
     items: dict[str, Item] = {}
     missing: list[LeftOut] = []
-    tables = [name for name in listing.others if name.lower().endswith((".csv", ".tsv"))][:MOST_TABLES]
+    contradicted: dict[str, LeftOut] = {}
+    tables = [name for name in listing.others if name.lower().endswith(TABLES)][:MOST_TABLES]
     for table in tables:
         for path, label, split in _rows(listing, table):
             picture = places.find(path, table)
             if picture is None:
                 missing.append(LeftOut(path, f"named in {table}, and not there"))
-            elif label:
-                items[picture] = Item(split, label, picture)
+            elif label and label != items.setdefault(picture, Item(split, label, picture)).label:
+                contradicted[picture] = LeftOut(picture, f"of two classes in {table}: {items[picture].label}, {label}")
     # a table that names few of the pictures is about something else
     if 2 * len(items) < len(listing.pictures) or not items:
         return None
     unnamed = [LeftOut(name, "in no table") for name in listing.pictures if name not in items]
-    return DatasetLayout("table of paths and classes", tuple(items.values()), tuple(missing + unnamed))
+    left_out = (*missing, *contradicted.values(), *unnamed)
+    certain = tuple(item for name, item in items.items() if name not in contradicted)
+    if not certain:
+        raise InputError(
+            f"data set {listing.title}: each picture is {next(iter(contradicted.values())).reason}; expected one class "
+            "for each picture: leave one of the rows out"
+        )
+    return DatasetLayout("table of paths and classes", certain, left_out)
 
 
 def _rows(listing: Listing, table: str) -> Iterator[tuple[str, str, str]]:

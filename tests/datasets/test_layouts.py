@@ -168,6 +168,22 @@ def test_a_file_that_is_no_such_table_changes_nothing(tmp_path: Path, text: str)
     assert classes_of(tmp_path) == {"bolt": ["bolt/1.jpg"], "nut": ["nut/2.jpg"]}
 
 
+def test_a_picture_with_two_classes_in_a_table_is_left_out(tmp_path: Path) -> None:
+    make(tmp_path, "1.jpg", "2.jpg", **{"labels.csv": "path,label\n1.jpg,bolt\n2.jpg,nut\n1.jpg,nut\n2.jpg,nut\n"})
+    assert classes_of(tmp_path) == {"nut": ["2.jpg"]}
+    with Dataset(tmp_path) as dataset:
+        assert ("1.jpg", "of two classes in labels.csv: bolt, nut") in dataset.left_out
+    make(tmp_path, **{"labels.csv": "path,label\n1.jpg,bolt\n2.jpg,nut\n1.jpg,nut\n2.jpg,bolt\n"})
+    assert "each picture is of two classes in labels.csv: bolt, nut; expected one class" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"1.jpg,bolt\n2.jpg,nut\n", "path;label\n1.jpg;Mütter\n".encode("latin-1")])
+def test_a_table_that_is_not_used_is_named(tmp_path: Path, data: bytes) -> None:
+    make(tmp_path, "1.jpg", "2.jpg")
+    (tmp_path / "labels.csv").write_bytes(data)
+    assert "labels.csv is not used: expected UTF-8, a first row that names columns" in refusal(tmp_path)
+
+
 # Object detection
 
 COCO = json.dumps({"images": [{"file_name": "1.jpg"}], "annotations": [], "categories": []})
@@ -184,6 +200,18 @@ COCO = json.dumps({"images": [{"file_name": "1.jpg"}], "annotations": [], "categ
             "Pascal VOC",
             ["JPEGImages/a.jpg"],
             {"Annotations/a.xml": "<object><bndbox/></object>"},
+        ),
+        ("LabelMe", ["monday/a.jpg"], {"monday/a.json": '{"shapes": [{"label": "bolt", "points": [[1, 1], [9, 9]]}]}'}),
+        ("VIA", ["monday/a.jpg"], {"via.json": '{"a.jpg1": {"regions": [{"shape_attributes": {"name": "rect"}}]}}'}),
+        (
+            "CreateML",
+            ["monday/a.jpg"],
+            {"monday/_annotations.createml.json": '[{"annotations": [{"label": "bolt", "coordinates": {"x": 1}}]}]'},
+        ),
+        (
+            "CVAT",
+            ["monday/a.jpg"],
+            {"annotations.xml": '<annotations><box label="bolt"/></annotations>'},
         ),
         ("a table of boxes", ["train/a.jpg"], {"train/_annotations.csv": "filename,class,xmin,ymin\na.jpg,b,1,2\n"}),
     ],

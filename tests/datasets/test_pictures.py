@@ -166,6 +166,8 @@ OTHERS = {
     '<svg xmlns="http://www.w3.org/2000/svg"/>': "perhaps a drawing",
     "%PDF-1.7": "is a PDF document",
     "\x00\x05\x16\x07": "a companion file of macOS",
+    "\xff\x0a\xfa\x10": "is a JPEG XL file",
+    "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a": "is a pointer of Git LFS",
     "BMX is not a bitmap, it is a bicycle": "is not a picture: expected JPEG, PNG",
     "GIF8": "is not a picture",
 }
@@ -178,7 +180,7 @@ def test_what_is_not_a_picture_is_named_for_what_it_is(content: str, tmp_path: P
         decode_image(tmp_path / "photo.jpg")
 
 
-@pytest.mark.parametrize("kind", ["PPM", "TGA", "PCX", "ICO", "SGI", "JPEG2000"])
+@pytest.mark.parametrize("kind", ["PPM", "TGA", "PCX", "ICO", "SGI"])
 def test_formats_that_are_not_meant_are_refused(kind: str) -> None:
     with pytest.raises(InputError, match="is not a picture"):
         decode_image(encoded(noise(32, 32), kind))
@@ -237,8 +239,17 @@ def test_deep_and_grey_pictures_keep_their_upper_byte() -> None:
     for kind in ("PNG", "TIFF"):
         np.testing.assert_array_equal(decode_image(encoded(deep, kind))[:, :, 1], grey)
     assert decode_image(saved(Image.new("1", (3, 2), 1))).min() == 255
-    with pytest.raises(InputError, match="floating-point"):
-        decode_image(saved(Image.fromarray(np.ones((2, 2), np.float32)), "TIFF"))
+
+
+@pytest.mark.parametrize(("kind", "depth"), [(np.float32, "floating-point"), (np.int32, "32-bit")])
+def test_pictures_whose_range_is_not_known_are_refused(kind: type, depth: str) -> None:
+    with pytest.raises(InputError, match=f"{depth} pixels, expected 8 or 16 bits a channel: convert it"):
+        decode_image(saved(Image.fromarray(np.full((2, 2), 200, kind)), "TIFF"))
+
+
+def test_a_picture_in_jpeg_2000_is_named() -> None:
+    with pytest.raises(InputError, match="is a JPEG 2000 file"):
+        decode_image(encoded(noise(32, 32), "JPEG2000"))
 
 
 def test_cmyk_becomes_rgb() -> None:
