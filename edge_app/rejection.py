@@ -1,8 +1,8 @@
 """When a decision becomes "unknown": a limit on its novelty, from the user's own examples and one setting.
 
-`strictness` goes from 0, always a name, to 1, only when certain. Decisions on taught examples, made before they were
-learnt, show how new a right one is: with the median m of the novelty of those that were right, and the spread u from
-there to the ninth tenth,
+`strictness` goes from 0, a name whenever a column spiked, to 1, unknown unless it looks just like the examples.
+Decisions on taught examples, made before they were learnt, show how new a right one is: with the median m of the
+novelty of those that were right, and the spread u from there to the ninth tenth,
 
     limit = m + 4.5 (1 - strictness) u       a decision with a higher novelty is "unknown"
 
@@ -68,7 +68,10 @@ class RejectionPreview(NamedTuple):
 def check_strictness(value: float) -> float:
     """Return a strictness, 0..1. Raises InputError for anything else."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-        raise InputError(f"strictness = {value!r}, expected a number from 0 (always a name) to 1 (only when certain)")
+        raise InputError(
+            f"strictness = {value!r}, expected a number from 0 (a name whenever a column spiked) to 1 (unknown unless "
+            "it looks just like the examples)"
+        )
     return float(value)
 
 

@@ -111,7 +111,8 @@ def add_strictness_option(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=DEFAULT_STRICTNESS,
         metavar="S",
-        help=f'when an image is "unknown", from 0 (never) to 1 (unless it is certain) (default {DEFAULT_STRICTNESS:g})',
+        help='when an image is "unknown", from 0 (never) to 1 (unless it looks just like the examples) '
+        f"(default {DEFAULT_STRICTNESS:g})",
     )
 
 

@@ -191,7 +191,7 @@ class DecisionConfig(Section):
     strictness: float = _key(
         0.5,
         number(0, 1),
-        'When a decision is "unknown": 0 never, there is always a name; 1 unless it looks just like the examples. '
+        'When a decision is "unknown": 0 only if no column spiked; 1 unless it looks just like the examples. '
         "What the page or the API sets counts instead, until this is changed.",
     )
 

@@ -62,7 +62,7 @@ class SetStrictness(Input, frozen=True):
     """When a decision is "unknown"."""
 
     strictness: Annotated[float, Meta(ge=0, le=1)]
-    """0: always a name; 1: only when certain."""
+    """0: a name whenever a column spiked; 1: unknown unless it looks just like the examples."""
 
 
 class SwitchRule(Input, frozen=True):
