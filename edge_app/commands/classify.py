@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 The decision is the class whose column spiked most; the margin is its lead over the second. "unknown" means that no
-column spiked, or that the image is too unlike the examples, which --strictness 0 does not ask. A file that cannot be
-read is reported, the others are still classified, and the exit status is 2. The state is only read, so a service may
-be running; with --live that service decides, with its own strictness.
+column spiked, or, unless --strictness is 0, that the image is too unlike the examples. A file that cannot be read is
+reported, the others are still classified, and the exit status is 2. The state is only read, so a service may be
+running; with --live that service decides, with its own strictness.
 
 examples:
   edge-app classify --state ~/things what-is-this.jpg
