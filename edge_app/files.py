@@ -205,6 +205,26 @@ def open_regular(path: Path) -> BinaryIO:
     return file
 
 
+def open_to_read(path: str | Path) -> BinaryIO:
+    """Open a file that somebody named, or one that a link leads to; a named pipe is refused, not waited for.
+
+    Raises InputError, naming it, also for a folder, a pipe or a device.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a zero byte in the path
+        raise InputError(f"{str(path)!r} is not a path: {error}") from error
+    # after opening: between a check of the path and opening it, the file could be exchanged
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        way_out = "" if stat.S_ISDIR(mode) else ": save the content to one first"
+        raise InputError(f"{path} is a {_kind(mode)}, expected a file{way_out}")
+    return os.fdopen(descriptor, "rb")
+
+
 def append_line(path: Path, line: bytes, *, mode: int) -> None:
     """Append a line to a regular file, which is made with `mode` where it is missing: all of it, or nothing.
 
@@ -222,6 +242,19 @@ def append_line(path: Path, line: bytes, *, mode: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(descriptor)
+
+
+def _kind(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISDIR, "folder"),
+        (stat.S_ISFIFO, "named pipe"),
+        (stat.S_ISSOCK, "socket"),
+        (stat.S_ISCHR, "device"),
+        (stat.S_ISBLK, "device"),
+    ):
+        if test(mode):
+            return name
+    return "special file"
 
 
 def _new_draft(folder: int, name: str) -> tuple[str, int]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from edge_app import files
-from edge_app.files import append_line, locked, open_regular, read_text, replacing, write_atomically
+from edge_app.errors import InputError
+from edge_app.files import append_line, locked, open_regular, open_to_read, read_text, replacing, write_atomically
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change owners")
 NOBODY = 65534
@@ -171,6 +172,30 @@ def test_only_a_regular_file_is_opened(tmp_path: Path, kind: str) -> None:
         os.mkfifo(path)
     with pytest.raises(OSError, match=r"regular|links|No such|directory"):
         open_regular(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nowhere", "cannot be read: No such file"),
+        ("folder", "is a folder, expected a file"),
+        ("pipe", "is a named pipe, expected a file"),
+        ("a" * 300, "cannot be read: File name too long"),
+        ("a\0b", "is not a path: embedded null byte"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_the_reason(name: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=reason):
+        open_to_read(tmp_path / name)
+
+
+def test_a_file_is_read_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to("file")
+    with open_to_read(tmp_path / "link") as file:
+        assert file.read() == b"content"
 
 
 def test_writers_of_a_folder_take_turns(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "roles": set(),
     "colanet": GROUND,
     "encoder": GROUND | {"datasets"},
-    "datasets": {"closing", "errors", "text", "unzip"},
+    "datasets": {"closing", "errors", "files", "text", "unzip"},
     "events": GROUND | {"unzip"},
     "devices": GROUND | {"datasets", "events"},
     "simulation": GROUND | {"devices"},

@@ -7,7 +7,6 @@ the pixels. Whatever a decoding library raises becomes an InputError.
 import io
 import logging
 import os
-import stat
 import struct
 import warnings
 from functools import cache
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import InputError
+from edge_app.files import open_to_read
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -104,20 +104,13 @@ def read_start(path: str | Path, count: int = START_BYTES) -> bytes:
 
 def _read(path: str | Path, most: int, *, whole: bool) -> bytes:
     try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            # after opening: between a check of the path and opening it, the file could be exchanged
-            if not stat.S_ISREG(status.st_mode):
-                raise InputError(f"{path} is a {_kind(status.st_mode)}, expected a file: save the picture to one first")
-            if whole and status.st_size > most:
-                raise InputError(f"{path} has {status.st_size:,} bytes, expected at most {most:,} for a picture")
+        with open_to_read(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if whole and size > most:
+                raise InputError(f"{path} has {size:,} bytes, expected at most {most:,} for a picture")
             return file.read(most)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except InputError:  # a ValueError too
-        raise
-    except ValueError as error:  # a zero byte in the path
-        raise InputError(f"{str(path)!r} is not a path: {error}") from error
 
 
 def decode_image(source: bytes | str | Path) -> NDArray[np.uint8]:
@@ -323,20 +316,3 @@ def _reason(error: Exception, kind: str) -> str:
         return f"its header is damaged, or its kind of {kind} is not supported"
     text = str(error).strip().replace("\n", " ")
     return f"{kind}: {text or type(error).__name__}"
-
-
-def _kind(mode: int) -> str:
-    for test, name in (
-        (stat.S_ISDIR, "folder"),
-        (stat.S_ISFIFO, "named pipe"),
-        (stat.S_ISSOCK, "socket"),
-        (stat.S_ISCHR, "device"),
-        (stat.S_ISBLK, "device"),
-    ):
-        if test(mode):
-            return name
-    return "special file"
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # opening a named pipe would wait for a writer

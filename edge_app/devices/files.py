@@ -38,6 +38,8 @@ class DirectoryCamera(PacedCamera):
             self._files = list_pictures(self._folder)
         except OSError as error:
             raise DeviceError(f"{self.uri}: cannot read the folder: {error.strerror}") from error
+        except ValueError as error:  # a zero byte in the path
+            raise DeviceError(f"{self.uri!r}: the folder is not a path: {error}") from error
         if not self._files:
             raise DeviceError(
                 f"{self.uri}: no pictures in the folder; expected JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"

@@ -10,8 +10,8 @@ from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import NS_PER_S, Clock
 from edge_app.devices.streams import codec_of
 from edge_app.devices.uri import Reader, read_flag, read_options, split_path
-from edge_app.errors import DeviceError
-from edge_app.files import expanded
+from edge_app.errors import DeviceError, InputError
+from edge_app.files import expanded, open_to_read
 
 DEFAULT_FPS = 25.0
 """Pace of a video without usable time stamps."""
@@ -63,8 +63,10 @@ class VideoCamera(PacedCamera):
     def _open_video(self) -> Any:
         import cv2
 
-        if not self._path.is_file():
-            raise DeviceError(f"{self.uri}: no such file")
+        try:
+            open_to_read(self._path).close()
+        except InputError as error:
+            raise DeviceError(f"{self.uri}: {error}") from error
         video = cv2.VideoCapture(str(self._path))
         if not video.isOpened():
             video.release()

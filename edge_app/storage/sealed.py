@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from edge_app.closing import Closing
 from edge_app.errors import InputError
+from edge_app.files import open_to_read
 from edge_app.unzip import check_count, unzip
 
 MOST_SUM_BYTES = 100
@@ -34,14 +35,13 @@ class SealedZip(Closing):
         Raises InputError, naming what is wrong with it.
         """
         self.path = path
+        opened = open_to_read(path)
         try:
-            with path.open("rb") as file:
+            with opened as file:
                 # before ZipFile reads the directory: a million entries take hundreds of megabytes
                 check_count(file, most_entries)
                 self._size = file.tell()
             self._zip = zipfile.ZipFile(path)
-        except FileNotFoundError as error:
-            raise InputError(f"{path} does not exist") from error
         except InputError as error:
             self._refuse(f"{error}{way_out}")
         except Exception as error:  # zipfile and the disk raise many types for damage

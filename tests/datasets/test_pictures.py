@@ -339,7 +339,7 @@ def test_pipes_and_devices_are_refused_without_waiting(tmp_path: Path) -> None:
     for path, kind in ((tmp_path / "pipe.jpg", "named pipe"), (Path("/dev/zero"), "device")):
         with pytest.raises(InputError, match=f"^{path} is a {kind}, expected a file"):
             decode_image(path)
-    with pytest.raises(InputError, match="Is a directory"):
+    with pytest.raises(InputError, match="is a folder, expected a file"):
         decode_image(tmp_path)
     with pytest.raises(InputError, match="is not a path"):
         decode_image("a\0b.jpg")

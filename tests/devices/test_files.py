@@ -116,3 +116,19 @@ def test_what_is_no_video_cannot_be_opened(tmp_path: Path) -> None:
     path.write_bytes(b"RIFF but no more")
     with pytest.raises(DeviceError, match="cannot read this as a video"):
         open_camera(f"file:{path}", SimulatedClock())
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("file:{}/pipe", "named pipe"),
+        ("file:{}", "is a folder"),
+        ("file:{}/" + "a" * 300, "File name too long"),
+        ("file:a\0b", "not a path"),
+        ("dir:a\0b", "not a path"),
+    ],
+)
+def test_what_is_no_path_to_a_file_or_folder_is_named(uri: str, reason: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DeviceError, match=reason):
+        open_camera(uri.format(tmp_path), SimulatedClock())

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import zipfile
@@ -238,8 +239,11 @@ def test_files_that_are_too_large_or_no_backup_are_refused(taught: Path, tmp_pat
         (tmp_path / "none.zip").write_bytes(data)
         with pytest.raises(InputError, match=words):
             Backup(tmp_path / "none.zip", MOST)
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="No such file"):
         Backup(tmp_path / "nowhere.zip", MOST)
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(InputError, match="is a named pipe, expected a file"):
+        Backup(tmp_path / "pipe.zip", MOST)
 
 
 def test_an_entry_that_holds_more_than_it_claims_is_refused_in_little_memory(
