@@ -35,13 +35,15 @@ class EventEncoder(ImageEncoder):
         Raises InputError when it is corrupt, or has fewer events in all steps than the samples of ES-ImageNet.
         """
         picture = super().prepare(data)
-        return self._timed("events", lambda: self._drawn(picture))
+        # bytes are named by whoever read them
+        name = "" if isinstance(data, bytes) else f"{data} "
+        return self._timed("events", lambda: self._drawn(picture, name))
 
-    def _drawn(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _drawn(self, picture: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
         events = events_of_picture(picture)
         count = int(np.count_nonzero(events))
         if count < FEWEST:
-            raise InputError(f"gives {count} events, expected at least {FEWEST}: it is too smooth or too dark")
+            raise InputError(f"{name}gives {count} events, expected at least {FEWEST}: it is too smooth or too dark")
         return drawn(events[: self._steps], self.manifest.event_colours)
 
 

@@ -66,9 +66,10 @@ def prepare(
     first = draws[0]
     if not first.train or not first.test:
         what = "to learn" if not first.train else "to test"
+        why = f"; left out first: {rows.skipped[0].name}: {rows.skipped[0].reason}" if rows.skipped else ""
         raise InputError(
             f"data set {dataset.path}: no image left {what} ({len(first.train)} to learn, {len(first.test)} to test, "
-            f"{len(rows.skipped)} corrupt); a test needs two images of some class"
+            f"{len(rows.skipped)} left out); a test needs two images of some class{why}"
         )
     # with a full cache nothing was encoded, and there would be no times
     _time_encoder(dataset, encoder, rows)

@@ -77,10 +77,13 @@ def test_a_cache_keeps_ways_to_show_events_apart(of_events: ModelManifest, tmp_p
 
 
 @pytest.mark.parametrize("steps", [1, 8])
-def test_a_picture_with_few_events_in_all_steps_is_left_out_with_the_reason(steps: int) -> None:
+def test_a_picture_with_few_events_in_all_steps_is_left_out_with_the_reason(steps: int, tmp_path: Path) -> None:
     with EventEncoder(load_manifest(None), steps=steps) as edges:
         with pytest.raises(InputError, match="gives 0 events, expected at least 1000"):
             edges.prepare(file(np.full((64, 64, 3), 90, np.uint8)))
+        (tmp_path / "grey.png").write_bytes(file(np.full((64, 64, 3), 90, np.uint8)))
+        with pytest.raises(InputError, match=r"grey\.png gives 0 events"):
+            edges.prepare(tmp_path / "grey.png")
         some = np.full((224, 224, 3), 90, np.uint8)
         some[60:160, 60:160] = 200
         events = events_of_picture(some)

@@ -151,7 +151,7 @@ def test_nothing_left_to_test_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "bad" / "red" / "1.png").write_bytes(b"damaged")
     (tmp_path / "bad" / "blue").mkdir()
     (tmp_path / "bad" / "blue" / "1.png").write_bytes(b"damaged")
-    with pytest.raises(InputError, match=r"no image left to learn .*2 corrupt"):
+    with pytest.raises(InputError, match=r"no image left to learn .*2 left out.*; left out first: "):
         run(tmp_path / "bad", EvaluationSettings(HELD_OUT))
 
 
