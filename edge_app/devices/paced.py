@@ -10,13 +10,16 @@ from edge_app.devices.ports import NS_PER_S, CameraStalled, Clock
 from edge_app.errors import DeviceError, InputError
 from edge_app.messages import Frame
 
+CATCH_UP_NS = NS_PER_S // 2
+"""The longest time that a read spends on ticks that are due before it hands out the last of them."""
+
 
 class PacedCamera(Opening):
     """A camera whose frame of tick i is due at opening time + i / fps on the clock it was given (`_due_ns`).
 
     A read hands out the newest frame that is due; earlier ones that were not read are dropped, but never the last one
-    of a recording, however late the reader is. With a simulated clock time stands still between reads, so nothing is
-    ever dropped and every run sees the same frames.
+    of a recording, however late the reader is. What this machine cannot decode in time is played later. With a
+    simulated clock time stands still between reads, so nothing is ever dropped and every run sees the same frames.
     """
 
     def __init__(self, uri: str, clock: Clock, fps: float) -> None:
@@ -95,6 +98,11 @@ class PacedCamera(Opening):
                 self._produced += 1
                 self._dropped += newest is not None
                 newest = self._tick, time_ns
+            late_ns = self._clock.monotonic_ns() - time_ns
+            if newest is not None and self._clock.monotonic_ns() - now_ns > CATCH_UP_NS:
+                # else each read would have more to make up for than the one before, and take ever longer
+                self._opened_ns = opened_ns + late_ns
+                break
         return newest
 
     def _due_ns(self, tick: int) -> int:
