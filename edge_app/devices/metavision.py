@@ -152,7 +152,7 @@ class _Source:
             return None
         assert window is not None, "a camera has no end"
         time_ns = self._clock.monotonic_ns()
-        return Packet(window.counts, time_ns, self._windows.skip_empty())
+        return Packet(window, time_ns, self._windows.skip_empty())
 
     def _played(self) -> Played | None:
         """Return the next events, never None. Raises _Silence, DeviceError."""
@@ -183,7 +183,7 @@ class _Source:
             )
 
     def decode(self, data: Any) -> NDArray[np.uint8]:
-        return draw(data, self._colours)
+        return draw(data.counts, self._colours)
 
     def interrupt(self) -> None:
         self._process.ask_to_end()

@@ -1,5 +1,6 @@
 """A stream of events cut into windows: of a length of time, or of a number of events."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -39,13 +40,19 @@ class Played(NamedTuple):
     """(n,): index into the flattened counts (2, H, W)."""
 
 
-class EventWindow(NamedTuple):
+class EventWindow:
     """The events of a window."""
 
-    counts: NDArray[np.int16]
-    """(2, H, W): ON and OFF events of each pixel, at most 32767."""
-    end_us: int
-    """Time of the last event; of an empty window: its end."""
+    def __init__(self, counter: "_Counter", end_us: int) -> None:
+        self._counter = counter
+        self.end_us = end_us
+        """Time of the last event; of an empty window: its end."""
+
+    @property
+    def counts(self) -> NDArray[np.int16]:
+        """Return (2, H, W): ON and OFF events of each pixel, at most 32767."""
+        # only of windows that are shown: it costs a pass over the picture
+        return self._counter.counts()
 
 
 class Sorter:
@@ -129,7 +136,7 @@ class EventWindows:
             self._rest = Played(self._rest.time_us[wanted:], self._rest.place[wanted:])
         self._number += 1
         self._counter = _Counter(self._shape)
-        return EventWindow(counter.counts(), end_us)
+        return EventWindow(counter, end_us)
 
     def skip_empty(self) -> int:
         """Leave out the windows without events before the events at hand, but for the last; return how many.
@@ -163,7 +170,7 @@ class _Counter:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._shape = (2, *shape)
-        self._total = np.zeros(2 * shape[0] * shape[1], np.int64)
+        self._total = np.zeros(0, np.int64)
         self._gathered: list[NDArray[np.int64]] = []
         self._waiting = 0
         self.counted = 0
@@ -176,10 +183,12 @@ class _Counter:
             self._count()
 
     def _count(self) -> None:
-        if self._gathered:
-            self._total += np.bincount(np.concatenate(self._gathered), minlength=len(self._total))
+        place = np.concatenate([np.zeros(0, np.int64), *self._gathered])
+        total = np.bincount(place, minlength=math.prod(self._shape))
+        self._total = total if not len(self._total) else self._total + total
         self._gathered, self._waiting = [], 0
 
     def counts(self) -> NDArray[np.int16]:
-        self._count()
+        if self._gathered or not len(self._total):
+            self._count()
         return np.minimum(self._total, np.iinfo(np.int16).max).astype(np.int16).reshape(self._shape)

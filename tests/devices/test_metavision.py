@@ -75,9 +75,9 @@ def test_windows_hold_their_events_on_and_off(tmp_path: Path) -> None:
         before_ns = CLOCK.monotonic_ns()
         first, second = taken(source, 2)
         assert before_ns < first.time_ns <= second.time_ns <= CLOCK.monotonic_ns()
-        assert np.argwhere(first.data).tolist() == [[0, 2, 1], [0, 6, 5], [1, 4, 3]]
-        assert first.data[0, 2, 1] == 2
-        assert np.argwhere(second.data).tolist() == [[0, 47, 63]]
+        assert np.argwhere(first.data.counts).tolist() == [[0, 2, 1], [0, 6, 5], [1, 4, 3]]
+        assert first.data.counts[0, 2, 1] == 2
+        assert np.argwhere(second.data.counts).tolist() == [[0, 47, 63]]
         image = source.decode(first.data)
         assert image.shape == (48, 64, 3)
         assert [int(image[y, x, 0]) for y, x in ((2, 1), (4, 3), (0, 0))] == [158, 113, 128]
@@ -88,14 +88,14 @@ def test_windows_hold_their_events_on_and_off(tmp_path: Path) -> None:
 def test_windows_of_a_number_of_events(tmp_path: Path) -> None:
     with source_of(made(tmp_path, ORDERLY, ",events=2,colours=red-blue")) as source:
         found = taken(source, 3)
-        assert [int(one.data.sum()) for one in found] == [2, 2, 2]
+        assert [int(one.data.counts.sum()) for one in found] == [2, 2, 2]
         assert source.decode(found[0].data)[2, 1].tolist() == [0, 0, 192]
 
 
 def test_a_short_window_asks_for_short_slices(tmp_path: Path) -> None:
     code = "def slices(delta_t):\n    yield cd((0, 1, 1, 1), (delta_t, 1, 1, 1))\n    hang()\n"
     with source_of(made(tmp_path, code, ",window=2ms")) as source:
-        assert int(taken(source, 1)[0].data.sum()) == 1
+        assert int(taken(source, 1)[0].data.counts.sum()) == 1
     code = "def slices(delta_t):\n    raise RuntimeError(f'slices of {delta_t}')\n    yield\n"
     with (
         pytest.raises(DeviceError, match="slices of 2000"),
@@ -107,7 +107,7 @@ def test_a_short_window_asks_for_short_slices(tmp_path: Path) -> None:
 def test_a_long_pause_costs_two_pictures_and_the_others_are_counted(tmp_path: Path) -> None:
     code = "def slices(delta_t):\n    yield cd((0, 1, 1, 1))\n    yield cd((5_020_000, 1, 1, 1))\n    hang()\n"
     with source_of(made(tmp_path, code)) as source:
-        assert [(int(one.data.sum()), one.missed) for one in taken(source, 2)] == [(1, 98), (0, 0)]
+        assert [(int(one.data.counts.sum()), one.missed) for one in taken(source, 2)] == [(1, 98), (0, 0)]
         assert source.next() is None
 
 
@@ -121,7 +121,7 @@ def slices(delta_t):
 """
     with source_of(made(tmp_path, code)) as source:
         (window,) = taken(source, 1)
-        assert np.argwhere(window.data).tolist() == [[0, 1, 1], [0, 2, 2]]
+        assert np.argwhere(window.data.counts).tolist() == [[0, 1, 1], [0, 2, 2]]
 
 
 def test_the_serial_number_reaches_the_library(tmp_path: Path) -> None:
