@@ -3,16 +3,22 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import InputError
 from edge_app.events.gradient import STEPS, edge_integral
-from edge_app.unzip import unzip
+from edge_app.files import open_to_read
+from edge_app.unzip import check_count, unzip
 
 MOST_BYTES = 32 << 20
 """Of one array: 8 steps of 254 x 254 pixels, three values of 8 bytes each, are 12 MB."""
+MOST_VALUES = MOST_BYTES // 8
+"""Of one array; each takes 8 bytes once it is read, however small it was in the file."""
+MOST_ENTRIES = 100
+"""Of the file, which has two."""
 MOST_SIDE = 1024
 """ES-ImageNet's pictures have at most 254 pixels a side."""
 
@@ -20,10 +26,13 @@ MOST_SIDE = 1024
 def read_sample(path: Path) -> NDArray[np.bool_]:
     """Return the events (8, 2, H, W) of a sample, H and W just large enough. Raises InputError."""
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            # a zip may have the same name twice
-            entries = {info.filename: info for info in archive.infolist()}
-            arrays = [_read(path, archive, entries.get(f"{name}.npy")) for name in ("pos", "neg")]
+        with open_to_read(path) as file:
+            # before ZipFile reads the directory: a million entries take hundreds of megabytes
+            _check_entries(path, file)
+            with zipfile.ZipFile(file) as archive:
+                # a zip may have the same name twice
+                entries = {info.filename: info for info in archive.infolist()}
+                arrays = [_read(path, archive, entries.get(f"{name}.npy")) for name in ("pos", "neg")]
     except InputError:
         raise
     except Exception as error:
@@ -48,6 +57,13 @@ def sample_integral(events: NDArray[np.bool_]) -> NDArray[np.int16]:
     return edge_integral(events.swapaxes(2, 3)).T
 
 
+def _check_entries(path: Path, file: BinaryIO) -> None:
+    try:
+        check_count(file, MOST_ENTRIES)
+    except InputError as error:
+        raise InputError(f"{path}: {error}: not a sample of ES-ImageNet") from error
+
+
 def _read(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> NDArray[np.int64]:
     """Return one of the arrays, (n, 3)."""
     if info is None:
@@ -59,6 +75,8 @@ def _read(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) ->
     array = _array(data)
     if array is None or array.ndim != 2 or array.shape[1] != 3 or array.dtype.kind not in "iuf":
         raise InputError(f"{path}: {info.filename} is not an array of n rows (y, x, step)")
+    if array.size > MOST_VALUES:
+        raise InputError(f"{path}: {info.filename} has {len(array)} events, expected at most {MOST_VALUES // 3}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"{path}: {info.filename} has values that are not numbers")
     # values outside int64 would wrap

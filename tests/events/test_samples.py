@@ -1,6 +1,7 @@
 """Samples of ES-ImageNet."""
 
 import io
+import os
 import random
 import zipfile
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from edge_app.errors import InputError
 from edge_app.events.gradient import edge_integral, events_of_picture
-from edge_app.events.samples import read_sample, sample_integral
+from edge_app.events.samples import MOST_ENTRIES, MOST_VALUES, read_sample, sample_integral
 from support.event_files import sample
 
 
@@ -18,6 +19,27 @@ def saved(tmp_path: Path, data: bytes) -> Path:
     path = tmp_path / "sample.npz"
     path.write_bytes(data)
     return path
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.npz")
+    with pytest.raises(InputError, match="is a named pipe, expected a file"):
+        read_sample(tmp_path / "a.npz")
+
+
+def test_more_events_than_fit_the_memory_are_refused_however_small_the_file(tmp_path: Path) -> None:
+    path = saved(tmp_path, sample(np.ones((MOST_VALUES // 3 + 1, 3), np.uint8), [[3, 3, 2]]))
+    with pytest.raises(InputError, match=r"pos\.npy has 1398102 events, expected at most 1398101"):
+        read_sample(path)
+
+
+def test_more_entries_than_a_sample_has_are_refused(tmp_path: Path) -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for number in range(MOST_ENTRIES + 1):
+            archive.writestr(str(number), b"")
+    with pytest.raises(InputError, match="holds 101 entries, at most 100 are read here"):
+        read_sample(saved(tmp_path, data.getvalue()))
 
 
 def test_events_are_where_the_arrays_say(tmp_path: Path) -> None:
