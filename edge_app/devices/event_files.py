@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_app.closing import Closing
-from edge_app.devices.event_process import MOST_SIDE, EventProcess, EventsFailed, ProtocolError, read_size
-from edge_app.errors import DeviceError, RuntimeMissing
+from edge_app.devices.event_process import MOST_PIXELS, MOST_SIDE, EventProcess, EventsFailed, ProtocolError, read_size
+from edge_app.errors import DeviceError, InputError, RuntimeMissing
 from edge_app.events.stream import EventPacket
+from edge_app.files import open_to_read
 
 KINDS = {".raw": "evt", ".dat": "dat", ".aedat4": "aedat"}
 """End of a file's name -> kind."""
+STARTS = {"evt": b"%", "dat": b"%", "aedat": b"#!AER-DAT4"}
+"""Kind -> what its files begin with."""
 PATIENCE_S = 8.0
 """Seconds without a byte after which the decoder hangs; importing numpy takes several on a Raspberry Pi 3."""
 
@@ -27,10 +30,10 @@ class EventFile(Closing):
     def __init__(self, uri: str, path: Path, size: tuple[int, int] | None) -> None:
         """`uri` names the recording in messages; `size` is (width, height) for a header that lacks it."""
         self._uri = uri
-        if not path.is_file():
-            raise DeviceError(f"{uri}: no such file")
+        kind = KINDS[path.suffix.lower()]
+        _check_start(uri, path, STARTS[kind])
         width, height = size or (0, 0)
-        command = ["recording", str(Path(path).absolute()), KINDS[path.suffix.lower()], str(width), str(height)]
+        command = ["recording", str(path.absolute()), kind, str(width), str(height)]
         try:
             self._process = EventProcess(sys.executable, command)
         except OSError as error:
@@ -81,8 +84,8 @@ class EventFile(Closing):
         if size is None:
             said = " x ".join(map(str, answer["size"]))
             raise DeviceError(
-                f"{self._uri}: the header says {said} pixels, expected 1 to {MOST_SIDE} each; the file is probably "
-                "damaged"
+                f"{self._uri}: the header says {said} pixels, expected 1 to {MOST_SIDE} each and at most "
+                f"{MOST_PIXELS} in all; the file is probably damaged"
             )
         return size
 
@@ -94,6 +97,25 @@ class EventFile(Closing):
         return DeviceError(f"{self._uri}: the decoder hangs; the file is probably damaged")
 
 
+def _check_start(uri: str, path: Path, expected: bytes) -> None:
+    """Raise DeviceError for what is no recording of its kind: the decoder would ask for what only a header has."""
+    try:
+        with open_to_read(path) as file:
+            start = file.read(len(expected))
+    except InputError as error:
+        raise DeviceError(f"{uri}: {error}") from error
+    except OSError as error:
+        raise DeviceError(f"{uri}: cannot be read: {error.strerror or error}") from error
+    if start != expected:
+        found = repr(start)[1:] if start else "nothing: the file is empty"
+        raise DeviceError(
+            f"{uri}: cannot be decoded: {path.suffix} files begin with {expected.decode()!r}, this one with {found}; "
+            "copy or record it again"
+        )
+
+
 def _advice(error: str) -> str:
-    """Return the way out of an error of the decoder's, where there is one."""
-    return "; write the sensor's, for example ?size=640x480" if "size" in error else ""
+    """Return the way out of an error of the decoder's."""
+    if "no size" in error:
+        return "; write the sensor's, for example ?size=640x480"
+    return "; the file is damaged or of another kind, copy or record it again"

@@ -66,6 +66,8 @@ def recording(path: str, kind: str, size: tuple[int, int] | None) -> tuple[tuple
     import faery
 
     limit_memory()
+    # faery opens no name that is not UTF-8
+    path = f"/proc/self/fd/{os.open(path, os.O_RDONLY)}"
     if kind == "evt":
         decoder = faery.evt.Decoder(path, size, None)
         return decoder.dimensions, (packet["events"] for packet in decoder if "events" in packet)

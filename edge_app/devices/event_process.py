@@ -15,6 +15,8 @@ from edge_app.events.stream import EventPacket
 
 MOST_SIDE = 4096
 """Columns and rows of the largest picture; sensors have up to 1280 x 720."""
+MOST_PIXELS = 1 << 22
+"""Counting the events of a window takes 40 bytes a pixel."""
 MOST_SAID = 10_000
 """Bytes of a message of the helper's."""
 WORDS_S = 8.0
@@ -145,4 +147,10 @@ def read_size(answer: dict[str, Any]) -> tuple[int, int] | None:
     size = answer.get("size")
     if not (isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) for side in size)):
         return None
-    return (size[0], size[1]) if all(0 < side <= MOST_SIDE for side in size) else None
+    width, height = size
+    return (width, height) if fits(width, height) else None
+
+
+def fits(width: int, height: int) -> bool:
+    """Return whether a sensor may have so many columns and rows."""
+    return 0 < width <= MOST_SIDE and 0 < height <= MOST_SIDE and width * height <= MOST_PIXELS

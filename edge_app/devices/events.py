@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_app.closing import Opening
 from edge_app.devices import LIVE_EVENTS, converted_uri, live_uri, make_camera
 from edge_app.devices.event_files import KINDS, EventFile
+from edge_app.devices.event_process import MOST_PIXELS, MOST_SIDE, fits
 from edge_app.devices.metavision import MetavisionCamera
 from edge_app.devices.paced import PacedCamera
 from edge_app.devices.ports import Camera, Clock
@@ -30,7 +31,7 @@ from edge_app.errors import DeviceError, InputError
 from edge_app.events.differences import THRESHOLD, FrameDifferences
 from edge_app.events.drawing import COLOURS, draw
 from edge_app.events.samples import read_sample, sample_integral
-from edge_app.events.stream import LONGEST_GAP_US, WINDOW_S, EventWindow, EventWindows, Played, Sorter
+from edge_app.events.stream import WINDOW_S, EventWindow, EventWindows, Played, Sorter
 from edge_app.files import expanded
 from edge_app.messages import Frame
 
@@ -38,7 +39,7 @@ SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 0.001, 10.0
 MOST_EVENTS = 100_000_000
 """Of a window."""
 MOST_AT_ONCE = 10_000
-"""More events than this with one time are told; no sensor sends so many within a microsecond."""
+"""More last events than this, and than pixels, with one time are told: none sends so many within a microsecond."""
 SAMPLE = ".npz"
 
 
@@ -105,10 +106,10 @@ class EventRecording(PacedCamera):
                 f"{self.uri}: {sorter.outside + sorter.late} events were left out: {sorter.outside} outside the "
                 f"{width} x {height} pixels, {sorter.late} older than the event before; the recorder may have lost data"
             )
-        if sorter.stuck > MOST_AT_ONCE:
+        if sorter.stuck > max(MOST_AT_ONCE, file.size[0] * file.size[1]):
             self._complain(
-                f"{self.uri}: the last {sorter.stuck} events have the same time, more than "
-                f"{LONGEST_GAP_US // 1_000_000} s after those before: a time stamp is damaged; they are one frame"
+                f"{self.uri}: the last {sorter.stuck} events have the same time: a time stamp is damaged, or the "
+                "recorder's clock was set back; they are one frame"
             )
 
     def _complain(self, text: str) -> None:
@@ -265,7 +266,7 @@ def camera_from_uri(uri: str, clock: Clock, colours: str = "grey") -> Opening:
         options = {"colours": colours} | _read_windows(uri, text, windows | {"python": str})
         return MetavisionCamera(serial, clock, uri=uri, **options)
     played: dict[str, Reader] = {"fps": read_fps, "loop": read_flag, "colours": _read_colours}
-    readers = windows | played | {"size": read_size}
+    readers = windows | played | {"size": _read_sensor}
     name, text = split_path(uri, readers)
     path = expanded(name)
     if path.suffix.lower() == SAMPLE:
@@ -296,9 +297,16 @@ def _read_window(text: str) -> float:
 
 
 def _read_count(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text[:12]) <= MOST_EVENTS):
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_EVENTS):
         raise ValueError(f"expected 1 to {MOST_EVENTS}")
     return int(text)
+
+
+def _read_sensor(text: str) -> tuple[int, int]:
+    size = read_size(text)
+    if not fits(*size):
+        raise ValueError(f"expected at most {MOST_SIDE} each and {MOST_PIXELS} pixels in all")
+    return size
 
 
 def _read_threshold(text: str) -> float:

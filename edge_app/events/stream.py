@@ -67,7 +67,7 @@ class Sorter:
         self.late = 0
         """Events left out because a newer one had come."""
         self.stuck = 0
-        """Last events with one and the same time, after a gap longer than LONGEST_GAP_US."""
+        """Last events with one and the same time."""
 
     def sort(self, events: EventPacket) -> Played:
         """Return the events of a packet that can be played. A clock that was set back goes on from where it was."""
@@ -93,10 +93,7 @@ class Sorter:
         """Count the last events of one time after a long gap; `gaps` (n,) int64 lie before the packet's events, us."""
         # a decoder gives an event that is older than the one before its time: all that follow a damaged one look so
         last = np.flatnonzero(gaps)
-        if not len(last):
-            self.stuck += len(gaps) if self.stuck else 0
-        else:
-            self.stuck = len(gaps) - int(last[-1]) if gaps[last[-1]] > LONGEST_GAP_US else 0
+        self.stuck = len(gaps) - int(last[-1]) if len(last) else self.stuck + len(gaps)
 
 
 class EventWindows:

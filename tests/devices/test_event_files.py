@@ -1,5 +1,6 @@
 """Readers of recordings: sound, cut off, damaged; the decoder's process may do anything."""
 
+import os
 import random
 import struct
 from contextlib import nullcontext, suppress
@@ -99,16 +100,55 @@ def test_what_is_no_recording_is_named(suffix: str, data: bytes, tmp_path: Path)
         read(path)
 
 
-def test_a_size_that_no_sensor_has_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(65535, 1), (4096, 4096), (0, 48)])
+def test_a_size_that_no_sensor_has_is_refused(size: tuple[int, int], tmp_path: Path) -> None:
     path = tmp_path / "x.raw"
-    path.write_bytes(evt2(moving_bar(5), (65535, 65535)))
-    with pytest.raises(DeviceError, match="the header says 65535 x 65535 pixels"):
+    path.write_bytes(evt2(moving_bar(5), size))
+    with pytest.raises(DeviceError, match="the header says {} x {} pixels".format(*size)):
         read(path)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match="nowhere: no such file"):
-        read(tmp_path / "nowhere")
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("x.raw", b"", "files begin with '%', this one with nothing: the file is empty"),
+        ("x.raw", b"\xff\xd8", "this one with '.xff'; copy or record it again"),
+        ("x.aedat4", b"% evt 2.0\n", "files begin with '#!AER-DAT4', this one with '% evt 2.0.n'"),
+        ("x.raw", b"% evt 7.0\n% geometry 64x48\n% end\n", "unknown version.* copy or record it again"),
+        (
+            "x.dat",
+            b"% Version 2\n% Width 64\n% Height 48\n\x0c\x10",
+            "event size .16. not supported; the file is damaged",
+        ),
+    ],
+)
+def test_the_way_out_is_that_of_the_fault(name: str, data: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DeviceError, match=reason):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nowhere.raw", "cannot be read: No such file"),
+        ("folder.dat", "is a folder, expected a file"),
+        ("pipe.aedat4", "is a named pipe, expected a file"),
+        ("a" * 300 + ".raw", "cannot be read: File name too long"),
+        ("a\0.raw", "is not a path"),
+    ],
+)
+def test_what_cannot_be_read_is_named(name: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.dat").mkdir()
+    os.mkfifo(tmp_path / "pipe.aedat4")
+    with pytest.raises(DeviceError, match=reason):
+        read(tmp_path / name)
+
+
+def test_a_name_may_be_anything(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"k\xe4se?a,b%\n.raw")
+    path.write_bytes(evt2(moving_bar(5)))
+    assert len(read(path)[1]) == 5
 
 
 def impostor(folder: Path, code: str) -> Path:
