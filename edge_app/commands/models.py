@@ -38,7 +38,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     check = actions.add_parser("check", help="check the hashes, load each model and run it once")
     check.add_argument("names", nargs="*", metavar="NAME", help="models to check (default: all)")
     add = actions.add_parser("add", help="add a TFLite file, and write its manifest")
-    add.add_argument("file", metavar="FILE", help="a .tflite file, or lite1 or lite2: larger encoders of edge-app")
+    add.add_argument("file", metavar="FILE", help="a .tflite file, or lite0x2, lite1 or lite2: encoders of edge-app")
     add.add_argument("--name", help="name of the model (default: the file's name without .tflite)")
     add.add_argument("--embedding", metavar="TENSOR", help="output tensor: its name, or a unique part of it")
     add.add_argument("--source", default="", help="where the file comes from; stored in the manifest")

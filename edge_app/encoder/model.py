@@ -25,7 +25,7 @@ from edge_app.errors import InputError, ModelMismatch, ModelNotFound
 from edge_app.files import READABLE, expanded, read_text, write_atomically
 
 DEFAULT_MODEL = "efficientnet_lite0_gaussian"
-SHORT_NAMES = {size: f"efficientnet_{size}_gaussian" for size in ("lite0", "lite1", "lite2")}
+SHORT_NAMES = {size: f"efficientnet_{size}_gaussian" for size in ("lite0", "lite0x2", "lite1", "lite2")}
 """Short names of edge-app's own encoders; a model that was added under such a name takes precedence."""
 RGB = "RGB"
 INPUT_COLOURS = (RGB, "red-blue")

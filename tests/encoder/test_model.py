@@ -22,7 +22,9 @@ from edge_app.errors import InputError, ModelMismatch, ModelNotFound
 from support.models import write_tiny
 
 
-@pytest.mark.parametrize(("name", "size", "side"), [("lite0", 224, 7), ("lite1", 240, 8), ("lite2", 260, 9)])
+@pytest.mark.parametrize(
+    ("name", "size", "side"), [("lite0", 224, 7), ("lite0x2", 280, 7), ("lite1", 240, 8), ("lite2", 260, 9)]
+)
 def test_the_shipped_models_are_whole(name: str, size: int, side: int) -> None:
     manifest = load_manifest(name)
     assert manifest.name == SHORT_NAMES[name]

@@ -3,14 +3,18 @@
 import dataclasses
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_app.encoder.model import SHORT_NAMES, MapOutput, ModelManifest, load_manifest
 from edge_app.encoder.pooling import drive_per_cell, gaussian
 from edge_app.encoder.selfcheck import picture
 from edge_app.encoder.tflite import TFLiteEncoder
 from edge_app.errors import InputError, ModelMismatch
+
+TWO_VIEWS = "lite0x2"
 
 
 @pytest.mark.parametrize(("side", "sigma"), [(7, 2.0), (8, 2.3), (1, 2.0)])
@@ -28,7 +32,7 @@ def test_weights_fall_as_a_gaussian_does() -> None:
     assert weights[0, 0] / weights[3, 3] == pytest.approx(np.exp(-18 / 8))
 
 
-@pytest.mark.parametrize("name", SHORT_NAMES)
+@pytest.mark.parametrize("name", [name for name in SHORT_NAMES if name != TWO_VIEWS])
 def test_the_embedding_is_the_weighted_map(name: str) -> None:
     manifest = load_manifest(name)
     shown = picture(manifest.input_size)
@@ -46,6 +50,24 @@ def test_the_embedding_is_the_weighted_map(name: str) -> None:
     # the weights have 8 bits, and the sum is rounded
     np.testing.assert_allclose(embedding, levels, rtol=0.002, atol=0.6)
     assert np.sum(embedding > 50) > 20
+
+
+def test_two_views_are_the_mean_of_the_picture_and_its_middle() -> None:
+    default, twice = load_manifest(), load_manifest(TWO_VIEWS)
+    shown = picture(twice.input_size)
+    edge = (twice.input_size - default.input_size) // 2
+    middle = np.ascontiguousarray(shown[edge:-edge, edge:-edge])
+    with TFLiteEncoder(default) as encoder, TFLiteEncoder(twice) as both:
+        whole, cells = encoder.encode_with_map(cv2.resize(shown, (224, 224), interpolation=cv2.INTER_LINEAR_EXACT))
+        mean = (whole.astype(float) + encoder.encode(middle)) / 2 * default.embedding_scale
+        found, found_cells = both.encode_with_map(shown)
+    # each model was quantised on its own
+    assert cosine(found * twice.embedding_scale, mean) > 0.99
+    assert cosine(found_cells.ravel(), cells.ravel()) > 0.98, "the map is that of the whole picture"
+
+
+def cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
+    return float(a.astype(float) @ b / np.linalg.norm(a) / np.linalg.norm(b.astype(float)))
 
 
 def test_drive_is_divided_among_the_cells_that_caused_it() -> None:
