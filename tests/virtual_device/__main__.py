@@ -40,7 +40,7 @@ def main() -> int:
         if args.only:
             run.only(args.only)
         else:
-            run.all(together=args.together)
+            run.all()
     report.figures["whole_run_s"] = round(time.monotonic() - start, 1)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     report.figures["processor_s"] = round(used.ru_utime + used.ru_stime, 1)
@@ -69,9 +69,6 @@ def _arguments() -> argparse.Namespace:
         help="boot with this plan only, such as day:install,ready,teaches,tells-apart,rules; may be repeated",
     )
     parser.add_argument("--keep", action="store_true", help="put the outcome into the docs' table too")
-    parser.add_argument(
-        "--together", action="store_true", help="power cuts beside the other boots; for four cores or more"
-    )
     return parser.parse_args()
 
 

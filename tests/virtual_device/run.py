@@ -50,15 +50,12 @@ class Run:
         self._chance = random.Random(seed)
         self._shows: dict[str, str] = {}
 
-    def all(self, *, together: bool) -> None:
-        """Carry all of it out; `together`: the power cuts beside the others, too."""
+    def all(self) -> None:
+        """Carry all of it out."""
         if not self._boot("day", self._device.disks(self._material("day"))):
             return
         # each begins with the disks that the day left, and keeps little more than a core busy
-        beside: Plans = {"faults": self._faults, "package": self._package}
-        cuts: Plans = {"cuts": self._power_cuts}
-        for plans in (beside | cuts,) if together else (beside, cuts):
-            self._carry_out(plans)
+        self._carry_out({"faults": self._faults, "package": self._package, "cuts": self._power_cuts})
         self._report.outcomes.sort(key=lambda outcome: PLANS.index(outcome.plan))
 
     def _carry_out(self, plans: Plans) -> None:
