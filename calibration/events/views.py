@@ -25,6 +25,8 @@ INTEGRALS = 0.3
 SHARE_OF_MOTION = 0.3
 SHARE_OF_ALL_STEPS = 0.6
 """Of the streams: how many have all 8 steps."""
+LATER_SHARE_OF_ALL_STEPS = 0.3
+"""The same in the second cycle of the ordinary network's training."""
 THRESHOLDS = (15, 60)
 """Levels of brightness: pictures enlarged to the encoder's input have soft edges, and cameras differ."""
 LOG_THRESHOLDS = (0.1, 0.3)
@@ -35,14 +37,24 @@ Pictures = NDArray[np.uint8]
 
 
 def views(
-    pools: tuple[pictures.PicturePool, ...], size: int, seed: int, step: int, places: range, *, integrals: bool
+    pools: tuple[pictures.PicturePool, ...],
+    size: int,
+    seed: int,
+    step: int,
+    places: range,
+    *,
+    integrals: bool = False,
+    all_steps: float = SHARE_OF_ALL_STEPS,
 ) -> tuple[Pictures, Pictures]:
-    """Return the pictures of one step at these places of the batch and their events, both (n, size, size, 3) uint8."""
+    """Return the pictures of one step at these places of the batch and their events, both (n, size, size, 3) uint8.
+
+    integrals: edge integrals alone. all_steps: of the streams, how many have all 8 steps.
+    """
     shown = pictures.views(pools, size, seed, step, places)
     drawings = [_rng(seed, step, place) for place in places]
     if integrals:
         return shown, np.stack([integral(one, rng) for one, rng in zip(shown, drawings, strict=True)])
-    return shown, np.stack([stream(one, rng)[1] for one, rng in zip(shown, drawings, strict=True)])
+    return shown, np.stack([stream(one, rng, all_steps)[1] for one, rng in zip(shown, drawings, strict=True)])
 
 
 def first_steps(
@@ -60,7 +72,9 @@ def integral(picture: Pictures, rng: np.random.Generator) -> Pictures:
     return draw(np.stack([np.maximum(change, 0), np.maximum(-change, 0)]), "red-blue")
 
 
-def stream(picture: Pictures, rng: np.random.Generator) -> tuple[Pictures, Pictures]:
+def stream(
+    picture: Pictures, rng: np.random.Generator, all_steps: float = SHARE_OF_ALL_STEPS
+) -> tuple[Pictures, Pictures]:
     """Return the events of a picture (side, side, 3) in two colours: of all steps, and of the first ones.
 
     Drawn at random: how many these are, the threshold, and whether the picture moves instead, which has no steps.
@@ -69,7 +83,7 @@ def stream(picture: Pictures, rng: np.random.Generator) -> tuple[Pictures, Pictu
         moved = _motion(picture, rng)
         return moved, moved
     events = events_of_picture(picture, threshold=_threshold(rng))
-    steps = STEPS if rng.random() < SHARE_OF_ALL_STEPS else int(rng.integers(1, STEPS))
+    steps = STEPS if rng.random() < all_steps else int(rng.integers(1, STEPS))
     return drawn(events, "red-blue"), drawn(events[:steps], "red-blue")
 
 

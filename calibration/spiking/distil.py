@@ -47,6 +47,9 @@ class Recipe:
     """All that a run depends on besides the network it starts from and the pictures."""
 
     steps: int
+    """Of a cycle: the learning rate rises and falls once."""
+    cycles: int = 1
+    """The learning rate begins anew so often (Loshchilov and Hutter 2017, "SGDR", warm restarts)."""
     batch: int = 16
     seed: int = 0
     rate: float = 5e-4
@@ -64,9 +67,16 @@ class Recipe:
     """Weight of the synaptic operations a MAC."""
     branches: tuple[int, ...] = MAIN
 
+    @property
+    def all_steps(self) -> int:
+        """Steps of all cycles."""
+        return self.steps * self.cycles
+
     def digest(self, network: SpikingTwin) -> str:
-        """Name the run: another recipe, architecture or start gives another checkpoint; more steps go on with it."""
-        hashed = hashlib.sha256(repr((asdict(self) | {"steps": None}, network.architecture, network.counts)).encode())
+        """Name the run by recipe, architecture and start; more steps and cycles go on with the same checkpoint."""
+        recipe = asdict(self) | {"steps": None}
+        del recipe["cycles"]
+        hashed = hashlib.sha256(repr((recipe, network.architecture, network.counts)).encode())
         for parameter in network.parameters():
             hashed.update(parameter.detach().contiguous().numpy().tobytes())
         return hashed.hexdigest()
@@ -106,7 +116,9 @@ class Distillation:
         others = [*network.kernels, *network.biases, *self.maps]
         groups = [{"params": others, "lr": recipe.rate}, {"params": steps, "lr": recipe.step_rate}]
         self.optimiser = torch.optim.Adam(groups)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: factor(step, recipe.steps))
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
+            self.optimiser, lambda step: factor(step % recipe.steps, recipe.steps)
+        )
         self.parameters: list[nn.Parameter] = [p for group in self.optimiser.param_groups for p in group["params"]]
         self.state = DistillationState()
 
@@ -119,6 +131,10 @@ class Distillation:
                 parameter.data.copy_(value)
             self.optimiser.load_state_dict(found["optimiser"])
             self.scheduler.load_state_dict(found["scheduler"])
+            # the rate that was saved is that of a recipe which may have had fewer steps
+            rate = factor(found["step"] % self.recipe.steps, self.recipe.steps)
+            for group, most in zip(self.optimiser.param_groups, self.scheduler.base_lrs, strict=True):
+                group["lr"] = most * rate
             self.state = DistillationState(found["step"], found["losses"])
 
     def save(self) -> None:
@@ -139,12 +155,12 @@ class Distillation:
     def run(self, *, minutes: float | None = None, save_every: float = 120.0) -> Iterator[float]:
         """Yield each step's loss until the recipe's steps are done or `minutes` are over; saves as it goes."""
         start = saved = time.monotonic()
-        while self.state.step < self.recipe.steps:
+        while self.state.step < self.recipe.all_steps:
             yield self.step()
             now = time.monotonic()
             # the processes' clocks differ by a little; one that stopped a step early would leave the others waiting
             over = minutes is not None and agreed(now - start > 60 * minutes)
-            if over or now - saved > save_every or self.state.step == self.recipe.steps:
+            if over or now - saved > save_every or self.state.step == self.recipe.all_steps:
                 self.save()
                 saved = now
             if over:

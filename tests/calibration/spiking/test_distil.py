@@ -130,6 +130,17 @@ def _worker(rank: int, port: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
+def test_a_cycle_that_is_added_gives_the_bytes_of_one_that_was_asked_for_at_once(tmp_path: Path) -> None:
+    whole = run(tmp_path / "a", 3, cycles=2)
+    assert len(list(whole.run())) == 6
+    assert len(list(run(tmp_path / "b", 3).run())) == 3
+    longer = run(tmp_path / "b", 3, cycles=2)
+    longer.resume()
+    assert longer.state.step == 3
+    list(longer.run())
+    assert state(longer) == state(whole)
+
+
 def test_two_processes_give_the_bytes_of_one(tmp_path: Path) -> None:
     one = run(tmp_path / "one", 3)
     for _ in range(3):
