@@ -4,7 +4,7 @@
 
 Each model learns all examples of a draw (calibration/validation.py), as events of all steps, and is tested on the
 events of the first 1, 2, 4 and 8 steps: CoLaNET, and nearest class mean on the same embeddings. Pictures with fewer
-than 1,000 events are left out.
+than 1,000 events are left out. Told are means over the draws.
 
 The encoder of events has seen nothing of sign_digits. Of grocery and imagenet64 the draws are made of the training
 splits, and it was trained, without labels, on most of their pictures.
@@ -31,16 +31,17 @@ from edge_app.evaluation.edges import EventEncoder
 from edge_app.evaluation.embedding import Embedded, embed
 
 STEPS = (1, 2, 4, 8)
-DRAW = 0
 
 
-def accuracies(manifest: ModelManifest, source: validation.TrainingSet, data: Path, cache: Path) -> dict[str, float]:
-    """Return the accuracies on one data set, by classifier and steps, and how many pictures were tested."""
+def accuracies(
+    manifest: ModelManifest, source: validation.TrainingSet, draw: int, data: Path, cache: Path
+) -> dict[str, float]:
+    """Return the accuracies on one draw of a data set, by classifier and steps, and how many pictures were tested."""
     code, background = RateCode.for_model(manifest), load_background(manifest)
     network = CoLaNET(Params.preset("default"), code.n_inputs, background=background)
     found: dict[str, float] = {}
     with Dataset(data / source.file) as dataset:
-        curve = validation.draw_curve(dataset.items, source, DRAW)
+        curve = validation.draw_curve(dataset.items, source, draw)
         examples = [dataset.items[index] for stage in curve.stages for index in stage.learn]
         with EventEncoder(manifest) as encoder:
             learnt = embed(dataset, encoder, items=examples, cache=cache)
@@ -75,12 +76,14 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", required=True, help="names, or paths of manifests")
     parser.add_argument("--cache", type=Path, default=Path(".cache/embeddings"), help="folder that keeps embeddings")
     parser.add_argument("--sets", nargs="*", default=["sign_digits", "grocery", "imagenet64"])
+    parser.add_argument("--draws", type=int, nargs="+", default=[0, 1, 2], help="seeds (default: 0 1 2)")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
     found: dict[str, Any] = {}
     for name in args.models:
         for source in validation.sources(args.sets):
-            values = accuracies(load_manifest(name), source, args.data, args.cache)
+            draws = [accuracies(load_manifest(name), source, draw, args.data, args.cache) for draw in args.draws]
+            values = {key: float(np.mean([draw[key] for draw in draws])) for key in draws[0]}
             found.setdefault(name, {})[source.name] = values
             print(name, source.name, {key: round(value, 4) for key, value in values.items()}, flush=True)
     if args.json:
