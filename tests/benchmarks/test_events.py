@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import events
+from edge_app.datasets.dataset import Dataset
 from edge_app.devices.event_files import EventFile
 from edge_app.encoder.model import load_manifest
 from support.pictures import zipped
@@ -55,8 +56,9 @@ def test_what_is_measured_without_the_encoder_of_events(
     monkeypatch.setattr(events, "EVENTS_MODEL", "absent")
     monkeypatch.setattr(events, "KINDS", {"pictures": (), "of events": ("--events", "--model", "absent")})
     assert list(events.measure_accuracy(small, tmp_path / "cache")["small"]) == ["pictures"]
-    monkeypatch.setattr(events, "accuracy_after", lambda path, manifest, cache: {"8": 1.0})
-    assert events.measure_steps(small, tmp_path / "cache") == {"small": {"edge pictures": {"8": 1.0}}}
+    monkeypatch.setattr(events, "accuracies_after", lambda *rest: {str(steps): 1.0 for steps in rest[3]})
+    found = events.measure_steps(small, tmp_path / "cache")["small"]["edge pictures"]
+    assert found == {learnt: dict.fromkeys(("1", "2", "4", "8"), 1.0) for learnt in ("all steps", "as many")}
 
 
 def test_the_encoder_of_events_has_rows_of_its_own(small: Path, tmp_path: Path) -> None:
@@ -75,15 +77,19 @@ def test_the_encoder_of_events_has_rows_of_its_own(small: Path, tmp_path: Path) 
         ("edge pictures", "events"),
         ("spiking encoder of events", "events, spiking encoder of events"),
     ):
-        assert list(steps[title]) == ["1", "2", "4", "8"]
-        assert steps[title]["8"] == found[kind]["accuracy"], "all steps are what evaluate shows"
+        for learnt in ("all steps", "as many"):
+            assert list(steps[title][learnt]) == ["1", "2", "4", "8"]
+            assert steps[title][learnt]["8"] == found[kind]["accuracy"], "all steps are what evaluate shows"
     rows = events.steps_table({"steps": {"small": steps}})
-    assert rows[0] == ["decision after", "1 step", "2 steps", "4 steps", "8 steps"]
-    assert [row[0] for row in rows[1:]] == ["small, edge pictures", "small, spiking encoder of events"]
-    assert rows[1][4].endswith(" %")
+    assert rows[0] == ["decision after", "learnt", "1 step", "2 steps", "4 steps", "8 steps"]
+    assert [row[0] for row in rows[1::2]] == ["small, edge pictures", "small, spiking encoder of events"]
+    assert [row[1] for row in rows[1:3]] == ["all steps", "as many"]
+    assert rows[1][5].endswith(" %")
 
 
-def test_fewer_steps_are_shown_of_the_tested_pictures_alone(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_learnt_and_what_is_tested_have_steps_of_their_own(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown: list[tuple[int, int]] = []
 
     class Told(events.EventEncoder):
@@ -92,7 +98,12 @@ def test_fewer_steps_are_shown_of_the_tested_pictures_alone(small: Path, monkeyp
             return super().embed(data)
 
     monkeypatch.setattr(events, "EventEncoder", Told)
-    events.accuracy_after(small / "small.zip", load_manifest(), small / "cache")
-    of_steps = {steps: {data for seen, data in shown if seen == steps} for steps in (1, 2, 4, 8)}
-    assert [len(of_steps[steps]) for steps in (1, 2, 4, 8)] == [2, 2, 2, 13]
-    assert of_steps[1] < of_steps[8]
+    with Dataset(small / "small.zip") as dataset:
+        events.accuracies_after(dataset, load_manifest(), 8, (1, 2, 4, 8), small / "cache")
+        of_steps = {steps: {data for seen, data in shown if seen == steps} for steps in (1, 2, 4, 8)}
+        assert [len(of_steps[steps]) for steps in (1, 2, 4, 8)] == [2, 2, 2, 13]
+        assert of_steps[1] < of_steps[8]
+        shown.clear()
+        events.accuracies_after(dataset, load_manifest(), 2, (2,), small / "cache")
+        assert {steps for steps, _ in shown} == {2}
+        assert len({data for _, data in shown}) == 11, "the tested two are in the cache"
