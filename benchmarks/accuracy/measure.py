@@ -230,9 +230,8 @@ class Measured:
 
     def openset(self, shots: int | None) -> dict[str, Any]:
         """Half of the classes taught, all shown."""
-        repeats = plan.OPENSET_REPEATS if shots or self.set.limit is None else 1
         limit = None if shots else self.set.limit
-        setting = self.setting(shots, repeats=repeats, limit=limit, options=self.options(shots))
+        setting = self.setting(shots, repeats=plan.OPENSET_REPEATS, limit=limit, options=self.options(shots))
         found: dict[str, Any] = self.ledger.measure(
             f"openset/{self.set.name}/{row_name(shots)}",
             [*self.made_of(setting), NOVELTY_VERSION],
