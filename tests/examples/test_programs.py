@@ -17,6 +17,7 @@ from support.pictures import fill, picture
 
 REPOSITORY = FOLDER.parent
 TIMEOUT_S = 120
+CAMERA = "sim:scene=shapes,size=160x120"
 
 
 def command(name: str, *arguments: object) -> list[str]:
@@ -80,7 +81,8 @@ def test_a_function_is_the_camera(tmp_path: Path) -> None:
 
 def test_lines_of_text_are_the_buttons(tmp_path: Path) -> None:
     program = subprocess.Popen(
-        command("own_buttons", tmp_path / "state", "sim:scene=shapes,size=160x120", "mug", "key"),
+        # a shell's background jobs ignore Ctrl-C, and so do their children: the watchdog would end the program instead
+        ["env", "--default-signal=INT", *command("own_buttons", tmp_path / "state", CAMERA, "mug", "key")],
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -102,7 +104,7 @@ def test_lines_of_text_are_the_buttons(tmp_path: Path) -> None:
         program.stdin.flush()
         assert [program.stdout.readline() for _ in range(2)] == ["example 2 is key\n", "undone: key\n"]
         program.send_signal(signal.SIGINT)
-        program.wait(TIMEOUT_S)
+        assert program.wait(TIMEOUT_S) == -signal.SIGINT
     finally:
         watchdog.cancel()
         program.kill()
