@@ -181,7 +181,7 @@ def test_only_a_regular_file_is_opened(tmp_path: Path, kind: str) -> None:
         ("folder", "is a folder, expected a file"),
         ("pipe", "is a named pipe, expected a file"),
         ("a" * 300, "cannot be read: File name too long"),
-        ("a\0b", "is not a path: embedded null byte"),
+        ("a\0b", "is not a path: .*null"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_the_reason(name: str, reason: str, tmp_path: Path) -> None:
