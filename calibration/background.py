@@ -64,9 +64,7 @@ def cluster(rows: Matrix, columns: int, seed: int = 0) -> NDArray[np.intp]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "variants", nargs="+", metavar="VARIANT", help="lite0, lite0x2, lite1, lite2: encoders of edge-app"
-    )
+    parser.add_argument("variants", nargs="+", metavar="VARIANT", choices=SHORT_NAMES, help=", ".join(SHORT_NAMES))
     parser.add_argument("--models", type=Path, default=ROOT / "firmware_models", help="folder of the encoders")
     args = parser.parse_args()
 

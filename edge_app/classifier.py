@@ -68,8 +68,8 @@ class Classifier(Closing):
         """Open the state folder `state`; it is created where it is missing, but not with `read_only`.
 
         `model`: name of the encoder, or the path of its manifest; None: the state's. `threads`: processor cores for
-        one picture. `strictness`: when a picture is "unknown", from 0 (never) to 1 (unless it looks
-        just like the examples).
+        one picture. `strictness`: when a picture is "unknown", from 0 (only if no column spiked) to 1 (unless it
+        looks just like the examples).
         Raises InputError, ModelNotFound, ModelMismatch, RuntimeMissing, StateBusy, StateCorrupt, StateNotWritable.
         """
         self._strictness = check_strictness(strictness)

@@ -34,7 +34,7 @@ NOISE = (0.1, 0.2)
 NEWCOMERS = 5
 NEWCOMER_SHOTS = 10
 OPENSET_REPEATS = 12
-"""Halves of the classes: the false accepts at 95 % true accepts of five differ by several points from those of others."""
+"""Halves of the classes. With five, false accepts at 95 % true accepts change by several points with the choice."""
 STRANGERS: dict[str, tuple[tuple[int, int], ...]] = {
     "sign_digits": ((5, 5),),
     "grocery": ((10, 5), (40, 10)),

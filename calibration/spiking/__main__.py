@@ -84,7 +84,7 @@ def main() -> None:
 
 def distilled(run: Distillation, minutes: float | None) -> bool:
     """Distil with a progress bar; return whether all steps are done."""
-    total = run.recipe.all_steps
+    total = run.recipe.total_steps
     with tqdm(total=total, initial=run.state.step, unit="step", disable=rank() > 0) as bar:
         for loss in run.run(minutes=minutes):
             bar.set_postfix(loss=f"{loss:.3f}")

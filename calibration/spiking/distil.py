@@ -68,7 +68,7 @@ class Recipe:
     branches: tuple[int, ...] = MAIN
 
     @property
-    def all_steps(self) -> int:
+    def total_steps(self) -> int:
         """Steps of all cycles."""
         return self.steps * self.cycles
 
@@ -155,12 +155,12 @@ class Distillation:
     def run(self, *, minutes: float | None = None, save_every: float = 120.0) -> Iterator[float]:
         """Yield each step's loss until the recipe's steps are done or `minutes` are over; saves as it goes."""
         start = saved = time.monotonic()
-        while self.state.step < self.recipe.all_steps:
+        while self.state.step < self.recipe.total_steps:
             yield self.step()
             now = time.monotonic()
             # the processes' clocks differ by a little; one that stopped a step early would leave the others waiting
             over = minutes is not None and agreed(now - start > 60 * minutes)
-            if over or now - saved > save_every or self.state.step == self.recipe.all_steps:
+            if over or now - saved > save_every or self.state.step == self.recipe.total_steps:
                 self.save()
                 saved = now
             if over:

@@ -111,8 +111,8 @@ def add_strictness_option(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=DEFAULT_STRICTNESS,
         metavar="S",
-        help='when an image is "unknown", from 0 (never) to 1 (unless it looks just like the examples) '
-        f"(default {DEFAULT_STRICTNESS:g})",
+        help='when an image is "unknown", from 0 (only if no column spiked) to 1 (unless it looks just like the '
+        f"examples) (default {DEFAULT_STRICTNESS:g})",
     )
 
 

@@ -98,10 +98,10 @@ class PacedCamera(Opening):
                 self._produced += 1
                 self._dropped += newest is not None
                 newest = self._tick, time_ns
-            late_ns = self._clock.monotonic_ns() - time_ns
-            if newest is not None and self._clock.monotonic_ns() - now_ns > CATCH_UP_NS:
+            reached_ns = self._clock.monotonic_ns()
+            if newest is not None and reached_ns - now_ns > CATCH_UP_NS:
                 # else each read would have more to make up for than the one before, and take ever longer
-                self._opened_ns = opened_ns + late_ns
+                self._opened_ns = opened_ns + reached_ns - time_ns
                 break
         return newest
 
