@@ -64,9 +64,11 @@ class FormulaVariant:
     """Weight of half the logarithm of the class's examples over the mean number."""
     norm: float = 0.0
     """Weight of the logarithm of the norm of the class."""
-    background: float = 0.0
+    contrast: float = 1.0
+    """Weight of the logarithm of the squared length of the spike counts over that of the class's mean."""
+    background: float = 1.0
     """Weight of the background's drive, apart from the bar."""
-    lead: float = 2.0
+    lead: float = 1.0
     """Weight of the lead over the second class."""
     short: float = 32.0
     """Weight of the drive that is missing below the bar."""
@@ -91,17 +93,21 @@ VARIANTS = {
     "half the weight of the share": FormulaVariant(share=0.5),
     "twice the weight of the share": FormulaVariant(share=2),
     "norm of the class instead of the share": FormulaVariant(share=0, norm=1),
-    "with the background's drive": FormulaVariant(background=1),
+    "without the contrast": FormulaVariant(contrast=0),
+    "half the weight of the contrast": FormulaVariant(contrast=0.5),
+    "without the background's drive": FormulaVariant(background=0),
+    "twice the weight of the background's drive": FormulaVariant(background=2),
+    "without contrast and background, twice the lead": FormulaVariant(contrast=0, background=0, lead=2),
     "without allowance for few examples": FormulaVariant(few=False),
     "bar without the background": FormulaVariant(background_lead=-(1 << 22)),
     "bar without a least drive": FormulaVariant(least_drive=-(1 << 22)),
-    "familiarity alone": FormulaVariant(share=0, lead=0, short=0),
+    "the distances alone": FormulaVariant(share=0, contrast=0, background=0, lead=0, short=0),
     "half the weight of kinship": FormulaVariant(kinship=1),
     "twice the weight of kinship": FormulaVariant(kinship=4),
     "half the weight of likeness": FormulaVariant(likeness=3),
     "twice the weight of likeness": FormulaVariant(likeness=12),
-    "half the weight of the lead": FormulaVariant(lead=1),
-    "twice the weight of the lead": FormulaVariant(lead=4),
+    "half the weight of the lead": FormulaVariant(lead=0.5),
+    "twice the weight of the lead": FormulaVariant(lead=2),
     "half the weight of the bar": FormulaVariant(short=16),
     "twice the weight of the bar": FormulaVariant(short=64),
 }
@@ -111,8 +117,9 @@ class Terms(NamedTuple):
     """All that the novelty of one example is computed from, as in `read_network.novelty`; Q.16 but for familiarity."""
 
     familiarity: int
-    """1/1024 octave, without the share; as the next two."""
+    """1/1024 octave, without share and contrast; as the next three."""
     share: int
+    contrast: int
     norm: int
     beside: int
     own: int
@@ -133,8 +140,8 @@ class Terms(NamedTuple):
         bar += variant.kinship * self.missing_kinship + variant.likeness * self.missing_cosine
         unit = OCTAVE / 65536
         inner = self.familiarity + unit * (variant.lead * self.lead + variant.short * min(self.own - bar, 0))
-        outer = variant.share * self.share + variant.norm * self.norm + unit * variant.background * self.beside
-        return outer - inner
+        outer = variant.share * self.share - variant.contrast * self.contrast + variant.norm * self.norm
+        return outer + unit * variant.background * self.beside - inner
 
 
 def terms_of(network: dict[str, Any], counts: NDArray[np.int64], best: int, drives: NDArray[np.int64]) -> Terms:
@@ -145,18 +152,18 @@ def terms_of(network: dict[str, Any], counts: NDArray[np.int64], best: int, driv
     own = reader.relative(drives[best], norm)
     others = [reader.relative(drives[i], norm) for i in range(len(drives)) if i != best and network["norms"][i] > 0]
     lead = max(own - max(*others, 0), 0) if others else own
-    # with a bar below every drive and without a background, novelty is the familiarity and the lead alone
+    # with a bar below every drive and without a background: the distances, the share, the contrast and the lead alone
     bare = network | {"least_drive": -(1 << 40), "background_lead": -(1 << 40)}
     bare |= {name: np.full_like(network[name], -(1 << 40)) for name in ("least_kinship", "least_cosine")}
     bare |= {name: network[name][:0] for name in ("background_weights", "background_tonic")}
     share = int(network["shares"][best])
-    familiarity = share - reader.novelty(bare, counts, drives, best) - (lead >> 5)
+    contrast = reader.contrast(network["means"][best].astype(np.int64), counts)
+    familiarity = share - contrast - reader.novelty(bare, counts, drives, best) - (lead >> 6)
     of_class = reader.log2(max((int(network["norms"][best]) << 16) // norm, 64))
     missing_kinship = max(int(network["least_kinship"][best]) - reader.kinship(network, counts), 0)
     missing_cosine = max(int(network["least_cosine"][best]) - reader.cosine(network, counts, best), 0)
-    numbers = (int(network[name]) for name in ("least_drive", "background_lead"))
-    few = int(network["few"][best])
-    return Terms(familiarity, share, of_class, beside, own, lead, missing_kinship, missing_cosine, few, *numbers)
+    numbers = (int(network["few"][best]), int(network["least_drive"]), int(network["background_lead"]))
+    return Terms(familiarity, share, contrast, of_class, beside, own, lead, missing_kinship, missing_cosine, *numbers)
 
 
 def appraised(network: CoLaNET, counts: NDArray[np.uint8]) -> list[Terms]:

@@ -64,7 +64,8 @@ def novelty(network, counts, drives, best):
     spread = int(network["own_spread"])
     to_class, to_mean = (log2(spread + squared_length(shared, values)) for values in (gaps, own))
     familiarity = (to_mean >> 1) - to_class - int(network["shares"][best])
-    return -(familiarity + (lead >> 5) + (short >> 1))
+    familiarity += contrast(network["means"][best].astype(np.int64), counts.astype(np.int64))
+    return -(familiarity + (lead >> 6) - (beside >> 6) + (short >> 1))
 
 
 def least_drive(network, counts, best, beside):
@@ -73,6 +74,11 @@ def least_drive(network, counts, best, beside):
     bar -= bar // int(network["few"][best])
     bar += 2 * max(int(network["least_kinship"][best]) - kinship(network, counts), 0)
     return bar + 6 * max(int(network["least_cosine"][best]) - cosine(network, counts, best), 0)
+
+
+def contrast(mean, counts):
+    """Return log2 of the squared length of the counts over that of a class's mean, Q.10; a length is at least 1."""
+    return log2(max(int(counts @ counts), 1) << 16) - log2(max(int(mean @ mean) >> 16, 1 << 16))
 
 
 def kinship(network, counts):

@@ -155,11 +155,13 @@ class DecorrelatedColumns(Columns):
         With y the point that the drives of the winner and its nearest columns are the projections of, y_k the mean of
         class k, w the winner, r the nearest other class, and a = OWN_SPREAD, in mean norms:
 
-            novelty     log2(a + |y - y_w|^2) - log2(a + |y|^2) / 2, more half the log2 of the examples of the winner's
-                        class over the mean number (within +-1/2), less twice the winner's lead over the others, and 32
-                        octaves more for each mean norm that the drive stays below what is needed: LEAST_DRIVE, or the
-                        background's highest plus its lead, and more where the example is nearer to the background than
-                        what was taught, or at a wide angle to the mean of the class; less for few examples
+            novelty     log2(a + |y - y_w|^2) - log2(a + |y|^2) / 2, less the log2 of the squared length of the counts
+                        over that of the class's mean, more half the log2 of the examples of the winner's class over the
+                        mean number (within +-1/2), less the winner's lead over the others, more the highest drive of
+                        the background, and 32 octaves more for each mean norm that the drive stays below what is
+                        needed: LEAST_DRIVE, or the background's highest plus its lead, and more where the example is
+                        nearer to the background than what was taught, or at a wide angle to the mean of the class; less
+                        for few examples
             separation  log2(a + |y - y_r|^2) - log2(a + |y - y_w|^2)
         """
         activity, background = self._activity, self._background

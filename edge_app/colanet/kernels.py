@@ -1056,16 +1056,33 @@ def missing_kinship(counts, axis, middle, learnt):  # type: ignore[no-untyped-de
 
 
 @compiled()
-def missing_likeness(counts, mean, learnt):  # type: ignore[no-untyped-def]
-    """Return by how much the cosine of counts (n,) uint8 and a mean (n,) int32 Q7.24 is too low, Q.16."""
+def products(counts, mean):  # type: ignore[no-untyped-def]
+    """Return the products of counts (n,) uint8 and a mean (n,) int32 Q7.24: x.x, m.m Q.32 and x.m Q.16."""
     own, other, both = np.int64(0), np.int64(0), np.int64(0)
     for i in range(mean.shape[0]):
         count, expected = np.int64(counts[i]), np.int64(mean[i] >> 8)
         own += count * count
         other += expected * expected
         both += count * expected
+    return own, other, both
+
+
+@compiled()
+def missing_likeness(counts, mean, learnt):  # type: ignore[no-untyped-def]
+    """Return by how much the cosine of counts (n,) uint8 and a mean (n,) int32 Q7.24 is too low, Q.16."""
+    own, other, both = products(counts, mean)
     lengths = (isqrt(own << 32) * isqrt(other)) >> 16
     return max(least_cosine(learnt) - (both << 16) // max(lengths, 1), 0)
+
+
+@compiled()
+def contrast(counts, mean):  # type: ignore[no-untyped-def]
+    """Return the log2 of the squared length of counts (n,) uint8 over that of a mean (n,) int32 Q7.24: Q.10.
+
+    Squared distances grow with it. A length below one spike counts as one.
+    """
+    own, other, _ = products(counts, mean)
+    return log2_of(max(own, 1) << 16) - log2_of(max(other >> 16, np.int64(1) << 16))
 
 
 @compiled()
@@ -1097,9 +1114,9 @@ def appraise(  # type: ignore[no-untyped-def]
 ):
     """Return (novelty, separation, learnt) of a presentation: `Columns.appraise`.
 
-    counts (n,) uint8; spikes, potential and winner as in `ColumnActivity`; best: the winning column. uses (neurons,)
-    int32. roots (neurons,) int64 Q.16: the norms. common (2, n) int64 as in `common_of`. weights, tonic, axis and
-    middle are those of the `Background`. Arrays one by one: numba keeps Python objects for the fields of a tuple.
+    counts (n,) uint8; spikes, potential, winner: `ColumnActivity`; best: the winning column. uses (neurons,) int32.
+    roots (neurons,) int64 Q.16: the norms. common (2, n) int64: `common_of`. weights, tonic, axis, middle: the
+    `Background`, as arrays one by one: numba keeps Python objects for the fields of a tuple.
     """
     used: Any = np.int64(0)
     total: Any = np.int64(0)
@@ -1123,15 +1140,15 @@ def appraise(  # type: ignore[no-untyped-def]
     found = distances(neurons[near], near_drives, roots, mean, drive, common, mean_norm)
     to_class = log2_of(OWN_SPREAD + found[1])
     learnt: Any = max(np.int64(uses[neurons[best]]), 1)
-    familiarity = (log2_of(OWN_SPREAD + found[0]) >> 1) - to_class - share_of(learnt, used, examples)
+    beyond = contrast(counts, mean[neurons[best]]) - share_of(learnt, used, examples)
+    familiarity = (log2_of(OWN_SPREAD + found[0]) >> 1) - to_class + beyond
     beside: Any = background_excitation(counts, weights, tonic, mean_norm)
     bar: Any = bar_of(counts, mean[neurons[best]], learnt, beside, axis, middle)
-    # a drive above the bar says nothing more about novelty
-    short = min(near_drives[0] - bar, 0)
+    short = min(near_drives[0] - bar, 0)  # a drive above the bar says nothing more about novelty
     lead = max(near_drives[0] - max(near_drives[1], 0), 0) if near.shape[0] > 1 else near_drives[0]
     # np.int64, so that numba finds one type for both branches
     separation = log2_of(OWN_SPREAD + least(found[2:])) - to_class if near.shape[0] > 1 else np.int64(0)
-    return -(familiarity + (lead >> 5) + (short >> 1)), separation, np.int64(uses[neurons[best]])
+    return -(familiarity + (lead >> 6) - (beside >> 6) + (short >> 1)), separation, np.int64(uses[neurons[best]])
 
 
 @compiled()

@@ -480,8 +480,8 @@ class DecorrelatedReference:
     def appraise(self, columns: Sequence[Column], counts: Sequence[int], best: int) -> tuple[int, int, int]:
         """Return novelty and separation, 1/1024 octave, and how often the winner was used.
 
-        novelty     log2(a + d_w) - log2(a + |y|^2) / 2 + log2(n / mean n) / 2, within +-1/2
-                    - 2 (drive - that of the next column) + 32 max(0, bar - drive)
+        novelty     log2(a + d_w) - log2(a + |y|^2) / 2 - log2(|x|^2 / |m_w|^2) + log2(n / mean n) / 2, within +-1/2
+                    - (drive - that of the next column) + drive of the background + 32 max(0, bar - drive)
         separation  log2(a + least d_k of the others) - log2(a + d_w)
 
         y is the point whose projections on the 8 most driven columns are their drives u (L L' = their drives of one
@@ -506,15 +506,24 @@ class DecorrelatedReference:
             row[i] = max(row[i], 0) + 2**17
         factor = cholesky(shared)
         distance, *rest = (squared_length(factor, gap) for gap in gaps)
-        used = [neuron.uses for column in columns for neuron in column.members[0] if neuron.uses]
-        share = (max(near[0].uses, 1) * len(used) << 16) // max(sum(used), 1)
-        of_class = log2(max(min(share, 2**17), 2**15)) >> 1
-        familiarity = (log2(2**11 + squared_length(factor, drive)) >> 1) - log2(2**11 + distance) - of_class
+        familiarity = (log2(2**11 + squared_length(factor, drive)) >> 1) - log2(2**11 + distance)
+        familiarity += self.contrast(near[0], counts) - self.share(columns, near[0])
         lead = max(drive[0] - max(drive[1], 0), 0) if len(drive) > 1 else drive[0]
         beside = max((self.background_drive(neuron, counts) for neuron in self.background), default=0)
         short = min(drive[0] - self.bar(counts, near[0], beside), 0)
-        novelty = -(familiarity + (lead >> 5) + (short >> 1))
+        novelty = -(familiarity + (lead >> 6) - (beside >> 6) + (short >> 1))
         return novelty, log2(2**11 + min(rest, default=distance)) - log2(2**11 + distance), near[0].uses
+
+    def share(self, columns: Sequence[Column], winner: Neuron) -> int:
+        """Half the log2, Q.10, of the neuron's examples over the mean number, within +-1/2."""
+        used = [neuron.uses for column in columns for neuron in column.members[0] if neuron.uses]
+        share = (max(winner.uses, 1) * len(used) << 16) // max(sum(used), 1)
+        return log2(max(min(share, 2**17), 2**15)) >> 1
+
+    def contrast(self, winner: Neuron, counts: Sequence[int]) -> int:
+        """log2(|x|^2 / |m|^2), Q.10; a length below one spike counts as one."""
+        mean = [m >> 8 for m in winner.mean]
+        return log2(max(dot(counts, counts), 1) << 16) - log2(max(dot(mean, mean) >> 16, 2**16))
 
     def background_drive(self, neuron: Neuron, counts: Sequence[int]) -> int:
         """The drive of a column of the background, Q.16 in mean norms."""

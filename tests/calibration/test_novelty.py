@@ -42,12 +42,12 @@ def test_the_terms_give_the_novelty_of_the_kernels(classes: int, examples: int) 
 def test_each_variant_is_another_formula() -> None:
     # below a bar that the background sets, and below the least drive
     below = [
-        Terms(-100, 300, -40, beside, 10_000, 3_000, 500, 700, 16, 7 << 12, 3 << 12) for beside in (20_000, -10_000)
+        Terms(-100, 300, 70, -40, beside, 10_000, 3_000, 500, 700, 16, 7 << 12, 3 << 12) for beside in (20_000, -10_000)
     ]
     told = {name: tuple(one.novelty(variant) for one in below) for name, variant in VARIANTS.items()}
     assert len(set(told.values())) == len(VARIANTS)
     bar = (20_000 + 12_288) * 15 // 16 + 2 * 500 + 6 * 700
-    assert told["in use"][0] == 300 + 100 - 2 * 3_000 / 64 + 32 * (bar - 10_000) / 64
+    assert told["in use"][0] == 300 + 100 - 70 - 3_000 / 64 + 20_000 / 64 + 32 * (bar - 10_000) / 64
 
 
 def test_terms_that_are_not_those_of_the_kernels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def test_between_two_classes_is_newer_than_either_but_far_from_a_stranger() -> N
 
 
 def test_what_drives_a_second_class_as_well_is_newer_by_what_the_lead_lacks() -> None:
-    """Two octaves for each mean norm; beside the distances, which know of the second class too."""
+    """An octave for each mean norm; beside the distances, which know of the second class too."""
     network, patterns = taught()
     shares = [(10 - share, share) for share in range(6)]
     mixed = [[(a * p + b * q) // 10 for p, q in zip(*patterns[:2], strict=True)] for a, b in shares]
@@ -58,7 +58,16 @@ def test_what_drives_a_second_class_as_well_is_newer_by_what_the_lead_lacks() ->
     assert leads == sorted(leads, reverse=True)
     fraction = float(DEFAULT.plasticity.threshold)  # type: ignore[union-attr]
     for one, other in itertools.pairwise(range(len(shares))):
-        assert decisions[other].novelty > decisions[one].novelty + 2 * fraction * (leads[one] - leads[other]) - 1
+        assert decisions[other].novelty > decisions[one].novelty + fraction * (leads[one] - leads[other]) - 1
+
+
+def test_the_contrast_is_the_squared_length_over_that_of_the_mean() -> None:
+    """Squared distances grow with the length of an example: that alone must not make it new."""
+    mean = np.array([3 << 24, 4 << 24], np.int32)
+    for counts, expected in (([3, 4], 0), ([6, 8], 2), ([1, 0], -np.log2(25))):
+        assert kernels.contrast(as_counts(counts), mean) == pytest.approx(expected * OCTAVE, abs=1)
+    # lengths below one spike count as one
+    assert kernels.contrast(as_counts([0, 0]), np.zeros(2, np.int32)) == 0
 
 
 def test_a_class_of_many_examples_is_held_to_a_smaller_distance() -> None:
@@ -87,6 +96,21 @@ def test_what_looks_like_the_background_is_new() -> None:
     beside, _ = taught(np.array([patterns[4]], np.uint8))
     assert novelty(beside, mixed) > novelty(alone, mixed) + OCTAVE
     assert abs(novelty(beside, patterns[0]) - novelty(alone, patterns[0])) < OCTAVE
+
+
+def test_an_example_is_newer_by_the_drive_of_the_background() -> None:
+    """By an octave for each mean norm, where the bar is reached with and without it."""
+    pattern = prototypes(5, 5, N)[0]
+    alone, _ = taught()
+    for part in (0.1, 0.2, 0.3):
+        like = np.rint((1 - part) * np.array(prototypes(5, 5, N)[4]) + part * np.array(pattern)).astype(np.uint8)
+        beside, _ = taught(like[None])
+        columns, counts = beside.columns, as_counts(pattern)
+        found = columns._background  # type: ignore[attr-defined]
+        norm = int(columns._roots.sum()) // len(columns._roots)  # type: ignore[attr-defined]
+        drive = kernels.background_excitation(counts, found.weights, found.tonic, norm)
+        assert abs(drive) > 64
+        assert novelty(beside, pattern) - novelty(alone, pattern) == pytest.approx(drive / 64, abs=1)
 
 
 def test_kinship_is_a_half_at_what_was_taught_and_minus_a_half_at_the_background() -> None:
