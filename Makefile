@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# processes of the test suite: three for two cores, as tests wait for other processes half of their time
-WORKERS ?= $(shell echo $$((3 * $$(nproc) / 2)))
+# processes of the test suite: two for each core, as tests wait for other processes half of their time
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 # the measuring data sets, where they are (see CONTRIBUTING.md)
 DATA ?= ../shared/data
 

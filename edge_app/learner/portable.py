@@ -15,7 +15,7 @@ from edge_app.storage.sealed import entry
 if TYPE_CHECKING:
     from edge_app.encoder.model import ModelManifest
 
-FORMAT = "edge-app network 3"
+FORMAT = "edge-app network 2"
 # the largest int64: readers compare, and need no case of their own for "no limit"
 NO_LIMIT = (1 << 63) - 1
 

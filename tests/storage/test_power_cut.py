@@ -110,9 +110,9 @@ def test_every_acknowledged_example_survives_kill_9(teachers: subprocess.Popen[s
 def test_every_acknowledged_example_survives_kill_9_many_times(
     teachers: subprocess.Popen[str], tmp_path: Path, what: str
 ) -> None:
-    _survives(teachers, tmp_path, what, kills=200, seed=2)
+    _survives(teachers, tmp_path, what, kills=100, seed=2)
 
 
 @pytest.mark.slow
 def test_the_real_classifier_survives_kill_9(teachers: subprocess.Popen[str], tmp_path: Path) -> None:
-    _survives(teachers, tmp_path, "colanet", kills=40, seed=3)
+    _survives(teachers, tmp_path, "colanet", kills=25, seed=3)

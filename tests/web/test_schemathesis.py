@@ -12,7 +12,7 @@ from support.service_process import make_token, running
 pytest.importorskip("schemathesis", reason="needs schemathesis (extra dev)")
 pytest.importorskip("ai_edge_litert", reason="needs a TFLite runtime")
 
-EXAMPLES = 10
+EXAMPLES = 5
 """Requests of each kind for each operation."""
 # DELETE /classes/cup/merge is not refused as a wrong method, but means the class "cup/merge"
 SLASHES = """
