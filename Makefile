@@ -33,7 +33,7 @@ test: lint $(VENV)/.has-dev  ## style, types, import rules and the whole test su
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 test-quick: $(VENV)/.has-dev  ## the tests that take seconds
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal -m 'not slow' $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal -m 'not slow'
 
 lint: $(VENV)/.has-dev  ## ruff and mypy
 	$(BIN)/ruff check .

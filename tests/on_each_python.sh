@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the quick suite, without the browser and the programs beside devices, on every Python 3.11 to 3.13 (or of $PYTHONS)
-# that the machine has, but for the one `make test` ran on.
+# Runs the quick suite on every Python 3.11 to 3.13 (or of $PYTHONS) that the machine has, but for the one `make test`
+# ran on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 done_on=$(.venv/bin/python -c 'import sys; print("3.%d" % sys.version_info[1])' 2>/dev/null || true)
@@ -19,5 +19,5 @@ for version in ${PYTHONS:-3.11 3.12 3.13}; do
     continue
   fi
   echo "Python $version: $("$found" -V)"
-  make --no-print-directory PYTHON="$found" VENV=".venv-$version" test-quick PYTEST="--ignore=tests/web/browser --ignore=tests/fleet"
+  make --no-print-directory PYTHON="$found" VENV=".venv-$version" test-quick
 done
